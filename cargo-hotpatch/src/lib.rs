@@ -1,1 +1,75 @@
-//! Hot patching.
+//! `cargo hotpatch`: edit a hot function and the running program follows.
+//!
+//! Data flows one way: capture → base → scope → plan → patch → bind → deliver. See ARCHITECTURE.md.
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod build;
+pub mod command;
+pub mod image;
+pub mod patch;
+pub mod plan;
+pub mod run;
+pub mod session;
+pub mod source;
+pub mod ui;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::args::{Cli, Command};
+use crate::ui::report::{Report, Verbosity};
+use crate::ui::terminal::Terminal;
+
+/// Runs the program with these arguments, the program's own name first.
+#[must_use]
+pub fn run(args: Vec<OsString>) -> ExitCode {
+    let called = args.first().map(Path::new).unwrap_or(Path::new(""));
+    let stands_in = if called.file_name().is_some_and(|name| name == build::capture::WRAPPER_NAME) {
+        Some(build::capture::wrapper(&args[1..]))
+    } else if called
+        .parent()
+        .and_then(Path::file_name)
+        .is_some_and(|folder| folder == build::launcher::FOLDER_NAME)
+    {
+        Some(build::launcher::link(&args[1..]))
+    } else {
+        None
+    };
+    match stands_in {
+        Some(Ok(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
+        Some(Err(error)) => {
+            #[expect(clippy::print_stderr, reason = "rustc's place in a build: cargo shows this")]
+            {
+                eprintln!("error: cargo-hotpatch: {error:#}");
+            }
+            ExitCode::from(101)
+        }
+        None => command(args),
+    }
+}
+
+fn command(args: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::parse_from_cargo(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help is no error; clap knows where each belongs.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let (color, result) = match cli.command {
+        Command::Run(args) => (args.color, session::run(&args)),
+        Command::Demo(_) => (None, Err(anyhow::anyhow!("not there yet"))),
+        Command::Explain(_) => (None, Err(anyhow::anyhow!("not there yet"))),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            let report = Report::new(Terminal::of_stderr(color), Verbosity::Normal);
+            report.fatal(error.as_ref());
+            ExitCode::from(101)
+        }
+    }
+}

@@ -1,1 +1,84 @@
-//! x
+//! The `#[hot]` attribute of cargo-hotpatch. Depend on `hotpatch-rt`, which re-exports it.
+//!
+//! The stages are one file each: `args` reads the attribute's arguments, `function` reads the function up to
+//! its body, `expand` writes it out again. The macro knows the names of the runtime, not what they do.
+
+use proc_macro::TokenStream;
+use proc_macro2::{TokenStream as TokenStream2, TokenTree};
+use quote::quote;
+
+mod args;
+mod expand;
+mod function;
+mod names;
+
+use crate::args::Args;
+use crate::function::HotFn;
+
+/// Marks a function whose new bodies go live while the program runs under `cargo hotpatch`.
+///
+/// It works on free functions and on methods of inherent and trait impls:
+///
+/// ```
+/// use hotpatch_rt::hot;
+///
+/// #[hot]
+/// fn greeting(name: &str) -> String {
+///     format!("Hello, {name}!")
+/// }
+///
+/// assert_eq!(greeting("you"), "Hello, you!");
+/// ```
+///
+/// In a plain build the function is left exactly as written. Under `cargo hotpatch` a call looks first
+/// whether a patch has brought a newer body.
+///
+/// A hot function needs one address, so it cannot have type or const parameters or `impl Trait` in its
+/// signature, nor be `async`, `const`, variadic or `#[track_caller]`:
+///
+/// ```compile_fail
+/// use hotpatch_rt::hot;
+///
+/// #[hot]
+/// fn largest<T: Ord + Copy>(items: &[T]) -> Option<T> {
+///     items.iter().copied().max()
+/// }
+/// ```
+///
+/// In a generic impl, or as a default body in a trait, a function has many addresses too. The attribute
+/// cannot see that, so it is the tool that declines to patch such a function.
+#[proc_macro_attribute]
+pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
+    let args = syn::parse::<Args>(args).map(|Args| ());
+    let func = syn::parse::<HotFn>(item.clone());
+    let live = std::env::var_os(names::LIVE_ENV).is_some();
+    match (args, func) {
+        (Ok(()), Ok(func)) if live => expand::live(func).into(),
+        (Ok(()), Ok(_)) => item,
+        (args, func) => {
+            let mut errors = [args.err(), func.err()].into_iter().flatten();
+            let first = errors
+                .next()
+                .expect("invariant: one of the two is an error");
+            let error = errors.fold(first, |mut all, error| {
+                all.combine(error);
+                all
+            });
+            let error = without_path(error.to_compile_error());
+            // The item stays, so that its uses are no errors as well.
+            let item = TokenStream2::from(item);
+            quote!(#error #item).into()
+        }
+    }
+}
+
+/// The same `compile_error!`s without the `::core::` in front, which in a crate of edition 2015 would be a module
+/// of that crate. A span of our own would mend that too, and make every message three lines longer.
+fn without_path(errors: TokenStream2) -> TokenStream2 {
+    let is_path = |token: &TokenTree| match token {
+        TokenTree::Ident(ident) => ident == "core",
+        TokenTree::Punct(punct) => punct.as_char() == ':',
+        TokenTree::Group(_) | TokenTree::Literal(_) => false,
+    };
+    errors.into_iter().filter(|token| !is_path(token)).collect()
+}

@@ -1,1 +1,78 @@
-//! x
+//! The `#[hot]` attribute for programs run under `cargo hotpatch`.
+//!
+//! Mark the functions whose new bodies should go live while the program runs:
+//!
+//! ```
+//! # #[cfg(not(feature = "live"))]
+//! # {
+//! use hotpatch_rt::hot;
+//!
+//! struct Game {
+//!     score: u32,
+//! }
+//!
+//! impl Game {
+//!     #[hot]
+//!     fn update(&mut self, ticks: u32) -> u32 {
+//!         self.score += ticks * 10;
+//!         self.score
+//!     }
+//! }
+//!
+//! let mut game = Game { score: 0 };
+//! assert_eq!(game.update(3), 30);
+//! # }
+//! ```
+//!
+//! Under `cargo hotpatch run` an edit to such a function, or to anything it calls, takes effect from its
+//! next call on. Under plain `cargo build` and `cargo run` the attribute hands the function back as it was
+//! written, so a release carries nothing of this crate.
+//!
+//! # What a function needs to be hot
+//!
+//! A free function, or a method of an inherent or a trait impl, that has one address: no type or const
+//! parameters, no `impl Trait`, not `async`, not `const`, not variadic and without `#[track_caller]`.
+//! Lifetime parameters are fine. Functions it calls need no attribute.
+//!
+//! # Features
+//!
+//! The features are the tool's. `live` is the part that runs inside a program under `cargo hotpatch`; the
+//! tool compiles it from the sources in this crate, with the program's own compiler and nothing but `std`,
+//! which is why no part of it may have a dependency. Turning a feature on yourself is never needed.
+
+#[cfg(not(feature = "live"))]
+pub use hotpatch_macros::hot;
+
+#[cfg(feature = "live")]
+mod agent;
+#[cfg(feature = "live")]
+mod apply;
+#[cfg(feature = "live")]
+mod elf;
+#[cfg(feature = "live")]
+mod error;
+#[cfg(feature = "live")]
+mod image;
+#[cfg(feature = "live")]
+mod loader;
+#[cfg(feature = "live")]
+mod peer;
+#[cfg(feature = "live")]
+mod signals;
+#[cfg(feature = "live")]
+mod slot;
+#[cfg(feature = "sources")]
+pub mod sources;
+#[cfg(feature = "wire")]
+pub mod wire;
+
+#[cfg(feature = "live")]
+pub use crate::agent::start;
+
+/// What the expansion of `#[hot]` refers to. The number changes with the shape of the generated code, so
+/// that a macro and a runtime that do not belong together fail to compile.
+#[cfg(feature = "live")]
+#[doc(hidden)]
+pub mod __private_v1 {
+    pub use crate::slot::Slot;
+}

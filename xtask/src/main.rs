@@ -1,1 +1,61 @@
-fn main(){}
+//! Tasks of the project that are no part of the tool; `cargo xtask help` lists them.
+
+mod bench;
+mod child;
+mod command;
+mod generate;
+mod goals;
+mod hotcall;
+mod machine;
+mod page;
+mod project;
+mod report;
+mod statistics;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Tasks of the project that are no part of the tool"
+)]
+struct Opts {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Time edits of generated programs under `cargo hotpatch`, beside `cargo build`.
+    Bench(bench::BenchOpts),
+    /// Time a call of a hot function beside a direct call.
+    BenchCall(hotcall::CallOpts),
+    /// Write one of the generated programs into a folder, to look at it.
+    Generate {
+        folder: PathBuf,
+        #[arg(long, default_value_t = 1_000)]
+        lines: usize,
+        #[arg(long, default_value_t = 7)]
+        seed: u64,
+    },
+}
+
+fn main() -> Result<()> {
+    match Opts::parse().task {
+        Task::Bench(opts) => bench::run(&opts),
+        Task::BenchCall(opts) => hotcall::run(&opts),
+        Task::Generate {
+            folder,
+            lines,
+            seed,
+        } => {
+            let program = generate::program(lines, seed);
+            let runtime = command::workspace().join("hotpatch-rt");
+            project::Project::write(&folder, "bench_app", &program, Some(&runtime))?;
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! What the user may type: `cargo hotpatch run`, `demo` and `explain`, as clap types.
+//!
+//! Nothing here acts. [`RunArgs::cargo_args`] holds every option that belongs to cargo and nothing that belongs to this
+//! tool, so that what is built is what `cargo run` with the same options builds.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  cargo hotpatch run                              the package's only program
+  cargo hotpatch run -p game --bin client         one program of a workspace
+  cargo hotpatch run --release -- --port 8080     arguments after `--` go to the program
+  cargo hotpatch run --on-refuse restart          never ask, restart when an edit cannot be patched
+  cargo hotpatch run --events hot.jsonl           for editors and scripts: one JSON object a line
+
+Mark a function with `#[hot]` (`use hotpatch_rt::hot;`), start the program, save an edit of that function or of anything
+it calls: from its next call on the running program uses the new code and keeps its state.";
+
+/// Edit a running Rust program: `cargo hotpatch run` patches `#[hot]` functions in place.
+#[derive(Debug, Parser)]
+#[command(name = "cargo-hotpatch", bin_name = "cargo hotpatch", version)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build and start a program, and patch it while it runs
+    Run(Box<RunArgs>),
+    /// Show it: start an example in a temporary copy and edit it three times
+    Demo(DemoArgs),
+    /// Say what a code such as HP0101 means, why, and what to do
+    Explain(ExplainArgs),
+}
+
+impl Cli {
+    /// Parses a full argument vector, the tool's own name first.
+    ///
+    /// Cargo calls a subcommand as `cargo-hotpatch hotpatch run`, a person at a shell as `cargo-hotpatch run`; one
+    /// leading `hotpatch` is dropped, so both work.
+    pub fn parse_from_cargo<I>(argv: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = OsString>,
+    {
+        let mut argv: Vec<OsString> = argv.into_iter().collect();
+        if argv.get(1).is_some_and(|word| word == "hotpatch") {
+            argv.remove(1);
+        }
+        Self::try_parse_from(argv)
+    }
+}
+
+/// What to do with an edit that cannot be patched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnRefuse {
+    /// Ask at the terminal
+    Ask,
+    /// Rebuild and start the program anew
+    Restart,
+    /// Let the old code run on
+    Stay,
+    /// End the program and the session
+    Quit,
+}
+
+/// When to use colours; cargo's `--color`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// When the standard error stream is a terminal
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The options of `cargo hotpatch run`: cargo run's own, then ours.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct RunArgs {
+    /// Write one JSON object a line about ready, patched, refused, ... to FILE
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+    /// What to do when an edit cannot be patched [default: ask at a terminal, otherwise stay]
+    #[arg(long, value_name = "WHAT", value_enum)]
+    pub on_refuse: Option<OnRefuse>,
+
+    /// Show the phases of each patch; twice: the commands too
+    #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub verbose: u8,
+    /// Print problems only
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub color: Option<Color>,
+    /// Override a configuration value of cargo
+    #[arg(long, value_name = "KEY=VALUE|PATH", action = ArgAction::Append)]
+    pub config: Vec<String>,
+
+    /// Package with the program to run
+    #[arg(short, long, value_name = "SPEC", help_heading = "Package selection")]
+    pub package: Option<String>,
+    /// Name of the binary to run
+    #[arg(long, value_name = "NAME", conflicts_with = "example")]
+    #[arg(help_heading = "Target selection")]
+    pub bin: Option<String>,
+    /// Name of the example to run
+    #[arg(long, value_name = "NAME", help_heading = "Target selection")]
+    pub example: Option<String>,
+
+    /// Space or comma separated list of features to activate
+    #[arg(short = 'F', long, value_name = "FEATURES", action = ArgAction::Append)]
+    #[arg(help_heading = "Feature selection")]
+    pub features: Vec<String>,
+    /// Activate all available features
+    #[arg(long, help_heading = "Feature selection")]
+    pub all_features: bool,
+    /// Do not activate the `default` feature
+    #[arg(long, help_heading = "Feature selection")]
+    pub no_default_features: bool,
+
+    /// Number of parallel jobs
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(help_heading = "Compilation options")]
+    pub jobs: Option<String>,
+    /// Build in release mode, with optimizations
+    #[arg(short, long, conflicts_with = "profile")]
+    #[arg(help_heading = "Compilation options")]
+    pub release: bool,
+    /// Build with the given profile
+    #[arg(long, value_name = "PROFILE-NAME")]
+    #[arg(help_heading = "Compilation options")]
+    pub profile: Option<String>,
+    /// Not possible: a program is patched on the machine it runs on
+    #[arg(long, value_name = "TRIPLE", action = ArgAction::Append)]
+    #[arg(help_heading = "Compilation options")]
+    pub target: Vec<String>,
+    /// Directory for all generated artifacts
+    #[arg(long, value_name = "DIRECTORY")]
+    #[arg(help_heading = "Compilation options")]
+    pub target_dir: Option<PathBuf>,
+
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH", help_heading = "Manifest options")]
+    pub manifest_path: Option<PathBuf>,
+    /// Assert that `Cargo.lock` will remain unchanged
+    #[arg(long, help_heading = "Manifest options")]
+    pub locked: bool,
+    /// Run without accessing the network
+    #[arg(long, help_heading = "Manifest options")]
+    pub offline: bool,
+    /// Equivalent to specifying both --locked and --offline
+    #[arg(long, help_heading = "Manifest options")]
+    pub frozen: bool,
+
+    /// Arguments for the program
+    #[arg(value_name = "ARGS", trailing_var_arg = true)]
+    pub args: Vec<OsString>,
+}
+
+impl RunArgs {
+    /// The options that `cargo build` must get to build what `cargo run` with these options would run.
+    ///
+    /// `--target` is left out: the caller refuses it, see [`RunArgs::target`].
+    #[must_use]
+    pub fn cargo_args(&self) -> Vec<OsString> {
+        let mut list = CargoArgs::default();
+        list.value("--package", self.package.as_deref());
+        list.value("--bin", self.bin.as_deref());
+        list.value("--example", self.example.as_deref());
+        for features in &self.features {
+            list.value("--features", Some(features));
+        }
+        list.flag("--all-features", self.all_features);
+        list.flag("--no-default-features", self.no_default_features);
+        list.value("--jobs", self.jobs.as_deref());
+        list.flag("--release", self.release);
+        list.value("--profile", self.profile.as_deref());
+        list.value("--target-dir", self.target_dir.as_deref());
+        list.0.extend(self.manifest_args());
+        for _ in 0..self.verbose {
+            list.flag("--verbose", true);
+        }
+        list.flag("--quiet", self.quiet);
+        list.value("--color", self.color.map(color_word));
+        list.0
+    }
+
+    /// The part of [`RunArgs::cargo_args`] that `cargo metadata` understands too: which manifest, which configuration,
+    /// and whether the lock file or the network may be touched.
+    #[must_use]
+    pub fn manifest_args(&self) -> Vec<OsString> {
+        let mut list = CargoArgs::default();
+        list.value("--manifest-path", self.manifest_path.as_deref());
+        list.flag("--locked", self.locked);
+        list.flag("--offline", self.offline);
+        list.flag("--frozen", self.frozen);
+        for config in &self.config {
+            list.value("--config", Some(config));
+        }
+        list.0
+    }
+}
+
+#[derive(Default)]
+struct CargoArgs(Vec<OsString>);
+
+impl CargoArgs {
+    fn flag(&mut self, name: &str, set: bool) {
+        if set {
+            self.0.push(name.into());
+        }
+    }
+
+    /// Writes `--name=value` as one word, so that a value beginning with `-` is still a value.
+    fn value<S: AsRef<OsStr> + ?Sized>(&mut self, name: &str, value: Option<&S>) {
+        if let Some(value) = value {
+            let mut word = OsString::from(name);
+            word.push("=");
+            word.push(value);
+            self.0.push(word);
+        }
+    }
+}
+
+fn color_word(color: Color) -> &'static str {
+    match color {
+        Color::Auto => "auto",
+        Color::Always => "always",
+        Color::Never => "never",
+    }
+}
+
+/// The options of `cargo hotpatch demo`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "Examples:
+  cargo hotpatch demo            watch three edits go live, then make your own
+  cargo hotpatch demo --keep     keep the copy of the example when it ends")]
+pub struct DemoArgs {
+    /// Keep the copy of the example
+    #[arg(long)]
+    pub keep: bool,
+    /// End after the three edits instead of inviting you to edit [default: when the output is no terminal]
+    #[arg(long)]
+    pub auto: bool,
+}
+
+/// The options of `cargo hotpatch explain`.
+#[derive(Debug, Clone, Args)]
+pub struct ExplainArgs {
+    /// The code, such as HP0101
+    #[arg(value_name = "CODE")]
+    pub code: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(words: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::parse_from_cargo(words.iter().map(OsString::from))
+    }
+
+    fn run(words: &[&str]) -> RunArgs {
+        let mut argv = vec!["cargo-hotpatch", "hotpatch", "run"];
+        argv.extend(words);
+        match parse(&argv).unwrap().command {
+            Command::Run(args) => *args,
+            other => panic!("not run: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn with_and_without_cargos_word() {
+        for argv in [
+            &["cargo-hotpatch", "hotpatch", "run", "--release"][..],
+            &["cargo-hotpatch", "run", "--release"],
+        ] {
+            let Command::Run(args) = parse(argv).unwrap().command else {
+                panic!("not run: {argv:?}");
+            };
+            assert!(args.release);
+        }
+        assert!(parse(&["cargo-hotpatch", "hotpatch", "hotpatch", "run"]).is_err());
+    }
+
+    #[test]
+    fn cargos_options_are_passed_on_and_ours_are_not() {
+        let args = run(&[
+            "-p=game",
+            "--bin",
+            "client",
+            "-F",
+            "a,b",
+            "--features",
+            "c d",
+            "--all-features",
+            "--no-default-features",
+            "-r",
+            "--target-dir",
+            "/t",
+            "--manifest-path",
+            "x/Cargo.toml",
+            "--locked",
+            "--offline",
+            "--frozen",
+            "-j",
+            "-2",
+            "-vv",
+            "--config",
+            "net.retry=1",
+            "--config",
+            "a.toml",
+            "--color",
+            "never",
+            "--events",
+            "e.jsonl",
+            "--on-refuse",
+            "stay",
+            "--",
+            "-x",
+            "--release",
+        ]);
+        assert_eq!(
+            args.cargo_args(),
+            [
+                "--package=game",
+                "--bin=client",
+                "--features=a,b",
+                "--features=c d",
+                "--all-features",
+                "--no-default-features",
+                "--jobs=-2",
+                "--release",
+                "--target-dir=/t",
+                "--manifest-path=x/Cargo.toml",
+                "--locked",
+                "--offline",
+                "--frozen",
+                "--config=net.retry=1",
+                "--config=a.toml",
+                "--verbose",
+                "--verbose",
+                "--color=never",
+            ]
+        );
+        assert_eq!(args.args, ["-x", "--release"]);
+        assert_eq!(args.events.as_deref(), Some("e.jsonl".as_ref()));
+        assert_eq!(args.on_refuse, Some(OnRefuse::Stay));
+    }
+
+    #[test]
+    fn the_programs_arguments_may_follow_without_dashes() {
+        let args = run(&["--example", "demo", "input.txt", "--release", "-q"]);
+        assert_eq!(args.args, ["input.txt", "--release", "-q"]);
+        assert_eq!(args.cargo_args(), ["--example=demo"]);
+    }
+
+    #[test]
+    fn nothing_given_is_nothing_passed() {
+        let args = run(&[]);
+        assert!(args.cargo_args().is_empty());
+        assert_eq!(args.on_refuse, None);
+    }
+
+    #[test]
+    fn what_cargo_refuses_is_refused() {
+        for words in [
+            &["--release", "--profile", "dev"][..],
+            &["--bin", "a", "--example", "b"],
+            &["-q", "-v"],
+            &["--no-such-option"],
+            &["--on-refuse", "maybe"],
+        ] {
+            let mut argv = vec!["cargo-hotpatch", "run"];
+            argv.extend(words);
+            assert!(parse(&argv).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_target_is_kept_for_the_refusal() {
+        let args = run(&["--target", "wasm32-unknown-unknown"]);
+        assert_eq!(args.target, ["wasm32-unknown-unknown"]);
+        assert!(args.cargo_args().is_empty());
+    }
+
+    #[test]
+    fn the_other_subcommands() {
+        let Command::Demo(demo) = parse(&["x", "demo", "--keep"]).unwrap().command else {
+            panic!("not demo");
+        };
+        assert!(demo.keep && !demo.auto);
+        let Command::Explain(explain) = parse(&["x", "explain", "HP0101"]).unwrap().command else {
+            panic!("not explain");
+        };
+        assert_eq!(explain.code, "HP0101");
+    }
+
+    #[test]
+    fn help_shows_the_command_as_it_is_typed() {
+        let help = parse(&["x", "hotpatch", "run", "--help"])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            help.contains("Usage: cargo hotpatch run [OPTIONS] [ARGS]..."),
+            "{help}"
+        );
+        assert!(help.contains("cargo hotpatch run --release -- --port 8080"));
+    }
+}

@@ -1,0 +1,280 @@
+//! The base: cargo's own build of the project, with this program in rustc's place for the workspace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use cargo_metadata::{Artifact, Message, TargetKind};
+
+use super::capture::{self, Unit};
+use super::project::Project;
+use crate::args::RunArgs;
+use crate::command::{CancelToken, Tool};
+
+/// A built program and the crates of the workspace it consists of.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The program.
+    pub program: PathBuf,
+    /// Its crates, those a crate depends on before it; the program's own is the last.
+    pub units: Vec<Unit>,
+}
+
+/// How a build ended that did not make a program.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// cargo said why on standard error.
+    #[error("the project does not build")]
+    Failed {
+        /// cargo's exit status.
+        code: i32,
+    },
+    /// The build cannot work as it is set up.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Something else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Builds the program for hot patching.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<Base, BuildError> {
+    let wrapper = wrapper(project.target_dir())?;
+    let mut tool = Tool::new(&project.cargo)
+        .arg("build")
+        .args(args.cargo_args())
+        .arg("--message-format=json-render-diagnostics")
+        .foreground(true)
+        .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
+        .env(capture::FOLDER_ENV, wrapper.parent().unwrap_or(Path::new("/")));
+    if args.package.is_none() {
+        tool = tool.args(["--package".to_owned(), project.package.id.repr.clone()]);
+    }
+    if args.bin.is_none() && args.example.is_none() {
+        tool = tool.args(["--bin".to_owned(), project.target.name.clone()]);
+    }
+    if let Some(users) = std::env::var_os("RUSTC_WORKSPACE_WRAPPER") {
+        tool = tool.env(capture::INNER_ENV, users);
+    }
+    if let Some(profile) = profile_with_lto(project, args) {
+        tool = tool.env(format!("CARGO_PROFILE_{}_LTO", profile.to_uppercase().replace('-', "_")), "off");
+    }
+    let mut artifacts: Vec<Artifact> = Vec::new();
+    let output = tool
+        .stream(cancel, |line| {
+            if let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_str(line) {
+                artifacts.push(artifact);
+            }
+        })
+        .map_err(anyhow::Error::from)?;
+    if !output.status.success() {
+        return Err(BuildError::Failed { code: output.status.code().unwrap_or(101) });
+    }
+    collect(project, &artifacts)
+}
+
+/// The profile's name if hot builds must turn its link-time optimisation off.
+///
+/// Only said where a profile asks for it: any other value would part our third-party crates from those
+/// of a plain build.
+#[must_use]
+pub fn profile_with_lto(project: &Project, args: &RunArgs) -> Option<String> {
+    let name = match (&args.profile, args.release) {
+        (Some(name), _) => name.clone(),
+        (None, true) => "release".to_owned(),
+        (None, false) => "dev".to_owned(),
+    };
+    let manifest = project.metadata.workspace_root.join("Cargo.toml");
+    let text = fs::read_to_string(manifest).ok()?;
+    let manifest: toml::Value = toml::from_str(&text).ok()?;
+    let mut at = Some(name.clone());
+    for _ in 0..8 {
+        let profile = manifest.get("profile")?.get(at?)?;
+        match profile.get("lto") {
+            Some(toml::Value::Boolean(true)) => return Some(name),
+            Some(toml::Value::String(kind)) if kind != "off" => return Some(name),
+            Some(_) => return None,
+            None => at = profile.get("inherits").and_then(|v| v.as_str()).map(str::to_owned),
+        }
+    }
+    None
+}
+
+/// This program under the wrapper's name, in a folder that is another one for another version of it, so
+/// that cargo builds the workspace again when the tool changed.
+fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
+    let program = std::env::current_exe().context("failed to find this program")?;
+    let meta = fs::metadata(&program).context("failed to find this program")?;
+    let version = format!("{}-{:x}-{:x}", env!("CARGO_PKG_VERSION"), meta.len(), meta.mtime());
+    let folder = target_dir.join("hotpatch").join(version);
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("failed to create `{}`", folder.display()))?;
+    let link = folder.join(capture::WRAPPER_NAME);
+    if fs::read_link(&link).ok().as_deref() != Some(&program) {
+        let fresh = folder.join(format!("{}-{}", capture::WRAPPER_NAME, std::process::id()));
+        let _ = fs::remove_file(&fresh);
+        symlink(&program, &fresh)
+            .and_then(|()| fs::rename(&fresh, &link))
+            .with_context(|| format!("failed to link `{}`", link.display()))?;
+    }
+    Ok(link)
+}
+
+fn collect(project: &Project, artifacts: &[Artifact]) -> Result<Base, BuildError> {
+    let mut units: BTreeMap<String, Unit> = BTreeMap::new();
+    let mut program = None;
+    for artifact in artifacts {
+        let is_member = project.metadata.workspace_members.contains(&artifact.package_id);
+        let runs_in_builds = artifact.target.kind.iter().any(|kind| {
+            matches!(kind, TargetKind::CustomBuild | TargetKind::ProcMacro)
+        });
+        if !is_member || runs_in_builds || artifact.profile.test {
+            continue;
+        }
+        let unit = match &artifact.executable {
+            Some(path) if artifact.target.name == project.target.name
+                && artifact.target.kind == project.target.kind
+                && artifact.package_id == project.package.id =>
+            {
+                let unit = unit_of_program(path.as_std_path(), artifact)?;
+                program = Some((path.as_std_path().to_owned(), unit.stem()));
+                unit
+            }
+            Some(_) => continue,
+            None => unit_of_library(artifact)?,
+        };
+        units.insert(unit.stem(), unit);
+    }
+    let Some((program, stem)) = program else {
+        return Err(BuildError::Other(anyhow::anyhow!("cargo built no program")));
+    };
+    for unit in units.values() {
+        supported(unit)?;
+    }
+    let used = used_by(&stem, &units);
+    let mut ordered = Vec::new();
+    order(&stem, &units, &mut BTreeSet::new(), &mut ordered);
+    let units = ordered.into_iter().filter(|unit| used.contains(&unit.stem())).collect();
+    Ok(Base { program, units })
+}
+
+fn supported(unit: &Unit) -> Result<(), BuildError> {
+    let args = &unit.args;
+    if args.codegen("prefer-dynamic").is_some_and(|value| value != "no" && value != "n") {
+        return Err(BuildError::Unsupported(
+            "`-C prefer-dynamic` links the standard library as a shared library, which patches cannot \
+             bind to: remove it from RUSTFLAGS"
+                .to_owned(),
+        ));
+    }
+    if let Some(target) = args.value("--target")
+        && target != HOST
+    {
+        return Err(BuildError::Unsupported(format!(
+            "the build is for `{target}`; only programs for `{HOST}` can be patched"
+        )));
+    }
+    Ok(())
+}
+
+/// The only platform so far.
+pub const HOST: &str = "x86_64-unknown-linux-gnu";
+
+impl Unit {
+    /// The stem of its outputs.
+    #[must_use]
+    pub fn stem(&self) -> String {
+        self.args.stem().unwrap_or_default()
+    }
+
+    /// Stems of the libraries it is compiled with.
+    pub fn externs(&self) -> impl Iterator<Item = String> {
+        self.args.flags().filter(|flag| flag.name == "--extern").filter_map(|flag| {
+            let (_, path) = flag.value.split_once('=')?;
+            let stem = Path::new(path).file_stem()?.to_string_lossy();
+            Some(stem.strip_prefix("lib").unwrap_or(&stem).to_owned())
+        })
+    }
+}
+
+fn used_by(stem: &str, units: &BTreeMap<String, Unit>) -> BTreeSet<String> {
+    let mut used = BTreeSet::new();
+    let mut todo = vec![stem.to_owned()];
+    while let Some(stem) = todo.pop() {
+        if let Some(unit) = units.get(&stem)
+            && used.insert(stem)
+        {
+            todo.extend(unit.externs());
+        }
+    }
+    used
+}
+
+fn order(stem: &str, units: &BTreeMap<String, Unit>, seen: &mut BTreeSet<String>, out: &mut Vec<Unit>) {
+    let Some(unit) = units.get(stem) else { return };
+    if !seen.insert(stem.to_owned()) {
+        return;
+    }
+    for dependency in unit.externs() {
+        order(&dependency, units, seen, out);
+    }
+    out.push(unit.clone());
+}
+
+fn unit_of_library(artifact: &Artifact) -> Result<Unit, BuildError> {
+    // Of a library's files at least one bears the unit's own name, the others may be plain copies.
+    for path in &artifact.filenames {
+        let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else { continue };
+        let stem = stem.strip_prefix("lib").unwrap_or(stem);
+        if let Ok(unit) = Unit::read(folder.as_std_path(), stem) {
+            return Ok(unit);
+        }
+    }
+    Err(not_captured(&artifact.target.name))
+}
+
+/// cargo names a program without the part that tells builds apart; the file it is a link of has it.
+fn unit_of_program(path: &Path, artifact: &Artifact) -> Result<Unit, BuildError> {
+    let name = artifact.target.name.replace('-', "_");
+    let same = |a: &Path| -> Option<bool> {
+        let (a, b) = (fs::metadata(a).ok()?, fs::metadata(path).ok()?);
+        Some((a.dev(), a.ino()) == (b.dev(), b.ino()))
+    };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let mut found: Vec<(bool, std::time::SystemTime, Unit)> = Vec::new();
+    for folder in [folder.join("deps"), folder.to_owned()] {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let file = entry.file_name();
+            let Some(stem) = file.to_str().and_then(|n| n.strip_suffix(".hotpatch")) else { continue };
+            if !stem.starts_with(&name) {
+                continue;
+            }
+            let program = folder.join(stem);
+            if let Ok(unit) = Unit::read(&folder, stem)
+                && unit.bin
+                && unit.krate == name
+                && unit.root == artifact.target.src_path.as_std_path()
+            {
+                let time = fs::metadata(&program).and_then(|m| m.modified());
+                let time = time.unwrap_or(std::time::UNIX_EPOCH);
+                found.push((same(&program).unwrap_or(false), time, unit));
+            }
+        }
+    }
+    found
+        .into_iter()
+        .max_by_key(|(same, time, _)| (*same, *time))
+        .map(|(_, _, unit)| unit)
+        .ok_or_else(|| not_captured(&artifact.target.name))
+}
+
+fn not_captured(name: &str) -> BuildError {
+    BuildError::Other(anyhow::anyhow!(
+        "crate `{name}` was built without this tool seeing it; remove its outputs with `cargo clean -p` and try again"
+    ))
+}

@@ -1,0 +1,247 @@
+//! Wrapper mode: this program stands in for rustc for the crates of the workspace.
+//!
+//! Each crate is compiled as cargo asked, with what a hot build adds, and its command line,
+//! environment and folder are kept as a [`Unit`] beside its outputs, where they live and die with
+//! them. A binary crate becomes a library and a launcher. Everything else (build scripts, proc
+//! macros, cargo's questions to rustc) passes through unchanged.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use super::{live, overlay, rustc};
+use super::rustc::RustcArgs;
+
+/// Tells a wrapper call where the tool keeps what all crates share.
+pub const FOLDER_ENV: &str = "CARGO_HOTPATCH_FOLDER";
+/// A `RUSTC_WORKSPACE_WRAPPER` the user had set; it is run between this program and rustc.
+pub const INNER_ENV: &str = "CARGO_HOTPATCH_INNER_WRAPPER";
+/// Read by the macros: expand `#[hot]`.
+pub const LIVE_ENV: &str = "CARGO_HOTPATCH_LIVE";
+/// The name under which cargo calls this program as a wrapper.
+pub const WRAPPER_NAME: &str = "hotpatch-rustc";
+
+/// What a crate was compiled from: all it takes to compile a part of it again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Unit {
+    /// The compiler cargo called.
+    pub rustc: PathBuf,
+    /// Its arguments as cargo gave them.
+    pub args: RustcArgs,
+    /// Environment of the call.
+    pub env: BTreeMap<String, String>,
+    /// Folder of the call.
+    pub cwd: PathBuf,
+    /// The crate's name as code spells it.
+    pub krate: String,
+    /// The root source file, absolute.
+    pub root: PathBuf,
+    /// A program (compiled as library and launcher) and not a library.
+    pub bin: bool,
+    /// The library with the crate's code, whichever it is.
+    pub rlib: PathBuf,
+    /// What `#[cfg]` sees, as rustc prints it.
+    pub cfg: String,
+    /// The agent and slots it was compiled with.
+    pub live: PathBuf,
+    /// A folder for what belongs to this unit.
+    pub folder: PathBuf,
+}
+
+impl Unit {
+    /// Reads what the wrapper kept for the unit whose outputs are called `stem` in `out_dir`.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    pub fn read(out_dir: &Path, stem: &str) -> Result<Self> {
+        let path = folder(out_dir, stem).join("unit.json");
+        let text = std::fs::read(&path)
+            .with_context(|| format!("failed to read `{}`", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("`{}` is damaged", path.display()))
+    }
+
+    fn write(&self) -> Result<()> {
+        let path = self.folder.join("unit.json");
+        let fresh = self.folder.join("unit.json.new");
+        std::fs::write(&fresh, serde_json::to_vec(self)?)
+            .and_then(|()| std::fs::rename(&fresh, &path))
+            .with_context(|| format!("failed to write `{}`", path.display()))
+    }
+
+    /// `file` as rustc was told of it: relative to the working directory where the root was.
+    #[must_use]
+    pub fn spelling(&self, file: &Path) -> PathBuf {
+        let relative = self.args.input().is_some_and(|input| Path::new(input).is_relative());
+        match file.strip_prefix(&self.cwd) {
+            Ok(rest) if relative => rest.to_owned(),
+            _ => file.to_owned(),
+        }
+    }
+}
+
+fn folder(out_dir: &Path, stem: &str) -> PathBuf {
+    out_dir.join(format!("{stem}.hotpatch"))
+}
+
+/// Runs the rustc call in `args` (`args[0]` is rustc) and gives back its exit code.
+///
+/// # Errors
+/// Something of ours failed; what rustc has to say it says itself.
+pub fn wrapper(args: &[OsString]) -> Result<i32> {
+    let Some((rustc, rest)) = args.split_first() else { bail!("no compiler named") };
+    let rustc = PathBuf::from(rustc);
+    let parsed = RustcArgs::new(rest);
+    let folder = std::env::var_os(FOLDER_ENV);
+    match (parsed, folder) {
+        (Some(parsed), Some(folder)) if is_hot(&parsed) => {
+            compile(&rustc, parsed, Path::new(&folder))
+        }
+        (Some(parsed), Some(folder)) if parsed.out_dir().is_some() => {
+            // A build script or proc macro may use a crate of the workspace, which needs this.
+            let live = live::ensure(&rustc, Path::new(&folder))?;
+            let args = parsed.with([rustc::search_path(&live)]);
+            run(&rustc, args.as_slice(), &[])
+        }
+        (Some(parsed), _) => run(&rustc, parsed.as_slice(), &[]),
+        (None, _) => {
+            let status = inner(&rustc).args(rest).status().context("failed to run rustc")?;
+            Ok(code(status))
+        }
+    }
+}
+
+fn is_hot(args: &RustcArgs) -> bool {
+    args.crate_name().is_some_and(|name| !name.starts_with("build_script_"))
+        && args.out_dir().is_some()
+        && args.input().is_some_and(|input| input != "-")
+        && args.crate_types().next().is_some()
+        && args.crate_types().all(|kind| kind != "proc-macro")
+        && !args.as_slice().iter().any(|arg| arg == "--test")
+}
+
+fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
+    let live = live::ensure(rustc, shared)?;
+    let out_dir = args.out_dir().context("no --out-dir")?.to_owned();
+    let stem = args.stem().context("no --crate-name")?;
+    let cwd = std::env::current_dir().context("failed to find the working directory")?;
+    let root = cwd.join(args.input().context("no source file")?);
+    let folder = folder(&out_dir, &stem);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("failed to create `{}`", folder.display()))?;
+    let bin = args.crate_types().any(|kind| kind == "bin");
+    let cfg = inner(rustc)
+        .args(rustc::print_cfg(&args).as_slice())
+        .output()
+        .with_context(|| format!("failed to run `{}`", rustc.display()))?;
+    let unit = Unit {
+        rustc: rustc.to_owned(),
+        cfg: String::from_utf8_lossy(&cfg.stdout).into_owned(),
+        krate: args.crate_name().unwrap_or_default().to_owned(),
+        env: std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        rlib: rustc::rlib_path(&args).context("no --out-dir")?,
+        args,
+        cwd,
+        root,
+        bin,
+        live,
+        folder,
+    };
+    let base = rustc::base(&unit.args, &unit.live, &unit.folder.join("incremental"));
+    let code = if unit.bin { program(&unit, &base)? } else { run(rustc, base.as_slice(), HOT)? };
+    if code == 0 {
+        unit.write()?;
+    }
+    Ok(code)
+}
+
+const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
+
+/// A binary crate: its code as a library, then the launcher linked as the program.
+fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
+    let text = std::fs::read_to_string(&unit.root)
+        .with_context(|| format!("failed to read `{}`", unit.root.display()))?;
+    // A file that does not parse is given to rustc as it is, which says what is wrong with it.
+    let public = crate::source::widen::publish_main(&text)?;
+    let overlay = unit.folder.join("main");
+    overlay::write(&overlay, &BTreeMap::from([(unit.root.clone(), public)]))
+        .context("failed to lay out the program's root file")?;
+    let root = overlay::seen_at(&overlay, &unit.root);
+    let library = rustc::bin_as_rlib(base, &root).with(remap(unit, &overlay));
+    let status = run(&unit.rustc, library.as_slice(), HOT)?;
+    if status != 0 {
+        return Ok(status);
+    }
+    let out_dir = unit.args.out_dir().context("no --out-dir")?;
+    let stem = unit.args.stem().context("no --crate-name")?;
+    restore_dep_info(&out_dir.join(format!("{stem}.d")), &overlay)?;
+
+    let source = unit.folder.join("launcher.rs");
+    std::fs::write(&source, LAUNCHER)
+        .with_context(|| format!("failed to write `{}`", source.display()))?;
+    let (linker, env) = super::launcher::linker(unit)?;
+    let launcher = rustc::launcher(base, &source, &unit.rlib, &unit.live, &linker);
+    let env: Vec<(&str, &str)> = env.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    run(&unit.rustc, launcher.as_slice(), &env)
+}
+
+const LAUNCHER: &str = "\
+fn main() -> impl ::std::process::Termination {
+    ::hotpatch_live::start();
+    ::hp_main::main()
+}
+";
+
+/// Source paths of an overlay are told to debuggers and panics as the user's own.
+#[must_use]
+pub fn remap(unit: &Unit, overlay: &Path) -> Vec<String> {
+    let mut flags = vec![format!("--remap-path-prefix={}=", overlay.display())];
+    if unit.args.input().is_some_and(|input| Path::new(input).is_relative()) {
+        let cwd = overlay::seen_at(overlay, &unit.cwd);
+        flags.push(format!("--remap-path-prefix={}=", cwd.display()));
+    }
+    flags
+}
+
+/// cargo watches what the dep-info file names: the user's files, not the overlay's.
+fn restore_dep_info(path: &Path, overlay: &Path) -> Result<()> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e).with_context(|| format!("failed to read `{}`", path.display())),
+    };
+    let prefix = overlay.display().to_string().replace(' ', "\\ ");
+    std::fs::write(path, text.replace(&prefix, ""))
+        .with_context(|| format!("failed to write `{}`", path.display()))
+}
+
+fn inner(rustc: &Path) -> Command {
+    match std::env::var_os(INNER_ENV).filter(|wrapper| !wrapper.is_empty()) {
+        Some(wrapper) => {
+            let mut command = Command::new(wrapper);
+            command.arg(rustc);
+            command
+        }
+        None => Command::new(rustc),
+    }
+}
+
+fn run(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> {
+    let status = inner(rustc)
+        .args(args)
+        .envs(env.iter().copied())
+        .status()
+        .with_context(|| format!("failed to run `{}`", rustc.display()))?;
+    Ok(code(status))
+}
+
+/// As a shell gives it: 128 + the signal for a killed compiler.
+fn code(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}

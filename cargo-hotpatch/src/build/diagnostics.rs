@@ -1,0 +1,84 @@
+//! rustc's diagnostics, read from its JSON.
+
+use serde::Deserialize;
+
+/// One diagnostic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// It is an error.
+    pub error: bool,
+    /// `E0364`, where it has a code.
+    pub code: Option<String>,
+    /// The first line of it.
+    pub message: String,
+    /// As rustc shows it.
+    pub rendered: String,
+    /// File and line of each primary span.
+    pub places: Vec<(String, usize)>,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    message: String,
+    level: String,
+    code: Option<RawCode>,
+    #[serde(default)]
+    spans: Vec<RawSpan>,
+    rendered: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawCode {
+    code: String,
+}
+
+#[derive(Deserialize)]
+struct RawSpan {
+    file_name: String,
+    line_start: usize,
+    is_primary: bool,
+}
+
+/// The diagnostics in rustc's standard error; what is no JSON is left out.
+#[must_use]
+pub fn parse(stderr: &str) -> Vec<Diagnostic> {
+    stderr
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .filter_map(|line| serde_json::from_str::<Raw>(line).ok())
+        .map(|raw| Diagnostic {
+            error: raw.level.starts_with("error"),
+            code: raw.code.map(|code| code.code),
+            message: raw.message,
+            rendered: raw.rendered.unwrap_or_default(),
+            places: raw
+                .spans
+                .into_iter()
+                .filter(|span| span.is_primary)
+                .map(|span| (span.file_name, span.line_start))
+                .collect(),
+        })
+        .collect()
+}
+
+/// The first error in a few words, for a message about something else.
+#[must_use]
+pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
+    let first = diagnostics.iter().find(|diagnostic| diagnostic.error)?;
+    let code = first.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
+    Some(format!("{code}{}", first.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_found_among_other_lines() {
+        let text = "warning: x\n{\"message\":\"bad\",\"level\":\"error\",\"code\":{\"code\":\"E1\"},\
+            \"spans\":[{\"file_name\":\"a.rs\",\"line_start\":3,\"is_primary\":true}],\"rendered\":\"r\"}\n";
+        let found = parse(text);
+        assert_eq!(found[0].places, [("a.rs".to_owned(), 3)]);
+        assert_eq!(summary(&found).unwrap(), "E1: bad");
+    }
+}

@@ -1,0 +1,203 @@
+//! Linker mode: the launcher's link, with every Rust library whole and nothing collected.
+//!
+//! rustc calls this program by the name of the user's linker; it passes the call on to that one.
+//! A function nobody called yet is then in the program when a patch calls it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::capture::Unit;
+
+/// The folder with this program under linkers' names.
+pub const FOLDER_NAME: &str = "hotpatch-link";
+const LINKER_ENV: &str = "CARGO_HOTPATCH_LINKER";
+const BUNDLED_ENV: &str = "CARGO_HOTPATCH_BUNDLED_LLD";
+
+/// The linker to name in the launcher's rustc call, and what it must find in its environment.
+///
+/// # Errors
+/// The link to this program cannot be made.
+pub fn linker(unit: &Unit) -> Result<(PathBuf, Vec<(&'static str, String)>)> {
+    let users = unit.args.codegen("linker").unwrap_or("cc");
+    let name = Path::new(users).file_name().context("the linker has no name")?;
+    let folder = unit.folder.join(FOLDER_NAME);
+    std::fs::create_dir_all(&folder)?;
+    let link = folder.join(name);
+    let program = std::env::current_exe().context("failed to find this program")?;
+    let _ = std::fs::remove_file(&link);
+    match std::os::unix::fs::symlink(&program, &link) {
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(e).with_context(|| format!("failed to link `{}`", link.display()));
+        }
+        _ => {}
+    }
+    let mut env = vec![(LINKER_ENV, users.to_owned())];
+    // A named linker makes rustc forget that it links with its own lld by default.
+    if unit.args.codegen("linker").is_none()
+        && !names_a_linker(unit)
+        && let Some(tools) = bundled_lld(&unit.rustc)
+    {
+        env.push((BUNDLED_ENV, tools.display().to_string()));
+    }
+    Ok((link, env))
+}
+
+fn names_a_linker(unit: &Unit) -> bool {
+    unit.args.flags().any(|flag| {
+        flag.name == "-C"
+            && (flag.value.contains("-fuse-ld") || flag.value.starts_with("linker-features")
+                || flag.value.starts_with("link-self-contained"))
+    })
+}
+
+fn bundled_lld(rustc: &Path) -> Option<PathBuf> {
+    let output = Command::new(rustc).args(["--print", "target-libdir"]).output().ok()?;
+    let lib = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    let tools = lib.parent()?.join("bin/gcc-ld");
+    tools.join("ld.lld").exists().then_some(tools)
+}
+
+/// How much of the Rust libraries goes into the program whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whole {
+    All,
+    Workspace,
+    None,
+}
+
+/// Links, with as many whole libraries as link, and gives back the linker's exit code.
+///
+/// # Errors
+/// The linker cannot be run, or its arguments not be read.
+pub fn link(args: &[OsString]) -> Result<i32> {
+    let Some(linker) = std::env::var_os(LINKER_ENV) else {
+        bail!("`{LINKER_ENV}` is not set");
+    };
+    let args = expand(args)?;
+    let driver = is_driver(Path::new(&linker));
+    let mut extra: Vec<OsString> = vec![if driver { "-Wl,--build-id" } else { "--build-id" }.into()];
+    if let Some(tools) = std::env::var_os(BUNDLED_ENV)
+        && driver
+        && !args.iter().any(|arg| arg.to_string_lossy().starts_with("-fuse-ld"))
+    {
+        let mut search = OsString::from("-B");
+        search.push(tools);
+        extra.extend([search, "-fuse-ld=lld".into()]);
+    }
+    let attempt = |whole| {
+        let mut command = Command::new(&linker);
+        command.args(arguments(&args, whole, driver)).args(&extra);
+        command
+    };
+    for whole in [Whole::All, Whole::Workspace] {
+        let output = attempt(whole).output().with_context(|| {
+            format!("failed to run the linker `{}`", linker.to_string_lossy())
+        })?;
+        if output.status.success() {
+            return Ok(0);
+        }
+    }
+    // What fails now fails in a plain build, too, or is this linker's own matter: let it speak.
+    let status = attempt(Whole::None).status().context("failed to run the linker")?;
+    Ok(status.code().unwrap_or(1))
+}
+
+fn is_driver(linker: &Path) -> bool {
+    let stem = linker.file_name().unwrap_or_default().to_string_lossy();
+    !(stem == "ld" || stem.starts_with("ld.") || stem.ends_with("-ld") || stem.contains("lld")
+        || stem == "mold" || stem == "wild")
+}
+
+fn arguments(args: &[OsString], whole: Whole, driver: bool) -> Vec<OsString> {
+    let flag = |name: &str| -> OsString {
+        if driver { format!("-Wl,{name}").into() } else { name.into() }
+    };
+    let mut out = Vec::new();
+    for arg in args {
+        let text = arg.to_string_lossy();
+        let path = Path::new(arg);
+        let dropped = ["-Wl,--gc-sections", "--gc-sections", "-Wl,--strip-debug", "-Wl,--strip-all",
+            "--strip-debug", "--strip-all", "-s"];
+        if dropped.contains(&text.as_ref()) {
+            continue;
+        }
+        let workspace = || {
+            path.file_stem().is_some_and(|stem| {
+                let stem = stem.to_string_lossy();
+                let unit = format!("{}.hotpatch", stem.strip_prefix("lib").unwrap_or(&stem));
+                path.with_file_name(unit).exists()
+            })
+        };
+        let is_whole = text.ends_with(".rlib")
+            && match whole {
+                Whole::All => true,
+                Whole::Workspace => workspace(),
+                Whole::None => false,
+            };
+        if is_whole {
+            out.extend([flag("--whole-archive"), arg.clone(), flag("--no-whole-archive")]);
+        } else {
+            out.push(arg.clone());
+        }
+    }
+    out
+}
+
+/// Long command lines come in a response file.
+fn expand(args: &[OsString]) -> Result<Vec<OsString>> {
+    let mut out = Vec::new();
+    for arg in args {
+        let text = arg.to_string_lossy();
+        let Some(path) = text.strip_prefix('@') else {
+            out.push(arg.clone());
+            continue;
+        };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("failed to read the linker's arguments `{path}`"))?;
+        out.extend(text.lines().map(|line| unquote(line).into()));
+    }
+    Ok(out)
+}
+
+/// rustc writes one argument a line, with a backslash before what a shell would take apart.
+fn unquote(line: &str) -> String {
+    let line = line.strip_prefix('"').and_then(|l| l.strip_suffix('"')).unwrap_or(line);
+    let mut out = String::new();
+    let mut chars = line.chars();
+    while let Some(char) = chars.next() {
+        out.push(if char == '\\' { chars.next().unwrap_or('\\') } else { char });
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rlib_is_whole_and_nothing_is_collected() {
+        let args = ["-m64", "a.o", "liba.rlib", "-Wl,--gc-sections", "-lc"].map(OsString::from);
+        assert_eq!(
+            arguments(&args, Whole::All, true),
+            ["-m64", "a.o", "-Wl,--whole-archive", "liba.rlib", "-Wl,--no-whole-archive", "-lc"]
+        );
+        assert_eq!(arguments(&args, Whole::None, false), ["-m64", "a.o", "liba.rlib", "-lc"]);
+    }
+
+    #[test]
+    fn response_files_lose_their_quotes() {
+        assert_eq!(unquote(r"/a\ b/c"), "/a b/c");
+        assert_eq!(unquote("\"-Wl,x\""), "-Wl,x");
+    }
+
+    #[test]
+    fn linkers_and_compiler_drivers_are_told_apart() {
+        assert!(is_driver(Path::new("/usr/bin/cc")));
+        assert!(is_driver(Path::new("x86_64-linux-gnu-gcc")));
+        assert!(!is_driver(Path::new("rust-lld")));
+        assert!(!is_driver(Path::new("/usr/bin/ld.gold")));
+    }
+}

@@ -1,0 +1,446 @@
+//! A rustc command line as cargo wrote it: asked, and rewritten into the ones this tool runs.
+//!
+//! Pure: arguments in, arguments out. Nothing is run here.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The arguments of one rustc call, without the program itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RustcArgs(Vec<String>);
+
+/// Flags whose value is the next argument when it is not joined with `=`.
+const WITH_VALUE: &[&str] = &[
+    "--crate-name",
+    "--crate-type",
+    "--emit",
+    "--edition",
+    "--extern",
+    "--cfg",
+    "--check-cfg",
+    "--out-dir",
+    "--cap-lints",
+    "--error-format",
+    "--json",
+    "--color",
+    "--diagnostic-width",
+    "--target",
+    "--sysroot",
+    "--remap-path-prefix",
+    "--print",
+    "--explain",
+    "--env-set",
+    "-C",
+    "--codegen",
+    "-L",
+    "-l",
+    "-A",
+    "-W",
+    "-D",
+    "-F",
+    "--allow",
+    "--warn",
+    "--deny",
+    "--forbid",
+    "--force-warn",
+    "-Z",
+    "-o",
+];
+
+/// One flag with its value, as rustc would read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag<'a> {
+    /// `--emit`, `-C`, ...; empty for the input file.
+    pub name: &'a str,
+    /// The value, empty if the flag has none.
+    pub value: &'a str,
+}
+
+impl RustcArgs {
+    /// Takes the arguments as they come; `None` if one is not UTF-8.
+    #[must_use]
+    pub fn new(args: &[OsString]) -> Option<Self> {
+        args.iter()
+            .map(|arg| arg.to_str().map(str::to_owned))
+            .collect::<Option<Vec<_>>>()
+            .map(Self)
+    }
+
+    /// The arguments as given.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Flags with their values, in order.
+    pub fn flags(&self) -> impl Iterator<Item = Flag<'_>> {
+        let mut rest = self.0.iter();
+        std::iter::from_fn(move || {
+            let arg = rest.next()?;
+            Some(split(arg, || rest.next().map_or("", String::as_str)))
+        })
+    }
+
+    /// The value of the last flag of that name.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.flags().filter(|flag| flag.name == name).last().map(|flag| flag.value)
+    }
+
+    /// The value of the last `-C key=value`; `Some("")` for a bare `-C key`.
+    #[must_use]
+    pub fn codegen(&self, key: &str) -> Option<&str> {
+        self.flags()
+            .filter(|flag| flag.name == "-C")
+            .filter_map(|flag| {
+                let (name, value) = flag.value.split_once('=').unwrap_or((flag.value, ""));
+                (name == key).then_some(value)
+            })
+            .last()
+    }
+
+    /// The crate's name.
+    #[must_use]
+    pub fn crate_name(&self) -> Option<&str> {
+        self.value("--crate-name")
+    }
+
+    /// All crate types, in order; `--test` counts as none.
+    pub fn crate_types(&self) -> impl Iterator<Item = &str> {
+        self.flags()
+            .filter(|flag| flag.name == "--crate-type")
+            .flat_map(|flag| flag.value.split(','))
+    }
+
+    /// The root source file as given.
+    #[must_use]
+    pub fn input(&self) -> Option<&str> {
+        self.flags().find(|flag| flag.name.is_empty()).map(|flag| flag.value)
+    }
+
+    /// The folder the outputs go to.
+    #[must_use]
+    pub fn out_dir(&self) -> Option<&Path> {
+        self.value("--out-dir").map(Path::new)
+    }
+
+    /// `<crate name><extra-filename>`, the stem of the unit's outputs.
+    #[must_use]
+    pub fn stem(&self) -> Option<String> {
+        let extra = self.codegen("extra-filename").unwrap_or("");
+        Some(format!("{}{extra}", self.crate_name()?))
+    }
+
+    /// The optimisation level is above 0.
+    #[must_use]
+    pub fn optimised(&self) -> bool {
+        let level = self.flags().fold("0", |level, flag| match flag {
+            Flag { name: "-O", .. } => "3",
+            Flag { name: "-C", value } => value.strip_prefix("opt-level=").unwrap_or(level),
+            _ => level,
+        });
+        level != "0"
+    }
+
+    /// The arguments without the flags `drop` picks.
+    #[must_use]
+    pub fn without(&self, drop: impl Fn(&Flag<'_>) -> bool) -> Self {
+        let mut kept = Vec::new();
+        let mut index = 0;
+        while index < self.0.len() {
+            let start = index;
+            index += 1;
+            let flag = split(&self.0[start], || {
+                index += 1;
+                self.0.get(start + 1).map_or("", String::as_str)
+            });
+            if !drop(&flag) {
+                kept.extend_from_slice(&self.0[start..index.min(self.0.len())]);
+            }
+        }
+        Self(kept)
+    }
+
+    /// The arguments with more at the end.
+    #[must_use]
+    pub fn with<I: IntoIterator<Item = S>, S: Into<String>>(mut self, more: I) -> Self {
+        self.0.extend(more.into_iter().map(Into::into));
+        self
+    }
+}
+
+fn split<'a>(arg: &'a str, next: impl FnOnce() -> &'a str) -> Flag<'a> {
+    if !arg.starts_with('-') || arg == "-" {
+        return Flag { name: "", value: arg };
+    }
+    if let Some((name, value)) = arg.split_once('=')
+        && arg.starts_with("--")
+    {
+        return Flag { name, value };
+    }
+    if WITH_VALUE.contains(&arg) {
+        let name = if arg == "--codegen" { "-C" } else { arg };
+        return Flag { name, value: next() };
+    }
+    // `-Copt-level=3`, `-Lpath`, `-lfoo`, `-Zflag`.
+    if !arg.starts_with("--") && arg.len() > 2 && arg.is_char_boundary(2) {
+        let (name, value) = arg.split_at(2);
+        if WITH_VALUE.contains(&name) {
+            return Flag { name, value };
+        }
+    }
+    Flag { name: arg, value: "" }
+}
+
+/// `-C` keys that a command derived from a captured one replaces or must not have.
+const REPLACED: &[&str] = &[
+    "metadata",
+    "extra-filename",
+    "incremental",
+    "lto",
+    "linker-plugin-lto",
+    "embed-bitcode",
+    "strip",
+    "symbol-mangling-version",
+    "link-dead-code",
+    "save-temps",
+];
+
+fn is_codegen(flag: &Flag<'_>, keys: &[&str]) -> bool {
+    flag.name == "-C" && keys.contains(&flag.value.split('=').next().unwrap_or(""))
+}
+
+/// What a hot build adds to every crate of the workspace.
+#[must_use]
+pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
+    let needs_incremental = args.codegen("incremental").is_none();
+    let mut more = vec![
+        "-Csymbol-mangling-version=v0".to_owned(),
+        "-Cstrip=none".to_owned(),
+        "-Clink-dead-code".to_owned(),
+        format!("--extern=hotpatch_live={}", live.display()),
+    ];
+    more.push(search_path(live));
+    if needs_incremental {
+        // It keeps small functions out of other crates' code and gives each a copy of its own.
+        more.push(format!("-Cincremental={}", incremental.display()));
+    }
+    args.without(|flag| {
+        is_codegen(
+            flag,
+            &["lto", "linker-plugin-lto", "strip", "symbol-mangling-version", "link-dead-code"],
+        )
+    })
+    .with(more)
+}
+
+/// `-L dependency=` of the folder that holds a library.
+#[must_use]
+pub fn search_path(library: &Path) -> String {
+    let folder = library.parent().unwrap_or(Path::new("."));
+    format!("-Ldependency={}", folder.display())
+}
+
+/// A binary crate compiled as a library from another copy of its root file.
+#[must_use]
+pub fn bin_as_rlib(args: &RustcArgs, root: &Path) -> RustcArgs {
+    let emit: Vec<&str> = args
+        .value("--emit")
+        .unwrap_or("link")
+        .split(',')
+        .filter(|kind| matches!(kind.split('=').next(), Some("dep-info" | "link")))
+        .collect();
+    args.without(|flag| matches!(flag.name, "" | "--crate-type" | "--emit"))
+        .with([
+            "--crate-type=rlib".to_owned(),
+            format!("--emit={}", emit.join(",")),
+            root.display().to_string(),
+        ])
+}
+
+/// The launcher that is linked as the program: `main` of `library`, behind the agent's start.
+#[must_use]
+pub fn launcher(
+    args: &RustcArgs,
+    source: &Path,
+    library: &Path,
+    live: &Path,
+    linker: &Path,
+) -> RustcArgs {
+    let metadata = args.codegen("metadata").unwrap_or("").to_owned();
+    let extra = args.codegen("extra-filename").unwrap_or("").to_owned();
+    let more = vec![
+        "--edition=2024".to_owned(),
+        "--crate-type=bin".to_owned(),
+        "--emit=link".to_owned(),
+        "--cap-lints=allow".to_owned(),
+        format!("-Cmetadata={metadata}-launcher"),
+        format!("-Cextra-filename={extra}"),
+        "-Csymbol-mangling-version=v0".to_owned(),
+        "-Cstrip=none".to_owned(),
+        "-Clink-dead-code".to_owned(),
+        format!("-Clinker={}", linker.display()),
+        format!("--extern=hp_main={}", library.display()),
+        format!("--extern=hotpatch_live={}", live.display()),
+        search_path(live),
+        source.display().to_string(),
+    ];
+    args.without(|flag| {
+        matches!(
+            flag.name,
+            "" | "--crate-type"
+                | "--emit"
+                | "--edition"
+                | "--cfg"
+                | "--check-cfg"
+                | "--extern"
+                | "--cap-lints"
+                | "--remap-path-prefix"
+                | "-l"
+        ) || is_codegen(flag, REPLACED)
+            || is_codegen(flag, &["linker"])
+    })
+    .with(more)
+}
+
+/// Metadata of a widened copy of the crate: every item visible, bodies of plain functions blank.
+#[must_use]
+pub fn scope(args: &RustcArgs, root: &Path, metadata: &Path, incremental: &Path) -> RustcArgs {
+    let identity = args.codegen("metadata").unwrap_or("").to_owned();
+    derived(args)
+        .with(["--crate-type=rlib".to_owned()])
+        // The .mir text is thrown away; asking for it is what makes the metadata complete.
+        .with([
+            format!("--emit=metadata={},mir=/dev/null", metadata.display()),
+            format!("-Cmetadata={identity}"),
+            format!("-Cincremental={}", incremental.display()),
+            "-Cdebuginfo=0".to_owned(),
+            root.display().to_string(),
+        ])
+}
+
+/// One object with the changed functions, compiled against a scope.
+#[must_use]
+pub fn patch(
+    args: &RustcArgs,
+    root: &Path,
+    object: &Path,
+    identity: &str,
+    scope: &Path,
+) -> RustcArgs {
+    derived(args)
+        .without(|flag| is_codegen(flag, &["codegen-units"]))
+        .with([
+            "--crate-type=rlib".to_owned(),
+            format!("--emit=obj={}", object.display()),
+            format!("-Cmetadata={identity}"),
+            "-Ccodegen-units=1".to_owned(),
+            "-Cembed-bitcode=no".to_owned(),
+            format!("--extern=hp_scope={}", scope.display()),
+            root.display().to_string(),
+        ])
+}
+
+/// The crate as the user wrote it, checked only: for diagnostics against the user's own files.
+#[must_use]
+pub fn check(args: &RustcArgs, metadata: &Path, incremental: &Path) -> RustcArgs {
+    let input = args.input().unwrap_or("").to_owned();
+    let types: Vec<String> = args.crate_types().map(|kind| format!("--crate-type={kind}")).collect();
+    let identity = args.codegen("metadata").unwrap_or("").to_owned();
+    args.without(|flag| {
+        matches!(flag.name, "" | "--crate-type" | "--emit" | "--out-dir" | "--error-format" | "--json")
+            || is_codegen(flag, &["metadata", "extra-filename", "incremental"])
+    })
+    .with(types)
+    .with([
+        format!("--emit=metadata={}", metadata.display()),
+        format!("-Cmetadata={identity}"),
+        format!("-Cincremental={}", incremental.display()),
+        "--error-format=json".to_owned(),
+        "--json=diagnostic-rendered-ansi".to_owned(),
+        input,
+    ])
+}
+
+/// Asks what `#[cfg]` sees under these arguments.
+#[must_use]
+pub fn print_cfg(args: &RustcArgs) -> RustcArgs {
+    args.without(|flag| {
+        !matches!(flag.name, "--cfg" | "--target" | "-C" | "-Z" | "--sysroot" | "--edition" | "-O")
+            || is_codegen(flag, REPLACED)
+            || is_codegen(flag, &["linker", "link-arg", "link-args"])
+    })
+    .with(["--print=cfg"])
+}
+
+fn derived(args: &RustcArgs) -> RustcArgs {
+    args.without(|flag| {
+        matches!(
+            flag.name,
+            "" | "--crate-type"
+                | "--emit"
+                | "--out-dir"
+                | "--cap-lints"
+                | "--error-format"
+                | "--json"
+                | "--diagnostic-width"
+                | "-A" | "-W" | "-D" | "-F"
+                | "--allow" | "--warn" | "--deny" | "--forbid" | "--force-warn"
+                | "-l"
+        ) || is_codegen(flag, REPLACED)
+            || is_codegen(flag, &["linker", "link-arg", "link-args"])
+    })
+    .with([
+        "--cap-lints=allow",
+        "--error-format=json",
+        "-Csymbol-mangling-version=v0",
+        "-Cstrip=none",
+    ])
+}
+
+/// The library a bin unit is compiled to.
+#[must_use]
+pub fn rlib_path(args: &RustcArgs) -> Option<PathBuf> {
+    Some(args.out_dir()?.join(format!("lib{}.rlib", args.stem()?)))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    fn args(line: &str) -> RustcArgs {
+        RustcArgs(line.split_whitespace().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn flags_are_read_in_every_spelling() {
+        let args = args(
+            "--crate-name app --edition=2021 src/main.rs --crate-type bin --emit=dep-info,link \
+             -C opt-level=2 -Cdebuginfo=1 -C metadata=abc -C extra-filename=-abc --out-dir /t/deps \
+             -L dependency=/t/deps -Lnative=/x -lfoo --cfg feature=\"a\"",
+        );
+        assert_eq!(args.crate_name(), Some("app"));
+        assert_eq!(args.value("--edition"), Some("2021"));
+        assert_eq!(args.input(), Some("src/main.rs"));
+        assert_eq!(args.codegen("debuginfo"), Some("1"));
+        assert_eq!(args.stem().unwrap(), "app-abc");
+        assert!(args.optimised());
+        assert_eq!(args.value("-l"), Some("foo"));
+        let kept = args.without(|flag| flag.name == "-L" || flag.name == "--cfg");
+        assert!(!kept.as_slice().iter().any(|arg| arg.contains("/x") || arg.contains("feature")));
+        assert!(kept.as_slice().iter().any(|arg| arg == "-lfoo"));
+    }
+
+    #[test]
+    fn the_base_keeps_the_users_flags_and_drops_lto() {
+        let args = args("--crate-name a -C lto -C opt-level=3 -Ctarget-cpu=native a.rs");
+        let base = base(&args, Path::new("/l/libhotpatch_live.rlib"), Path::new("/i"));
+        assert!(base.codegen("lto").is_none());
+        assert_eq!(base.codegen("target-cpu"), Some("native"));
+        assert_eq!(base.codegen("incremental"), Some("/i"));
+        assert_eq!(base.codegen("link-dead-code"), Some(""));
+    }
+}

@@ -1,0 +1,231 @@
+//! Scopes: metadata of a crate in which every item is visible, kept beside the crate's outputs.
+//!
+//! A scope is named by what it was made from, so one that was made once is found again by the next
+//! session, and sessions side by side do not disturb each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use super::capture::{Unit, remap};
+use super::diagnostics;
+use super::rustc::RustcArgs;
+use super::{overlay, rustc};
+use crate::command::{CancelToken, Tool};
+use crate::source::diff::scope_key;
+use crate::source::items::CrateSource;
+use crate::source::widen;
+
+/// A scope that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Equal for equal scopes.
+    pub key: u64,
+    /// The metadata.
+    pub rmeta: PathBuf,
+}
+
+/// What it takes to make one.
+pub struct Wanted<'a> {
+    /// The crate as captured.
+    pub unit: &'a Unit,
+    /// Its source as of now.
+    pub source: &'a CrateSource,
+    /// Libraries of the workspace that are seen by their scopes, because they changed: the file name
+    /// of the captured library and the scope.
+    pub changed: &'a BTreeMap<String, Scope>,
+}
+
+/// How often imports that cannot be widened are left as they are before giving up.
+const ATTEMPTS: usize = 12;
+/// Old scopes of a crate that are kept, for going back to.
+const KEPT: usize = 4;
+
+impl Wanted<'_> {
+    /// The key of the scope.
+    #[must_use]
+    pub fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        scope_key(self.source).hash(&mut hasher);
+        self.unit.args.as_slice().hash(&mut hasher);
+        self.unit.rustc.hash(&mut hasher);
+        for (name, scope) in self.changed {
+            (name, scope.key).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
+
+    fn place(&self, key: u64) -> PathBuf {
+        let name = format!("lib{}-{key:016x}.rmeta", self.unit.krate);
+        self.unit.folder.join("scope").join(name)
+    }
+
+    /// The scope, if it was made before.
+    #[must_use]
+    pub fn existing(&self) -> Option<Scope> {
+        let key = self.key();
+        let rmeta = self.place(key);
+        rmeta.exists().then_some(Scope { key, rmeta })
+    }
+
+    /// The scope, made now if need be.
+    ///
+    /// # Errors
+    /// rustc fails or was cancelled, or the file system does.
+    pub fn make(&self, cancel: &CancelToken) -> Result<Scope> {
+        let folder = self.unit.folder.join("scope");
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("failed to create `{}`", folder.display()))?;
+        // The overlay and the incremental state serve one rustc at a time.
+        let lock = File::create(folder.join("lock")).context("failed to make the scope's lock")?;
+        lock.lock().context("failed to lock the scope")?;
+        if let Some(scope) = self.existing() {
+            return Ok(scope);
+        }
+        let key = self.key();
+        let fresh = folder.join("new").join(format!("lib{}.rmeta", self.unit.krate));
+        fs::create_dir_all(folder.join("new"))?;
+        let mut private: BTreeSet<(PathBuf, usize)> = read_private(&folder);
+        for _ in 0..ATTEMPTS {
+            match self.attempt(&folder, &fresh, &private, cancel)? {
+                Attempt::Made => {
+                    let rmeta = self.place(key);
+                    fs::rename(&fresh, &rmeta)
+                        .with_context(|| format!("failed to write `{}`", rmeta.display()))?;
+                    write_private(&folder, &private);
+                    drop_old(&folder, &rmeta);
+                    return Ok(Scope { key, rmeta });
+                }
+                Attempt::Keep(more) => private.extend(more),
+            }
+        }
+        bail!("rustc refuses the scope of crate `{}` over and over", self.unit.krate)
+    }
+
+    fn attempt(
+        &self,
+        folder: &Path,
+        fresh: &Path,
+        private: &BTreeSet<(PathBuf, usize)>,
+        cancel: &CancelToken,
+    ) -> Result<Attempt> {
+        let root = folder.join("source");
+        let macros = self.source.macro_names();
+        let mut files = BTreeMap::new();
+        for file in &self.source.files {
+            let lines = private
+                .iter()
+                .filter(|(path, _)| *path == file.path)
+                .map(|(_, line)| *line)
+                .collect();
+            files.insert(file.path.clone(), widen::scope_text(&file.parsed, &macros, &lines));
+        }
+        overlay::write(&root, &files).context("failed to lay out the scope")?;
+        let input = overlay::seen_at(&root, &self.unit.root);
+        let incremental = folder.join("incremental");
+        let args = rustc::scope(&self.unit.args, &input, fresh, &incremental)
+            .with(remap(self.unit, &root))
+            .with([rustc::search_path(&self.unit.live)]);
+        let args = with_scopes(&args, self.changed);
+        let output = tool(self.unit, &args).run(cancel).context("failed to compile the scope")?;
+        if output.status.success() {
+            return Ok(Attempt::Made);
+        }
+        let found = diagnostics::parse(&output.stderr_text());
+        let refused: BTreeSet<(PathBuf, usize)> = found
+            .iter()
+            .filter(|found| matches!(found.code.as_deref(), Some("E0364" | "E0365")))
+            .flat_map(|found| &found.places)
+            .flat_map(|(name, line)| self.import_at(name, *line))
+            .filter(|place| !private.contains(place))
+            .collect();
+        if !refused.is_empty() {
+            return Ok(Attempt::Keep(refused));
+        }
+        match diagnostics::summary(&found) {
+            Some(summary) => {
+                let rendered = found.iter().find(|d| d.error).map(|d| d.rendered.clone());
+                Err(anyhow::anyhow!(rendered.unwrap_or_default()).context(summary))
+            }
+            None => Err(output.into_error().into()),
+        }
+    }
+
+    /// The import that an error at this place is about, by the line it starts on.
+    fn import_at(&self, name: &str, line: usize) -> Option<(PathBuf, usize)> {
+        let path = self.unit.cwd.join(name);
+        let file = self.source.file(&path)?;
+        let import = file
+            .parsed
+            .widening
+            .iter()
+            .filter_map(|edit| file.parsed.items.get(edit.import?))
+            .filter(|item| item.place.line <= line)
+            .max_by_key(|item| item.place.line)?;
+        Some((path, import.place.line))
+    }
+}
+
+enum Attempt {
+    Made,
+    Keep(BTreeSet<(PathBuf, usize)>),
+}
+
+/// Makes the captured libraries of changed crates stand for their scopes.
+#[must_use]
+pub fn with_scopes(args: &RustcArgs, changed: &BTreeMap<String, Scope>) -> RustcArgs {
+    let stands = |flag: &rustc::Flag<'_>| {
+        let (name, path) = flag.value.split_once('=')?;
+        let stem = Path::new(path).file_stem()?.to_string_lossy();
+        let scope = changed.get(stem.as_ref()).filter(|_| flag.name == "--extern")?;
+        Some(format!("--extern={name}={}", scope.rmeta.display()))
+    };
+    let externs: Vec<String> = args.flags().filter_map(|flag| stands(&flag)).collect();
+    args.without(|flag| stands(flag).is_some()).with(externs)
+}
+
+/// rustc as it was called for this unit, with other arguments.
+#[must_use]
+pub fn tool(unit: &Unit, args: &RustcArgs) -> Tool {
+    // The jobserver's file descriptors were cargo's.
+    let env = unit.env.iter().filter(|(key, _)| {
+        !matches!(key.as_str(), "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS")
+    });
+    Tool::new(&unit.rustc)
+        .args(args.as_slice().iter().cloned())
+        .env_clear()
+        .envs(env.map(|(key, value)| (key.clone(), value.clone())))
+        .current_dir(&unit.cwd)
+}
+
+fn read_private(folder: &Path) -> BTreeSet<(PathBuf, usize)> {
+    fs::read(folder.join("private.json"))
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default()
+}
+
+/// Only saves attempts: a list that is lost or stale is found again.
+fn write_private(folder: &Path, private: &BTreeSet<(PathBuf, usize)>) {
+    if let Ok(text) = serde_json::to_vec(private) {
+        let _ = fs::write(folder.join("private.json"), text);
+    }
+}
+
+fn drop_old(folder: &Path, newest: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut old: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "rmeta") && path != newest)
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .collect();
+    old.sort();
+    let excess = old.len().saturating_sub(KEPT);
+    for (_, path) in old.into_iter().take(excess) {
+        let _ = fs::remove_file(path);
+    }
+}

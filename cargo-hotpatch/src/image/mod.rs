@@ -1,0 +1,16 @@
+//! What ELF files say about themselves: symbols of programs and patches, objects, the call graph.
+//!
+//! Everything here is a pure function over bytes; nothing opens a file. Only little-endian ELF64 for
+//! x86-64 is understood.
+
+pub mod demangle;
+pub mod elf;
+pub mod graph;
+mod graph_base;
+mod graph_object;
+pub mod hash;
+pub mod node_set;
+pub mod object_file;
+#[cfg(test)]
+pub(crate) mod samples;
+pub mod symbols;

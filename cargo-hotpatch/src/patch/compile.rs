@@ -1,0 +1,106 @@
+//! One patch crate, compiled: from functions of the plan to an object.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::build::capture::Unit;
+use crate::build::diagnostics::{self, Diagnostic};
+use crate::build::scope::{Scope, tool, with_scopes};
+use crate::build::rustc;
+use crate::command::CancelToken;
+use crate::image::object_file::PatchObject;
+use crate::source::extract::{self, Wanted};
+use crate::source::items::CrateSource;
+
+/// What a patch crate is made of.
+pub struct Recipe<'a> {
+    /// The crate as captured.
+    pub unit: &'a Unit,
+    /// Its source as of now.
+    pub source: &'a CrateSource,
+    /// The functions.
+    pub wanted: &'a [Wanted],
+    /// The crate's scope.
+    pub scope: &'a Scope,
+    /// Scopes that stand for changed libraries.
+    pub changed: &'a BTreeMap<String, Scope>,
+    /// A fresh folder for the text and the object.
+    pub folder: &'a Path,
+    /// Tells the patch's symbols from those of all others.
+    pub identity: &'a str,
+}
+
+/// A compiled patch crate.
+pub struct Compiled {
+    /// The object's bytes.
+    pub data: Vec<u8>,
+    /// What is in it.
+    pub object: PatchObject,
+}
+
+/// rustc did not take the patch crate.
+#[derive(Debug, thiserror::Error)]
+#[error("rustc refused the patch crate")]
+pub struct Rejected(pub Vec<Diagnostic>);
+
+/// Compiles a patch crate.
+///
+/// # Errors
+/// [`Rejected`] with rustc's reasons; other errors are the file system's or those of running rustc.
+pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
+    let Recipe { unit, source, wanted, scope, changed, folder, identity } = recipe;
+    fs::create_dir_all(folder)
+        .with_context(|| format!("failed to create `{}`", folder.display()))?;
+    let krate = extract::patch_crate(source, wanted, folder)?;
+    let mut remaps = Vec::new();
+    for file in &krate.files {
+        fs::write(&file.path, &file.text)
+            .with_context(|| format!("failed to write `{}`", file.path.display()))?;
+        let shown = unit.spelling(&file.original);
+        remaps.push(format!("--remap-path-prefix={}={}", file.path.display(), shown.display()));
+    }
+    let root: PathBuf = krate.files.first().map(|file| file.path.clone()).unwrap_or_default();
+    let object = folder.join("patch.o");
+    let args = rustc::patch(&unit.args, &root, &object, identity, &scope.rmeta)
+        .with(remaps)
+        .with([rustc::search_path(&unit.live)]);
+    let args = with_scopes(&args, changed);
+    let output = tool(unit, &args).run(cancel).context("failed to compile the patch")?;
+    if !output.status.success() {
+        let found = diagnostics::parse(&output.stderr_text());
+        if found.iter().any(|diagnostic| diagnostic.error) {
+            return Err(Rejected(found).into());
+        }
+        return Err(output.into_error()).context("failed to compile the patch");
+    }
+    let data = fs::read(&object)
+        .with_context(|| format!("failed to read `{}`", object.display()))?;
+    let parsed = PatchObject::parse(&data).context("failed to read the patch's object")?;
+    Ok(Compiled { data, object: parsed })
+}
+
+/// The crate as the user wrote it, checked: what rustc has to say about it.
+///
+/// # Errors
+/// rustc cannot be run, or was cancelled.
+pub fn check(
+    unit: &Unit,
+    changed: &BTreeMap<String, Scope>,
+    cancel: &CancelToken,
+) -> Result<Vec<Diagnostic>> {
+    let folder = unit.folder.join("check");
+    fs::create_dir_all(&folder)?;
+    let metadata = folder.join(format!("lib{}.rmeta", unit.krate));
+    let args = rustc::check(&unit.args, &metadata, &folder.join("incremental"))
+        .with([rustc::search_path(&unit.live)]);
+    let args = with_scopes(&args, changed);
+    let output = tool(unit, &args).run(cancel).context("failed to check the crate")?;
+    let found = diagnostics::parse(&output.stderr_text());
+    if !output.status.success() && !found.iter().any(|diagnostic| diagnostic.error) {
+        return Err(output.into_error()).context("failed to check the crate");
+    }
+    Ok(found)
+}

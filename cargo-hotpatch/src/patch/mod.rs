@@ -1,0 +1,6 @@
+//! A patch: compiled, bound to the running program, linked and checked.
+pub mod assemble;
+pub mod bind;
+pub mod compile;
+pub mod link;
+pub mod tls;

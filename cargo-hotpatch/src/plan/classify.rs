@@ -1,0 +1,166 @@
+//! Which edits cannot be patched, whatever reaches them: decided from the source alone.
+
+use std::collections::BTreeMap;
+
+use super::codes::Code;
+use super::verdict::Refusal;
+use crate::source::diff::{self, Became, Changes, ItemChange};
+use crate::source::file::{Function, Kind, Owner, Place, Shape};
+use crate::source::items::{CrateSource, FnKey, SourceFile};
+
+/// The first reason not to patch these changes of a crate, if there is one.
+#[must_use]
+pub fn refusal(
+    old: &CrateSource,
+    new: &CrateSource,
+    changes: &Changes,
+    is_hot: &dyn Fn(&FnKey) -> bool,
+) -> Option<Refusal> {
+    let items = changes.items.iter().filter_map(item);
+    let before: BTreeMap<_, _> = old.functions().map(|(k, file, f)| (k, (file, f))).collect();
+    let after: BTreeMap<_, _> = new.functions().map(|(k, file, f)| (k, (file, f))).collect();
+    let refuse = |code, message: String, (file, function): (&SourceFile, &Function)| {
+        Some(Refusal::new(code, message, &file.path, function.place))
+    };
+    let heated = changes.heated.iter().filter_map(|key| {
+        let at = *after.get(key)?;
+        let name = new.path_of(at.1);
+        refuse(Code::HP0302, format!("`{name}` became hot, which takes effect at the next start"), at)
+    });
+    let signatures = changes.signatures.iter().filter_map(|key| {
+        let at = *after.get(key)?;
+        let name = new.path_of(at.1);
+        if is_hot(key) {
+            return refuse(Code::HP0301, format!("the signature of hot function `{name}` changed"), at);
+        }
+        let was = before.get(key).map(|(_, f)| &f.shape);
+        match (was, &at.1.shape, &at.1.owner) {
+            (Some(Shape::Plain), Shape::Plain, Owner::Free) => None,
+            (Some(Shape::Plain), Shape::Plain, Owner::Impl(head)) if head.trait_path.is_none() => None,
+            _ => refuse(
+                Code::HP0001,
+                format!("a change to the signature of `{name}` is not supported yet"),
+                at,
+            ),
+        }
+    });
+    let bodies = changes.bodies.iter().filter_map(|key| {
+        let at = *after.get(key)?;
+        match &at.1.shape {
+            Shape::Fixed(what) => refuse(
+                Code::HP0001,
+                format!("a change to the body of {what} is not supported yet (`{}`)", new.path_of(at.1)),
+                at,
+            ),
+            _ => None,
+        }
+    });
+    let removed = changes.removed.iter().filter_map(|key| {
+        let at = *before.get(key)?;
+        let name = old.path_of(at.1);
+        if is_hot(key) {
+            return refuse(Code::HP0001, format!("removing hot function `{name}` is not supported yet"), at);
+        }
+        match &at.1.owner {
+            Owner::Impl(head) if head.trait_path.is_some() => {
+                refuse(Code::HP0001, format!("removing `{name}` is not supported yet"), at)
+            }
+            _ => None,
+        }
+    });
+    let added = changes.added.iter().filter_map(|key| {
+        let at = *after.get(key)?;
+        // Code that exists may have used the trait's default until now.
+        let overrides = matches!(&at.1.owner, Owner::Impl(head) if head.trait_path.is_some())
+            && !changes.items.iter().any(|change| {
+                change.became == Became::Added && change.item.kind == Kind::Impl
+            });
+        let name = new.path_of(at.1);
+        (overrides).then(|| {
+            Refusal::new(
+                Code::HP0001,
+                format!("adding `{name}` to an impl that exists is not supported yet"),
+                &at.0.path,
+                at.1.place,
+            )
+        })
+    });
+    heated.chain(items).chain(signatures).chain(bodies).chain(removed).chain(added).next()
+}
+
+fn item(change: &ItemChange) -> Option<Refusal> {
+    if diff::is_harmless(change) {
+        return None;
+    }
+    let item = &change.item;
+    let title = &item.title;
+    let verb = match change.became {
+        Became::Added => "adding",
+        Became::Removed => "removing",
+        Became::Changed => "a change to",
+    };
+    let unsupported = |what: &str| (Code::HP0001, format!("{verb} {what} is not supported yet"));
+    let surface_changed = change.old.as_ref().is_none_or(|old| old.surface != item.surface);
+    let drops = item.kind == Kind::Impl && item.names.iter().any(|name| name == "Drop");
+    let (code, message) = match item.kind {
+        Kind::Type => (Code::HP0101, format!("layout of {title} changed")),
+        Kind::Trait if surface_changed => (Code::HP0102, format!("the methods of {title} changed")),
+        // The method itself is among the functions and says more.
+        Kind::Trait => return None,
+        Kind::Static if change.became == Became::Changed && surface_changed => {
+            (Code::HP0103, format!("the type of {title} changed"))
+        }
+        _ if drops => (Code::HP0101, format!("{verb} {title} changes what becomes of values")),
+        // An impl without items of its own only holds functions, which are looked at one by one.
+        Kind::Impl if change.became == Became::Added => return None,
+        Kind::Impl if item.names.is_empty() && change.became == Became::Removed => return None,
+        _ => unsupported(title),
+    };
+    Some(Refusal::new(code, message, &change.file, change.place))
+}
+
+/// The place of a function in a crate.
+#[must_use]
+pub fn place(krate: &CrateSource, key: &FnKey) -> Option<(std::path::PathBuf, Place, String)> {
+    krate
+        .functions()
+        .find(|(other, _, _)| other == key)
+        .map(|(_, file, f)| (file.path.clone(), f.place, krate.path_of(f)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::items::fake::krate;
+
+    fn refused(old: &str, new: &str) -> Option<(Code, String)> {
+        let (old, new) = (krate(&[("src/main.rs", old)]), krate(&[("src/main.rs", new)]));
+        let changes = diff::compare(&old, &new);
+        refusal(&old, &new, &changes, &|key| format!("{key:?}").contains("hot_"))
+            .map(|refusal| (refusal.code, refusal.message))
+    }
+
+    #[test]
+    fn what_source_alone_rules_out() {
+        let code = |old, new| refused(old, new).map(|(code, _)| code);
+        assert_eq!(code("struct S { a: u8 }", "struct S { a: u16 }"), Some(Code::HP0101));
+        assert_eq!(code("enum E { A }", "enum E { A, B }"), Some(Code::HP0101));
+        assert_eq!(code("static N: u8 = 1;", "static N: u16 = 1;"), Some(Code::HP0103));
+        assert_eq!(code("static N: u8 = 1;", "static N: u8 = 2;"), Some(Code::HP0001));
+        assert_eq!(code("trait T { fn a(); }", "trait T { fn a(); fn b(); }"), Some(Code::HP0102));
+        assert_eq!(code("trait T { fn a() {} }", "trait T { fn a() { 1; } }"), Some(Code::HP0001));
+        assert_eq!(code("struct S;", "struct S; impl Drop for S { fn drop(&mut self) {} }"), Some(Code::HP0101));
+        assert_eq!(code("fn hot_f() {}", "fn hot_f(a: u8) {}"), Some(Code::HP0301));
+        assert_eq!(code("fn f() {}", "#[hot] fn f() {}"), Some(Code::HP0302));
+        assert_eq!(code("async fn f() {}", "async fn f() { 1; }"), Some(Code::HP0001));
+        assert_eq!(code("const N: u8 = 1;", "const N: u8 = 2;"), Some(Code::HP0001));
+        assert_eq!(code("fn f() {}", "fn f(a: u8) {} fn g() {} const C: u8 = 1; use std::fmt;"), None);
+        assert_eq!(code("fn f() {}", "fn f() { 1; } struct New(u8); impl New { fn n() {} }"), None);
+    }
+
+    #[test]
+    fn a_refusal_names_the_item() {
+        let (_, message) = refused("struct S { a: u8 }", "struct S { b: u8 }").expect("it is refused");
+        assert_eq!(message, "layout of struct `S` changed");
+    }
+}

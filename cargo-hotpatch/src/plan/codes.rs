@@ -1,0 +1,70 @@
+//! The codes of refusals and notes: stable names, and what they mean in a line.
+
+use std::fmt;
+
+/// A code of a refusal or a note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "`meaning` says it")]
+pub enum Code {
+    HP0001,
+    HP0101,
+    HP0102,
+    HP0103,
+    HP0104,
+    HP0201,
+    HP0202,
+    HP0203,
+    HP0204,
+    HP0301,
+    HP0302,
+    HP0401,
+    HP0402,
+    HP0403,
+}
+
+impl Code {
+    /// All codes in order.
+    pub const ALL: &[Self] = &[
+        Self::HP0001,
+        Self::HP0101,
+        Self::HP0102,
+        Self::HP0103,
+        Self::HP0104,
+        Self::HP0201,
+        Self::HP0202,
+        Self::HP0203,
+        Self::HP0204,
+        Self::HP0301,
+        Self::HP0302,
+        Self::HP0401,
+        Self::HP0402,
+        Self::HP0403,
+    ];
+
+    /// What it means.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::HP0001 => "not supported yet",
+            Self::HP0101 => "the layout of a type changed",
+            Self::HP0102 => "the methods of a trait changed",
+            Self::HP0103 => "the type of a static changed",
+            Self::HP0104 => "a thread-local cannot be given storage",
+            Self::HP0201 => "no hot function reaches the change",
+            Self::HP0202 => "code outside hot functions keeps the old code",
+            Self::HP0203 => "a deleted function is still called by old code",
+            Self::HP0204 => "a static keeps its value",
+            Self::HP0301 => "the signature of a hot function changed",
+            Self::HP0302 => "a function became hot",
+            Self::HP0401 => "what decides the build changed",
+            Self::HP0402 => "the toolchain or its flags are not the base's",
+            Self::HP0403 => "the running program is not the one this session built",
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

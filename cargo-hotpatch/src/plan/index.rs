@@ -1,0 +1,314 @@
+//! Which symbols a function of the source became, and which function a symbol came from.
+//!
+//! Symbols name types by where they are defined, source by what is in scope, so the two are matched by
+//! the last names of type and trait. That can match too much, which makes a patch larger, and where it
+//! matches nothing the binding of the patch notices (see [`super::reach`]).
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::image::demangle::{self, Demangled, FunctionKey};
+use crate::image::graph::{CallGraph, NodeId, NodeKind};
+use crate::source::file::{Function, Owner, Shape};
+use crate::source::items::{CrateSource, FnKey};
+
+/// The name of the slot in a hot function, as the macros write it.
+pub const SLOT: &str = "__HOTPATCH_SLOT";
+
+/// A vertex of the plan's graph: a function of the source with all its symbols, or a symbol that
+/// belongs to none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Vertex(u32);
+
+impl Vertex {
+    /// Its number; vertices are numbered from 0 without gaps.
+    #[must_use]
+    pub fn number(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(super) fn new(number: usize) -> Self {
+        Self(u32::try_from(number).expect("invariant: fewer than 2^32 symbols"))
+    }
+}
+
+/// A function of the source, or several that symbols cannot tell apart.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Number of its crate.
+    pub krate: usize,
+    /// Its key in the crate.
+    pub keys: Vec<FnKey>,
+    /// What a reader calls it.
+    pub path: String,
+    /// How it is patched.
+    pub shape: Shape,
+    /// Its callers may hold its code.
+    pub inlined: bool,
+    /// Its name.
+    pub name: String,
+    /// The symbols it became.
+    pub nodes: Vec<NodeId>,
+    /// It has a slot.
+    pub hot: bool,
+    /// Identifiers it mentions.
+    pub mentions: Arc<BTreeSet<String>>,
+}
+
+/// A crate as the index sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct CrateView<'a> {
+    /// Its source.
+    pub source: &'a CrateSource,
+    /// Its name in the call graph: unique among the crates of the workspace.
+    pub tag: &'a str,
+    /// Any function may have been inlined.
+    pub optimised: bool,
+}
+
+/// Functions and symbols, matched.
+#[derive(Debug, Clone, Default)]
+pub struct Index {
+    functions: Vec<Known>,
+    by_key: HashMap<(usize, FnKey), usize>,
+    by_name: HashMap<String, Vec<usize>>,
+    names: Names,
+    tags: Vec<String>,
+    /// For each node its vertex.
+    vertices: Vec<Vertex>,
+    /// For each vertex beyond the functions its node.
+    others: Vec<NodeId>,
+}
+
+impl Index {
+    /// Matches the functions of `crates` with the symbols of `graph`. `has_slot` says of a symbol whether
+    /// the function has one.
+    #[must_use]
+    pub fn new(
+        crates: &[CrateView<'_>],
+        graph: &CallGraph,
+        has_slot: &dyn Fn(&str) -> bool,
+    ) -> Self {
+        let mut index = Self::default();
+        for (krate, view) in crates.iter().enumerate() {
+            index.tags.push(view.tag.to_owned());
+            for (key, _, function) in view.source.functions() {
+                index.add(krate, view, key, function);
+            }
+        }
+        for node in graph.nodes() {
+            let vertex = index.match_node(graph, node, has_slot);
+            index.vertices.push(vertex);
+        }
+        index
+    }
+
+    fn add(&mut self, krate: usize, view: &CrateView<'_>, key: FnKey, function: &Function) {
+        let symbol_key = Names::key(&view.source.name, function);
+        // Symbols do not tell these apart, so they are planned as one.
+        let twin = self.names.exact.get(&symbol_key).and_then(|found| {
+            found.iter().copied().find(|number| self.functions[*number].krate == krate)
+        });
+        if let Some(number) = twin {
+            self.by_key.insert((krate, key.clone()), number);
+            let known = &mut self.functions[number];
+            known.keys.push(key);
+            known.inlined |= function.inline;
+            Arc::make_mut(&mut known.mentions).extend(function.mentions.iter().cloned());
+            if known.shape == Shape::Plain {
+                known.shape = function.shape.clone();
+            }
+            return;
+        }
+        let number = self.functions.len();
+        self.names.add(number, symbol_key, function);
+        self.by_key.insert((krate, key.clone()), number);
+        self.by_name.entry(function.name.clone()).or_default().push(number);
+        self.functions.push(Known {
+            krate,
+            keys: vec![key],
+            path: view.source.path_of(function),
+            shape: function.shape.clone(),
+            inlined: view.optimised || function.inline,
+            name: function.name.clone(),
+            nodes: Vec::new(),
+            hot: false,
+            mentions: function.mentions.clone(),
+        });
+    }
+
+    fn match_node(
+        &mut self,
+        graph: &CallGraph,
+        node: NodeId,
+        has_slot: &dyn Fn(&str) -> bool,
+    ) -> Vertex {
+        let is_code =
+            matches!(graph.kind(node), NodeKind::Function | NodeKind::Undefined);
+        let demangled = is_code.then(|| demangle::demangle(graph.name(node))).flatten();
+        let owner = demangled.as_ref().and_then(|demangled| self.owner(demangled, graph.krate(node)));
+        let Some(number) = owner else {
+            self.others.push(node);
+            // Functions come first, and are all known before the first node is looked at.
+            return Vertex::new(self.functions.len() + self.others.len() - 1);
+        };
+        let known = &mut self.functions[number];
+        known.nodes.push(node);
+        // One that shares its vertex with others is not known to be behind a slot.
+        known.hot |= known.keys.len() == 1 && has_slot(graph.name(node));
+        Vertex::new(number)
+    }
+
+    /// The function a symbol is code of; closures and inner functions count as their function's.
+    fn owner(&self, demangled: &Demangled, tag: Option<&str>) -> Option<usize> {
+        let candidates = self.names.candidates(&demangled.key)?;
+        // A crate's library and program may have one name; what they define themselves they tell apart.
+        let own = |number: &&usize| {
+            Some(self.tags[self.functions[**number].krate].as_str()) == tag
+        };
+        candidates.iter().find(own).or_else(|| candidates.first()).copied()
+    }
+
+    /// The source function a symbol would belong to, for symbols the graph does not have.
+    #[must_use]
+    pub fn by_symbol(&self, symbol: &str) -> Option<Vertex> {
+        let demangled = demangle::demangle(symbol)?;
+        self.owner(&demangled, None).map(Vertex::new)
+    }
+
+    /// All functions of the source.
+    #[must_use]
+    pub fn functions(&self) -> &[Known] {
+        &self.functions
+    }
+
+    /// A function by its key.
+    #[must_use]
+    pub fn find(&self, krate: usize, key: &FnKey) -> Option<Vertex> {
+        self.by_key.get(&(krate, key.clone())).map(|number| Vertex::new(*number))
+    }
+
+    /// The function a vertex is, if it is one.
+    #[must_use]
+    pub fn known(&self, vertex: Vertex) -> Option<&Known> {
+        self.functions.get(vertex.number())
+    }
+
+    /// The vertex a symbol belongs to.
+    #[must_use]
+    pub fn vertex(&self, node: NodeId) -> Option<Vertex> {
+        self.vertices.get(node.index()).copied()
+    }
+
+    /// The symbols of a vertex.
+    #[must_use]
+    pub fn nodes(&self, vertex: Vertex) -> &[NodeId] {
+        match self.known(vertex) {
+            Some(known) => &known.nodes,
+            None => self
+                .others
+                .get(vertex.number() - self.functions.len())
+                .map(std::slice::from_ref)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// How many vertices there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.functions.len() + self.others.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Functions of this name, in any crate.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = Vertex> {
+        self.by_name.get(name).into_iter().flatten().map(|number| Vertex::new(*number))
+    }
+
+    /// Functions that mention this name.
+    pub fn mentioning(&self, name: &str) -> impl Iterator<Item = Vertex> {
+        self.functions
+            .iter()
+            .enumerate()
+            .filter(move |(_, known)| known.mentions.contains(name))
+            .map(|(number, _)| Vertex::new(number))
+    }
+}
+
+/// Functions by the names symbols have for them.
+#[derive(Debug, Clone, Default)]
+struct Names {
+    exact: HashMap<FunctionKey, Vec<usize>>,
+    /// Default methods, by trait and name.
+    defaults: HashMap<(Option<String>, String), usize>,
+    /// Methods of types that are written differently from what they are (aliases), by trait and name.
+    loose: HashMap<(Option<String>, String), Vec<usize>>,
+}
+
+impl Names {
+    fn key(krate: &str, function: &Function) -> FunctionKey {
+        let name = function.name.clone();
+        match &function.owner {
+            Owner::Free => {
+                let mut path = vec![krate];
+                path.extend(function.module.iter().map(String::as_str));
+                path.push(&function.name);
+                FunctionKey::Free { path: path.join("::") }
+            }
+            Owner::Trait(of) => FunctionKey::Method {
+                self_type: String::new(),
+                trait_name: Some(of.clone()),
+                name,
+            },
+            Owner::Impl(head) => FunctionKey::Method {
+                self_type: head.self_name.clone(),
+                trait_name: head.trait_name.clone(),
+                name,
+            },
+        }
+    }
+
+    fn add(&mut self, number: usize, key: FunctionKey, function: &Function) {
+        match &function.owner {
+            Owner::Free => {}
+            Owner::Trait(of) => {
+                self.defaults.insert((Some(of.clone()), function.name.clone()), number);
+            }
+            Owner::Impl(head) => {
+                let loose = (head.trait_name.clone(), function.name.clone());
+                self.loose.entry(loose).or_default().push(number);
+            }
+        }
+        self.exact.entry(key).or_default().push(number);
+    }
+
+    fn candidates(&self, key: &FunctionKey) -> Option<&[usize]> {
+        match key {
+            FunctionKey::Free { path } => {
+                // An inner function is part of the one around it.
+                let mut path = path.clone();
+                loop {
+                    let key = FunctionKey::Free { path };
+                    if let Some(found) = self.exact.get(&key) {
+                        return Some(found);
+                    }
+                    let FunctionKey::Free { path: inner } = key else { return None };
+                    path = inner.rsplit_once("::")?.0.to_owned();
+                }
+            }
+            FunctionKey::Method { trait_name, name, .. } => {
+                let loose = (trait_name.clone(), name.clone());
+                self.exact
+                    .get(key)
+                    .map(Vec::as_slice)
+                    .or_else(|| self.defaults.get(&loose).map(std::slice::from_ref))
+                    .or_else(|| self.loose.get(&loose).map(Vec::as_slice))
+            }
+        }
+    }
+}

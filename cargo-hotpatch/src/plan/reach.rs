@@ -1,0 +1,143 @@
+//! Which functions go into a patch: those that changed and hot code reaches, and all between.
+//!
+//! Edges are the base's relocations, patches' own, and, where calls may have been inlined, what a
+//! function mentions by name. An edge too many makes a patch larger; one that is missing would leave
+//! stale code, so after compiling the binding looks at [`Plan::stale`] again.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::index::{Index, Vertex};
+use crate::image::graph::{CallGraph, NodeKind};
+use crate::source::file::Shape;
+
+/// What changed, as vertices.
+#[derive(Debug, Clone, Default)]
+pub struct Changed {
+    /// Functions whose text changed.
+    pub edited: BTreeSet<Vertex>,
+    /// Functions whose names may lead elsewhere now.
+    pub suspected: BTreeSet<Vertex>,
+}
+
+/// Which functions go into a patch.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Functions to compile.
+    pub include: BTreeSet<Vertex>,
+    /// Edited functions that no hot function reaches.
+    pub unreached: Vec<Vertex>,
+    /// Everything that leads to a change without going through a slot: old code of these is stale.
+    pub stale: BTreeSet<Vertex>,
+    /// Edited functions with those who keep calling their old code.
+    pub outside: BTreeMap<Vertex, Vec<Vertex>>,
+}
+
+/// Plans an edit.
+#[must_use]
+pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
+    let reached = forward(graph, index);
+    let starts: BTreeSet<Vertex> = changed.edited.union(&changed.suspected).copied().collect();
+    let live: Vec<Vertex> = starts.iter().copied().filter(|v| reached[v.number()]).collect();
+    let stale = backward(graph, index, &live);
+    let mut plan = Plan {
+        unreached: changed.edited.iter().copied().filter(|v| !reached[v.number()]).collect(),
+        ..Plan::default()
+    };
+    for vertex in &stale {
+        let Some(known) = index.known(*vertex) else { continue };
+        if reached[vertex.number()] && known.shape == Shape::Plain {
+            plan.include.insert(*vertex);
+        }
+    }
+    for vertex in changed.edited.iter().filter(|v| reached[v.number()]) {
+        if index.known(*vertex).is_some_and(|known| known.hot) {
+            continue;
+        }
+        let outside: Vec<Vertex> = callers(graph, index, *vertex)
+            .filter(|caller| !plan.include.contains(caller) && keeps_old_code(graph, index, *caller, &reached))
+            .collect();
+        if !outside.is_empty() {
+            plan.outside.insert(*vertex, outside);
+        }
+    }
+    plan.stale = stale;
+    plan
+}
+
+/// Code outside of what hot functions reach, and tables of functions that were filled long ago.
+fn keeps_old_code(graph: &CallGraph, index: &Index, vertex: Vertex, reached: &[bool]) -> bool {
+    let is_table = index
+        .nodes(vertex)
+        .first()
+        .is_some_and(|node| graph.kind(*node) == NodeKind::Data);
+    is_table || !reached[vertex.number()]
+}
+
+fn is_hot(index: &Index, vertex: Vertex) -> bool {
+    index.known(vertex).is_some_and(|known| known.hot)
+}
+
+/// For each vertex whether a hot function leads to it.
+fn forward(graph: &CallGraph, index: &Index) -> Vec<bool> {
+    let mut seen = vec![false; index.len()];
+    let mut queue: VecDeque<Vertex> = (0..index.functions().len())
+        .map(Vertex::new)
+        .filter(|vertex| is_hot(index, *vertex))
+        .collect();
+    queue.iter().for_each(|vertex| seen[vertex.number()] = true);
+    while let Some(vertex) = queue.pop_front() {
+        let mut visit = |next: Vertex| {
+            if !std::mem::replace(&mut seen[next.number()], true) {
+                queue.push_back(next);
+            }
+        };
+        for node in index.nodes(vertex) {
+            graph.callees(*node).iter().filter_map(|node| index.vertex(*node)).for_each(&mut visit);
+        }
+        if let Some(known) = index.known(vertex) {
+            for name in known.mentions.iter() {
+                index
+                    .named(name)
+                    .filter(|callee| index.known(*callee).is_some_and(|callee| callee.inlined))
+                    .for_each(&mut visit);
+            }
+        }
+    }
+    seen
+}
+
+/// Everything that leads to `starts` without going through a slot.
+fn backward(graph: &CallGraph, index: &Index, starts: &[Vertex]) -> BTreeSet<Vertex> {
+    let mut seen: BTreeSet<Vertex> = starts.iter().copied().collect();
+    let mut queue: VecDeque<Vertex> = starts.iter().copied().collect();
+    while let Some(vertex) = queue.pop_front() {
+        if is_hot(index, vertex) {
+            continue;
+        }
+        for caller in callers(graph, index, vertex) {
+            if seen.insert(caller) {
+                queue.push_back(caller);
+            }
+        }
+    }
+    seen
+}
+
+fn callers<'a>(
+    graph: &'a CallGraph,
+    index: &'a Index,
+    vertex: Vertex,
+) -> impl Iterator<Item = Vertex> + 'a {
+    let direct = index
+        .nodes(vertex)
+        .iter()
+        .flat_map(|node| graph.callers(*node))
+        .filter_map(|node| index.vertex(node));
+    let inlined = index
+        .known(vertex)
+        .filter(|known| known.inlined)
+        .into_iter()
+        .flat_map(|known| index.mentioning(&known.name));
+    let found: BTreeSet<Vertex> = direct.chain(inlined).filter(|caller| *caller != vertex).collect();
+    found.into_iter()
+}

@@ -1,0 +1,6 @@
+//! The user's program while it runs, and what reaches it: saves, signals, the agent.
+
+pub mod child;
+pub mod client;
+pub mod signals;
+pub mod watch;

@@ -1,0 +1,811 @@
+//! From sources that changed to code that runs: plan, scope, compile, bind, link, load, publish.
+//!
+//! Nothing of the process is touched before every check is done; loading maps a library that nobody
+//! calls, and only the publishing of slots at the very end changes what runs.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use hotpatch_rt::wire::{Store, Target};
+
+use super::world::{Seen, State, World, libraries};
+use crate::build::diagnostics::{self, Diagnostic};
+use crate::command::CancelToken;
+use crate::image::graph::CallGraph;
+use crate::image::symbols::Kind as SymbolKind;
+use crate::patch::assemble::{self, Library, Missing, Parts};
+use crate::patch::compile::{self, Compiled, Recipe, Rejected};
+use crate::plan::classify;
+use crate::plan::codes::Code;
+use crate::plan::index::{Index, Vertex};
+use crate::plan::reach::{self, Changed, Plan};
+use crate::plan::verdict::{Note, Refusal};
+use crate::run::client::Client;
+use crate::source::diff::{self, Changes};
+use crate::source::extract::Wanted;
+use crate::source::file::{Place, Shape};
+use crate::source::items::CrateSource;
+
+/// How long each step took.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(missing_docs, reason = "the steps of the pipeline")]
+pub struct Times {
+    pub plan: Duration,
+    pub scope: Duration,
+    pub compile: Duration,
+    pub link: Duration,
+    pub load: Duration,
+}
+
+/// What an edit led to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing that runs is different.
+    Unchanged,
+    /// New code runs.
+    Patched(Patched),
+    /// It cannot be patched, and nothing was touched.
+    Refused(Refusal),
+    /// It does not compile.
+    Broken(Vec<Diagnostic>),
+}
+
+/// A patch that went live.
+#[derive(Debug, Default)]
+pub struct Patched {
+    /// Its generation.
+    pub generation: u32,
+    /// Hot functions that run new code.
+    pub functions: Vec<String>,
+    /// Other functions in the patch.
+    pub included: Vec<String>,
+    /// What is worth knowing.
+    pub notes: Vec<Note>,
+    /// Size of the libraries.
+    pub bytes: u64,
+    /// How long it took.
+    pub times: Times,
+}
+
+/// How often functions are added to a patch because what was compiled needs them.
+const ROUNDS: usize = 8;
+
+/// What it takes to bring an edit into the process.
+pub struct Maker<'a> {
+    /// What is known of the program.
+    pub world: &'a mut World,
+    /// The agent in it.
+    pub client: &'a mut Client,
+    /// A folder for patches.
+    pub folder: &'a Path,
+    /// Ends the work early.
+    pub cancel: &'a CancelToken,
+}
+
+impl Maker<'_> {
+    /// Brings these sources into the process, or says why not.
+    ///
+    /// # Errors
+    /// A tool or the file system failed, the work was cancelled, or the agent is gone.
+    pub fn apply(&mut self, sources: Vec<CrateSource>) -> Result<Outcome> {
+        let mut times = Times::default();
+        let started = Instant::now();
+        let old = self.world.state().sources.clone();
+        let changes: Vec<Changes> = old
+            .iter()
+            .zip(&sources)
+            .map(|(old, new)| {
+                if diff::same_text(old, new) { Changes::default() } else { diff::compare(old, new) }
+            })
+            .collect();
+        if changes.iter().all(Changes::is_empty) {
+            self.replace_sources(sources);
+            return Ok(Outcome::Unchanged);
+        }
+        if let Some(state) = self.earlier(&sources) {
+            times.plan = started.elapsed();
+            return self.revert(state, sources, times);
+        }
+        self.world.ensure_graph()?;
+        let same_functions = changes.iter().all(|c| {
+            c.added.is_empty() && c.removed.is_empty() && c.signatures.is_empty() && c.items.is_empty()
+                && c.bodies.is_empty()
+        });
+        let index = self.world.index(&sources, same_functions);
+        if let Some(refusal) = self.refusal(&old, &sources, &changes, &index) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        let changed = changed(&sources, &changes, &index);
+        let graph = self.world.state().graph.clone();
+        let plan = reach::plan(&graph, &index, &changed);
+        times.plan = started.elapsed();
+        if plan.include.is_empty() {
+            return self.nothing_reached(sources, &changed, &plan, &index);
+        }
+        let mut notes = notes(&sources, &index, &graph, &plan);
+        match self.build(&sources, &index, &graph, &plan, &mut times) {
+            Ok(Built::Ready(ready)) => self.publish(sources, &index, ready, notes.split_off(0), times),
+            Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
+            Err(error) => self.explain(error, &sources, &changes),
+        }
+    }
+
+    /// New text of the same code: later patches stand on its lines.
+    fn replace_sources(&mut self, sources: Vec<CrateSource>) {
+        if let Some(state) = self.world.states.last_mut() {
+            state.sources = sources;
+        }
+    }
+
+    /// The newest earlier generation with the same code.
+    fn earlier(&self, sources: &[CrateSource]) -> Option<State> {
+        let earlier = self.world.states.iter().rev().skip(1);
+        earlier
+            .filter(|state| {
+                state.sources.len() == sources.len()
+                    && state.sources.iter().zip(sources).all(|(old, new)| {
+                        diff::same_text(old, new) || diff::compare(old, new).is_empty()
+                    })
+            })
+            .map(State::clone)
+            .next()
+    }
+
+    fn revert(&mut self, state: State, sources: Vec<CrateSource>, mut times: Times) -> Result<Outcome> {
+        let started = Instant::now();
+        let now = &self.world.state().slots;
+        let stores: Vec<Store> = now
+            .iter()
+            .map(|(slot, target)| (slot, *target, state.slots.get(slot).copied().unwrap_or(Target::Base)))
+            .filter(|(_, now, then)| now != then)
+            .map(|(slot, _, target)| Store { slot: *slot, target })
+            .collect();
+        let slots: BTreeSet<u64> = stores.iter().map(|store| store.slot).collect();
+        let functions = self.hot_paths(&sources, &slots);
+        self.client.publish(stores)?;
+        times.load = started.elapsed();
+        let mut state = state;
+        // Slots it never stored to lead to the base again.
+        for slot in slots {
+            state.slots.entry(slot).or_insert(Target::Base);
+        }
+        state.sources = sources;
+        // Before the base's state the graph may not have been there yet.
+        if state.graph.is_empty() {
+            self.world.ensure_graph()?;
+            state.graph = self.world.states.first().map(|s| s.graph.clone()).unwrap_or_default();
+        }
+        self.world.generation += 1;
+        self.world.states.push(state);
+        self.world.graph_changed();
+        Ok(Outcome::Patched(Patched {
+            generation: self.world.generation,
+            functions,
+            times,
+            ..Patched::default()
+        }))
+    }
+
+    fn hot_paths(&mut self, sources: &[CrateSource], slots: &BTreeSet<u64>) -> Vec<String> {
+        if self.world.ensure_graph().is_err() {
+            return Vec::new();
+        }
+        let index = self.world.index(sources, false);
+        let graph = &self.world.state().graph;
+        index
+            .functions()
+            .iter()
+            .filter(|known| known.hot)
+            .filter(|known| {
+                known.nodes.iter().any(|node| {
+                    self.world.slots.of(graph.name(*node)).is_some_and(|slot| slots.contains(&slot))
+                })
+            })
+            .map(|known| known.path.clone())
+            .collect()
+    }
+
+    fn refusal(
+        &self,
+        old: &[CrateSource],
+        new: &[CrateSource],
+        changes: &[Changes],
+        index: &Index,
+    ) -> Option<Refusal> {
+        changes.iter().enumerate().find_map(|(krate, changes)| {
+            let is_hot = |key: &_| {
+                old[krate]
+                    .functions()
+                    .any(|(other, _, function)| other == *key && function.hot)
+                    || index
+                        .find(krate, key)
+                        .and_then(|vertex| index.known(vertex))
+                        .is_some_and(|known| known.hot)
+            };
+            classify::refusal(&old[krate], &new[krate], changes, &is_hot)
+        })
+    }
+
+    /// No hot function reaches the edit.
+    fn nothing_reached(
+        &mut self,
+        sources: Vec<CrateSource>,
+        changed: &Changed,
+        plan: &Plan,
+        index: &Index,
+    ) -> Result<Outcome> {
+        let Some(vertex) = plan.unreached.first() else {
+            // Only additions that nothing uses yet, or generic code nobody has an instance of.
+            if changed.edited.is_empty() {
+                self.replace_sources(sources);
+                self.world.graph_changed();
+                return Ok(Outcome::Unchanged);
+            }
+            let vertex = changed.edited.first().copied();
+            let refusal = vertex.and_then(|v| refuse(&sources, index, v, Code::HP0001, |path| {
+                format!("the code that calls `{path}` cannot be patched yet")
+            }));
+            return refusal.map(Outcome::Refused).context("an edit without a place");
+        };
+        let refusal = refuse(&sources, index, *vertex, Code::HP0201, |path| {
+            format!("no hot function reaches `{path}`; the edit takes effect at the next start")
+        })
+        .context("an edit without a place")?;
+        let known = index.known(*vertex);
+        let hint = match known {
+            Some(known) if known.name == "main" => {
+                "mark a function that `main` calls with `#[hot]` and put the code there".to_owned()
+            }
+            Some(known) => format!("mark `{}` with `#[hot]`, or a function that calls it", known.path),
+            None => String::new(),
+        };
+        Ok(Outcome::Refused(refusal.because(hint)))
+    }
+
+    fn build(
+        &mut self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        plan: &Plan,
+        times: &mut Times,
+    ) -> Result<Built> {
+        let mut include = plan.include.clone();
+        for _ in 0..ROUNDS {
+            let started = Instant::now();
+            let mut wanted = vec![false; sources.len()];
+            for known in include.iter().filter_map(|vertex| index.known(*vertex)) {
+                wanted[known.krate] = true;
+            }
+            let seen = self.world.scopes(sources, &wanted, self.cancel)?;
+            times.scope += started.elapsed();
+
+            let started = Instant::now();
+            let round = self.compile(sources, index, graph, &include, &seen)?;
+            times.compile += started.elapsed();
+            let mut more = BTreeSet::new();
+            if let Some(refusal) = self.check(sources, index, graph, plan, &include, &round, &mut more) {
+                return Ok(Built::Refused(refusal));
+            }
+            if more.is_empty() {
+                return self.link(sources, index, round, times);
+            }
+            include.extend(more);
+        }
+        let vertex = include.first().copied();
+        vertex
+            .and_then(|v| refuse(sources, index, v, Code::HP0001, |path| {
+                format!("the patch of `{path}` needs more and more functions")
+            }))
+            .map(Built::Refused)
+            .context("an empty patch")
+    }
+
+    fn compile(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        include: &BTreeSet<Vertex>,
+        seen: &[Seen],
+    ) -> Result<Vec<Part>> {
+        let mut jobs = Vec::new();
+        for (krate, source) in sources.iter().enumerate() {
+            let mut wanted = Vec::new();
+            let mut vertices = Vec::new();
+            for vertex in include {
+                let Some(known) = index.known(*vertex).filter(|known| known.krate == krate) else {
+                    continue;
+                };
+                for key in &known.keys {
+                    let statics = self.statics(source, key, known, graph)?;
+                    wanted.push(Wanted { key: key.clone(), hot: known.hot, statics });
+                    vertices.push(*vertex);
+                }
+            }
+            if !wanted.is_empty() {
+                jobs.push((krate, wanted, vertices));
+            }
+        }
+        let attempt = self.world.loads;
+        let stamp = Instant::now();
+        let cancel = self.cancel;
+        let world = &*self.world;
+        let folder = self.folder;
+        let results: Vec<Result<Part>> = std::thread::scope(|scope| {
+            let handles: Vec<_> = jobs
+                .into_iter()
+                .map(|(krate, wanted, vertices)| {
+                    scope.spawn(move || {
+                        let unit = &world.crates[krate].unit;
+                        let scope = seen[krate].scope.as_ref().context("a crate without a scope")?;
+                        let name = format!("{}-{attempt}-{krate}", world.generation + 1);
+                        let identity =
+                            format!("hotpatch-{}-{name}-{:?}", std::process::id(), stamp);
+                        let folder = folder.join(format!("text-{name}"));
+                        let recipe = Recipe {
+                            unit,
+                            source: &sources[krate],
+                            wanted: &wanted,
+                            scope,
+                            changed: &seen[krate].libraries,
+                            folder: &folder,
+                            identity: &identity,
+                        };
+                        let compiled = compile::compile(&recipe, cancel)?;
+                        let _ = std::fs::remove_dir_all(&folder);
+                        Ok(Part { krate, vertices, compiled })
+                    })
+                })
+                .collect();
+            handles
+                .into_iter()
+                .map(|handle| handle.join().unwrap_or_else(|_| Err(anyhow!("a compile panicked"))))
+                .collect()
+        });
+        results.into_iter().collect()
+    }
+
+    /// Symbols of the statics inside a function.
+    fn statics(
+        &self,
+        source: &CrateSource,
+        key: &crate::source::items::FnKey,
+        known: &crate::plan::index::Known,
+        graph: &CallGraph,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut out = BTreeMap::new();
+        let Some((_, _, function)) = source.functions().find(|(other, _, _)| other == key) else {
+            return Ok(out);
+        };
+        if function.statics.is_empty() {
+            return Ok(out);
+        }
+        let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
+        let owners: BTreeSet<String> =
+            known.nodes.iter().map(|node| text(graph.name(*node))).collect();
+        for item in &function.statics {
+            let mut found = self
+                .world
+                .image
+                .symbols
+                .iter()
+                .filter(|(name, symbol)| symbol.kind == SymbolKind::Data && name.contains(&item.name))
+                .filter(|(name, _)| {
+                    text(name).strip_suffix(&item.name).and_then(|t| t.strip_suffix("::"))
+                        .is_some_and(|owner| owners.contains(owner))
+                })
+                .map(|(name, _)| name.to_owned());
+            match (found.next(), found.next()) {
+                (Some(symbol), None) => {
+                    out.insert(item.name.clone(), symbol);
+                }
+                _ => return Err(Unbindable(known.path.clone(), item.name.clone()).into()),
+            }
+        }
+        Ok(out)
+    }
+
+    /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
+    #[expect(clippy::too_many_arguments, reason = "one caller, and every argument is another thing")]
+    fn check(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        plan: &Plan,
+        include: &BTreeSet<Vertex>,
+        round: &[Part],
+        more: &mut BTreeSet<Vertex>,
+    ) -> Option<Refusal> {
+        let replaced: BTreeSet<&str> = round
+            .iter()
+            .flat_map(|part| &part.compiled.object.pairs)
+            .map(|pair| pair.old.as_str())
+            .collect();
+        for part in round {
+            let first = *part.vertices.first()?;
+            for symbol in &part.compiled.object.undefined {
+                if !symbol.used || symbol.weak || replaced.contains(symbol.name.as_str()) {
+                    continue;
+                }
+                let vertex = graph
+                    .nodes_named(&symbol.name)
+                    .find_map(|node| index.vertex(node))
+                    .or_else(|| index.by_symbol(&symbol.name));
+                let known = vertex.and_then(|vertex| index.known(vertex));
+                let is_hot = known.is_some_and(|known| known.hot);
+                let is_stale = vertex.is_some_and(|vertex| plan.stale.contains(&vertex)) && !is_hot;
+                let there = self.address(&symbol.name).is_some()
+                    || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
+                    || self.world.image.imports(&symbol.name);
+                if there && !(is_stale && !symbol.tls && is_code(graph, &symbol.name)) {
+                    continue;
+                }
+                match (vertex, known) {
+                    (Some(vertex), Some(known))
+                        if known.shape == Shape::Plain && !include.contains(&vertex) =>
+                    {
+                        more.insert(vertex);
+                    }
+                    _ => {
+                        let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                        let why = if is_stale {
+                            format!("it goes through `{name}`, which cannot be patched yet")
+                        } else {
+                            format!("the program has no `{name}`")
+                        };
+                        return refuse(sources, index, first, Code::HP0001, |path| {
+                            format!("the edit of `{path}` is not supported yet")
+                        })
+                        .map(|refusal| refusal.because(why));
+                    }
+                }
+            }
+            for symbol in &part.compiled.object.defined {
+                let copies_state = matches!(symbol.kind, SymbolKind::Data | SymbolKind::Tls)
+                    && symbol.global
+                    && self.world.image.symbols.get(&symbol.name).is_some();
+                if copies_state {
+                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    return refuse(sources, index, first, Code::HP0001, |path| {
+                        format!("the edit of `{path}` is not supported yet")
+                    })
+                    .map(|refusal| refusal.because(format!("it would make a second `{name}`")));
+                }
+            }
+        }
+        None
+    }
+
+    /// Where the newest version of a function or the storage of a static is.
+    fn address(&self, symbol: &str) -> Option<u64> {
+        if let Some(address) = self.world.state().symbols.get(symbol) {
+            return Some(*address);
+        }
+        let found = self.world.image.symbols.get(symbol)?;
+        let bias = if self.world.image.relocatable { self.client.bias() } else { 0 };
+        (found.kind != SymbolKind::Tls).then(|| found.address + bias)
+    }
+
+    fn link(
+        &mut self,
+        sources: &[CrateSource],
+        index: &Index,
+        round: Vec<Part>,
+        times: &mut Times,
+    ) -> Result<Built> {
+        let libraries = libraries(self.client.pid(), &self.world.image.needed);
+        let mut fresh: HashMap<String, u64> = HashMap::new();
+        let mut loaded = Vec::new();
+        for part in round {
+            let started = Instant::now();
+            let number = self.world.loads + 1;
+            let output = self.folder.join(format!("patch-{number}.so"));
+            let parts = Parts {
+                compiled: &part.compiled,
+                image: &self.world.image,
+                linker: &self.world.linker,
+                libraries: &libraries,
+                output: &output,
+            };
+            let address = |name: &str| fresh.get(name).copied().or_else(|| self.address(name));
+            let library = match assemble::library(&parts, &address, self.cancel) {
+                Ok(library) => library,
+                Err(error) => {
+                    if error.downcast_ref::<Missing>().is_none() {
+                        return Err(error);
+                    }
+                    let first = part.vertices.first().copied();
+                    return first
+                        .and_then(|v| refuse(sources, index, v, Code::HP0001, |path| {
+                            format!("the edit of `{path}` is not supported yet")
+                        }))
+                        .map(|refusal| Built::Refused(refusal.because(error.to_string())))
+                        .context("a patch without a function");
+                }
+            };
+            times.link += started.elapsed();
+            if self.cancel.is_cancelled() {
+                return Err(anyhow!(Superseded));
+            }
+            let started = Instant::now();
+            let image = self.client.image().clone();
+            self.world.loads = number;
+            let bias = self.client.load(number, &library.path, &image)?;
+            times.load += started.elapsed();
+            for pair in &part.compiled.object.pairs {
+                let at = library.image.symbols.get(&pair.new).with_context(|| {
+                    format!("the linked patch has lost `{}`", pair.new)
+                })?;
+                if self.world.slots.of(&pair.old).is_none() {
+                    fresh.insert(pair.old.clone(), bias + at.address);
+                }
+            }
+            loaded.push(Loaded { part, library, number });
+        }
+        Ok(Built::Ready(Ready { loaded, symbols: fresh }))
+    }
+
+    fn publish(
+        &mut self,
+        sources: Vec<CrateSource>,
+        index: &Index,
+        ready: Ready,
+        notes: Vec<Note>,
+        mut times: Times,
+    ) -> Result<Outcome> {
+        let started = Instant::now();
+        let mut stores = Vec::new();
+        let mut patched = Patched { notes, ..Patched::default() };
+        let mut graph = self.world.state().graph.clone();
+        for Loaded { part, library, number } in &ready.loaded {
+            let mut rename = HashMap::new();
+            for pair in &part.compiled.object.pairs {
+                rename.insert(pair.new.clone(), pair.old.clone());
+                let path = part
+                    .vertices
+                    .get(usize::try_from(pair.index).unwrap_or(usize::MAX))
+                    .and_then(|vertex| index.known(*vertex))
+                    .map(|known| known.path.clone())
+                    .unwrap_or_default();
+                match self.world.slots.of(&pair.old) {
+                    Some(slot) => {
+                        let at = library.image.symbols.get(&pair.new).context("a lost function")?;
+                        let target = Target::Patch { generation: *number, offset: at.address };
+                        stores.push(Store { slot, target });
+                        patched.functions.push(path);
+                    }
+                    None => patched.included.push(path),
+                }
+            }
+            let tag = &self.world.crates[part.krate].tag;
+            graph.add_object(tag, &part.compiled.data, &rename).context("failed to read the patch")?;
+            patched.bytes += library.bytes;
+        }
+        self.client.publish(stores.clone())?;
+        times.load += started.elapsed();
+
+        let mut state = self.world.state().clone();
+        for store in stores {
+            state.slots.insert(store.slot, store.target);
+        }
+        let mut symbols = (*state.symbols).clone();
+        symbols.extend(ready.symbols);
+        state.symbols = Arc::new(symbols);
+        state.sources = sources;
+        state.graph = graph;
+        self.world.states.push(state);
+        self.world.generation += 1;
+        self.world.graph_changed();
+        patched.generation = self.world.generation;
+        patched.times = times;
+        Ok(Outcome::Patched(patched))
+    }
+
+    /// Tells code that does not compile from code that this tool cannot take out of its place.
+    fn explain(
+        &mut self,
+        error: anyhow::Error,
+        sources: &[CrateSource],
+        changes: &[Changes],
+    ) -> Result<Outcome> {
+        if self.cancel.is_cancelled() {
+            return Err(error);
+        }
+        if let Some(Unbindable(path, name)) = error.downcast_ref::<Unbindable>() {
+            let place = any_place(sources, changes);
+            let message = format!("the storage of `static {name}` in `{path}` cannot be bound yet");
+            return Ok(Outcome::Refused(Refusal::new(Code::HP0001, message, place.0, place.1)));
+        }
+        let rejected = error.chain().find_map(|e| e.downcast_ref::<Rejected>());
+        let of_scope = error.chain().any(|e| e.to_string() == "failed to compile the scope");
+        if rejected.is_none() && of_scope {
+            return Err(error);
+        }
+        let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+        if !broken.is_empty() {
+            return Ok(Outcome::Broken(broken));
+        }
+        let place = any_place(sources, changes);
+        let mut refusal = Refusal::new(
+            Code::HP0001,
+            "this edit compiles, but not as a patch, which is not supported yet",
+            place.0,
+            place.1,
+        );
+        match rejected {
+            Some(Rejected(found)) => {
+                if let Some(summary) = diagnostics::summary(found) {
+                    refusal = refusal.because(format!("rustc says of the patch: {summary}"));
+                }
+                let at = found.iter().find(|d| d.error).and_then(|d| d.places.first());
+                if let Some((file, line)) = at
+                    && let Some((path, line)) = self.user_file(sources, file, *line)
+                {
+                    refusal.file = path;
+                    refusal.place = Place { line, column: 1 };
+                }
+            }
+            None => refusal = refusal.because(format!("{error:#}")),
+        }
+        Ok(Outcome::Refused(refusal))
+    }
+
+    fn user_file(&self, sources: &[CrateSource], file: &str, line: usize) -> Option<(PathBuf, usize)> {
+        self.world.crates.iter().zip(sources).find_map(|(krate, source)| {
+            let path = krate.unit.cwd.join(file);
+            source.file(&path).map(|_| (path, line))
+        })
+    }
+
+    /// rustc's own errors about the crates with changes, as the user wrote them.
+    ///
+    /// # Errors
+    /// rustc cannot be run or was cancelled.
+    pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
+        for (number, krate) in self.world.crates.iter().enumerate() {
+            if !is_changed(number) {
+                continue;
+            }
+            let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;
+            if found.iter().any(|diagnostic| diagnostic.error) {
+                return Ok(found.into_iter().filter(|diagnostic| diagnostic.error).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+}
+
+/// A static inside a function whose storage is not found.
+#[derive(Debug, thiserror::Error)]
+#[error("the storage of `static {1}` in `{0}` is not known")]
+struct Unbindable(String, String);
+
+/// A newer save made this work pointless.
+#[derive(Debug, thiserror::Error)]
+#[error("a newer save came in between")]
+pub struct Superseded;
+
+struct Part {
+    krate: usize,
+    /// For each index of a pair the function it is of.
+    vertices: Vec<Vertex>,
+    compiled: Compiled,
+}
+
+struct Loaded {
+    part: Part,
+    library: Library,
+    number: u32,
+}
+
+struct Ready {
+    loaded: Vec<Loaded>,
+    symbols: HashMap<String, u64>,
+}
+
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Built {
+    Ready(Ready),
+    Refused(Refusal),
+}
+
+fn is_code(graph: &CallGraph, symbol: &str) -> bool {
+    use crate::image::graph::NodeKind;
+    graph.nodes_named(symbol).any(|node| graph.kind(node) == NodeKind::Function)
+}
+
+fn changed(sources: &[CrateSource], changes: &[Changes], index: &Index) -> Changed {
+    let mut out = Changed::default();
+    let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
+    for (krate, changes) in changes.iter().enumerate() {
+        let edited = changes.bodies.iter().chain(&changes.signatures);
+        out.edited.extend(edited.filter_map(|key| index.find(krate, key)));
+        let added: BTreeSet<Vertex> =
+            changes.added.iter().filter_map(|key| index.find(krate, key)).collect();
+        if names.is_empty() {
+            continue;
+        }
+        for (key, _, function) in sources[krate].functions() {
+            let mentions = names.iter().any(|name| {
+                function.mentions.contains(*name)
+                    && (**name != function.name || function.names_itself)
+            });
+            let vertex = index.find(krate, &key);
+            if let Some(vertex) = vertex.filter(|v| mentions && !added.contains(v)) {
+                out.suspected.insert(vertex);
+            }
+        }
+    }
+    out
+}
+
+fn notes(
+    sources: &[CrateSource],
+    index: &Index,
+    graph: &CallGraph,
+    plan: &Plan,
+) -> Vec<Note> {
+    let mut out = Vec::new();
+    let mut note = |vertex: Vertex, code: Code, message: String| {
+        let Some(refusal) = refuse(sources, index, vertex, code, |_| message) else { return };
+        let Refusal { code, message, file, place, .. } = refusal;
+        out.push(Note { code, message, file, line: place.line });
+    };
+    for vertex in &plan.unreached {
+        let Some(known) = index.known(*vertex) else { continue };
+        note(*vertex, Code::HP0201, format!(
+            "no hot function reaches `{}`; its edit takes effect at the next start", known.path
+        ));
+    }
+    for (vertex, callers) in &plan.outside {
+        let Some(known) = index.known(*vertex) else { continue };
+        let mut names: Vec<String> = callers.iter().map(|caller| caller_name(index, graph, *caller)).collect();
+        names.sort();
+        names.dedup();
+        note(*vertex, Code::HP0202, format!("{} keep the old code of `{}`", names.join(", "), known.path));
+    }
+    out
+}
+
+fn caller_name(index: &Index, graph: &CallGraph, vertex: Vertex) -> String {
+    use crate::image::graph::NodeKind;
+    if let Some(known) = index.known(vertex) {
+        return format!("calls from `{}`", known.path);
+    }
+    let Some(node) = index.nodes(vertex).first() else { return "other callers".to_owned() };
+    if graph.kind(*node) == NodeKind::Data {
+        return "trait objects and function pointers made earlier".to_owned();
+    }
+    format!("calls from `{:#}`", rustc_demangle::demangle(graph.name(*node)))
+}
+
+fn refuse(
+    sources: &[CrateSource],
+    index: &Index,
+    vertex: Vertex,
+    code: Code,
+    message: impl FnOnce(&str) -> String,
+) -> Option<Refusal> {
+    let known = index.known(vertex)?;
+    let (file, place, path) = classify::place(sources.get(known.krate)?, known.keys.first()?)?;
+    Some(Refusal::new(code, message(&path), file, place))
+}
+
+/// Somewhere in the edit.
+fn any_place(sources: &[CrateSource], changes: &[Changes]) -> (PathBuf, Place) {
+    for (source, changes) in sources.iter().zip(changes) {
+        let keys = changes.bodies.iter().chain(&changes.signatures).chain(&changes.added);
+        if let Some((file, place, _)) = keys.filter_map(|key| classify::place(source, key)).next() {
+            return (file, place);
+        }
+        if let Some(item) = changes.items.first() {
+            return (item.file.clone(), item.place);
+        }
+    }
+    (PathBuf::new(), Place::default())
+}

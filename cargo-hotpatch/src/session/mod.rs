@@ -1,0 +1,519 @@
+//! The session: a program that runs, and what is saved while it does.
+//!
+//! One thread takes messages (a save, a verdict, the program's end, a signal) and decides; a
+//! [`worker`] does what takes time. A failure of a tool never ends the session.
+
+pub mod make;
+pub mod program;
+pub mod texts;
+pub mod worker;
+pub mod world;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail};
+
+use self::make::{Outcome, Patched};
+use self::program::Running;
+use self::worker::{Said, Tools, Verdict, Worker};
+use crate::args::{OnRefuse, RunArgs};
+use crate::build::base::{self, Base, BuildError};
+use crate::build::project::Project;
+use crate::command::CancelToken;
+use crate::plan::verdict::{Note, Refusal};
+use crate::run::child::{ChildExit, ExitHow, TERM_GRACE};
+use crate::run::signals::{Interrupt, Interrupts};
+use crate::run::watch::{Change, Watched, Watcher, Watchlist};
+use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Phases, Ready};
+use crate::ui::report::{self, Report, Verbosity};
+use crate::ui::terminal::{Answer, Question, Terminal};
+
+/// Exit status when the project does not build, as `cargo run` has it.
+const BUILD_FAILED: u8 = 101;
+
+enum Message {
+    Watched(Watched),
+    Said(u32, Said),
+    Exited(ChildExit),
+    Interrupt(Interrupt),
+    Answered(Answer),
+}
+
+/// Runs `cargo hotpatch run` to its end and gives back its exit status.
+///
+/// # Errors
+/// There is nothing to run, or the session cannot be set up.
+pub fn run(args: &RunArgs) -> Result<u8> {
+    let report = Report::new(
+        Terminal::of_stderr(args.color),
+        Verbosity::from_flags(args.quiet, args.verbose),
+    );
+    if let Some(target) = args.target.iter().find(|target| *target != base::HOST) {
+        bail!("`--target {target}`: only programs for `{}` can be patched", base::HOST);
+    }
+    let project = Project::find(args)?;
+    let log = match &args.events {
+        Some(path) => EventLog::open(path)
+            .with_context(|| format!("failed to open `{}`", path.display()))?,
+        None => EventLog::none(),
+    };
+    if let Some(profile) = base::profile_with_lto(&project, args) {
+        report.lto_is_off(&profile);
+    }
+    let (messages, inbox) = channel();
+    let interrupts = {
+        let messages = messages.clone();
+        Interrupts::listen(move |interrupt| {
+            let _ = messages.send(Message::Interrupt(interrupt));
+        })
+        .context("failed to listen for signals")?
+    };
+    let on_refuse = args.on_refuse.unwrap_or(if Question::is_possible() {
+        OnRefuse::Ask
+    } else {
+        OnRefuse::Stay
+    });
+    let mut session = Session {
+        args,
+        project,
+        report,
+        log,
+        messages,
+        inbox,
+        included: Arc::default(),
+        on_refuse,
+        program: None,
+        question: None,
+        runs: 0,
+        last_exit: None,
+        waiting_build: false,
+    };
+    let status = session.run();
+    drop(interrupts);
+    status
+}
+
+struct Session<'a> {
+    args: &'a RunArgs,
+    project: Project,
+    report: Report,
+    log: EventLog,
+    messages: Sender<Message>,
+    inbox: Receiver<Message>,
+    /// Files of interest that no rule names: what macros included.
+    included: Arc<Mutex<BTreeSet<PathBuf>>>,
+    on_refuse: OnRefuse,
+    program: Option<Program>,
+    question: Option<Question>,
+    runs: u32,
+    last_exit: Option<ExitHow>,
+    waiting_build: bool,
+}
+
+/// A program with its worker. The worker goes first: it works on the program.
+struct Program {
+    worker: Worker,
+    running: Arc<Running>,
+    base: Base,
+}
+
+/// What a message led to.
+enum Next {
+    GoOn,
+    End(u8),
+}
+
+impl Session<'_> {
+    fn run(&mut self) -> Result<u8> {
+        let watcher = self.watch()?;
+        match self.build() {
+            Ok(base) => self.start(base)?,
+            Err(BuildError::Failed { code }) => {
+                return Ok(u8::try_from(code).unwrap_or(BUILD_FAILED));
+            }
+            Err(BuildError::Unsupported(why)) => bail!("{why}"),
+            Err(BuildError::Other(error)) => return Err(error),
+        }
+        let status = loop {
+            let message = self.inbox.recv().context("the session has lost its messages")?;
+            match self.take(message, &watcher)? {
+                Next::GoOn => {}
+                Next::End(status) => break status,
+            }
+        };
+        drop(watcher);
+        if let Some(program) = self.program.take() {
+            drop(program.worker);
+            program.running.child.terminate(TERM_GRACE);
+        }
+        Ok(status)
+    }
+
+    fn watch(&self) -> Result<Watcher> {
+        let messages = self.messages.clone();
+        let project = self.project.clone();
+        let included = self.included.clone();
+        let of_interest = move |path: &Path| {
+            path.extension().is_some_and(|extension| extension == "rs")
+                || project.decides_the_build(path)
+                || included.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+        };
+        let list = Watchlist {
+            roots: self.project.folders(),
+            excluded: vec![self.project.target_dir().to_owned()],
+        };
+        let watcher = Watcher::new(list, of_interest, move |watched| {
+            let _ = messages.send(Message::Watched(watched));
+        })?;
+        Ok(watcher)
+    }
+
+    fn build(&self) -> Result<Base, BuildError> {
+        // Ctrl-C reaches cargo itself; its end is then the build's.
+        base::build(&self.project, self.args, &CancelToken::new())
+    }
+
+    fn start(&mut self, base: Base) -> Result<()> {
+        self.report.running(&base.program);
+        self.runs += 1;
+        let run = self.runs;
+        let messages = self.messages.clone();
+        let running = program::start(&base, &self.args.args, move |exit| {
+            let _ = messages.send(Message::Exited(exit));
+        })?;
+        let running = Arc::new(running);
+        let messages = self.messages.clone();
+        let with = running.clone();
+        let tools = Tools {
+            project: self.project.clone(),
+            base: base.clone(),
+            folder: running.rendezvous.folder().to_owned(),
+            connect: Box::new(move |image| with.connect(image)),
+        };
+        let worker = Worker::start(tools, move |said| {
+            let _ = messages.send(Message::Said(run, said));
+        })
+        .context("failed to start a thread")?;
+        self.program = Some(Program { worker, running, base });
+        Ok(())
+    }
+
+    fn take(&mut self, message: Message, watcher: &Watcher) -> Result<Next> {
+        match message {
+            Message::Watched(Watched::Change(change)) => self.saved(change),
+            Message::Watched(Watched::Failed(error)) => {
+                self.report.setback("failed to watch the sources", &error);
+                Ok(Next::GoOn)
+            }
+            Message::Said(run, said) if run == self.runs => self.said(said, watcher),
+            Message::Said(..) => Ok(Next::GoOn),
+            Message::Exited(exit) => self.exited(exit),
+            Message::Interrupt(interrupt) => Ok(self.interrupted(interrupt)),
+            Message::Answered(answer) => self.answered(answer),
+        }
+    }
+
+    fn saved(&mut self, change: Change) -> Result<Next> {
+        // A question about the edit before is no question any more.
+        self.question = None;
+        match &self.program {
+            Some(program) => program.worker.save(change),
+            None if self.waiting_build => self.restart()?,
+            None => {}
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn said(&mut self, said: Said, watcher: &Watcher) -> Result<Next> {
+        match said {
+            Said::Included(files) => {
+                let folders: BTreeSet<&Path> = files.iter().filter_map(|f| f.parent()).collect();
+                for folder in folders {
+                    if !self.project.folders().iter().any(|root| folder.starts_with(root)) {
+                        watcher.also(folder);
+                    }
+                }
+                *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
+            }
+            Said::Ready(hot) => {
+                let pid = self.program.as_ref().map_or(0, |program| program.running.child.pid());
+                let ready = Ready { pid, generation: 0, hot };
+                self.report.ready(&ready);
+                self.write(Event::Ready(ready));
+            }
+            Said::Verdict(verdict) => return self.verdict(*verdict),
+            Said::Lost(error) => {
+                let still_runs =
+                    self.program.as_ref().is_some_and(|p| p.running.child.is_running());
+                if still_runs {
+                    self.report.setback("this run cannot be patched", error.as_ref());
+                    self.write(Event::Refused(Coded {
+                        code: "HP0001".to_owned(),
+                        message: format!("this run cannot be patched: {error:#}"),
+                        ..Coded::default()
+                    }));
+                }
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    fn verdict(&mut self, verdict: Verdict) -> Result<Next> {
+        let files: Vec<String> = verdict.files.iter().map(|path| shown(path)).collect();
+        match verdict.outcome {
+            Ok(Outcome::Unchanged) => {
+                self.report.unchanged(&files);
+                self.write(Event::Unchanged {});
+            }
+            Ok(Outcome::Patched(patched)) => {
+                let phases = phases(&patched, verdict.settle, verdict.total);
+                let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
+                let event = crate::ui::events::Patched {
+                    generation: patched.generation,
+                    functions: patched.functions,
+                    included: patched.included,
+                    notes: patched.notes.iter().map(coded_note).collect(),
+                    bytes: patched.bytes,
+                    ms: phases,
+                };
+                self.report.patched(&event, &notes);
+                self.write(Event::Patched(event));
+            }
+            Ok(Outcome::Broken(found)) => {
+                let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
+                let plain = without_colour(&rendered);
+                self.report.broken(if self.report.paint().color { &rendered } else { &plain }, &files);
+                let place = found.first().and_then(|d| d.places.first()).cloned();
+                self.write(Event::Broken(Broken {
+                    rendered: plain,
+                    file: place.as_ref().map(|(file, _)| self.absolute(file)),
+                    line: place.and_then(|(_, line)| u32::try_from(line).ok()),
+                }));
+            }
+            Ok(Outcome::Refused(refusal)) => return self.refused(&refusal),
+            Err(error) => {
+                self.report.setback("the edit could not be patched", error.as_ref());
+                self.write(Event::Refused(Coded {
+                    code: "HP0001".to_owned(),
+                    message: format!("{error:#}"),
+                    ..Coded::default()
+                }));
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// rustc names files as it was told of them, relative to where it ran.
+    fn absolute(&self, file: &str) -> String {
+        let cwd = self.program.as_ref().and_then(|p| p.base.units.last()).map(|unit| &unit.cwd);
+        cwd.map_or_else(|| file.to_owned(), |cwd| cwd.join(file).display().to_string())
+    }
+
+    fn refused(&mut self, refusal: &Refusal) -> Result<Next> {
+        self.report.refused(&shown_refusal(refusal), self.on_refuse);
+        self.write(Event::Refused(Coded {
+            code: refusal.code.to_string(),
+            message: refusal.message.clone(),
+            file: Some(refusal.file.display().to_string()),
+            line: u32::try_from(refusal.place.line).ok(),
+        }));
+        match self.on_refuse {
+            OnRefuse::Stay => Ok(Next::GoOn),
+            OnRefuse::Quit => Ok(Next::End(BUILD_FAILED)),
+            OnRefuse::Restart => {
+                self.restart()?;
+                Ok(Next::GoOn)
+            }
+            OnRefuse::Ask => {
+                let messages = self.messages.clone();
+                self.question = Question::ask(report::RESTART_PROMPT, move |answer| {
+                    let _ = messages.send(Message::Answered(answer));
+                })
+                .ok();
+                Ok(Next::GoOn)
+            }
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<Next> {
+        if self.question.take().is_none() {
+            return Ok(Next::GoOn);
+        }
+        match answer {
+            Answer::Yes => self.restart()?,
+            Answer::No => {}
+            Answer::Always => {
+                self.on_refuse = OnRefuse::Restart;
+                self.restart()?;
+            }
+            Answer::Never => self.on_refuse = OnRefuse::Stay,
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Builds anew, and only when that worked ends the old program and starts the new one.
+    fn restart(&mut self) -> Result<()> {
+        self.report.restarting();
+        // The manifest may name other packages and programs now.
+        let project = match Project::find(self.args) {
+            Ok(project) => project,
+            Err(error) => {
+                self.report.setback("the project cannot be read", error.as_ref());
+                return Ok(());
+            }
+        };
+        self.project = project;
+        let base = match self.build() {
+            Ok(base) => base,
+            Err(BuildError::Failed { .. }) => {
+                self.write(Event::Broken(Broken {
+                    rendered: "cargo build failed, see its output".to_owned(),
+                    ..Broken::default()
+                }));
+                return Ok(());
+            }
+            Err(error) => {
+                self.report.setback("the project cannot be built for patching", &error);
+                return Ok(());
+            }
+        };
+        if let Some(program) = self.program.take() {
+            drop(program.worker);
+            program.running.child.terminate(TERM_GRACE);
+        }
+        self.waiting_build = false;
+        self.start(base)?;
+        let pid = self.program.as_ref().map_or(0, |program| program.running.child.pid());
+        self.report.restarted(pid);
+        self.write(Event::Restarted {});
+        Ok(())
+    }
+
+    fn exited(&mut self, exit: ChildExit) -> Result<Next> {
+        let ours = self.program.as_ref().is_some_and(|p| p.running.child.pid() == exit.pid);
+        if !ours {
+            return Ok(Next::GoOn);
+        }
+        self.last_exit = Some(exit.how);
+        self.program = None;
+        self.question = None;
+        self.waiting_build = true;
+        self.report.exited(exit.how);
+        self.write(Event::Exited(Exited::from(exit.how)));
+        self.report.waiting();
+        Ok(Next::GoOn)
+    }
+
+    /// Ctrl-C has reached the program by itself; other requests are passed on.
+    fn interrupted(&mut self, interrupt: Interrupt) -> Next {
+        let how = match self.program.take() {
+            Some(program) => {
+                drop(program.worker);
+                let child = &program.running.child;
+                if interrupt.signal == rustix::process::Signal::INT.as_raw() {
+                    child.signal(rustix::process::Signal::INT);
+                    child.wait_timeout(TERM_GRACE)
+                } else {
+                    Some(child.terminate(TERM_GRACE))
+                }
+                .unwrap_or_else(|| child.terminate(TERM_GRACE))
+            }
+            None => match self.last_exit {
+                Some(how) => how,
+                None => ExitHow::Signal(interrupt.signal),
+            },
+        };
+        self.write(Event::Exited(Exited::from(how)));
+        Next::End(how.shell_code())
+    }
+
+    fn write(&self, event: Event) {
+        if let Err(error) = self.log.write(event) {
+            self.report.setback("failed to write to the events file", &error);
+        }
+    }
+}
+
+fn phases(patched: &Patched, settle: std::time::Duration, total: std::time::Duration) -> Phases {
+    let times = patched.times;
+    Phases {
+        settle,
+        plan: times.plan,
+        scope: times.scope,
+        compile: times.compile,
+        link: times.link,
+        load: times.load,
+        total,
+    }
+}
+
+/// A path as the user would type it from here.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}
+
+fn place(file: &Path, line: usize, column: usize) -> Option<report::Place> {
+    if file.as_os_str().is_empty() {
+        return None;
+    }
+    Some(report::Place {
+        file: shown(file),
+        line: u32::try_from(line).unwrap_or(0),
+        column: u32::try_from(column).ok().filter(|column| *column > 0),
+    })
+}
+
+fn shown_refusal(refusal: &Refusal) -> report::Refusal {
+    let line = refusal.place.line;
+    let text = std::fs::read_to_string(&refusal.file).unwrap_or_default();
+    let excerpt = line.checked_sub(1).and_then(|index| text.lines().nth(index));
+    report::Refusal {
+        code: refusal.code.to_string(),
+        message: refusal.message.clone(),
+        place: place(&refusal.file, line, refusal.place.column),
+        excerpts: excerpt
+            .map(|text| report::Excerpt {
+                line: u32::try_from(line).unwrap_or(0),
+                text: text.to_owned(),
+                label: String::new(),
+            })
+            .into_iter()
+            .collect(),
+        reasons: refusal.reasons.clone(),
+    }
+}
+
+fn shown_note(note: &Note) -> report::Note {
+    report::Note {
+        code: note.code.to_string(),
+        message: note.message.clone(),
+        place: place(&note.file, note.line, 0),
+    }
+}
+
+fn coded_note(note: &Note) -> Coded {
+    Coded {
+        code: note.code.to_string(),
+        message: note.message.clone(),
+        file: Some(note.file.display().to_string()),
+        line: u32::try_from(note.line).ok(),
+    }
+}
+
+/// Text without terminal escapes.
+fn without_colour(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        if char == '\u{1b}' {
+            chars.by_ref().find(|c| c.is_ascii_alphabetic());
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}

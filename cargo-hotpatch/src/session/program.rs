@@ -1,0 +1,109 @@
+//! The program as a session starts it: what `cargo run` would give it, and the agent beside it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use hotpatch_rt::wire::BuildId;
+
+use crate::build::base::Base;
+use crate::build::capture;
+use crate::run::child::{Child, ChildExit, Program};
+use crate::run::client::{Client, Rendezvous};
+
+/// How long a program may take until its launcher has started the agent.
+const AGENT_LIMIT: Duration = Duration::from_secs(60);
+
+/// A program that runs with its agent.
+pub struct Running {
+    /// The process.
+    pub child: Child,
+    /// Where tool and program meet, and patches lie.
+    pub rendezvous: Rendezvous,
+}
+
+/// Starts the program of a base.
+///
+/// # Errors
+/// It cannot be started.
+pub fn start(
+    base: &Base,
+    args: &[OsString],
+    on_exit: impl FnOnce(ChildExit) + Send + 'static,
+) -> Result<Running> {
+    let rendezvous = Rendezvous::new()?;
+    let here = std::env::current_dir().context("failed to find the working directory")?;
+    let shown = base.program.strip_prefix(&here).unwrap_or(&base.program);
+    let (name, value) = rendezvous.env();
+    let mut env = environment(base);
+    env.push((name, Some(value)));
+    let program = Program {
+        path: base.program.clone(),
+        arg0: Some(shown.as_os_str().to_owned()),
+        args: args.to_vec(),
+        env,
+        cwd: None,
+    };
+    let child = Child::start(&program, on_exit)
+        .with_context(|| format!("failed to start `{}`", base.program.display()))?;
+    Ok(Running { child, rendezvous })
+}
+
+impl Running {
+    /// Waits for the agent and makes sure that it lives in the program that was built.
+    ///
+    /// # Errors
+    /// The program ended first, has no agent, or is another one.
+    pub fn connect(&self, image: &[u8]) -> Result<Client> {
+        let client = self
+            .rendezvous
+            .connect(AGENT_LIMIT, || self.child.is_running())
+            .context("failed to reach the agent in the program")?;
+        if *client.image() != BuildId(image.to_vec()) {
+            bail!("HP0403: the running program is not the one this session built");
+        }
+        Ok(client)
+    }
+}
+
+/// Variables that cargo sets for rustc alone.
+const COMPILE_ONLY: &[&str] = &[
+    "CARGO_CRATE_NAME",
+    "CARGO_BIN_NAME",
+    "CARGO_PRIMARY_PACKAGE",
+    "CARGO_TARGET_TMPDIR",
+    "CARGO_MAKEFLAGS",
+    "CARGO_SBOM_PATH",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTC_WRAPPER",
+    "RUST_RECURSION_COUNT",
+    "OLDPWD",
+    "_",
+];
+
+/// What `cargo run` adds to the environment, as cargo gave it to rustc for the program's crate.
+fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
+    let Some(unit) = base.units.last() else { return Vec::new() };
+    let ours: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let mut out = Vec::new();
+    for (name, value) in &unit.env {
+        let is_ours = [capture::FOLDER_ENV, capture::INNER_ENV, capture::LIVE_ENV].contains(&name.as_str());
+        if is_ours || COMPILE_ONLY.contains(&name.as_str()) {
+            continue;
+        }
+        let from_cargo = name.starts_with("CARGO") || name == "LD_LIBRARY_PATH";
+        if from_cargo || !ours.contains_key(std::ffi::OsStr::new(name)) {
+            out.push((OsString::from(name), Some(OsString::from(value))));
+        }
+    }
+    // Our own call may have come through cargo, with the variables of our own package.
+    for name in ours.keys() {
+        let text = name.to_string_lossy();
+        let of_a_package = text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_BIN_EXE_");
+        if of_a_package && !unit.env.contains_key(text.as_ref()) {
+            out.push((name.clone(), None));
+        }
+    }
+    out
+}

@@ -1,0 +1,142 @@
+//! Files as they were read last: what a save really changed, and what must not have changed at all.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::build::base::Base;
+use crate::build::project::Project;
+use crate::source::items::Files;
+
+/// Source files by path, read once until a save is reported.
+#[derive(Debug, Default)]
+pub struct Texts {
+    known: RefCell<HashMap<PathBuf, Option<Arc<str>>>>,
+}
+
+impl Files for Texts {
+    fn read(&self, path: &Path) -> io::Result<Arc<str>> {
+        if let Some(known) = self.known.borrow().get(path) {
+            return known.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
+        }
+        let text = std::fs::read_to_string(path).map(Arc::<str>::from);
+        let known = text.as_ref().ok().cloned();
+        self.known.borrow_mut().insert(path.to_owned(), known);
+        text
+    }
+}
+
+impl Texts {
+    /// Reads these files again and gives back those whose bytes are others than before.
+    pub fn refresh(&self, paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+        let mut known = self.known.borrow_mut();
+        let mut changed = BTreeSet::new();
+        for path in paths {
+            let now = std::fs::read(path)
+                .ok()
+                .map(|bytes| Arc::<str>::from(String::from_utf8_lossy(&bytes).as_ref()));
+            match known.get(path) {
+                Some(old) if *old == now => {}
+                None if now.is_none() => {}
+                _ => {
+                    known.insert(path.clone(), now);
+                    changed.insert(path.clone());
+                }
+            }
+        }
+        changed
+    }
+
+    /// Reads all that is known again.
+    pub fn refresh_all(&self) -> BTreeSet<PathBuf> {
+        let paths = self.known.borrow().keys().cloned().collect();
+        self.refresh(&paths)
+    }
+}
+
+/// Files that are part of the base without being modules: of the build, or included by a macro.
+#[derive(Debug, Default)]
+pub struct Fixed {
+    /// Manifests, build scripts, macro crates.
+    pub build: BTreeMap<PathBuf, Option<String>>,
+    /// Files that `include_str!` and its like, or macros, took in.
+    pub included: BTreeMap<PathBuf, Option<String>>,
+}
+
+impl Fixed {
+    /// Reads them as they are now.
+    #[must_use]
+    pub fn read(project: &Project, base: &Base, modules: &BTreeSet<PathBuf>) -> Self {
+        let mut out = Self::default();
+        let root = project.metadata.workspace_root.as_std_path();
+        let mut build: BTreeSet<PathBuf> = project
+            .members()
+            .map(|package| package.manifest_path.as_std_path().to_owned())
+            .collect();
+        for name in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "rust-toolchain"] {
+            build.insert(root.join(name));
+        }
+        for folder in root.ancestors() {
+            build.insert(folder.join(".cargo/config.toml"));
+        }
+        for target in project.members().flat_map(|package| &package.targets) {
+            let path = target.src_path.as_std_path();
+            if project.decides_the_build(path) {
+                build.insert(path.to_owned());
+            }
+        }
+        for path in build {
+            let text = normal(&path);
+            out.build.insert(path, text);
+        }
+        for unit in &base.units {
+            for path in dep_info(unit) {
+                if !modules.contains(&path) && !out.build.contains_key(&path) {
+                    let text = normal(&path);
+                    out.included.insert(path, text);
+                }
+            }
+        }
+        out
+    }
+
+    /// The first file of the build that is not as it was.
+    #[must_use]
+    pub fn build_changed(&self) -> Option<&Path> {
+        self.build.iter().find(|(path, text)| normal(path) != **text).map(|(path, _)| path.as_path())
+    }
+
+    /// The first included file that is not as it was.
+    #[must_use]
+    pub fn included_changed(&self) -> Option<&Path> {
+        self.included.iter().find(|(path, text)| normal(path) != **text).map(|(p, _)| p.as_path())
+    }
+}
+
+/// The text, or for TOML what it says: comments and layout decide nothing.
+fn normal(path: &Path) -> Option<String> {
+    let text = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
+    let is_toml = path.extension().is_some_and(|e| e == "toml" || e == "lock");
+    match toml::from_str::<toml::Value>(&text) {
+        Ok(value) if is_toml => Some(value.to_string()),
+        _ => Some(text),
+    }
+}
+
+/// The files rustc read for a unit.
+fn dep_info(unit: &crate::build::capture::Unit) -> Vec<PathBuf> {
+    let Some(out_dir) = unit.args.out_dir() else { return Vec::new() };
+    let path = out_dir.join(format!("{}.d", unit.stem()));
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    // `target: file file …`, spaces in names behind a backslash.
+    let mut found = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some((_, files)) = line.split_once(": ") else { continue };
+        for file in files.replace("\\ ", "\u{0}").split(' ').filter(|file| !file.is_empty()) {
+            found.insert(unit.cwd.join(file.replace('\u{0}', " ")));
+        }
+    }
+    found.into_iter().collect()
+}

@@ -1,0 +1,329 @@
+//! All that is known of the running program: its crates, symbols, slots, and what each generation changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result};
+use hotpatch_rt::wire::Target;
+
+use crate::build::base::Base;
+use crate::build::capture::Unit;
+use crate::build::scope::{Scope, Wanted};
+use crate::command::CancelToken;
+use crate::image::graph::CallGraph;
+use crate::image::symbols::BaseImage;
+use crate::patch::link::Linker;
+use crate::plan::index::{CrateView, Index, SLOT};
+use crate::source::cfg::Cfg;
+use crate::source::diff::scope_key;
+use crate::source::items::{CrateSource, Files, ReadError};
+
+/// A crate of the program.
+pub struct Krate {
+    /// As captured.
+    pub unit: Unit,
+    /// Its name in the call graph.
+    pub tag: String,
+    /// What `#[cfg]` sees.
+    pub cfg: Cfg,
+    /// The key of the scope of the source the base was built from.
+    pub base_scope: u64,
+}
+
+/// What the program runs in a generation.
+#[derive(Clone)]
+pub struct State {
+    /// The crates' sources.
+    pub sources: Vec<CrateSource>,
+    /// What each slot that was ever stored to leads to.
+    pub slots: BTreeMap<u64, Target>,
+    /// Addresses of functions that have newer code than the base's.
+    pub symbols: Arc<HashMap<String, u64>>,
+    /// Who calls whom.
+    pub graph: CallGraph,
+}
+
+/// Slots by the text of their function's symbol.
+#[derive(Debug, Clone, Default)]
+pub struct Slots {
+    by_text: HashMap<String, Option<u64>>,
+    names: Vec<String>,
+}
+
+impl Slots {
+    fn read(image: &BaseImage) -> Self {
+        let mut slots = Self::default();
+        for (symbol, at) in image.symbols.iter().filter(|(name, _)| name.contains(SLOT)) {
+            let text = rustc_demangle::demangle(symbol).to_string();
+            let Some(function) = text.strip_suffix(SLOT).and_then(|t| t.strip_suffix("::")) else {
+                continue;
+            };
+            let name = function.rsplit("::").next().unwrap_or_default().to_owned();
+            slots.names.push(name);
+            // Two slots of one text cannot be told apart: neither is ever stored to.
+            slots
+                .by_text
+                .entry(function.to_owned())
+                .and_modify(|known| *known = None)
+                .or_insert(Some(at.address));
+        }
+        slots
+    }
+
+    /// The slot of the function with this symbol.
+    #[must_use]
+    pub fn of(&self, symbol: &str) -> Option<u64> {
+        if !self.names.iter().any(|name| symbol.contains(name.as_str())) {
+            return None;
+        }
+        let text = rustc_demangle::demangle(symbol).to_string();
+        self.by_text.get(&text).copied().flatten()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_text.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_text.is_empty()
+    }
+}
+
+/// The running program, as far as patches are concerned.
+pub struct World {
+    /// Its crates, dependencies first.
+    pub crates: Vec<Krate>,
+    /// The program's file.
+    pub image: BaseImage,
+    /// Its slots.
+    pub slots: Slots,
+    /// What links patches.
+    pub linker: Linker,
+    /// The generations so far; the base is the first.
+    pub states: Vec<State>,
+    /// The number of the newest generation.
+    pub generation: u32,
+    /// How many libraries were loaded.
+    pub loads: u32,
+    graph: Option<JoinHandle<Result<CallGraph>>>,
+    index: Option<Index>,
+}
+
+impl World {
+    /// Reads what belongs to a base that is about to run. The call graph comes in a thread of its own.
+    ///
+    /// # Errors
+    /// A file of the base or of its sources cannot be read.
+    pub fn open(base: &Base, files: &dyn Files) -> Result<Self> {
+        let rlibs: Vec<(String, PathBuf)> =
+            base.units.iter().map(|unit| (unit.stem(), unit.rlib.clone())).collect();
+        let graph = std::thread::spawn(move || read_graph(&rlibs));
+        let mut crates = Vec::new();
+        let mut sources = Vec::new();
+        for unit in &base.units {
+            let cfg = Cfg::parse(&unit.cfg);
+            let source = CrateSource::read(&unit.krate, &unit.root, &cfg, files, None)?;
+            crates.push(Krate {
+                tag: unit.stem(),
+                unit: unit.clone(),
+                cfg,
+                base_scope: scope_key(&source),
+            });
+            sources.push(source);
+        }
+        let data = fs::read(&base.program)
+            .with_context(|| format!("failed to read `{}`", base.program.display()))?;
+        let image = BaseImage::parse(&data)
+            .with_context(|| format!("failed to understand `{}`", base.program.display()))?;
+        let slots = Slots::read(&image);
+        let state = State {
+            sources,
+            slots: BTreeMap::new(),
+            symbols: Arc::default(),
+            graph: CallGraph::default(),
+        };
+        let linker = linker(base.units.last());
+        Ok(Self {
+            crates,
+            image,
+            slots,
+            linker,
+            states: vec![state],
+            generation: 0,
+            loads: 0,
+            graph: Some(graph),
+            index: None,
+        })
+    }
+
+    /// What runs now.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        self.states.last().expect("invariant: the base is always there")
+    }
+
+    /// Reads the sources again.
+    ///
+    /// # Errors
+    /// A file is missing or does not parse.
+    pub fn read_sources(&self, files: &dyn Files) -> Result<Vec<CrateSource>, ReadError> {
+        self.crates
+            .iter()
+            .zip(&self.state().sources)
+            .map(|(krate, old)| {
+                CrateSource::read(&krate.unit.krate, &krate.unit.root, &krate.cfg, files, Some(old))
+            })
+            .collect()
+    }
+
+    /// The crates with these sources, as the index takes them.
+    #[must_use]
+    pub fn views<'a>(&'a self, sources: &'a [CrateSource]) -> Vec<CrateView<'a>> {
+        self.crates
+            .iter()
+            .zip(sources)
+            .map(|(krate, source)| CrateView {
+                source,
+                tag: &krate.tag,
+                optimised: krate.unit.args.optimised(),
+            })
+            .collect()
+    }
+
+    /// Makes sure that the call graph is there.
+    ///
+    /// # Errors
+    /// A library of the workspace cannot be read.
+    pub fn ensure_graph(&mut self) -> Result<()> {
+        let Some(graph) = self.graph.take() else { return Ok(()) };
+        let graph = graph
+            .join()
+            .map_err(|_| anyhow::anyhow!("reading the call graph panicked, please report this"))?
+            .context("failed to read who calls whom")?;
+        if let Some(state) = self.states.last_mut() {
+            state.graph = graph;
+        }
+        Ok(())
+    }
+
+    /// Functions and symbols for these sources; what is known of the current ones is used where they are.
+    #[must_use]
+    pub fn index(&mut self, sources: &[CrateSource], same_functions: bool) -> Index {
+        if same_functions && let Some(index) = &self.index {
+            return index.clone();
+        }
+        let views = self.views(sources);
+        let slots = &self.slots;
+        let index = Index::new(&views, &self.state().graph, &|symbol| slots.of(symbol).is_some());
+        self.index = Some(index.clone());
+        index
+    }
+
+    /// Forgets what was derived from the call graph.
+    pub fn graph_changed(&mut self) {
+        self.index = None;
+    }
+
+    /// The scopes of the crates for which `wanted` holds, and for each crate the scopes that stand for
+    /// libraries whose items are not the base's any more.
+    ///
+    /// # Errors
+    /// rustc refuses a scope, or was cancelled.
+    pub fn scopes(
+        &self,
+        sources: &[CrateSource],
+        wanted: &[bool],
+        cancel: &CancelToken,
+    ) -> Result<Vec<Seen>> {
+        let changed: Vec<bool> = self
+            .crates
+            .iter()
+            .zip(sources)
+            .map(|(krate, source)| scope_key(source) != krate.base_scope)
+            .collect();
+        let mut out: Vec<Seen> = Vec::new();
+        for (number, krate) in self.crates.iter().enumerate() {
+            let mut libraries = BTreeMap::new();
+            for stem in krate.unit.externs() {
+                let found = self.crates.iter().position(|other| other.tag == stem);
+                if let Some(scope) = found.and_then(|at| out.get(at)).and_then(|seen| {
+                    (seen.differs).then_some(seen.scope.as_ref()).flatten()
+                }) {
+                    libraries.insert(format!("lib{stem}"), scope.clone());
+                }
+            }
+            let differs = changed[number] || !libraries.is_empty();
+            let scope = if differs || wanted[number] {
+                let want =
+                    Wanted { unit: &krate.unit, source: &sources[number], changed: &libraries };
+                match want.existing() {
+                    Some(scope) => Some(scope),
+                    None => Some(want.make(cancel)?),
+                }
+            } else {
+                None
+            };
+            out.push(Seen { scope, libraries, differs });
+        }
+        Ok(out)
+    }
+}
+
+/// How a crate is seen by a patch.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Its scope, if one was wanted or needed.
+    pub scope: Option<Scope>,
+    /// Scopes that stand for libraries it uses.
+    pub libraries: BTreeMap<String, Scope>,
+    /// Its items, or those it uses, are not the base's.
+    pub differs: bool,
+}
+
+fn read_graph(rlibs: &[(String, PathBuf)]) -> Result<CallGraph> {
+    let mut data = Vec::new();
+    for (tag, path) in rlibs {
+        let bytes = fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        data.push((tag.as_str(), bytes));
+    }
+    Ok(CallGraph::from_rlibs(data.iter().map(|(tag, bytes)| (*tag, bytes.as_slice())))?)
+}
+
+/// lld as it comes with the toolchain, or else whatever `cc` links with.
+fn linker(unit: Option<&Unit>) -> Linker {
+    let lld = unit.and_then(|unit| {
+        let sysroot = unit.rustc.parent()?.parent()?;
+        let lld = sysroot.join("lib/rustlib").join(crate::build::base::HOST).join("bin/rust-lld");
+        lld.exists().then_some(lld)
+    });
+    match lld {
+        Some(path) => Linker::RustLld(path),
+        None => Linker::Cc(PathBuf::from(
+            unit.and_then(|unit| unit.args.codegen("linker")).filter(|l| !l.contains("ld")).unwrap_or("cc"),
+        )),
+    }
+}
+
+/// Shared libraries in the process that the program itself was linked with: what a patch may take
+/// symbols from.
+#[must_use]
+pub fn libraries(pid: u32, needed: &[String]) -> Vec<PathBuf> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let mut found: Vec<PathBuf> = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| Path::new(&line[at..]).to_owned()))
+        .filter(|path| {
+            path.file_name().is_some_and(|name| needed.iter().any(|n| name == n.as_str()))
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}

@@ -1,0 +1,215 @@
+//! What an edit changed: two versions of a crate, compared item by item.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::file::{Function, Kind, OtherItem, Place};
+use super::items::{CrateSource, FnKey, SourceFile};
+
+/// What became of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the words say it")]
+pub enum Became {
+    Added,
+    Removed,
+    Changed,
+}
+
+/// A change of an item that is no function.
+#[derive(Debug, Clone)]
+pub struct ItemChange {
+    /// What became of it.
+    pub became: Became,
+    /// The item, as it is now or was last.
+    pub item: OtherItem,
+    /// The item before.
+    pub old: Option<OtherItem>,
+    /// Its file.
+    pub file: PathBuf,
+    /// Its line and column.
+    pub place: Place,
+}
+
+/// All changes between two versions of a crate.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Functions with another body and the same signature.
+    pub bodies: Vec<FnKey>,
+    /// Functions with another signature.
+    pub signatures: Vec<FnKey>,
+    /// New functions.
+    pub added: Vec<FnKey>,
+    /// Functions that are gone.
+    pub removed: Vec<FnKey>,
+    /// Functions that were not marked `#[hot]` and are now.
+    pub heated: Vec<FnKey>,
+    /// Other items.
+    pub items: Vec<ItemChange>,
+    /// Names that may mean something else now, because an item of that name came or went.
+    pub names: BTreeSet<String>,
+}
+
+impl Changes {
+    /// Nothing a compiler would notice.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bodies.is_empty()
+            && self.signatures.is_empty()
+            && self.added.is_empty()
+            && self.removed.is_empty()
+            && self.heated.is_empty()
+            && self.items.is_empty()
+    }
+}
+
+/// Compares two versions of a crate.
+#[must_use]
+pub fn compare(old: &CrateSource, new: &CrateSource) -> Changes {
+    let mut out = Changes::default();
+    let before: BTreeMap<_, _> = old.functions().map(|(key, file, f)| (key, (file, f))).collect();
+    let after: BTreeMap<_, _> = new.functions().map(|(key, file, f)| (key, (file, f))).collect();
+    for (key, (_, function)) in &after {
+        match before.get(key) {
+            None => {
+                out.added.push(key.clone());
+                out.names.insert(function.name.clone());
+            }
+            Some((_, was)) => compare_function(key, was, function, &mut out),
+        }
+    }
+    for (key, (_, function)) in &before {
+        if !after.contains_key(key) {
+            out.removed.push(key.clone());
+            out.names.insert(function.name.clone());
+        }
+    }
+    compare_items(old, new, &mut out);
+    out
+}
+
+fn compare_function(key: &FnKey, was: &Function, is: &Function, out: &mut Changes) {
+    if was.signature != is.signature || was.shape != is.shape {
+        out.signatures.push(key.clone());
+        out.names.insert(is.name.clone());
+    } else if was.code != is.code || (was.hot && !is.hot) {
+        out.bodies.push(key.clone());
+    }
+    if is.hot && !was.hot {
+        out.heated.push(key.clone());
+    }
+}
+
+fn compare_items(old: &CrateSource, new: &CrateSource, out: &mut Changes) {
+    type Entry<'a> = (&'a SourceFile, &'a OtherItem);
+    // Files both versions share hold the same items; what moved between files is equal by key.
+    let before: BTreeMap<String, Entry<'_>> =
+        old.items().map(|(key, file, item)| (key, (file, item))).collect();
+    let after: BTreeMap<String, Entry<'_>> =
+        new.items().map(|(key, file, item)| (key, (file, item))).collect();
+    let mut change = |became, (file, item): Entry<'_>, old: Option<&OtherItem>| {
+        out.names.extend(item.names.iter().cloned());
+        out.items.push(ItemChange {
+            became,
+            item: item.clone(),
+            old: old.cloned(),
+            file: file.path.clone(),
+            place: item.place,
+        });
+    };
+    for (key, entry) in &after {
+        match before.get(key) {
+            None => change(Became::Added, *entry, None),
+            Some((_, was)) if was.code != entry.1.code => {
+                change(Became::Changed, *entry, Some(was));
+            }
+            Some(_) => {}
+        }
+    }
+    for (key, entry) in &before {
+        if !after.contains_key(key) {
+            change(Became::Removed, *entry, Some(entry.1));
+        }
+    }
+}
+
+/// Whether two versions of a crate have the same scope, up to where its lines are.
+#[must_use]
+pub fn same_scope(old: &CrateSource, new: &CrateSource) -> bool {
+    scope_key(old) == scope_key(new)
+}
+
+/// A key that is equal for equal scopes.
+#[must_use]
+pub fn scope_key(krate: &CrateSource) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut parts: BTreeSet<(String, u64, u64)> = BTreeSet::new();
+    for (key, _, function) in krate.functions() {
+        let code = if function.kept { function.code } else { 0 };
+        parts.insert((format!("{key:?}"), function.signature, code));
+    }
+    for (key, _, item) in krate.items() {
+        parts.insert((key, item.code, 1));
+    }
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The same files with the same text: nothing to compare.
+#[must_use]
+pub fn same_text(old: &CrateSource, new: &CrateSource) -> bool {
+    old.files.len() == new.files.len()
+        && old.files.iter().zip(&new.files).all(|(a, b)| {
+            a.path == b.path && a.module == b.module && Arc::ptr_eq(&a.parsed, &b.parsed)
+        })
+}
+
+/// What an added or removed item of this kind means for code that stays as it is written.
+#[must_use]
+pub fn is_harmless(change: &ItemChange) -> bool {
+    match (change.became, change.item.kind) {
+        (Became::Added, Kind::Type | Kind::Trait | Kind::Const | Kind::MacroRules) => true,
+        (Became::Removed, Kind::Const | Kind::MacroRules) => true,
+        (Became::Added | Became::Removed, Kind::Use | Kind::Module) => true,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::items::fake::krate;
+
+    fn changes(old: &str, new: &str) -> Changes {
+        compare(&krate(&[("src/main.rs", old)]), &krate(&[("src/main.rs", new)]))
+    }
+
+    #[test]
+    fn layout_and_comments_are_no_change() {
+        assert!(changes("fn f() { 1; }", "// x\n/// y\nfn f()\n{\n  1;\n}\n").is_empty());
+    }
+
+    #[test]
+    fn a_body_a_signature_and_a_new_function_are_told_apart() {
+        let c = changes("fn f() {} fn g() {}", "fn f() { g() } fn g(a: u8) {} fn h() {}");
+        assert_eq!((c.bodies.len(), c.signatures.len(), c.added.len()), (1, 1, 1));
+        assert!(c.names.contains("g") && c.names.contains("h") && !c.names.contains("f"));
+    }
+
+    #[test]
+    fn a_type_is_named_with_its_place() {
+        let c = changes("struct S { a: u8 }", "\nstruct S { a: u16 }");
+        assert_eq!(c.items[0].became, Became::Changed);
+        assert_eq!(c.items[0].item.title, "struct `S`");
+        assert_eq!(c.items[0].place, Place { line: 2, column: 8 });
+    }
+
+    #[test]
+    fn a_body_edit_keeps_the_scope_and_a_generic_one_does_not() {
+        let key = |text| scope_key(&krate(&[("src/main.rs", text)]));
+        assert_eq!(key("fn f() { 1; }"), key("\nfn f() { 2; }"));
+        assert_ne!(key("fn f<T>() { 1; }"), key("fn f<T>() { 2; }"));
+        assert_ne!(key("#[inline] fn f() { 1; }"), key("#[inline] fn f() { 2; }"));
+    }
+}

@@ -1,0 +1,659 @@
+//! The text of a patch crate: the crate's module tree with only the functions of the plan.
+//!
+//! Every piece stands on the line and, where that is possible, the column it has in the user's
+//! file; all else is blank. What the functions name comes from the scope by a glob import in each
+//! module. An extracted function stands in a block of its own, so that no other code of the patch
+//! sees it by name: calls go by the original symbol, and binding decides where that leads.
+//!
+//! ```text
+//! // Input, in module `world` of crate `app`:
+//! impl World {
+//!     pub fn report(&self) -> u32 { self.n }
+//! }
+//! // Output:
+//! const _: () = { trait __Hp { fn report (& self) -> u32 ; } impl __Hp for World {
+//!         fn report(&self) -> u32 { self.n } }
+//!     static __HP: crate::__HpPair = crate::__HpPair(<World>::report as …, <World as __Hp>::report as …, 0); };
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::{ToTokens, quote};
+
+use super::file::{Function, Impl, Kind, Owner};
+use super::items::{CrateSource, FnKey, SourceFile};
+use super::widen::splice;
+
+/// A function to extract.
+pub struct Wanted {
+    /// Which.
+    pub key: FnKey,
+    /// It has a slot: calls of its name, its own among them, go there.
+    pub hot: bool,
+    /// Symbols of the statics inside it, by name.
+    pub statics: BTreeMap<String, String>,
+}
+
+/// The files of a patch crate.
+pub struct PatchCrate {
+    /// The root first: where it is written, which file of the user's it stands for, its text.
+    pub files: Vec<PatchFile>,
+}
+
+/// One file of a patch crate.
+pub struct PatchFile {
+    /// Where it is to be written.
+    pub path: PathBuf,
+    /// The file it stands for.
+    pub original: PathBuf,
+    /// The text.
+    pub text: String,
+}
+
+/// Makes the patch crate of `wanted`; the index of a function in it is what its pair carries.
+/// `folder` is where the caller will write it.
+///
+/// # Errors
+/// A function cannot be taken out of its place.
+pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Result<PatchCrate> {
+    let mut by_key: BTreeMap<&FnKey, (usize, &Wanted)> = BTreeMap::new();
+    for (index, want) in wanted.iter().enumerate() {
+        by_key.insert(&want.key, (index, want));
+    }
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    let mut found: BTreeMap<&Path, Vec<(usize, &Wanted, &Function)>> = BTreeMap::new();
+    let mut modules: BTreeSet<Vec<String>> = BTreeSet::new();
+    for (key, file, function) in krate.functions() {
+        let Some((index, want)) = by_key.remove(&key) else { continue };
+        found.entry(&file.path).or_default().push((index, want, function));
+        names.extend(function.mentions.iter().map(String::as_str));
+        need_module(&mut modules, &function.module);
+    }
+    if let Some(key) = by_key.keys().next() {
+        bail!("the function {key:?} is not in the source");
+    }
+    let macros = needed_macros(krate, names);
+    for (file, item) in macro_items(krate) {
+        if item.names.iter().any(|name| macros.contains(name.as_str())) {
+            need_module(&mut modules, &file.module);
+            need_module(&mut modules, &item.module);
+        }
+    }
+
+    let mut files = Vec::new();
+    for (number, file) in krate.files.iter().enumerate() {
+        let root = number == 0;
+        if !root && !modules.contains(&file.module.to_vec()) {
+            continue;
+        }
+        let mut page = Page { file, pieces: Vec::new() };
+        page.prologue(root, krate);
+        page.modules(krate, &modules, folder);
+        page.macros(&macros);
+        for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
+            page.function(function, *index, want)?;
+        }
+        files.push(PatchFile {
+            path: file_name(folder, number),
+            original: file.path.clone(),
+            text: page.finish(),
+        });
+    }
+    proc_macro2::extra::invalidate_current_thread_spans();
+    Ok(PatchCrate { files })
+}
+
+fn file_name(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("{number}.rs"))
+}
+
+fn need_module(modules: &mut BTreeSet<Vec<String>>, path: &[String]) {
+    for depth in 0..=path.len() {
+        modules.insert(path[..depth].to_vec());
+    }
+}
+
+fn macro_items(
+    krate: &CrateSource,
+) -> impl Iterator<Item = (&SourceFile, &super::file::OtherItem)> {
+    krate.files.iter().flat_map(|file| {
+        file.parsed
+            .items
+            .iter()
+            .filter(|item| item.kind == Kind::MacroRules)
+            .map(move |item| (file, item))
+    })
+}
+
+/// The crate's own macros that code with these identifiers may call, and those they may call.
+fn needed_macros<'a>(krate: &'a CrateSource, mut names: BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+    let mut needed = BTreeSet::new();
+    loop {
+        let before = needed.len();
+        for (_, item) in macro_items(krate) {
+            if let Some(name) = item.names.first()
+                && names.contains(name.as_str())
+                && needed.insert(name.as_str())
+            {
+                names.extend(item.mentions.iter().map(String::as_str));
+            }
+        }
+        if needed.len() == before {
+            return needed;
+        }
+    }
+}
+
+/// A stretch of the original file that is kept, with what replaces parts of it.
+struct Piece {
+    range: Range<usize>,
+    before: String,
+    edits: Vec<(Range<usize>, String)>,
+    after: String,
+}
+
+struct Page<'a> {
+    file: &'a SourceFile,
+    pieces: Vec<Piece>,
+}
+
+/// Crate attributes that change what code means.
+const MEANINGFUL: &[&str] =
+    &["feature", "no_std", "recursion_limit", "type_length_limit", "no_implicit_prelude"];
+
+impl Page<'_> {
+    fn text(&self, range: &Range<usize>) -> &str {
+        &self.file.parsed.text[range.clone()]
+    }
+
+    fn insert(&mut self, at: usize, text: String) {
+        self.pieces.push(Piece { range: at..at, before: text, edits: Vec::new(), after: String::new() });
+    }
+
+    fn prologue(&mut self, root: bool, krate: &CrateSource) {
+        let mut text = String::new();
+        if root {
+            for range in &self.file.parsed.inner_attrs {
+                let attr = self.text(range).replace('\n', " ");
+                let name: String = attr
+                    .trim_start_matches(['#', '!', '[', ' '])
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if MEANINGFUL.contains(&name.as_str()) {
+                    text.push_str(&attr);
+                    text.push(' ');
+                }
+            }
+            text.push_str("extern crate hp_scope; ");
+            text.push_str("#[repr(C)] pub struct __HpPair(pub *const (), pub *const (), pub usize); ");
+            text.push_str("unsafe impl Sync for __HpPair {} ");
+            // Macros of other crates by `#[macro_use]` are not importable by a path.
+            for file in &krate.files {
+                for range in &file.parsed.macros {
+                    let item = &file.parsed.text[range.clone()];
+                    if item.contains("extern") && item.trim_start().starts_with("#[macro_use") {
+                        text.push_str(&item.replace('\n', " "));
+                        text.push(' ');
+                    }
+                }
+            }
+        }
+        text.push_str(&glob(&self.file.module));
+        self.insert(0, text);
+    }
+
+    fn modules(&mut self, krate: &CrateSource, modules: &BTreeSet<Vec<String>>, folder: &Path) {
+        let parsed = &self.file.parsed;
+        for module in &parsed.inline_modules {
+            if !modules.contains(&module.path.to_vec()) {
+                continue;
+            }
+            let macro_use = if module.macro_use { "#[macro_use] pub " } else { "pub " };
+            self.pieces.push(Piece {
+                range: module.head.clone(),
+                before: macro_use.to_owned(),
+                edits: Vec::new(),
+                after: format!(" {}", glob(&module.path)),
+            });
+            self.pieces.push(Piece {
+                range: module.close.clone(),
+                before: String::new(),
+                edits: Vec::new(),
+                after: String::new(),
+            });
+        }
+        for module in &parsed.module_files {
+            if !modules.contains(&module.path.to_vec()) {
+                continue;
+            }
+            let number = krate.files.iter().position(|file| file.module == module.path);
+            let (Some(number), Some(name)) = (number, module.path.last()) else { continue };
+            let macro_use = if module.macro_use { "#[macro_use] " } else { "" };
+            let path = file_name(folder, number);
+            let name = raw(name);
+            self.insert(module.at, format!("{macro_use}#[path = {path:?}] pub mod {name}; "));
+        }
+    }
+
+    fn macros(&mut self, needed: &BTreeSet<&str>) {
+        let parsed = self.file.parsed.clone();
+        for item in &parsed.items {
+            let wanted = item.names.iter().any(|name| needed.contains(name.as_str()));
+            if wanted && item.kind == Kind::Use {
+                self.keep(item.range.clone());
+            }
+        }
+        for range in &parsed.macros {
+            let text = &parsed.text[range.clone()];
+            let name = text
+                .split_once("macro_rules!")
+                .map(|(_, rest)| rest.trim_start())
+                .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+            if let Some(Some(name)) = name
+                && needed.contains(name)
+            {
+                self.keep(range.clone());
+            }
+        }
+    }
+
+    fn keep(&mut self, range: Range<usize>) {
+        self.pieces.push(Piece {
+            range,
+            before: String::new(),
+            edits: Vec::new(),
+            after: String::new(),
+        });
+    }
+
+    fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {
+        let mut edits = Vec::new();
+        for (range, name) in &function.attrs {
+            if !matches!(name.as_str(), "cold" | "target_feature" | "unsafe" | "instruction_set")
+                || self.text(range).contains("no_mangle")
+                || self.text(range).contains("export_name")
+                || self.text(range).contains("link_section")
+            {
+                edits.push((range.clone(), blank(self.text(range))));
+            }
+        }
+        edits.push((function.vis.clone(), blank(self.text(&function.vis))));
+        let in_trait = matches!(&function.owner, Owner::Impl(head) if head.trait_path.is_some());
+        // Its own name must lead to its slot, and must not be ambiguous between two traits.
+        let rename = function.names_itself && (want.hot || in_trait);
+        let name = raw(&function.name);
+        let own = if rename { format!("__hp_{}", function.name) } else { name.clone() };
+        if rename {
+            edits.push((function.ident.clone(), own.clone()));
+        }
+        for item in &function.statics {
+            let symbol = want.statics.get(&item.name).with_context(|| {
+                format!("the storage of `static {}` in `{}` is not known", item.name, function.name)
+            })?;
+            edits.push((item.range.clone(), self.bound_static(item, symbol)));
+        }
+        self.includes(&function.body, &mut edits)?;
+
+        let (before, after) = match &function.owner {
+            Owner::Free => {
+                let path = scope_path(&function.module, &name);
+                ("const _: () = { ".to_owned(), pair(&path, &own, index))
+            }
+            Owner::Impl(head) => {
+                self.associated(head, &function.sig, &mut edits)?;
+                self.associated(head, &function.body, &mut edits)?;
+                let decl = declaration(self.text(&function.sig), head, &own)?;
+                let Impl { generics, params, bounds, self_ty, .. } = &**head;
+                let before = format!(
+                    "const _: () = {{ trait __Hp {generics} {bounds} {{ {decl} }} \
+                     impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
+                );
+                let ty = with_static_lifetimes(self_ty)?;
+                let params = with_static_lifetimes(params)?;
+                let old = match &head.trait_path {
+                    Some(path) => format!("<{ty} as {}>::{name}", with_static_lifetimes(path)?),
+                    None => format!("<{ty}>::{name}"),
+                };
+                let new = format!("<{ty} as __Hp {params}>::{own}");
+                (before, format!(" }}{}", pair(&old, &new, index)))
+            }
+            Owner::Trait(_) => bail!("a default method of a trait cannot be taken out"),
+        };
+        self.pieces.push(Piece { range: function.item.clone(), before, edits, after });
+        Ok(())
+    }
+
+    /// `static N: T = init;` as a name for the storage it has in the program.
+    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> String {
+        let ty = self.text(&item.ty);
+        let lines = self.text(&item.range).matches('\n').count() - ty.matches('\n').count();
+        let word = if item.mutable { "unsafe static mut" } else { "safe static" };
+        format!(
+            "unsafe extern \"Rust\" {{ #[link_name = \"{symbol}\"] pub {word} {}: {ty}; }}{}",
+            raw(&item.name),
+            "\n".repeat(lines)
+        )
+    }
+
+    /// `Self::Output` in an impl of a trait is the trait's; in the local trait it must say so.
+    fn associated(
+        &self,
+        head: &Impl,
+        range: &Range<usize>,
+        edits: &mut Vec<(Range<usize>, String)>,
+    ) -> Result<()> {
+        let Some(path) = &head.trait_path else { return Ok(()) };
+        if head.types.is_empty() {
+            return Ok(());
+        }
+        let tokens = self.lex(range)?;
+        self_assoc(&tokens, &head.types, &mut |at| {
+            edits.push((at.start + range.start..at.end + range.start, format!("<Self as {path}>")));
+        });
+        Ok(())
+    }
+
+    /// Relative paths of `include_str!` and its like are relative to the user's file.
+    fn includes(&self, range: &Range<usize>, edits: &mut Vec<(Range<usize>, String)>) -> Result<()> {
+        if !self.text(range).contains("include") {
+            return Ok(());
+        }
+        let folder = self.file.path.parent().unwrap_or(Path::new("/"));
+        let tokens = self.lex(range)?;
+        includes(&tokens, &mut |at, value| {
+            let path = folder.join(value);
+            edits.push((at.start + range.start..at.end + range.start, format!("{path:?}")));
+        });
+        Ok(())
+    }
+
+    fn lex(&self, range: &Range<usize>) -> Result<TokenStream> {
+        self.text(range).parse().map_err(|error| anyhow::anyhow!("{error}"))
+    }
+
+    fn finish(mut self) -> String {
+        self.pieces.sort_by_key(|piece| (piece.range.start, piece.range.end));
+        let text = &self.file.parsed.text;
+        let mut out = String::with_capacity(text.len());
+        let mut at = 0;
+        for piece in self.pieces {
+            let gap = blank(&text[at..piece.range.start.max(at)]);
+            // Additions go to the end of the line before, where they move no column.
+            match gap.rfind('\n') {
+                Some(line) if !piece.before.is_empty() => {
+                    out.push_str(&gap[..line]);
+                    out.push_str(&piece.before);
+                    out.push_str(&gap[line..]);
+                }
+                _ => {
+                    out.push_str(&gap);
+                    out.push_str(&piece.before);
+                }
+            }
+            let start = piece.range.start;
+            let edits = piece
+                .edits
+                .into_iter()
+                .map(|(range, new)| (range.start - start..range.end - start, new))
+                .collect();
+            out.push_str(&splice(&text[piece.range.clone()], edits));
+            out.push_str(&piece.after);
+            at = piece.range.end;
+        }
+        out.push('\n');
+        out
+    }
+}
+
+fn glob(module: &[String]) -> String {
+    let path = scope_path(module, "*");
+    format!("#[allow(unused_imports)] pub use {path}; ")
+}
+
+fn scope_path(module: &[String], name: &str) -> String {
+    let mut path = "::hp_scope::".to_owned();
+    for part in module {
+        path.push_str(&raw(part));
+        path.push_str("::");
+    }
+    path.push_str(name);
+    path
+}
+
+/// A name as code must spell it: `r#type`.
+fn raw(name: &str) -> String {
+    if syn::parse_str::<syn::Ident>(name).is_ok() || matches!(name, "self" | "super" | "crate") {
+        name.to_owned()
+    } else {
+        format!("r#{name}")
+    }
+}
+
+fn pair(old: &str, new: &str, index: usize) -> String {
+    format!(
+        " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
+         crate::__HpPair({old} as *const (), {new} as *const (), {index}); }};"
+    )
+}
+
+/// The same text with nothing in it: lines and columns stay.
+fn blank(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect()
+}
+
+/// The method as the local trait declares it.
+fn declaration(sig: &str, head: &Impl, name: &str) -> Result<String> {
+    let mut sig: syn::Signature =
+        syn::parse_str(sig).context("failed to read the function's signature")?;
+    sig.ident = syn::parse_str(name)?;
+    let ty: TokenStream = head.self_ty.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
+    let path: Option<TokenStream> = head
+        .trait_path
+        .as_ref()
+        .map(|path| path.parse().map_err(|error| anyhow::anyhow!("{error}")))
+        .transpose()?;
+    for input in &mut sig.inputs {
+        match input {
+            syn::FnArg::Receiver(receiver) => {
+                receiver.mutability = None;
+                receiver.attrs.clear();
+            }
+            syn::FnArg::Typed(arg) => {
+                *arg.pat = syn::parse_quote!(_);
+                arg.attrs.clear();
+                *arg.ty = syn::parse2(without_self(arg.ty.to_token_stream(), &ty, path.as_ref(), head))?;
+            }
+        }
+    }
+    if let syn::ReturnType::Type(_, output) = &mut sig.output {
+        **output = syn::parse2(without_self(output.to_token_stream(), &ty, path.as_ref(), head))?;
+    }
+    Ok(quote!(#sig;).to_string())
+}
+
+/// `Self` spelt out, so that the local trait needs no bounds for it.
+fn without_self(
+    tokens: TokenStream,
+    ty: &TokenStream,
+    path: Option<&TokenStream>,
+    head: &Impl,
+) -> TokenStream {
+    let mut out = TokenStream::new();
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    for (index, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Ident(ident) if ident == "Self" => {
+                let assoc = match tokens.get(index + 1..index + 4) {
+                    Some([TokenTree::Punct(a), TokenTree::Punct(b), TokenTree::Ident(name)]) => {
+                        a.as_char() == ':' && b.as_char() == ':' && head.types.contains(&name.to_string())
+                    }
+                    _ => false,
+                };
+                match path.filter(|_| assoc) {
+                    Some(path) => out.extend(quote!(<#ty as #path>)),
+                    None if matches!(tokens.get(index + 1), Some(TokenTree::Punct(p)) if p.as_char() == ':') => {
+                        out.extend(quote!(<#ty>));
+                    }
+                    None => out.extend(ty.clone()),
+                }
+            }
+            TokenTree::Group(group) => {
+                let inner = without_self(group.stream(), ty, path, head);
+                out.extend([TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner))]);
+            }
+            other => out.extend([other.clone()]),
+        }
+    }
+    out
+}
+
+/// Calls `found` with the range of each `Self` in `Self::Name` for one of the names.
+fn self_assoc(tokens: &TokenStream, names: &[String], found: &mut impl FnMut(Range<usize>)) {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    for window in tokens.windows(4) {
+        if let [
+            TokenTree::Ident(word),
+            TokenTree::Punct(a),
+            TokenTree::Punct(b),
+            TokenTree::Ident(name),
+        ] = window
+            && word == "Self"
+            && a.as_char() == ':'
+            && b.as_char() == ':'
+            && names.contains(&name.to_string())
+        {
+            found(word.span().byte_range());
+        }
+    }
+    for token in &tokens {
+        if let TokenTree::Group(group) = token {
+            self_assoc(&group.stream(), names, found);
+        }
+    }
+}
+
+fn includes(tokens: &TokenStream, found: &mut impl FnMut(Range<usize>, &str)) {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    for window in tokens.windows(3) {
+        if let [TokenTree::Ident(word), TokenTree::Punct(bang), TokenTree::Group(group)] = window
+            && (word == "include_str" || word == "include_bytes" || word == "include")
+            && bang.as_char() == '!'
+            && let Ok(literal) = syn::parse2::<syn::LitStr>(group.stream())
+        {
+            found(literal.span().byte_range(), &literal.value());
+        }
+    }
+    for token in &tokens {
+        if let TokenTree::Group(group) = token {
+            includes(&group.stream(), found);
+        }
+    }
+}
+
+/// Lifetime parameters do not matter to an address: any lifetime will do.
+fn with_static_lifetimes(text: &str) -> Result<String> {
+    fn walk(tokens: TokenStream) -> TokenStream {
+        let mut out = TokenStream::new();
+        let mut after_quote = false;
+        for token in tokens {
+            match token {
+                TokenTree::Ident(ident) if after_quote && ident != "_" => {
+                    out.extend([TokenTree::Ident(proc_macro2::Ident::new("static", ident.span()))]);
+                    after_quote = false;
+                }
+                TokenTree::Group(group) => {
+                    let inner = walk(group.stream());
+                    out.extend([TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner))]);
+                    after_quote = false;
+                }
+                other => {
+                    after_quote = matches!(&other, TokenTree::Punct(p) if p.as_char() == '\'');
+                    out.extend([other]);
+                }
+            }
+        }
+        out
+    }
+    let tokens: TokenStream = text.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
+    Ok(walk(tokens).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::items::fake::krate;
+
+    fn extract(files: &[(&str, &str)], names: &[&str], hot: bool) -> Vec<String> {
+        let krate = krate(files);
+        let wanted: Vec<Wanted> = krate
+            .functions()
+            .filter(|(_, _, f)| names.contains(&f.name.as_str()))
+            .map(|(key, _, f)| Wanted {
+                key,
+                hot,
+                statics: f.statics.iter().map(|s| (s.name.clone(), "SYM".to_owned())).collect(),
+            })
+            .collect();
+        let out = patch_crate(&krate, &wanted, Path::new("/p")).expect("it can be extracted");
+        out.files.into_iter().map(|file| file.text).collect()
+    }
+
+    #[test]
+    fn a_function_keeps_its_line_and_column() {
+        let files = [(
+            "src/main.rs",
+            "mod a;\n\nfn other() {}\n\n/// Doc.\n#[hot]\npub fn f(x: u32) -> u32 {\n    x + 1\n}\n\nfn main() {}\n",
+        ), ("src/a.rs", "")];
+        let texts = extract(&files, &["f"], true);
+        assert_eq!(texts.len(), 1);
+        let line = texts[0].lines().nth(6).expect("it has the line");
+        assert_eq!(line, "    fn f(x: u32) -> u32 {");
+        assert_eq!(texts[0].lines().nth(7), Some("    x + 1"));
+        assert!(!texts[0].contains("other") && !texts[0].contains("main()"));
+        assert!(texts[0].contains("::hp_scope::f as *const (), f as *const (), 0"));
+    }
+
+    #[test]
+    fn a_hot_function_that_calls_itself_goes_through_its_slot() {
+        let texts = extract(&[("src/main.rs", "\nfn f(n: u32) { f(n - 1) }\n")], &["f"], true);
+        assert!(texts[0].contains("fn __hp_f(n: u32) { f(n - 1) }"), "{}", texts[0]);
+    }
+
+    #[test]
+    fn a_method_becomes_one_of_a_local_trait() {
+        let text = "mod m {\n    impl<'a> Foo<'a> {\n        fn get(mut self, (a, b): (Self, u8)) -> Option<Self> {\n            None\n        }\n    }\n}\n";
+        let out = &extract(&[("src/lib.rs", text)], &["get"], false)[0];
+        assert!(out.contains("trait __Hp < 'a >  { fn get (self , _ : (Foo < 'a > , u8)) -> Option < Foo < 'a > > ; }"), "{out}");
+        assert!(out.contains("<Foo < 'static >>::get as *const ()"), "{out}");
+    }
+
+    #[test]
+    fn associated_types_of_a_trait_are_spelt_out() {
+        let text = "\nimpl Add for V {\n type Output = V;\n fn add(self, o: V) -> Self::Output { let x: Self::Output = o; x }\n}\n";
+        let out = &extract(&[("src/lib.rs", text)], &["add"], false)[0];
+        assert!(out.contains("fn add(self, o: V) -> <Self as Add>::Output { let x: <Self as Add>::Output = o; x }"), "{out}");
+    }
+
+    #[test]
+    fn a_static_of_its_own_is_bound_by_symbol() {
+        let text = "\nfn f() { static N: u32 = 1; static mut M: u8 = 0; }\n";
+        let out = &extract(&[("src/lib.rs", text)], &["f"], false)[0];
+        assert!(out.contains("#[link_name = \"SYM\"] pub safe static N: u32;"), "{out}");
+    }
+
+    #[test]
+    fn needed_macros_come_along() {
+        let files = [
+            ("src/lib.rs", "#[macro_use]\nmod mac;\nfn f() { twice!(1) }\n"),
+            ("src/mac.rs", "macro_rules! once { () => {} }\nmacro_rules! twice { ($x:expr) => { once!() } }\nmacro_rules! no { () => {} }\n"),
+        ];
+        let texts = extract(&files, &["f"], false);
+        assert!(texts[1].contains("once") && texts[1].contains("twice") && !texts[1].contains("no {"));
+        assert!(texts[0].contains("#[macro_use] #[path"));
+    }
+}

@@ -1,0 +1,265 @@
+//! A whole crate by path: its files, found the way rustc finds them, and its functions by key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::cfg::Cfg;
+use super::file::{self, Function, OtherItem, Owner, ParsedFile, Place};
+
+/// Where texts come from.
+pub trait Files {
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be read.
+    fn read(&self, path: &Path) -> io::Result<Arc<str>>;
+}
+
+/// The file system.
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Arc<str>> {
+        std::fs::read_to_string(path).map(Arc::from)
+    }
+}
+
+/// One file of a crate.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Absolute path.
+    pub path: PathBuf,
+    /// The module it is.
+    pub module: Arc<[String]>,
+    /// What is in it.
+    pub parsed: Arc<ParsedFile>,
+}
+
+/// All files of a crate, the root first.
+#[derive(Debug, Clone, Default)]
+pub struct CrateSource {
+    /// The crate's name.
+    pub name: String,
+    /// Its files in the order they are reached.
+    pub files: Vec<SourceFile>,
+}
+
+/// Names a function of a crate for as long as its path, owner and name stay.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FnKey(String);
+
+/// Why a crate cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A file does not parse, which rustc can say better.
+    #[error("`{path}` does not parse: {error}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What syn says.
+        error: syn::Error,
+    },
+    /// A module's file is missing or cannot be read.
+    #[error("failed to read `{path}`: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl CrateSource {
+    /// Reads a crate from its root file; files whose text `old` has are not parsed again.
+    ///
+    /// # Errors
+    /// A file of the crate is missing or does not parse.
+    pub fn read(
+        name: &str,
+        root: &Path,
+        cfg: &Cfg,
+        files: &dyn Files,
+        old: Option<&Self>,
+    ) -> Result<Self, ReadError> {
+        let mut out = Self { name: name.to_owned(), files: Vec::new() };
+        let mut todo = vec![(root.to_owned(), Arc::<[String]>::from([]), true)];
+        let mut seen = BTreeSet::new();
+        while let Some((path, module, owns_folder)) = todo.pop() {
+            // A module tree may name one file twice; a cycle would not end.
+            if !seen.insert((path.clone(), module.clone())) || module.len() > 64 {
+                continue;
+            }
+            let text = files
+                .read(&path)
+                .map_err(|error| ReadError::Io { path: path.clone(), error })?;
+            let known = old.and_then(|old| {
+                old.files.iter().find(|file| {
+                    file.path == path && file.module == module && file.parsed.text == text
+                })
+            });
+            let parsed = match known {
+                Some(file) => file.parsed.clone(),
+                None => Arc::new(
+                    file::parse(&text, &module, cfg)
+                        .map_err(|error| ReadError::Syntax { path: path.clone(), error })?,
+                ),
+            };
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            let own = if owns_folder {
+                folder.to_owned()
+            } else {
+                folder.join(path.file_stem().unwrap_or_default())
+            };
+            for child in parsed.module_files.iter().rev() {
+                let name = child.path.last().cloned().unwrap_or_default();
+                let inside = child.inline.iter().fold(own.clone(), |at, part| at.join(part));
+                let (path, owns) = match &child.explicit {
+                    Some(given) if child.inline.is_empty() => (folder.join(given), true),
+                    Some(given) => (inside.join(given), true),
+                    None => {
+                        let flat = inside.join(format!("{name}.rs"));
+                        let nested = inside.join(&name).join("mod.rs");
+                        if files.read(&flat).is_err() && files.read(&nested).is_ok() {
+                            (nested, true)
+                        } else {
+                            (flat, false)
+                        }
+                    }
+                };
+                todo.push((path, child.path.clone(), owns));
+            }
+            out.files.push(SourceFile { path, module, parsed });
+        }
+        Ok(out)
+    }
+
+    /// All functions with their files and keys.
+    pub fn functions(&self) -> impl Iterator<Item = (FnKey, &SourceFile, &Function)> {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        self.files
+            .iter()
+            .flat_map(|file| file.parsed.functions.iter().map(move |function| (file, function)))
+            .map(move |(file, function)| {
+                let text = key_text(function);
+                let count = seen.entry(text.clone()).or_default();
+                *count += 1;
+                let key = if *count == 1 { text } else { format!("{text}#{count}") };
+                (FnKey(key), file, function)
+            })
+    }
+
+    /// All other items with their files and keys.
+    pub fn items(&self) -> impl Iterator<Item = (String, &SourceFile, &OtherItem)> {
+        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+        self.files
+            .iter()
+            .flat_map(|file| file.parsed.items.iter().map(move |item| (file, item)))
+            .map(move |(file, item)| {
+                let text = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
+                let count = seen.entry(text.clone()).or_default();
+                *count += 1;
+                let key = if *count == 1 { text } else { format!("{text}#{count}") };
+                (key, file, item)
+            })
+    }
+
+    /// Names of `macro_rules!` macros.
+    #[must_use]
+    pub fn macro_names(&self) -> BTreeSet<&str> {
+        self.files
+            .iter()
+            .flat_map(|file| &file.parsed.items)
+            .filter(|item| item.kind == file::Kind::MacroRules)
+            .flat_map(|item| item.names.iter().map(String::as_str))
+            .collect()
+    }
+
+    /// `crate::module::Type::function`: what a reader calls it.
+    #[must_use]
+    pub fn path_of(&self, function: &Function) -> String {
+        let mut path = vec![self.name.as_str()];
+        path.extend(function.module.iter().map(String::as_str));
+        match &function.owner {
+            Owner::Free => {}
+            Owner::Impl(head) => path.push(&head.self_name),
+            Owner::Trait(name) => path.push(name),
+        }
+        path.push(&function.name);
+        path.join("::")
+    }
+
+    /// The file at this path.
+    #[must_use]
+    pub fn file(&self, path: &Path) -> Option<&SourceFile> {
+        self.files.iter().find(|file| file.path == path)
+    }
+}
+
+/// The function as a place.
+#[must_use]
+pub fn place_of(file: &SourceFile, function: &Function) -> (PathBuf, Place) {
+    (file.path.clone(), function.place)
+}
+
+fn key_text(function: &Function) -> String {
+    let module = function.module.join("::");
+    match &function.owner {
+        Owner::Free => format!("{module}||{}", function.name),
+        Owner::Trait(name) => format!("{module}|trait {name}|{}", function.name),
+        Owner::Impl(head) => format!(
+            "{module}|impl{} {} for {} {}|{}",
+            head.generics,
+            head.trait_path.as_deref().unwrap_or(""),
+            head.self_ty,
+            head.bounds,
+            function.name
+        ),
+    }
+}
+
+#[cfg(test)]
+pub mod fake {
+    //! A file system in memory, for tests.
+
+    use super::*;
+
+    impl Files for BTreeMap<PathBuf, Arc<str>> {
+        fn read(&self, path: &Path) -> io::Result<Arc<str>> {
+            self.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+        }
+    }
+
+    /// A crate `app` from `(path below /, text)`, the first being the root.
+    pub fn krate(files: &[(&str, &str)]) -> CrateSource {
+        let root = Path::new("/").join(files[0].0);
+        let map: BTreeMap<PathBuf, Arc<str>> = files
+            .iter()
+            .map(|(path, text)| (Path::new("/").join(path), Arc::from(*text)))
+            .collect();
+        CrateSource::read("app", &root, &Cfg::default(), &map, None).expect("the sample parses")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fake::krate;
+
+    #[test]
+    fn modules_are_found_where_rustc_finds_them() {
+        let krate = krate(&[
+            ("src/main.rs", "mod a; mod b { mod c; } #[path = \"other/x.rs\"] mod d; fn main() {}"),
+            ("src/a.rs", "mod e; fn f() {}"),
+            ("src/a/e/mod.rs", "mod g;"),
+            ("src/a/e/g.rs", "struct S; impl S { fn m(&self) {} }"),
+            ("src/b/c.rs", ""),
+            ("src/other/x.rs", "mod y;"),
+            ("src/other/y.rs", ""),
+        ]);
+        let paths: Vec<_> = krate.files.iter().map(|f| f.module.join("::")).collect();
+        assert_eq!(paths, ["", "a", "a::e", "a::e::g", "b::c", "d", "d::y"]);
+        let names: Vec<_> = krate.functions().map(|(_, _, f)| krate.path_of(f)).collect();
+        assert_eq!(names, ["app::main", "app::a::f", "app::a::e::g::S::m"]);
+    }
+}

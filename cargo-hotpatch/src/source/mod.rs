@@ -1,0 +1,9 @@
+//! Source text: what a crate consists of, what an edit changed, and the text made from it.
+//! Pure: text and facts in, text and facts out.
+pub mod cfg;
+pub mod diff;
+pub mod extract;
+pub mod file;
+pub mod items;
+pub mod tokens;
+pub mod widen;

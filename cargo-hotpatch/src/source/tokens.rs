@@ -1,0 +1,108 @@
+//! Token streams as values: what they say, without spacing, comments and docs.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+/// A hash that is equal for equal code, however it is laid out or documented.
+#[must_use]
+pub fn fingerprint(tokens: TokenStream) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    feed(tokens, &mut hasher);
+    hasher.finish()
+}
+
+fn feed(tokens: TokenStream, hasher: &mut DefaultHasher) {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '#' => {
+                let inner = matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '!');
+                if inner {
+                    tokens.next();
+                }
+                if matches!(tokens.peek(), Some(TokenTree::Group(g)) if is_doc(g)) {
+                    tokens.next();
+                    continue;
+                }
+                (0u8, '#', inner).hash(hasher);
+            }
+            TokenTree::Punct(punct) => {
+                let joint = punct.spacing() == proc_macro2::Spacing::Joint;
+                (0u8, punct.as_char(), joint).hash(hasher);
+            }
+            TokenTree::Ident(ident) => (1u8, ident.to_string()).hash(hasher),
+            TokenTree::Literal(literal) => (2u8, literal.to_string()).hash(hasher),
+            TokenTree::Group(group) => {
+                (3u8, group.delimiter() as u8).hash(hasher);
+                feed(group.stream(), hasher);
+                4u8.hash(hasher);
+            }
+        }
+    }
+}
+
+fn is_doc(group: &proc_macro2::Group) -> bool {
+    group.delimiter() == Delimiter::Bracket
+        && matches!(group.stream().into_iter().next(), Some(TokenTree::Ident(i)) if i == "doc")
+}
+
+/// Every identifier of the code, those captured by format strings among them.
+pub fn mentions(tokens: TokenStream, into: &mut BTreeSet<String>) {
+    for token in tokens {
+        match token {
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                let name = name.strip_prefix("r#").unwrap_or(&name);
+                if !into.contains(name) {
+                    into.insert(name.to_owned());
+                }
+            }
+            TokenTree::Group(group) => mentions(group.stream(), into),
+            TokenTree::Literal(literal) => captured(&literal.to_string(), into),
+            TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+/// `"{name} {other:?}"` names `name` and `other`.
+fn captured(literal: &str, into: &mut BTreeSet<String>) {
+    if !literal.contains('{') || !literal.ends_with(['"', '#']) {
+        return;
+    }
+    for part in literal.split('{').skip(1) {
+        let name: String =
+            part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            into.insert(name);
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    fn print(text: &str) -> u64 {
+        fingerprint(text.parse().unwrap())
+    }
+
+    #[test]
+    fn layout_comments_and_docs_do_not_count() {
+        assert_eq!(print("fn f() { 1 + 2 }"), print("/// Doc.\nfn f()\n{ 1+2 // x\n}"));
+        assert_ne!(print("fn f() { 1 + 2 }"), print("fn f() { 1 + 3 }"));
+        assert_ne!(print("a & & b"), print("a && b"));
+        assert_ne!(print("(a) b"), print("(a b)"));
+    }
+
+    #[test]
+    fn format_strings_mention_what_they_capture() {
+        let mut names = BTreeSet::new();
+        mentions(r##"f(x.y, "a {LIMIT:?} {{no}} {0}", m!(r#type))"##.parse().unwrap(), &mut names);
+        for name in ["f", "x", "y", "LIMIT", "m", "type"] {
+            assert!(names.contains(name), "{name}");
+        }
+    }
+}

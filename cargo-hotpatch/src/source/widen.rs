@@ -1,0 +1,174 @@
+//! The text of a scope: every item visible, bodies of plain functions blank, lines where they were.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use anyhow::{Result, bail};
+use syn::{Item, Visibility};
+
+use super::file::ParsedFile;
+
+/// What runs should a blanked body ever be reached: it must not go unnoticed.
+const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
+
+/// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
+/// in `private`, stay as visible as they are.
+#[must_use]
+pub fn scope_text(
+    file: &ParsedFile,
+    macros: &BTreeSet<&str>,
+    private: &BTreeSet<usize>,
+) -> String {
+    let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    for edit in &file.widening {
+        let keeps = edit.import.and_then(|index| file.items.get(index)).is_some_and(|item| {
+            item.names.iter().any(|name| macros.contains(name.as_str()))
+                || private.contains(&item.place.line)
+        });
+        if !keeps {
+            edits.push((edit.range.clone(), edit.text.to_owned()));
+        }
+    }
+    for function in file.functions.iter().filter(|function| !function.kept) {
+        let lines = file.text[function.body.clone()].matches('\n').count();
+        edits.push((function.body.clone(), format!("{BLANK}{}", "\n".repeat(lines))));
+    }
+    splice(&file.text, edits)
+}
+
+/// Replaces pieces of a text. Pieces do not overlap; of two at one place the first comes first.
+#[must_use]
+pub fn splice(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+    edits.sort_by_key(|(range, _)| (range.start, range.end));
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut at = 0;
+    for (range, new) in edits {
+        if range.start < at {
+            continue;
+        }
+        out.push_str(&text[at..range.start]);
+        out.push_str(&new);
+        at = range.end;
+    }
+    out.push_str(&text[at..]);
+    out
+}
+
+/// The root file of a binary crate with its `main` public, for the launcher to call.
+///
+/// A text that does not parse comes back as it is: rustc will say what is wrong with it.
+///
+/// # Errors
+/// There is no `main` to be seen, for instance because a macro makes it.
+pub fn publish_main(text: &str) -> Result<String> {
+    // Fewer than all of a file's functions matter, but only a whole file parses.
+    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let skipped = text.len() - body.len();
+    let shebang = if body.starts_with("#!") && !body[2..].trim_start().starts_with('[') {
+        body.find('\n').unwrap_or(body.len())
+    } else {
+        0
+    };
+    let Ok(file) = syn::parse_file(&body[shebang..]) else { return Ok(text.to_owned()) };
+    let mut edits = Vec::new();
+    for item in &file.items {
+        let (vis, span) = match item {
+            Item::Fn(func) if func.sig.ident == "main" => {
+                let sig = &func.sig;
+                let first = [
+                    sig.asyncness.map(|token| token.span),
+                    match &sig.safety {
+                        syn::Safety::Unsafe(token) => Some(token.span),
+                        _ => None,
+                    },
+                    sig.abi.as_ref().map(|abi| abi.extern_token.span),
+                    Some(sig.fn_token.span),
+                ];
+                let first = first.into_iter().flatten().min_by_key(|span| span.byte_range().start);
+                (&func.vis, first)
+            }
+            Item::Use(import) if brings_main(&import.tree) => {
+                (&import.vis, Some(import.use_token.span))
+            }
+            _ => continue,
+        };
+        let Some(span) = span else { continue };
+        let shift = |range: Range<usize>| range.start + skipped + shebang..range.end + skipped + shebang;
+        match vis {
+            Visibility::Public(_) => edits.push((0..0, String::new())),
+            Visibility::Restricted(vis) => {
+                let range = shift(syn::spanned::Spanned::span(vis).byte_range());
+                edits.push((range, "pub".to_owned()));
+            }
+            Visibility::Inherited => {
+                let start = shift(span.byte_range()).start;
+                edits.push((start..start, "pub ".to_owned()));
+            }
+        }
+    }
+    proc_macro2::extra::invalidate_current_thread_spans();
+    if edits.is_empty() {
+        bail!("the program has no `fn main` in its root file that could be called from outside");
+    }
+    Ok(splice(text, edits))
+}
+
+fn brings_main(tree: &syn::UseTree) -> bool {
+    match tree {
+        syn::UseTree::Path(path) => brings_main(&path.tree),
+        syn::UseTree::Name(name) => name.ident == "main",
+        syn::UseTree::Rename(rename) => rename.rename == "main",
+        syn::UseTree::Glob(_) => false,
+        syn::UseTree::Group(group) => group.items.iter().any(brings_main),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+    use crate::source::items::fake::krate;
+
+    #[test]
+    fn every_item_becomes_visible_and_bodies_blank() {
+        let krate = krate(&[(
+            "src/lib.rs",
+            "use std::fmt;\n\
+             pub(crate) struct S { a: u32, pub b: u32 }\n\
+             struct T(u32, pub(super) u8);\n\
+             impl S {\n    const N: u32 = 1;\n    fn m(&self) -> u32 {\n        1\n    }\n}\n\
+             impl fmt::Debug for S { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { Ok(()) } }\n\
+             thread_local! { static X: u8 = 1; pub(crate) static Y: u8 = 2; }\n\
+             fn g<A>(a: A) -> A { a }\n\
+             const fn c() -> u8 { 3 }\n\
+             mod inner { unsafe fn h() { inner() } }\n\
+             macro_rules! mac { () => {} }\n\
+             use mac;\n",
+        )]);
+        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new());
+        let expected = "pub use std::fmt;\n\
+             pub struct S { pub a: u32, pub b: u32 }\n\
+             pub struct T(pub u32, pub u8);\n\
+             impl S {\n    pub const N: u32 = 1;\n    pub fn m(&self) -> u32 {BLANK\n\n}\n}\n\
+             impl fmt::Debug for S { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {BLANK} }\n\
+             thread_local! { pub static X: u8 = 1; pub static Y: u8 = 2; }\n\
+             pub fn g<A>(a: A) -> A { a }\n\
+             pub const fn c() -> u8 { 3 }\n\
+             pub mod inner { pub unsafe fn h() {BLANK} }\n\
+             macro_rules! mac { () => {} }\n\
+             use mac;\n";
+        assert_eq!(text.replace(BLANK, "BLANK"), expected);
+    }
+
+    #[test]
+    fn main_is_published_however_it_is_written() {
+        let publish = |text: &str| publish_main(text).unwrap();
+        assert_eq!(publish("#![a]\n#[tokio::main]\nasync fn main() {}"),
+            "#![a]\n#[tokio::main]\npub async fn main() {}");
+        assert_eq!(publish("pub fn main() {}"), "pub fn main() {}");
+        assert_eq!(publish("pub(crate) fn main() {}"), "pub fn main() {}");
+        assert_eq!(publish("use app::main;"), "pub use app::main;");
+        assert_eq!(publish("fn main( {"), "fn main( {");
+        assert!(publish_main("make_main!();").is_err());
+    }
+}

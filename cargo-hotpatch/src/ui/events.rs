@@ -1,0 +1,342 @@
+//! The session in JSON lines, for editors and scripts: `--events FILE`.
+//!
+//! One object a line, written whole and at once, each with `event` and `time` (seconds, Unix). Fields are only ever added.
+//! A field that has nothing to say is `null`, not absent, but for `exited`, which has either `code` or `signal`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::run::child::ExitHow;
+
+/// Something that happened in the session.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The program runs and an edit can be patched.
+    Ready(Ready),
+    /// Hot functions now run new code.
+    Patched(Patched),
+    /// A save that changes nothing that runs.
+    Unchanged {},
+    /// An edit that cannot be patched; the program runs on.
+    Refused(Coded),
+    /// An edit that does not compile; the old code runs on.
+    Broken(Broken),
+    /// The program was started anew.
+    Restarted {},
+    /// The program ended.
+    Exited(Exited),
+}
+
+/// What `ready` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// The program's process id.
+    pub pid: u32,
+    /// The generation it runs.
+    pub generation: u32,
+    /// Its hot functions.
+    pub hot: Vec<HotFunction>,
+}
+
+/// A function marked `#[hot]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HotFunction {
+    /// Its full path, such as `app::world::World::report`.
+    pub name: String,
+    /// The file it is in.
+    pub file: String,
+    /// The line it begins at.
+    pub line: u32,
+}
+
+/// What `patched` says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Patched {
+    /// The generation that the patch made.
+    pub generation: u32,
+    /// Full paths of the hot functions that now run new code.
+    pub functions: Vec<String>,
+    /// Full paths of the other functions in the patch.
+    pub included: Vec<String>,
+    /// What is worth knowing beside the patch.
+    pub notes: Vec<Coded>,
+    /// Size of the patch file.
+    pub bytes: u64,
+    /// How long it took.
+    pub ms: Phases,
+}
+
+/// A code of the edit table, what it means here, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coded {
+    /// Such as `HP0101`.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// The file it is about, if there is one.
+    pub file: Option<String>,
+    /// The line, if there is one.
+    pub line: Option<u32>,
+}
+
+/// What `broken` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Broken {
+    /// rustc's own diagnostics as it shows them, without colour.
+    pub rendered: String,
+    /// The file of the first error.
+    pub file: Option<String>,
+    /// Its line.
+    pub line: Option<u32>,
+}
+
+/// What `exited` says: one of the two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exited {
+    /// The exit status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+}
+
+impl From<ExitHow> for Exited {
+    fn from(how: ExitHow) -> Self {
+        match how {
+            ExitHow::Code(code) => Self {
+                code: Some(code),
+                signal: None,
+            },
+            ExitHow::Signal(signal) => Self {
+                code: None,
+                signal: Some(signal),
+            },
+        }
+    }
+}
+
+/// How long each step from save to new code took; milliseconds in JSON.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phases {
+    /// Until the save was finished.
+    #[serde(with = "milliseconds")]
+    pub settle: Duration,
+    /// Finding out what the edit means.
+    #[serde(with = "milliseconds")]
+    pub plan: Duration,
+    /// Bringing the scope up to date.
+    #[serde(with = "milliseconds")]
+    pub scope: Duration,
+    /// Compiling the patch crate.
+    #[serde(with = "milliseconds")]
+    pub compile: Duration,
+    /// Binding and linking.
+    #[serde(with = "milliseconds")]
+    pub link: Duration,
+    /// Loading and publishing.
+    #[serde(with = "milliseconds")]
+    pub load: Duration,
+    /// From the first event of the save to the last slot; what the others leave out is in it.
+    #[serde(with = "milliseconds")]
+    pub total: Duration,
+}
+
+mod milliseconds {
+    use super::{Deserialize, Duration};
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a phase lasts less than 2^52 microseconds"
+    )]
+    pub(super) fn serialize<S: serde::Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let hundredths = (duration.as_micros() as f64 / 10.0).round();
+        serializer.serialize_f64(hundredths / 100.0)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        let milliseconds = f64::deserialize(deserializer)?;
+        Duration::try_from_secs_f64(milliseconds / 1000.0).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A line of the file: an event and its time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Seconds since 1970.
+    pub time: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// Where events are written.
+#[derive(Debug, Default)]
+pub struct EventLog {
+    file: Option<Mutex<File>>,
+}
+
+impl EventLog {
+    /// Appends to the file at `path`, which is made if need be.
+    ///
+    /// # Errors
+    /// When the file cannot be opened for writing.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        Ok(Self {
+            file: Some(Mutex::new(file)),
+        })
+    }
+
+    /// A log that keeps nothing.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Writes `event`, timed now.
+    ///
+    /// # Errors
+    /// When the file cannot be written; the session can go on without.
+    pub fn write(&self, event: Event) -> io::Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64();
+        let mut line = serde_json::to_vec(&Record { time, event }).map_err(io::Error::other)?;
+        line.push(b'\n');
+        // One write: a reader never sees half a line, and there is no buffer to flush.
+        file.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_all(&line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn value(event: Event) -> Value {
+        serde_json::to_value(Record { time: 1.5, event }).unwrap()
+    }
+
+    #[test]
+    fn each_event_has_its_fields() {
+        let hot = HotFunction {
+            name: "app::world::World::report".into(),
+            file: "src/world.rs".into(),
+            line: 9,
+        };
+        assert_eq!(
+            value(Event::Ready(Ready {
+                pid: 7,
+                generation: 0,
+                hot: vec![hot]
+            })),
+            json!({"event": "ready", "time": 1.5, "pid": 7, "generation": 0,
+                "hot": [{"name": "app::world::World::report", "file": "src/world.rs", "line": 9}]})
+        );
+        let note = Coded {
+            code: "HP0202".into(),
+            message: "`main` keeps the old code".into(),
+            file: Some("src/main.rs".into()),
+            line: Some(3),
+        };
+        let patched = Patched {
+            generation: 2,
+            functions: vec!["app::update".into()],
+            included: vec!["app::helper".into()],
+            notes: vec![note.clone()],
+            bytes: 12_000,
+            ms: Phases {
+                settle: Duration::from_micros(8_126),
+                total: Duration::from_millis(84),
+                ..Phases::default()
+            },
+        };
+        assert_eq!(
+            value(Event::Patched(patched)),
+            json!({"event": "patched", "time": 1.5, "generation": 2, "functions": ["app::update"],
+                "included": ["app::helper"], "bytes": 12000,
+                "notes": [{"code": "HP0202", "message": "`main` keeps the old code",
+                    "file": "src/main.rs", "line": 3}],
+                "ms": {"settle": 8.13, "plan": 0.0, "scope": 0.0, "compile": 0.0, "link": 0.0,
+                    "load": 0.0, "total": 84.0}})
+        );
+        assert_eq!(
+            value(Event::Unchanged {}),
+            json!({"event": "unchanged", "time": 1.5})
+        );
+        assert_eq!(
+            value(Event::Restarted {}),
+            json!({"event": "restarted", "time": 1.5})
+        );
+        let refused = Coded {
+            file: None,
+            line: None,
+            ..note
+        };
+        assert_eq!(
+            value(Event::Refused(refused)),
+            json!({"event": "refused", "time": 1.5, "code": "HP0202",
+                "message": "`main` keeps the old code", "file": null, "line": null})
+        );
+        let broken = Broken {
+            rendered: "error".into(),
+            file: Some("a.rs".into()),
+            line: Some(1),
+        };
+        assert_eq!(
+            value(Event::Broken(broken)),
+            json!({"event": "broken", "time": 1.5, "rendered": "error", "file": "a.rs", "line": 1})
+        );
+        assert_eq!(
+            value(Event::Exited(ExitHow::Code(0).into())),
+            json!({"event": "exited", "time": 1.5, "code": 0})
+        );
+        assert_eq!(
+            value(Event::Exited(ExitHow::Signal(11).into())),
+            json!({"event": "exited", "time": 1.5, "signal": 11})
+        );
+    }
+
+    #[test]
+    fn the_file_is_appended_to_line_by_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let mut seen = Vec::new();
+        for event in [Event::Unchanged {}, Event::Exited(ExitHow::Code(1).into())] {
+            EventLog::open(&path).unwrap().write(event.clone()).unwrap();
+            seen.push(event);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let records: Vec<Record> = text
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            assert!(records.iter().all(|record| record.time > 1.6e9));
+            let events: Vec<Event> = records.into_iter().map(|record| record.event).collect();
+            assert_eq!(events, seen);
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_without_a_file() {
+        EventLog::none().write(Event::Restarted {}).unwrap();
+        assert!(EventLog::open(Path::new("/no/such/folder/events")).is_err());
+    }
+}

@@ -1,0 +1,5 @@
+//! What the session says: to the user in sentences, to editors and scripts in JSON lines.
+
+pub mod events;
+pub mod report;
+pub mod terminal;

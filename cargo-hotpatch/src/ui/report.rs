@@ -1,0 +1,899 @@
+//! Every sentence the user reads.
+//!
+//! Each `render_*` function gives the whole text of one message and touches nothing; [`Report`] prints it to standard
+//! error, because standard output is the program's. Nothing else in this tool prints, and a text that cannot be printed is
+//! dropped: a closed terminal must not end the session.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::events::{Patched, Phases, Ready};
+use super::terminal::Terminal;
+use crate::args::OnRefuse;
+use crate::command::{CommandLine, signal_name};
+use crate::run::child::ExitHow;
+
+/// Asked at the terminal after a refusal.
+pub const RESTART_PROMPT: &str = "restart? [y/n/always/never] ";
+
+/// Longest piece of a source line that a refusal shows.
+const EXCERPT_WIDTH: usize = 72;
+
+/// How much to say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Problems only.
+    Quiet,
+    /// What happened.
+    #[default]
+    Normal,
+    /// And how long each phase took.
+    Phases,
+    /// And which commands were run.
+    Commands,
+}
+
+impl Verbosity {
+    /// From `-q` and the number of `-v`.
+    #[must_use]
+    pub fn from_flags(quiet: bool, verbose: u8) -> Self {
+        match (quiet, verbose) {
+            (true, _) => Self::Quiet,
+            (false, 0) => Self::Normal,
+            (false, 1) => Self::Phases,
+            (false, _) => Self::Commands,
+        }
+    }
+}
+
+/// A place in the user's source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the user would name it.
+    pub file: String,
+    /// The line; 0 when the file as a whole is meant.
+    pub line: u32,
+    /// The column, where it is known.
+    pub column: Option<u32>,
+}
+
+/// A source line with what there is to say about it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Its number.
+    pub line: u32,
+    /// Its text.
+    pub text: String,
+    /// A few words, such as "added field".
+    pub label: String,
+}
+
+/// An edit that cannot be patched.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refusal {
+    /// Such as `HP0101`.
+    pub code: String,
+    /// One sentence, without full stop.
+    pub message: String,
+    /// Where.
+    pub place: Option<Place>,
+    /// The lines that show it.
+    pub excerpts: Vec<Excerpt>,
+    /// Why, one fragment each, such as "alive in: static `WORLD` (src/main.rs:8)".
+    pub reasons: Vec<String>,
+}
+
+/// Something worth knowing beside a patch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Note {
+    /// Such as `HP0202`.
+    pub code: String,
+    /// One sentence, without full stop.
+    pub message: String,
+    /// Where.
+    pub place: Option<Place>,
+}
+
+#[derive(Clone, Copy)]
+enum Hue {
+    Green,
+    Cyan,
+    Yellow,
+    Red,
+}
+
+/// Whether text is coloured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paint {
+    /// Whether to write escape sequences.
+    pub color: bool,
+}
+
+impl Paint {
+    fn bold(self, hue: Hue, text: &str) -> String {
+        let number = match hue {
+            Hue::Green => 32,
+            Hue::Cyan => 36,
+            Hue::Yellow => 33,
+            Hue::Red => 31,
+        };
+        self.escape(&format!("1;{number}"), text)
+    }
+
+    fn dim(self, text: &str) -> String {
+        self.escape("2", text)
+    }
+
+    fn escape(self, code: &str, text: &str) -> String {
+        if self.color {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// A line as cargo writes them: the verb right-aligned in twelve columns.
+    fn verb(self, hue: Hue, verb: &str, rest: &str) -> String {
+        format!("{} {rest}\n", self.bold(hue, &format!("{verb:>12}")))
+    }
+}
+
+/// `4 hot functions are ready (pid 7)`.
+#[must_use]
+pub fn render_ready(paint: Paint, ready: &Ready) -> String {
+    let pid = ready.pid;
+    match ready.hot.len() {
+        0 => paint.verb(
+            Hue::Yellow,
+            "Ready",
+            &format!("but no function is marked `#[hot]`, so no edit can be patched (pid {pid})"),
+        ),
+        1 => {
+            let name = short_name(&ready.hot[0].name);
+            paint.verb(
+                Hue::Green,
+                "Ready",
+                &format!("to patch {name} and what it calls (pid {pid})"),
+            )
+        }
+        count => paint.verb(
+            Hue::Green,
+            "Ready",
+            &format!("to patch {count} hot functions and what they call (pid {pid})"),
+        ),
+    }
+}
+
+/// `Patched update, World::report (gen 3) in 84 ms`, with its notes, and its phases when asked for.
+#[must_use]
+pub fn render_patched(paint: Paint, patched: &Patched, notes: &[Note], phases: bool) -> String {
+    let names = if patched.functions.is_empty() {
+        &patched.included
+    } else {
+        &patched.functions
+    };
+    let mut text = paint.verb(
+        Hue::Green,
+        "Patched",
+        &format!(
+            "{} (gen {}) in {}",
+            list_of_names(names),
+            patched.generation,
+            time(patched.ms.total)
+        ),
+    );
+    if phases {
+        text += &paint.dim(&format!("{:13}{}\n", "", phase_list(&patched.ms)));
+        let kilobytes = patched.bytes.div_ceil(1000);
+        let included = list_of_names(&patched.included);
+        text += &paint.dim(&format!("{:13}with {included}; {kilobytes} kB\n", ""));
+    }
+    for note in notes {
+        text += &render_note(paint, note);
+    }
+    text
+}
+
+/// A note beside a patch.
+#[must_use]
+pub fn render_note(paint: Paint, note: &Note) -> String {
+    let head = paint.bold(Hue::Cyan, &format!("note {}", note.code));
+    format!("{head}: {}\n{}", note.message, arrow(note.place.as_ref()))
+}
+
+/// A save after which the program would do the same.
+#[must_use]
+pub fn render_unchanged(paint: Paint, files: &[String]) -> String {
+    let files = enumerate(files, 3);
+    paint.verb(
+        Hue::Green,
+        "Unchanged",
+        &format!("{files}: nothing that runs is different"),
+    )
+}
+
+/// An edit that cannot be patched, as EDITS.md shows it.
+#[must_use]
+pub fn render_refused(paint: Paint, refusal: &Refusal, on_refuse: OnRefuse) -> String {
+    let head = paint.bold(Hue::Red, &format!("refused {}", refusal.code));
+    let mut text = format!("{head}: {}\n", refusal.message);
+    text += &arrow(refusal.place.as_ref());
+    let cut = |excerpt: &Excerpt| shorten(excerpt.text.trim(), EXCERPT_WIDTH);
+    let width = refusal
+        .excerpts
+        .iter()
+        .map(|excerpt| cut(excerpt).chars().count())
+        .max();
+    for excerpt in &refusal.excerpts {
+        let shown = format!(
+            "{:width$}        {}",
+            cut(excerpt),
+            excerpt.label,
+            width = width.unwrap_or(0)
+        );
+        let _ = writeln!(text, "   | {:>3} | {}", excerpt.line, shown.trim_end());
+    }
+    for reason in &refusal.reasons {
+        let _ = writeln!(text, "   = {reason}");
+    }
+    let next = match on_refuse {
+        OnRefuse::Ask => "restart to use it [y/n/always/never]",
+        OnRefuse::Restart => "restarting to use it",
+        OnRefuse::Stay => "restart to use it",
+        OnRefuse::Quit => "ending the session because of `--on-refuse quit`",
+    };
+    let _ = writeln!(
+        text,
+        "   = {next}; `cargo hotpatch explain {}`",
+        refusal.code
+    );
+    text
+}
+
+/// An edit that does not compile: rustc's own words, then what becomes of the program.
+#[must_use]
+pub fn render_broken(paint: Paint, rendered: &str, files: &[String]) -> String {
+    let mut text = rendered.trim_end().to_owned();
+    if !text.is_empty() {
+        text.push_str("\n\n");
+    }
+    let what = match files.len() {
+        0 => "the edit does not compile".to_owned(),
+        1 => format!("{} does not compile", files[0]),
+        _ => format!("{} do not compile", enumerate(files, 3)),
+    };
+    text + &paint.verb(Hue::Red, "Broken", &format!("{what}; the old code runs on"))
+}
+
+/// The program ended while the session goes on.
+#[must_use]
+pub fn render_exited(paint: Paint, how: ExitHow) -> String {
+    let next = "the next save starts it again, Ctrl-C ends the session";
+    match how {
+        ExitHow::Code(code) => {
+            let hue = if code == 0 { Hue::Green } else { Hue::Yellow };
+            paint.verb(hue, "Exited", &format!("with status {code}; {next}"))
+        }
+        ExitHow::Signal(signal) => {
+            let name = signal_name(signal);
+            paint.verb(Hue::Red, "Killed", &format!("by {name}; {next}"))
+        }
+    }
+}
+
+/// A stage failed; the session goes on.
+#[must_use]
+pub fn render_setback(paint: Paint, what: &str, error: &(dyn Error + 'static)) -> String {
+    let head = paint.bold(Hue::Red, "failed");
+    format!(
+        "{head} to {what}: {}\n   = the old code runs on; the next save tries again\n",
+        chain(error)
+    )
+}
+
+/// The session cannot start or go on.
+#[must_use]
+pub fn render_fatal(paint: Paint, error: &(dyn Error + 'static)) -> String {
+    format!("{}: {}\n", paint.bold(Hue::Red, "error"), chain(error))
+}
+
+/// Something the user may want to change.
+#[must_use]
+pub fn render_warning(paint: Paint, message: &str) -> String {
+    format!("{}: {message}\n", paint.bold(Hue::Yellow, "warning"))
+}
+
+/// An error and what led to it, each cause on a line of its own unless it was said already.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            let _ = write!(text, "\n  caused by: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn arrow(place: Option<&Place>) -> String {
+    let Some(place) = place else {
+        return String::new();
+    };
+    match (place.line, place.column) {
+        (0, _) => format!("  --> {}\n", place.file),
+        (line, None) => format!("  --> {}:{line}\n", place.file),
+        (line, Some(column)) => format!("  --> {}:{line}:{column}\n", place.file),
+    }
+}
+
+/// `app::world::World::report` as a person would say it: `World::report`; a free function by its last name.
+fn short_name(path: &str) -> &str {
+    // Paths such as `<app::A as app::B>::c` have no short form that is still clear.
+    if path.contains(['<', ' ']) {
+        return path;
+    }
+    let mut parts = path.rmatch_indices("::").map(|(at, _)| at);
+    let Some(last) = parts.next() else {
+        return path;
+    };
+    let owner = parts.next().map_or(0, |at| at + 2);
+    let is_type = path[owner..].starts_with(char::is_uppercase);
+    if is_type {
+        &path[owner..]
+    } else {
+        &path[last + 2..]
+    }
+}
+
+fn list_of_names(paths: &[String]) -> String {
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| short_name(path).to_owned())
+        .collect();
+    enumerate(&names, 4)
+}
+
+/// `a, b and 3 more`; "nothing" for none.
+fn enumerate(names: &[String], limit: usize) -> String {
+    match names.len() {
+        0 => "nothing".to_owned(),
+        count if count <= limit => names.join(", "),
+        count => format!("{} and {} more", names[..limit].join(", "), count - limit),
+    }
+}
+
+fn shorten(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        text.to_owned()
+    } else {
+        text.chars().take(width - 1).chain(['…']).collect()
+    }
+}
+
+fn time(duration: Duration) -> String {
+    let milliseconds = (duration.as_micros() + 500) / 1000;
+    if milliseconds < 10_000 {
+        format!("{milliseconds} ms")
+    } else {
+        format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+fn phase_list(ms: &Phases) -> String {
+    let phases = [
+        ("settle", ms.settle),
+        ("plan", ms.plan),
+        ("scope", ms.scope),
+        ("compile", ms.compile),
+        ("link", ms.link),
+        ("load", ms.load),
+    ];
+    phases
+        .map(|(name, duration)| format!("{name} {}", time(duration)))
+        .join(", ")
+}
+
+/// Prints messages, as many as the user asked for.
+#[derive(Debug)]
+pub struct Report {
+    paint: Paint,
+    verbosity: Verbosity,
+    is_terminal: bool,
+    building: Mutex<Option<ProgressBar>>,
+}
+
+impl Report {
+    /// Prints to standard error as `terminal` allows.
+    #[must_use]
+    pub fn new(terminal: Terminal, verbosity: Verbosity) -> Self {
+        Self {
+            paint: Paint {
+                color: terminal.color,
+            },
+            verbosity,
+            is_terminal: terminal.is_terminal,
+            building: Mutex::new(None),
+        }
+    }
+
+    /// How much is said.
+    #[must_use]
+    pub fn verbosity(&self) -> Verbosity {
+        self.verbosity
+    }
+
+    /// How text is coloured.
+    #[must_use]
+    pub fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// The program runs and can be patched.
+    pub fn ready(&self, ready: &Ready) {
+        self.say(Verbosity::Normal, &render_ready(self.paint, ready));
+    }
+
+    /// Hot functions run new code.
+    pub fn patched(&self, patched: &Patched, notes: &[Note]) {
+        let phases = self.verbosity >= Verbosity::Phases;
+        self.say(
+            Verbosity::Normal,
+            &render_patched(self.paint, patched, notes, phases),
+        );
+    }
+
+    /// A save changed nothing that runs.
+    pub fn unchanged(&self, files: &[String]) {
+        self.say(Verbosity::Normal, &render_unchanged(self.paint, files));
+    }
+
+    /// An edit cannot be patched; `on_refuse` is what happens next.
+    pub fn refused(&self, refusal: &Refusal, on_refuse: OnRefuse) {
+        self.say(
+            Verbosity::Quiet,
+            &render_refused(self.paint, refusal, on_refuse),
+        );
+    }
+
+    /// An edit does not compile; `rendered` is rustc's output.
+    pub fn broken(&self, rendered: &str, files: &[String]) {
+        self.say(
+            Verbosity::Quiet,
+            &render_broken(self.paint, rendered, files),
+        );
+    }
+
+    /// The program ended and the session waits.
+    pub fn exited(&self, how: ExitHow) {
+        let at_least = if how == ExitHow::Code(0) {
+            Verbosity::Normal
+        } else {
+            Verbosity::Quiet
+        };
+        self.say(at_least, &render_exited(self.paint, how));
+    }
+
+    /// The program is about to be started.
+    pub fn running(&self, program: &Path) {
+        let program = format!("`{}`", program.display());
+        self.say(
+            Verbosity::Normal,
+            &self.paint.verb(Hue::Green, "Running", &program),
+        );
+    }
+
+    /// The program is about to be ended, built and started anew.
+    pub fn restarting(&self) {
+        let text = "the program; its state is lost";
+        self.say(
+            Verbosity::Normal,
+            &self.paint.verb(Hue::Cyan, "Restarting", text),
+        );
+    }
+
+    /// The program was started anew.
+    pub fn restarted(&self, pid: u32) {
+        let text = format!("with the new source (pid {pid})");
+        self.say(
+            Verbosity::Normal,
+            &self.paint.verb(Hue::Green, "Restarted", &text),
+        );
+    }
+
+    /// An edit was saved before it can be patched.
+    pub fn waiting(&self) {
+        let text = "for the first build to finish its preparations, then your edit is patched";
+        self.say(
+            Verbosity::Normal,
+            &self.paint.verb(Hue::Cyan, "Waiting", text),
+        );
+    }
+
+    /// A profile's `lto` is off in this build.
+    pub fn lto_is_off(&self, profile: &str) {
+        let text = format!(
+            "`lto` of profile `{profile}` is off in this build: it would dissolve what patches connect to"
+        );
+        self.say(Verbosity::Normal, &render_warning(self.paint, &text));
+    }
+
+    /// A stage failed; the session goes on. `what` completes "failed to".
+    pub fn setback(&self, what: &str, error: &(dyn Error + 'static)) {
+        self.say(Verbosity::Quiet, &render_setback(self.paint, what, error));
+    }
+
+    /// The session cannot start or go on.
+    pub fn fatal(&self, error: &(dyn Error + 'static)) {
+        self.say(Verbosity::Quiet, &render_fatal(self.paint, error));
+    }
+
+    /// Something the user may want to change.
+    pub fn warning(&self, message: &str) {
+        self.say(Verbosity::Quiet, &render_warning(self.paint, message));
+    }
+
+    /// A command is run; shown with `-vv`.
+    pub fn command(&self, line: &CommandLine) {
+        let text = format!("`{}`", line.full());
+        self.say(
+            Verbosity::Commands,
+            &self.paint.verb(Hue::Green, "Running", &text),
+        );
+    }
+
+    /// A line in cargo's manner, for texts of one command only, such as the demo's.
+    pub fn status(&self, verb: &str, text: &str) {
+        self.say(Verbosity::Normal, &self.paint.verb(Hue::Green, verb, text));
+    }
+
+    /// Plain text, printed as it is.
+    pub fn text(&self, text: &str) {
+        self.say(Verbosity::Normal, text);
+    }
+
+    /// Shows a spinner with `what` until the result is dropped, on a terminal only. Not while the program runs: its
+    /// output would run into it.
+    #[must_use]
+    pub fn building(&self, what: &str) -> Building<'_> {
+        if self.is_terminal && self.verbosity > Verbosity::Quiet {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let template = if self.paint.color {
+                "{prefix:>12.cyan.bold} {msg} {spinner}"
+            } else {
+                "{prefix:>12} {msg} {spinner}"
+            };
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar.set_prefix("Building");
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+            *self.bar() = Some(bar);
+        }
+        Building { report: self }
+    }
+
+    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
+        self.building.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn say(&self, at_least: Verbosity, text: &str) {
+        if self.verbosity < at_least {
+            return;
+        }
+        let print = || {
+            let mut stderr = io::stderr().lock();
+            let _ = stderr
+                .write_all(text.as_bytes())
+                .and_then(|()| stderr.flush());
+        };
+        match &*self.bar() {
+            // `println` of the bar would drop the text where it draws nothing.
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+/// A spinner that is shown.
+#[derive(Debug)]
+pub struct Building<'a> {
+    report: &'a Report,
+}
+
+impl Drop for Building<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = self.report.bar().take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::events::HotFunction;
+    use super::*;
+
+    const PLAIN: Paint = Paint { color: false };
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    fn patched() -> Patched {
+        let ms = |n| Duration::from_millis(n);
+        Patched {
+            generation: 3,
+            functions: strings(&["app::update", "app::world::World::report"]),
+            included: strings(&["app::helper"]),
+            notes: Vec::new(),
+            bytes: 12_345,
+            ms: Phases {
+                settle: ms(8),
+                plan: ms(3),
+                scope: ms(0),
+                compile: ms(58),
+                link: ms(13),
+                load: ms(1),
+                total: Duration::from_micros(83_600),
+            },
+        }
+    }
+
+    fn refusal() -> Refusal {
+        Refusal {
+            code: "HP0101".into(),
+            message: "layout of `Player` changed".into(),
+            place: Some(Place {
+                file: "src/player.rs".into(),
+                line: 12,
+                column: Some(5),
+            }),
+            excerpts: vec![Excerpt {
+                line: 12,
+                text: "    pub shield: u32,".into(),
+                label: "added field".into(),
+            }],
+            reasons: strings(&[
+                "alive in: static `WORLD` (src/main.rs:8), argument `world` of hot fn `update` (src/game.rs:20)",
+            ]),
+        }
+    }
+
+    #[test]
+    fn a_refusal_reads_as_promised() {
+        assert_eq!(
+            render_refused(PLAIN, &refusal(), OnRefuse::Ask),
+            "\
+refused HP0101: layout of `Player` changed
+  --> src/player.rs:12:5
+   |  12 | pub shield: u32,        added field
+   = alive in: static `WORLD` (src/main.rs:8), argument `world` of hot fn `update` (src/game.rs:20)
+   = restart to use it [y/n/always/never]; `cargo hotpatch explain HP0101`
+"
+        );
+    }
+
+    #[test]
+    fn a_refusal_says_what_happens_next() {
+        let bare = Refusal {
+            code: "HP0001".into(),
+            message: "not supported yet".into(),
+            ..Refusal::default()
+        };
+        let last = |on_refuse| {
+            let text = render_refused(PLAIN, &bare, on_refuse);
+            text.strip_prefix("refused HP0001: not supported yet\n   = ")
+                .unwrap()
+                .to_owned()
+        };
+        assert_eq!(
+            last(OnRefuse::Stay),
+            "restart to use it; `cargo hotpatch explain HP0001`\n"
+        );
+        assert_eq!(
+            last(OnRefuse::Restart),
+            "restarting to use it; `cargo hotpatch explain HP0001`\n"
+        );
+        assert!(last(OnRefuse::Quit).starts_with("ending the session because of"));
+    }
+
+    #[test]
+    fn excerpts_are_aligned_and_cut() {
+        let mut refusal = refusal();
+        refusal.excerpts.push(Excerpt {
+            line: 1234,
+            text: "x".repeat(100),
+            label: "removed field".into(),
+        });
+        let text = render_refused(PLAIN, &refusal, OnRefuse::Stay);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[2],
+            format!("   |  12 | {:72}        added field", "pub shield: u32,")
+        );
+        assert_eq!(
+            lines[3],
+            format!("   | 1234 | {}…        removed field", "x".repeat(71))
+        );
+    }
+
+    #[test]
+    fn a_patch_is_one_line() {
+        assert_eq!(
+            render_patched(PLAIN, &patched(), &[], false),
+            "     Patched update, World::report (gen 3) in 84 ms\n"
+        );
+    }
+
+    #[test]
+    fn a_patch_shows_phases_and_notes() {
+        let note = Note {
+            code: "HP0202".into(),
+            message: "`main` also calls `helper` and keeps the old code".into(),
+            place: Some(Place {
+                file: "src/main.rs".into(),
+                line: 4,
+                column: None,
+            }),
+        };
+        assert_eq!(
+            render_patched(PLAIN, &patched(), &[note], true),
+            "     Patched update, World::report (gen 3) in 84 ms\n             \
+             settle 8 ms, plan 3 ms, scope 0 ms, compile 58 ms, link 13 ms, load 1 ms\n             \
+             with helper; 13 kB\n\
+             note HP0202: `main` also calls `helper` and keeps the old code\n  --> src/main.rs:4\n"
+        );
+    }
+
+    #[test]
+    fn many_names_are_counted() {
+        let functions = ["a::f1", "a::f2", "a::f3", "a::f4", "a::f5", "a::f6"];
+        let patched = Patched {
+            functions: strings(&functions),
+            ..patched()
+        };
+        assert_eq!(
+            render_patched(PLAIN, &patched, &[], false),
+            "     Patched f1, f2, f3, f4 and 2 more (gen 3) in 84 ms\n"
+        );
+    }
+
+    #[test]
+    fn verbs_are_coloured_on_request() {
+        let text = render_patched(Paint { color: true }, &patched(), &[], false);
+        assert!(
+            text.starts_with("\x1b[1;32m     Patched\x1b[0m update, "),
+            "{text:?}"
+        );
+        let text = render_refused(Paint { color: true }, &refusal(), OnRefuse::Ask);
+        assert!(
+            text.starts_with("\x1b[1;31mrefused HP0101\x1b[0m: layout"),
+            "{text:?}"
+        );
+    }
+
+    #[test]
+    fn ready_counts_the_hot_functions() {
+        let hot = |name: &str| HotFunction {
+            name: name.into(),
+            file: "src/main.rs".into(),
+            line: 1,
+        };
+        let ready = |hot| {
+            render_ready(
+                PLAIN,
+                &Ready {
+                    pid: 7,
+                    generation: 0,
+                    hot,
+                },
+            )
+        };
+        assert_eq!(
+            ready(Vec::new()),
+            "       Ready but no function is marked `#[hot]`, so no edit can be patched (pid 7)\n"
+        );
+        assert_eq!(
+            ready(vec![hot("app::Game::update")]),
+            "       Ready to patch Game::update and what it calls (pid 7)\n"
+        );
+        assert_eq!(
+            ready(vec![hot("app::a"), hot("app::b")]),
+            "       Ready to patch 2 hot functions and what they call (pid 7)\n"
+        );
+    }
+
+    #[test]
+    fn the_other_verdicts() {
+        assert_eq!(
+            render_unchanged(PLAIN, &strings(&["src/main.rs"])),
+            "   Unchanged src/main.rs: nothing that runs is different\n"
+        );
+        assert_eq!(
+            render_broken(
+                PLAIN,
+                "error[E0308]: mismatched types\n\n",
+                &strings(&["src/a.rs"])
+            ),
+            "error[E0308]: mismatched types\n\n      Broken src/a.rs does not compile; the old code runs on\n"
+        );
+        assert_eq!(
+            render_broken(PLAIN, "", &strings(&["src/a.rs", "src/b.rs"])),
+            "      Broken src/a.rs, src/b.rs do not compile; the old code runs on\n"
+        );
+    }
+
+    #[test]
+    fn the_programs_end() {
+        let next = "the next save starts it again, Ctrl-C ends the session\n";
+        assert_eq!(
+            render_exited(PLAIN, ExitHow::Code(3)),
+            format!("      Exited with status 3; {next}")
+        );
+        assert_eq!(
+            render_exited(PLAIN, ExitHow::Signal(11)),
+            format!("      Killed by SIGSEGV; {next}")
+        );
+        let color = render_exited(Paint { color: true }, ExitHow::Code(0));
+        assert_eq!(
+            color,
+            format!("\x1b[1;32m      Exited\x1b[0m with status 0; {next}")
+        );
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed to write {file}")]
+    struct Outer {
+        file: &'static str,
+        source: io::Error,
+    }
+
+    #[test]
+    fn errors_show_their_causes() {
+        let error = Outer {
+            file: "patch.so",
+            source: io::Error::other("disk full"),
+        };
+        assert_eq!(
+            render_fatal(PLAIN, &error),
+            "error: failed to write patch.so\n  caused by: disk full\n"
+        );
+        assert_eq!(
+            render_setback(PLAIN, "link the patch", &error),
+            "failed to link the patch: failed to write patch.so\n  caused by: disk full\n   \
+             = the old code runs on; the next save tries again\n"
+        );
+        assert_eq!(render_warning(PLAIN, "slow disk"), "warning: slow disk\n");
+    }
+
+    #[test]
+    fn names_are_short_where_they_stay_clear() {
+        for (path, short) in [
+            ("app::update", "update"),
+            ("update", "update"),
+            ("app::world::World::report", "World::report"),
+            ("World::report", "World::report"),
+            ("<app::A as app::B>::c", "<app::A as app::B>::c"),
+        ] {
+            assert_eq!(short_name(path), short);
+        }
+    }
+
+    #[test]
+    fn flags_choose_the_verbosity() {
+        assert_eq!(Verbosity::from_flags(true, 0), Verbosity::Quiet);
+        assert_eq!(Verbosity::from_flags(false, 0), Verbosity::Normal);
+        assert_eq!(Verbosity::from_flags(false, 1), Verbosity::Phases);
+        assert_eq!(Verbosity::from_flags(false, 3), Verbosity::Commands);
+        assert!(Verbosity::Quiet < Verbosity::Normal && Verbosity::Phases < Verbosity::Commands);
+    }
+}

@@ -1,0 +1,289 @@
+//! Writes the function out for a hot build, with a slot in front of its body.
+//!
+//! What the user wrote keeps its tokens and their spans, so errors and lints in it stay where they were. What we
+//! add has spans of the macro's own: lints leave it alone, its paths mean the same in every edition, and its
+//! variables cannot meet the user's.
+
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{FnArg, Pat, ReturnType, Safety, Token, Type};
+
+use crate::function::HotFn;
+use crate::names;
+
+/// Puts a slot in front of the body.
+///
+/// ```ignore
+/// // Input:
+/// pub fn update(&mut self, step: u32, (a, b): (u32, u32), mut n: u32) -> bool {
+///     n += a;
+///     self.advance(step, n) > b
+/// }
+///
+/// // Output:
+/// pub fn update(&mut self, step: u32, __hot_2: (u32, u32), __hot_3: u32) -> bool {
+///     #[used]
+///     static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::Slot =
+///         ::hotpatch_live::__private_v1::Slot::new();
+///     if let ::core::option::Option::Some(__hot) =
+///         __HOTPATCH_SLOT.get::<fn(_, _, _, _) -> _>()
+///     {
+///         return __hot(self, step, __hot_2, __hot_3);
+///     }
+///     match __hot_2 {
+///         __hot_2 => match __hot_2 {
+///             (a, b) => match __hot_3 {
+///                 mut n => {
+///                     n += a;
+///                     self.advance(step, n) > b
+///                 }
+///             }
+///         }
+///     }
+/// }
+/// ```
+///
+/// Functions without such patterns, which is most of them, keep their body as the tail of the new one.
+pub fn live(mut func: HotFn) -> TokenStream {
+    let span = Span::mixed_site();
+    let (inner_attrs, statements) = split_inner_attributes(func.body.stream());
+    let passed = pass_arguments(&mut func);
+
+    let slot = Ident::new(names::SLOT, span);
+    let krate = Ident::new(names::LIVE_CRATE, span);
+    let private = Ident::new(names::PRIVATE, span);
+    let pointer = pointer_type(&func, passed.arguments.len());
+    let body = Ident::new("__hot", span);
+    let arguments = passed.arguments;
+    let mut call = quote_spanned!(span=> #body(#(#arguments),*));
+    if func.is_unsafe() {
+        call = quote_spanned!(span=> unsafe { #call });
+    }
+    // A `return` of what never returns would itself be unreachable code.
+    let leave = if never_returns(&func) {
+        call
+    } else {
+        quote_spanned!(span=> return #call;)
+    };
+
+    let tail = if passed.rebindings.is_empty() {
+        statements
+    } else {
+        let mut inside = Group::new(Delimiter::Brace, statements);
+        inside.set_span(func.body.span());
+        passed.rebindings.into_iter().rfold(
+            inside.into_token_stream(),
+            |tail, (pattern, name)| quote_spanned!(span=> match #name { #pattern => #tail }),
+        )
+    };
+    // Only where it is needed, since a crate may forbid allowing things.
+    let allow = passed
+        .underscores
+        .then(|| quote_spanned!(span=> #[allow(clippy::used_underscore_binding)]));
+    let prelude = quote_spanned! {span=>
+        #[used]
+        static #slot: ::#krate::#private::Slot = ::#krate::#private::Slot::new();
+        #allow
+        if let ::core::option::Option::Some(#body) = #slot.get::<#pointer>() {
+            #leave
+        }
+    };
+    let mut body = Group::new(Delimiter::Brace, quote!(#inner_attrs #prelude #tail));
+    body.set_span(func.body.span());
+    let HotFn {
+        attrs, vis, sig, ..
+    } = func;
+    quote!(#(#attrs)* #vis #sig #body)
+}
+
+/// How the arguments get to a newer body, and to this one.
+struct Passed {
+    /// What to call the newer body with.
+    arguments: Vec<TokenStream>,
+    /// Patterns that this body needs, each with what it takes apart, from the outside in.
+    rebindings: Vec<(TokenStream, TokenStream)>,
+    /// Whether one of the user's names that begin with an underscore is passed on.
+    underscores: bool,
+}
+
+/// Gives each argument a name by which it can be passed on.
+///
+/// Arguments are dropped from last to first, each one's bindings before what the pattern left of it. So from the
+/// first pattern on, every argument is bound again, in order; and by `match`, not `let`, because temporaries in
+/// the body's tail may borrow from the bindings and must be gone before them, which before edition 2024 is not
+/// so with `let`.
+fn pass_arguments(func: &mut HotFn) -> Passed {
+    let mut passed = Passed {
+        arguments: Vec::new(),
+        rebindings: Vec::new(),
+        underscores: false,
+    };
+    let has_receiver = func.sig.receiver().is_some();
+    for (index, input) in func.sig.inputs.iter_mut().enumerate() {
+        let arg = match input {
+            FnArg::Receiver(receiver) => {
+                passed.arguments.push(receiver.self_token.to_token_stream());
+                continue;
+            }
+            FnArg::Typed(arg) => arg,
+        };
+        let rebinding = !passed.rebindings.is_empty();
+        let number = index + usize::from(!has_receiver);
+        let name = format_ident!("__hot_{}", number, span = Span::mixed_site()).to_token_stream();
+        match &*arg.pat {
+            Pat::Ident(pat) if pat.by_ref.is_none() && pat.subpat.is_none() => {
+                if !rebinding {
+                    passed.underscores |= pat.ident.to_string().starts_with('_');
+                    passed.arguments.push(pat.ident.to_token_stream());
+                    continue;
+                }
+                passed
+                    .rebindings
+                    .push((pat.to_token_stream(), name.clone()));
+            }
+            Pat::Wild(_) => {
+                if rebinding {
+                    passed.rebindings.push((name.clone(), name.clone()));
+                }
+            }
+            pat => {
+                passed.rebindings.push((name.clone(), name.clone()));
+                passed
+                    .rebindings
+                    .push((pat.to_token_stream(), name.clone()));
+            }
+        }
+        *arg.pat = Pat::Verbatim(name.clone());
+        passed.arguments.push(name);
+    }
+    passed
+}
+
+/// The type of a pointer to the function, as far as inference needs help with it.
+fn pointer_type(func: &HotFn, arguments: usize) -> TokenStream {
+    let span = Span::mixed_site();
+    let safety = match &func.sig.safety {
+        Safety::Unsafe(_) => quote_spanned!(span=> unsafe),
+        Safety::Safe(_) | Safety::Default => TokenStream::new(),
+    };
+    let abi = &func.sig.abi;
+    let arguments = (0..arguments).map(|_| Token![_](span));
+    let output = match &func.sig.output {
+        ReturnType::Default => TokenStream::new(),
+        // Inference would take `!` for a type yet unknown.
+        ReturnType::Type(..) if never_returns(func) => quote_spanned!(span=> -> !),
+        ReturnType::Type(..) => quote_spanned!(span=> -> _),
+    };
+    quote_spanned!(span=> #safety #abi fn(#(#arguments),*) #output)
+}
+
+fn never_returns(func: &HotFn) -> bool {
+    matches!(&func.sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
+}
+
+/// Splits a body's tokens after its `#![..]` attributes, which must stay in front.
+fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenStream) {
+    let tokens: Vec<TokenTree> = body.into_iter().collect();
+    let mut end = 0;
+    while let [
+        TokenTree::Punct(pound),
+        TokenTree::Punct(bang),
+        TokenTree::Group(attr),
+        ..,
+    ] = &tokens[end..]
+        && pound.as_char() == '#'
+        && bang.as_char() == '!'
+        && attr.delimiter() == Delimiter::Bracket
+    {
+        end += 3;
+    }
+    let mut attrs = tokens;
+    let rest = attrs.split_off(end);
+    (attrs.into_iter().collect(), rest.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example in the documentation of [`live`], so that it stays true.
+    #[test]
+    fn the_documented_example_is_what_comes_out() {
+        let source = include_str!("expand.rs");
+        let example: String = source
+            .lines()
+            .skip_while(|line| *line != "/// // Input:")
+            .take_while(|line| *line != "/// ```")
+            .filter_map(|line| line.strip_prefix("///"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let (input, output) = example
+            .split_once("// Output:")
+            .expect("both parts are there");
+        assert_expansion(input, output);
+    }
+
+    #[test]
+    fn plain_arguments_leave_signature_and_body_as_they_are() {
+        assert_expansion(
+            "#[inline] unsafe extern \"C\" fn f(mut n: u32, _: &str) { #![allow(unused)] n += 1; g(n) }",
+            "#[inline] unsafe extern \"C\" fn f(mut n: u32, __hot_2: &str) {
+                #![allow(unused)]
+                #[used]
+                static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::Slot =
+                    ::hotpatch_live::__private_v1::Slot::new();
+                if let ::core::option::Option::Some(__hot) =
+                    __HOTPATCH_SLOT.get::<unsafe extern \"C\" fn(_, _)>()
+                {
+                    return unsafe { __hot(n, __hot_2) };
+                }
+                n += 1;
+                g(n)
+            }",
+        );
+    }
+
+    #[test]
+    fn a_name_with_an_underscore_is_allowed_to_be_used() {
+        assert_expansion(
+            "fn f(_n: u32) {}",
+            "fn f(_n: u32) {
+                #[used]
+                static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::Slot =
+                    ::hotpatch_live::__private_v1::Slot::new();
+                #[allow(clippy::used_underscore_binding)]
+                if let ::core::option::Option::Some(__hot) = __HOTPATCH_SLOT.get::<fn(_)>() {
+                    return __hot(_n);
+                }
+            }",
+        );
+    }
+
+    #[test]
+    fn a_function_that_never_returns_says_so() {
+        assert_expansion(
+            "fn f() -> ! { loop {} }",
+            "fn f() -> ! {
+                #[used]
+                static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::Slot =
+                    ::hotpatch_live::__private_v1::Slot::new();
+                if let ::core::option::Option::Some(__hot) = __HOTPATCH_SLOT.get::<fn() -> !>() {
+                    __hot()
+                }
+                loop {}
+            }",
+        );
+    }
+
+    #[track_caller]
+    fn assert_expansion(input: &str, output: &str) {
+        let func = syn::parse_str::<HotFn>(input).expect("the input is a function");
+        let expected: TokenStream = output.parse().expect("the output is made of tokens");
+        assert_eq!(squeeze(&live(func)), squeeze(&expected));
+    }
+
+    /// Tokens print with spaces that depend on where they came from.
+    fn squeeze(tokens: &TokenStream) -> String {
+        tokens.to_string().split_whitespace().collect()
+    }
+}

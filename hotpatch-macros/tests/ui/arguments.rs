@@ -1,0 +1,8 @@
+use hotpatch_rt::hot;
+
+#[hot(name = "x", 1)]
+fn f() {}
+
+fn main() {
+    f();
+}

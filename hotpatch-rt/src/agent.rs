@@ -1,0 +1,207 @@
+//! The agent: a thread in the running program that obeys the tool.
+//!
+//! It starts only if the environment asks for it. Whatever goes wrong here, the program goes on as if it were
+//! not there. It writes at most one line to stderr, when it cannot start, and touches nothing of the program
+//! except in `apply`.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::apply::Program;
+use crate::error::Refusal;
+use crate::image::Image;
+use crate::peer;
+use crate::signals;
+use crate::wire::{AGENT_ENV, PROTOCOL, Request, Response};
+
+/// How long a peer may take over its hello, since others wait meanwhile.
+const HELLO_LIMIT: Duration = Duration::from_secs(10);
+
+/// Starts the agent if the environment asks for it, and does nothing otherwise.
+///
+/// The launcher that `cargo hotpatch` generates calls this before the program's `main`, while the process has
+/// one thread. Do not call it from anywhere else.
+pub fn start() {
+    let Some(value) = env::var_os(AGENT_ENV) else {
+        return;
+    };
+    // SAFETY: the launcher calls this before anything that could make a second thread.
+    unsafe { env::remove_var(AGENT_ENV) };
+    if let Err(error) = listen(&value) {
+        // `eprintln!` panics where stderr is closed.
+        let _ = writeln!(
+            io::stderr(),
+            "cargo-hotpatch: this run cannot be patched: {error}"
+        );
+    }
+}
+
+fn listen(value: &OsStr) -> io::Result<()> {
+    let malformed = || {
+        io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{AGENT_ENV} is malformed"),
+        )
+    };
+    let bytes = value.as_bytes();
+    let colon = bytes
+        .iter()
+        .position(|&byte| byte == b':')
+        .ok_or_else(malformed)?;
+    let (token, path) = (&bytes[..colon], &bytes[colon + 1..]);
+    // An empty token would let everybody in.
+    if token.is_empty() || path.is_empty() {
+        return Err(malformed());
+    }
+    let image = Image::of_this_program().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::NotFound,
+            "the loader does not list the program",
+        )
+    })?;
+    let listener = UnixListener::bind(Path::new(OsStr::from_bytes(path)))?;
+    let agent = Agent {
+        token: token.to_vec(),
+        program: Program::new(image),
+    };
+    let thread = thread::Builder::new().name("hotpatch-agent".to_owned());
+    signals::blocked(|| thread.spawn(move || agent.serve(&listener)))?;
+    Ok(())
+}
+
+struct Agent {
+    token: Vec<u8>,
+    program: Program,
+}
+
+/// How a conversation ended before its time.
+enum Failure {
+    /// The socket failed or the bytes made no sense; there is nobody to tell.
+    Connection,
+    /// The peer may not go on, and is told why.
+    Refused(Refusal),
+}
+
+impl From<io::Error> for Failure {
+    fn from(_: io::Error) -> Failure {
+        Failure::Connection
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Failure {
+        Failure::Refused(refusal)
+    }
+}
+
+impl Agent {
+    /// Serves one connection after the other, for the life of the process.
+    fn serve(mut self, listener: &UnixListener) {
+        loop {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    // Nothing here is meant to panic. Should it, the thread lives on; the state is sound because loading and
+                    // storing are each the last step of their request.
+                    let _ = panic::catch_unwind(AssertUnwindSafe(|| self.converse(stream)));
+                }
+                // Out of descriptors, most likely: the program may close some.
+                Err(_) => thread::sleep(Duration::from_millis(100)),
+            }
+        }
+    }
+
+    fn converse(&mut self, mut stream: UnixStream) {
+        if let Err(Failure::Refused(refusal)) = self.obey_all(&mut stream) {
+            let _ = refused(&refusal).write_to(&mut stream);
+        }
+    }
+
+    fn obey_all(&mut self, stream: &mut UnixStream) -> Result<(), Failure> {
+        if peer::peer_uid(stream)? != peer::own_uid() {
+            return Err(Failure::Connection);
+        }
+        stream.set_read_timeout(Some(HELLO_LIMIT))?;
+        stream.set_write_timeout(Some(HELLO_LIMIT))?;
+        match Request::read_from(stream)? {
+            Request::Hello { protocol, token } => self.check_hello(protocol, &token)?,
+            Request::Load { .. } | Request::Publish { .. } => {
+                return Err(Refusal::HelloMissing.into());
+            }
+        }
+        let image = self.program.image();
+        let hello = Response::Hello {
+            pid: std::process::id(),
+            bias: image.bias,
+            image: image.build_id.clone(),
+        };
+        hello.write_to(stream)?;
+        stream.set_read_timeout(None)?;
+        loop {
+            let request = Request::read_from(stream)?;
+            self.obey(request)
+                .unwrap_or_else(|refusal| refused(&refusal))
+                .write_to(stream)?;
+        }
+    }
+
+    fn check_hello(&self, protocol: u32, token: &str) -> Result<(), Refusal> {
+        if protocol != PROTOCOL {
+            return Err(Refusal::ProtocolMismatch(protocol));
+        }
+        if !same_token(&self.token, token.as_bytes()) {
+            return Err(Refusal::TokenMismatch);
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, request: Request) -> Result<Response, Refusal> {
+        match request {
+            Request::Hello { .. } => Err(Refusal::HelloRepeated),
+            Request::Load {
+                generation,
+                path,
+                image,
+            } => {
+                let bias = self.program.load(generation, &path, &image)?;
+                Ok(Response::Loaded { bias })
+            }
+            Request::Publish { stores } => {
+                let count = self.program.publish(&stores)?;
+                Ok(Response::Published { count })
+            }
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    Response::Refused {
+        reason: refusal.to_string(),
+    }
+}
+
+/// Compares without stopping at the first difference, so that the time tells nothing but the length.
+fn same_token(ours: &[u8], theirs: &[u8]) -> bool {
+    let difference = ours.iter().zip(theirs).fold(0, |all, (a, b)| all | (a ^ b));
+    ours.len() == theirs.len() && std::hint::black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_the_same_only_if_all_of_them_is() {
+        assert!(same_token(b"abc", b"abc"));
+        assert!(!same_token(b"abc", b"abd"));
+        assert!(!same_token(b"abc", b"ab"));
+        assert!(!same_token(b"abc", b"abcd"));
+        assert!(!same_token(b"abc", b""));
+    }
+}

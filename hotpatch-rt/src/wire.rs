@@ -1,0 +1,343 @@
+//! The protocol between the tool and the agent in the running program.
+//!
+//! Each message is one frame: a little-endian `u32` length, then that many bytes. The tool sends a
+//! [`Request`] and waits for its [`Response`]. Decoding is total: any bytes give a message or an error,
+//! never a panic, and never an allocation larger than [`MAX_FRAME`]. Nothing here opens a socket or decides
+//! whether a request may be obeyed.
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// Version of the protocol; both sides must have the same.
+pub const PROTOCOL: u32 = 1;
+
+/// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
+pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
+
+/// Largest payload of a frame in bytes.
+pub const MAX_FRAME: usize = 1 << 20;
+
+/// The GNU build id of an ELF image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BuildId(pub Vec<u8>);
+
+/// The body that a slot is to lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The body compiled into the base.
+    Base,
+    /// A function in a loaded patch.
+    Patch {
+        /// The generation that brought the patch.
+        generation: u32,
+        /// The function's ELF virtual address in the patch library, without load bias.
+        offset: u64,
+    },
+}
+
+/// One slot and what to put into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// The slot's ELF virtual address in the base, without load bias.
+    pub slot: u64,
+    /// The body to lead to from now on.
+    pub target: Target,
+}
+
+/// What the tool asks of the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Opens the conversation.
+    Hello {
+        /// [`PROTOCOL`] as the tool knows it.
+        protocol: u32,
+        /// The secret from [`AGENT_ENV`].
+        token: String,
+    },
+    /// Maps a patch library into the program; no slot changes.
+    Load {
+        /// The generation that the patch makes.
+        generation: u32,
+        /// Where the library lies.
+        path: PathBuf,
+        /// The image that the patch was linked for.
+        image: BuildId,
+    },
+    /// Stores all the slots, or, if any of them is refused, none.
+    Publish {
+        /// The slots to change.
+        stores: Vec<Store>,
+    },
+}
+
+/// What the agent answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// Answers [`Request::Hello`].
+    Hello {
+        /// The process the agent lives in.
+        pid: u32,
+        /// Load bias of the main executable.
+        bias: u64,
+        /// Build id of the main executable.
+        image: BuildId,
+    },
+    /// Answers [`Request::Load`].
+    Loaded {
+        /// Load bias of the patch library.
+        bias: u64,
+    },
+    /// Answers [`Request::Publish`].
+    Published {
+        /// How many slots were stored.
+        count: u32,
+    },
+    /// The request was not obeyed, and nothing changed.
+    Refused {
+        /// Why, as a fragment to complete "the agent refused: ".
+        reason: String,
+    },
+}
+
+impl Request {
+    /// Writes the request as one frame.
+    pub fn write_to(&self, writer: &mut impl Write) -> io::Result<()> {
+        let mut out = Vec::new();
+        match self {
+            Request::Hello { protocol, token } => {
+                out.push(0);
+                put_u32(&mut out, *protocol);
+                put_bytes(&mut out, token.as_bytes())?;
+            }
+            Request::Load {
+                generation,
+                path,
+                image,
+            } => {
+                out.push(1);
+                put_u32(&mut out, *generation);
+                put_bytes(&mut out, path.as_os_str().as_bytes())?;
+                put_bytes(&mut out, &image.0)?;
+            }
+            Request::Publish { stores } => {
+                out.push(2);
+                put_u32(&mut out, length(stores.len())?);
+                for store in stores {
+                    put_store(&mut out, store);
+                }
+            }
+        }
+        write_frame(writer, &out)
+    }
+
+    /// Reads one frame and decodes it.
+    pub fn read_from(reader: &mut impl Read) -> io::Result<Self> {
+        let frame = read_frame(reader)?;
+        let mut payload = Payload { rest: &frame };
+        let request = match payload.u8()? {
+            0 => Request::Hello {
+                protocol: payload.u32()?,
+                token: payload.string()?,
+            },
+            1 => Request::Load {
+                generation: payload.u32()?,
+                path: PathBuf::from(OsString::from_vec(payload.bytes()?)),
+                image: BuildId(payload.bytes()?),
+            },
+            2 => {
+                let count = payload.u32()?;
+                // The count is not trusted with an allocation: the frame's end stops the loop.
+                let mut stores = Vec::new();
+                for _ in 0..count {
+                    stores.push(payload.store()?);
+                }
+                Request::Publish { stores }
+            }
+            _ => return Err(malformed("unknown kind of request")),
+        };
+        payload.end()?;
+        Ok(request)
+    }
+}
+
+impl Response {
+    /// Writes the response as one frame.
+    pub fn write_to(&self, writer: &mut impl Write) -> io::Result<()> {
+        let mut out = Vec::new();
+        match self {
+            Response::Hello { pid, bias, image } => {
+                out.push(0);
+                put_u32(&mut out, *pid);
+                put_u64(&mut out, *bias);
+                put_bytes(&mut out, &image.0)?;
+            }
+            Response::Loaded { bias } => {
+                out.push(1);
+                put_u64(&mut out, *bias);
+            }
+            Response::Published { count } => {
+                out.push(2);
+                put_u32(&mut out, *count);
+            }
+            Response::Refused { reason } => {
+                out.push(3);
+                put_bytes(&mut out, reason.as_bytes())?;
+            }
+        }
+        write_frame(writer, &out)
+    }
+
+    /// Reads one frame and decodes it.
+    pub fn read_from(reader: &mut impl Read) -> io::Result<Self> {
+        let frame = read_frame(reader)?;
+        let mut payload = Payload { rest: &frame };
+        let response = match payload.u8()? {
+            0 => Response::Hello {
+                pid: payload.u32()?,
+                bias: payload.u64()?,
+                image: BuildId(payload.bytes()?),
+            },
+            1 => Response::Loaded {
+                bias: payload.u64()?,
+            },
+            2 => Response::Published {
+                count: payload.u32()?,
+            },
+            3 => Response::Refused {
+                reason: payload.string()?,
+            },
+            _ => return Err(malformed("unknown kind of response")),
+        };
+        payload.end()?;
+        Ok(response)
+    }
+}
+
+fn write_frame(writer: &mut impl Write, payload: &[u8]) -> io::Result<()> {
+    if payload.len() > MAX_FRAME {
+        return Err(too_large());
+    }
+    // One write call, so that no reader sees a length without its payload for long.
+    let mut frame = Vec::with_capacity(4 + payload.len());
+    put_bytes(&mut frame, payload)?;
+    writer.write_all(&frame)?;
+    writer.flush()
+}
+
+fn read_frame(reader: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut prefix = [0; 4];
+    reader.read_exact(&mut prefix)?;
+    let length = u32::from_le_bytes(prefix) as usize;
+    if length > MAX_FRAME {
+        return Err(too_large());
+    }
+    let mut payload = vec![0; length];
+    reader.read_exact(&mut payload)?;
+    Ok(payload)
+}
+
+fn put_u32(out: &mut Vec<u8>, value: u32) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_u64(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+    put_u32(out, length(bytes.len())?);
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+fn put_store(out: &mut Vec<u8>, store: &Store) {
+    put_u64(out, store.slot);
+    match store.target {
+        Target::Base => out.push(0),
+        Target::Patch { generation, offset } => {
+            out.push(1);
+            put_u32(out, generation);
+            put_u64(out, offset);
+        }
+    }
+}
+
+fn length(length: usize) -> io::Result<u32> {
+    u32::try_from(length).map_err(|_| too_large())
+}
+
+fn too_large() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "message is larger than 1 MiB")
+}
+
+fn malformed(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// What is left of a frame's payload while it is decoded.
+struct Payload<'a> {
+    rest: &'a [u8],
+}
+
+impl Payload<'_> {
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        let (array, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| malformed("message ends early"))?;
+        self.rest = rest;
+        Ok(*array)
+    }
+
+    fn u8(&mut self) -> io::Result<u8> {
+        self.array().map(u8::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> io::Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> io::Result<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn bytes(&mut self) -> io::Result<Vec<u8>> {
+        let length = self.u32()? as usize;
+        let (bytes, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or_else(|| malformed("message ends early"))?;
+        self.rest = rest;
+        Ok(bytes.to_vec())
+    }
+
+    fn string(&mut self) -> io::Result<String> {
+        String::from_utf8(self.bytes()?).map_err(|_| malformed("text is not UTF-8"))
+    }
+
+    fn store(&mut self) -> io::Result<Store> {
+        let slot = self.u64()?;
+        let target = match self.u8()? {
+            0 => Target::Base,
+            1 => Target::Patch {
+                generation: self.u32()?,
+                offset: self.u64()?,
+            },
+            _ => return Err(malformed("unknown kind of target")),
+        };
+        Ok(Store { slot, target })
+    }
+
+    fn end(&self) -> io::Result<()> {
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(malformed("message is longer than its content"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,6 @@
+//! A patch library: a newer body of the launcher's hot function.
+
+#[unsafe(no_mangle)]
+pub fn newer_body(n: u32) -> u32 {
+    n + 100
+}

@@ -1,0 +1,5 @@
+//! Another file.
+
+pub fn more(text: &str) -> usize {
+    text.len()
+}

@@ -1,0 +1,5 @@
+//! Manners.
+
+pub fn please(text: &str) -> String {
+    format!("{text}, please")
+}

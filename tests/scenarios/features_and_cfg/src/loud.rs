@@ -1,0 +1,5 @@
+//! Shouting.
+
+pub fn shout(text: &str) -> String {
+    text.to_uppercase() + "!"
+}

@@ -1,0 +1,5 @@
+//! The left half.
+
+pub fn text(number: u32) -> String {
+    format!("left {number}")
+}

@@ -1,0 +1,5 @@
+//! The right half.
+
+pub fn text(number: u32) -> String {
+    format!("right {number}")
+}

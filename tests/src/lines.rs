@@ -1,0 +1,76 @@
+//! A child's output as it comes: lines to wait for, or text to show when a test fails.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+/// Lines read by a thread of their own.
+pub struct Lines(Receiver<String>);
+
+impl Lines {
+    /// Reads `source` until it ends.
+    pub fn of(source: impl Read + Send + 'static) -> Lines {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let mut source = BufReader::new(source);
+            let mut line = Vec::new();
+            while matches!(source.read_until(b'\n', &mut line), Ok(read) if read > 0) {
+                let text = String::from_utf8_lossy(&line);
+                if sender
+                    .send(text.trim_end_matches(['\n', '\r']).to_owned())
+                    .is_err()
+                {
+                    break;
+                }
+                line.clear();
+            }
+        });
+        Lines(receiver)
+    }
+
+    /// The next line, if it comes within `limit`.
+    pub fn next(&self, limit: Duration) -> Result<String> {
+        match self.0.recv_timeout(limit) {
+            Ok(line) => Ok(line),
+            Err(RecvTimeoutError::Timeout) => bail!("no line came within {limit:?}"),
+            Err(RecvTimeoutError::Disconnected) => bail!("the output ended"),
+        }
+    }
+
+    /// The lines that came and were not asked for.
+    pub fn rest(&self) -> Vec<String> {
+        self.0.try_iter().collect()
+    }
+}
+
+/// Text gathered by a thread of its own.
+#[derive(Clone, Default)]
+pub struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl Text {
+    /// Gathers `source` until it ends.
+    pub fn of(mut source: impl Read + Send + 'static) -> Text {
+        let text = Text::default();
+        let shared = text.clone();
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            while let Ok(read) = source.read(&mut chunk) {
+                if read == 0 {
+                    break;
+                }
+                let mut bytes = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+                bytes.extend_from_slice(&chunk[..read]);
+            }
+        });
+        text
+    }
+
+    /// What came so far.
+    pub fn so_far(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}

@@ -1,0 +1,140 @@
+//! The small programs of `programs/` under the tool, and `tool-shim`, for tests of what goes wrong.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::LIMIT;
+use crate::project::Project;
+use crate::session::{Options, Session};
+use crate::workspace::{command, rustc};
+
+/// How long a first build may take, dependencies included.
+pub const FIRST_BUILD: Duration = Duration::from_secs(300);
+
+/// A copy of one of the programs, in a folder of its own.
+pub fn program(kind: &str, name: &str) -> Result<Project> {
+    let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
+    Project::copy(&programs.join(kind), &format!("errors_{name}"))
+}
+
+/// Runs a test on a session and shows the session when the test fails.
+pub fn with_session(
+    project: &Project,
+    options: &Options,
+    test: impl FnOnce(&mut Session) -> Result<()>,
+) -> Result<()> {
+    let mut session = Session::start(project, options)?;
+    test(&mut session).map_err(|error| error.context(format!("{}\n", session.report())))
+}
+
+/// Asks the program and compares its answer.
+pub fn expect_answer(session: &mut Session, question: &str, answer: &str) -> Result<()> {
+    let given = session.ask(question)?;
+    ensure!(
+        given == answer,
+        "`{question}` was answered `{given}`, not `{answer}`"
+    );
+    Ok(())
+}
+
+/// Edits the answer's first word and expects the edit to go live.
+pub fn expect_patch(session: &mut Session, project: &Project, from: &str, to: &str) -> Result<()> {
+    project.replace("src/main.rs", &format!("\"{from} "), &format!("\"{to} "))?;
+    let verdict = session.verdict()?;
+    ensure!(
+        verdict.name() == "patched",
+        "the edit to `{to}` was not patched: {verdict}"
+    );
+    Ok(())
+}
+
+/// The folder through which `tool-shim` is told what to do, with a link for each of its roles.
+pub struct Shim(PathBuf);
+
+impl Shim {
+    /// A folder beside `project`; `shim` is the binary.
+    pub fn new(project: &Project, shim: &Path) -> Result<Shim> {
+        let folder = project.beside("shim");
+        fs::create_dir_all(&folder)?;
+        for role in ["rustc", "cc", "wrapper"] {
+            std::os::unix::fs::symlink(shim, folder.join(role))?;
+        }
+        Ok(Shim(folder))
+    }
+
+    /// The folder, where `tool-shim` leaves and finds its files.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// Variables that put `rustc` in the compiler's place.
+    pub fn env(&self) -> Vec<(String, OsString)> {
+        vec![
+            ("SHIM_DIR".to_owned(), self.0.clone().into()),
+            ("SHIM_RUSTC".to_owned(), rustc()),
+            ("RUSTC".to_owned(), self.0.join("rustc").into()),
+        ]
+    }
+
+    /// Says which role shall fail from now on, and how.
+    pub fn set(&self, mode: &str) -> Result<()> {
+        Ok(fs::write(self.0.join("mode"), mode)?)
+    }
+
+    /// The calls so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.0.join("log")).unwrap_or_default()
+    }
+}
+
+/// The toolchain's folder as it is, without `rust-lld`.
+pub fn sysroot_without_lld(project: &Project) -> Result<PathBuf> {
+    let output = command(rustc()).args(["--print", "sysroot"]).output()?;
+    let real = PathBuf::from(String::from_utf8(output.stdout)?.trim());
+    let fake = project.beside("sysroot");
+    let mut folder = PathBuf::new();
+    for part in ["lib", "rustlib", &host()?, "bin"] {
+        fs::create_dir_all(fake.join(&folder))?;
+        for entry in fs::read_dir(real.join(&folder))? {
+            let entry = entry?;
+            if entry.file_name() != *part {
+                let link = fake.join(&folder).join(entry.file_name());
+                std::os::unix::fs::symlink(entry.path(), link)?;
+            }
+        }
+        folder.push(part);
+    }
+    Ok(fake)
+}
+
+/// The triple of this machine.
+pub fn host() -> Result<String> {
+    let output = command(rustc()).arg("-vV").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.context("rustc names no host")?.to_owned())
+}
+
+/// Waits for something that is no event.
+pub fn wait_until(what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
+    let start = Instant::now();
+    while !holds()? {
+        ensure!(
+            start.elapsed() < LIMIT,
+            "it did not happen within {LIMIT:?}: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Whether a process is there and not just waiting to be reaped.
+pub fn is_running(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}

@@ -1,0 +1,252 @@
+//! The format of `scenarios/<name>/scenario.toml`.
+//!
+//! A scenario is a folder with a cargo package (or workspace) and this file. Its program is a line server
+//! (see [`crate::fresh`]), and it names the runtime as a user would, `hotpatch-rt = "0.1"`. Package names
+//! are unique among the scenarios, as all share a target folder.
+//!
+//! ```toml
+//! manifest = "code/Cargo.toml"     # default: Cargo.toml
+//! options = ["--release"]          # of `cargo hotpatch run`, and of the oracle's `cargo build`
+//! args = ["4"]                     # of the program
+//! state = true                     # the program knows `dump` and `load` (see `crate::judge`)
+//! hot = ["app::step"]              # all of `ready`'s `hot`, in any order
+//!
+//! [start]                          # before the first edit
+//! ask = ["step", "show => 3"]      # commands; after ` => ` the reply, else the oracle's answer is enough
+//! live = ["spawn => started"]      # commands that only the hot process gets; the reply is needed
+//!
+//! [[edit]]
+//! what = "the body of `step`"      # what a failure calls this edit
+//! undo = true                      # start from the last applied source, which drops a refused edit
+//! revert = 0                       # start from the source of that generation, counted in patched edits
+//! replace = [{ file = "src/main.rs", from = "+ 1", to = "+ 2" }]   # `from` stands there exactly once
+//! write = [{ file = "src/new.rs", content = "..." }]
+//! delete = ["src/old.rs"]
+//! touch = ["src/main.rs"]          # saved with the bytes it has
+//! save = "rename"                  # a new file takes the old one's place; default: "in-place"
+//! expect = "patched"               # or "unchanged", "refused", "broken", "nothing"
+//! functions = ["app::step"]        # patched: all hot functions with new code; `*` stands for any text
+//! included = ["app::helper"]       # patched: among the other functions in the patch
+//! notes = ["HP0202"]               # patched: the codes of all notes; default: none
+//! code = "HP0101"                  # refused
+//! message = "..."                  # refused: the exact text
+//! file = "src/main.rs"             # refused, broken: the place
+//! line = 12
+//! rendered = ["mismatched types"]  # broken: parts of rustc's own text
+//! ask = ["step"]                   # after the verdict, as above
+//! live = []
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// A whole `scenario.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    /// The manifest, from the project's folder.
+    #[serde(default = "default_manifest")]
+    pub manifest: String,
+    /// Options of `cargo hotpatch run` and of `cargo build`.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// The program's arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Whether the program knows `dump` and `load`.
+    #[serde(default)]
+    pub state: bool,
+    /// The hot functions that `ready` names.
+    pub hot: Option<Vec<String>>,
+    /// What is asked before the first edit.
+    #[serde(default)]
+    pub start: Questions,
+    /// The edits in their order.
+    pub edit: Vec<Edit>,
+}
+
+/// Commands for the program.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Questions {
+    /// For the hot process and the oracle.
+    #[serde(default)]
+    pub ask: Vec<Question>,
+    /// For the hot process alone.
+    #[serde(default)]
+    pub live: Vec<Question>,
+}
+
+/// One command and, perhaps, the reply it must get: `command => reply`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "String")]
+pub struct Question {
+    /// The command.
+    pub line: String,
+    /// The reply.
+    pub reply: Option<String>,
+}
+
+impl From<String> for Question {
+    fn from(text: String) -> Question {
+        match text.split_once(" => ") {
+            Some((line, reply)) => Question {
+                line: line.to_owned(),
+                reply: Some(reply.to_owned()),
+            },
+            None => Question {
+                line: text,
+                reply: None,
+            },
+        }
+    }
+}
+
+/// One save and what must come of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// What a failure calls this edit.
+    pub what: String,
+    /// Starts from the last applied source.
+    #[serde(default)]
+    pub undo: bool,
+    /// Starts from the source of this generation.
+    pub revert: Option<usize>,
+    /// Texts to replace.
+    #[serde(default)]
+    pub replace: Vec<Replace>,
+    /// Files to write.
+    #[serde(default)]
+    pub write: Vec<Write>,
+    /// Files to delete.
+    #[serde(default)]
+    pub delete: Vec<PathBuf>,
+    /// Files to save as they are.
+    #[serde(default)]
+    pub touch: Vec<PathBuf>,
+    /// How files are saved.
+    #[serde(default)]
+    pub save: Save,
+    /// The verdict.
+    pub expect: Expect,
+    /// The hot functions that now run new code.
+    pub functions: Option<Vec<String>>,
+    /// Some of the other functions in the patch.
+    #[serde(default)]
+    pub included: Vec<String>,
+    /// The codes of all notes.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// The code of a refusal.
+    pub code: Option<String>,
+    /// Its exact text.
+    pub message: Option<String>,
+    /// The file of a refusal or of an error.
+    pub file: Option<String>,
+    /// The line in that file.
+    pub line: Option<u64>,
+    /// Parts of rustc's text.
+    #[serde(default)]
+    pub rendered: Vec<String>,
+    /// Commands for the hot process and the oracle.
+    #[serde(default)]
+    pub ask: Vec<Question>,
+    /// Commands for the hot process alone.
+    #[serde(default)]
+    pub live: Vec<Question>,
+}
+
+/// A text to replace.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replace {
+    /// The file.
+    pub file: PathBuf,
+    /// What stands there now, once.
+    pub from: String,
+    /// What shall stand there.
+    pub to: String,
+}
+
+/// A file to write.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Write {
+    /// The file.
+    pub file: PathBuf,
+    /// All of its text.
+    pub content: String,
+}
+
+/// How an editor saves.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Save {
+    /// The file is emptied and written.
+    #[default]
+    InPlace,
+    /// A new file takes the old one's place.
+    Rename,
+}
+
+/// What must come of a save.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Expect {
+    /// The patch is live.
+    Patched,
+    /// There was nothing to do.
+    Unchanged,
+    /// The tool says why not.
+    Refused,
+    /// The source does not compile.
+    Broken,
+    /// No verdict at all, as no bytes changed.
+    Nothing,
+}
+
+impl Expect {
+    /// The event of this verdict.
+    pub fn event(self) -> Option<&'static str> {
+        match self {
+            Expect::Patched => Some("patched"),
+            Expect::Unchanged => Some("unchanged"),
+            Expect::Refused => Some("refused"),
+            Expect::Broken => Some("broken"),
+            Expect::Nothing => None,
+        }
+    }
+}
+
+/// The folder of all scenarios.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+/// The names of all scenarios, sorted.
+pub fn names() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder())? {
+        let entry = entry?;
+        if entry.path().join("scenario.toml").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Reads a scenario.
+pub fn read(name: &str) -> Result<Scenario> {
+    let path = folder().join(name).join("scenario.toml");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("failed to read `{}`", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("in `{}`", path.display()))
+}
+
+fn default_manifest() -> String {
+    "Cargo.toml".to_owned()
+}

@@ -1,0 +1,308 @@
+//! One `cargo hotpatch run`, from start to end.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::LIMIT;
+use crate::events::{Event, EventLog};
+use crate::fresh::Talk;
+use crate::lines::Text;
+use crate::project::Project;
+use crate::workspace::{command, hot_target, shown, tool};
+
+/// How often a wait looks again.
+const GLANCE: Duration = Duration::from_millis(5);
+
+/// How long the tool gets to end by itself before it is killed.
+const FAREWELL: Duration = Duration::from_secs(20);
+
+/// How to start a session.
+#[derive(Clone)]
+pub struct Options {
+    /// The manifest, from the project's folder.
+    pub manifest: String,
+    /// What goes before `--`.
+    pub options: Vec<String>,
+    /// What goes after it.
+    pub args: Vec<String>,
+    /// Variables added to the tool's environment.
+    pub env: Vec<(String, OsString)>,
+    /// The target folder.
+    pub target: PathBuf,
+    /// The name of the events file, which tells two sessions of one project apart.
+    pub events: String,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            manifest: "Cargo.toml".to_owned(),
+            options: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            target: hot_target(),
+            events: "events".to_owned(),
+        }
+    }
+}
+
+/// A running tool with the program it started.
+pub struct Session {
+    tool: Child,
+    stderr: Text,
+    events: EventLog,
+    program: Option<Process>,
+    /// The conversation with the program.
+    pub talk: Talk,
+}
+
+impl Session {
+    /// Starts the tool on `project` and does not wait for anything.
+    pub fn start(project: &Project, options: &Options) -> Result<Session> {
+        let events = project.beside(&options.events);
+        let mut run = command(tool()?);
+        run.args(["hotpatch", "run", "--manifest-path"])
+            .arg(project.root().join(&options.manifest))
+            .arg("--events")
+            .arg(&events)
+            .args(&options.options)
+            .arg("--")
+            .args(&options.args)
+            .current_dir(project.root())
+            .env("CARGO", crate::workspace::cargo())
+            .env("CARGO_TARGET_DIR", &options.target)
+            .envs(options.env.iter().map(|(name, value)| (name, value)))
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut tool = run
+            .spawn()
+            .with_context(|| format!("failed to start {}", shown(&run)))?;
+        let stderr = Text::of(tool.stderr.take().expect("invariant: the errors are piped"));
+        let talk = Talk::with(&mut tool);
+        Ok(Session {
+            tool,
+            stderr,
+            events: EventLog::new(&events),
+            program: None,
+            talk,
+        })
+    }
+
+    /// Waits until the program runs and can be patched; a first build may take `limit`.
+    pub fn ready(&mut self, limit: Duration) -> Result<Event> {
+        let event = self.event(limit).context("waiting for `ready`")?;
+        ensure!(
+            event.name() == "ready",
+            "`ready` was to come first, not {event}"
+        );
+        self.program = Some(Process::of(event.number("pid")?)?);
+        Ok(event)
+    }
+
+    /// The next event, which must be called `name`.
+    pub fn expect(&mut self, name: &str) -> Result<Event> {
+        let event = self
+            .event(LIMIT)
+            .with_context(|| format!("waiting for `{name}`"))?;
+        ensure!(event.name() == name, "`{name}` was expected, not {event}");
+        Ok(event)
+    }
+
+    /// The next event that ends the program or answers a save. Fails when it is no verdict.
+    pub fn verdict(&mut self) -> Result<Event> {
+        loop {
+            let event = self.event(LIMIT).context("waiting for a verdict")?;
+            match event.name() {
+                "ready" => {
+                    let pid = event.number("pid")?;
+                    ensure!(
+                        pid == u64::from(self.pid()?),
+                        "another program is ready: {event}"
+                    );
+                }
+                "restarted" | "exited" => bail!("a verdict was expected, not {event}"),
+                _ if event.is_verdict() => {
+                    self.check_alive()?;
+                    return Ok(event);
+                }
+                // Later versions may say more.
+                _ => {}
+            }
+        }
+    }
+
+    /// The verdict on a save while no program runs.
+    pub fn verdict_of_none(&mut self) -> Result<Event> {
+        let event = self.event(LIMIT).context("waiting for a verdict")?;
+        ensure!(event.is_verdict(), "a verdict was expected, not {event}");
+        Ok(event)
+    }
+
+    /// Checks that no event lies unread.
+    pub fn nothing_more(&mut self) -> Result<()> {
+        match self.events.poll()? {
+            Some(event) if event.is_verdict() => bail!("a second verdict came: {event}"),
+            _ => Ok(()),
+        }
+    }
+
+    /// The next event, whatever it is.
+    pub fn event(&mut self, limit: Duration) -> Result<Event> {
+        let start = Instant::now();
+        loop {
+            if let Some(event) = self.events.poll()? {
+                return Ok(event);
+            }
+            if let Some(status) = self.tool.try_wait()? {
+                bail!("the tool ended with {status}");
+            }
+            ensure!(start.elapsed() < limit, "no event came within {limit:?}");
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// Sends the program a command and returns its reply.
+    pub fn ask(&mut self, line: &str) -> Result<String> {
+        self.talk.ask(line)
+    }
+
+    /// The program's process id.
+    pub fn pid(&self) -> Result<u32> {
+        Ok(self
+            .program
+            .as_ref()
+            .context("the program is not ready yet")?
+            .pid)
+    }
+
+    /// The tool's process id.
+    pub fn tool_pid(&self) -> u32 {
+        self.tool.id()
+    }
+
+    /// Fails when the program is gone or another process has its number.
+    pub fn check_alive(&self) -> Result<()> {
+        let process = self
+            .program
+            .as_ref()
+            .context("the program is not ready yet")?;
+        ensure!(
+            process.is_alive(),
+            "the program (pid {}) is gone",
+            process.pid
+        );
+        Ok(())
+    }
+
+    /// What the tool said on its error output so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.so_far()
+    }
+
+    /// Waits until the tool ends by itself.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.tool.try_wait()? {
+                return Ok(status);
+            }
+            ensure!(
+                start.elapsed() < limit,
+                "the tool did not end within {limit:?}"
+            );
+            std::thread::sleep(GLANCE);
+        }
+    }
+
+    /// Asks the tool to end and checks that the program ends with it.
+    pub fn stop(&mut self) -> Result<ExitStatus> {
+        signal(self.tool.id(), Signal::TERM);
+        let status = self.wait(FAREWELL).context("after SIGTERM")?;
+        if let Some(process) = &self.program {
+            let start = Instant::now();
+            while process.is_alive() {
+                ensure!(start.elapsed() < FAREWELL, "the program outlived the tool");
+                std::thread::sleep(GLANCE);
+            }
+        }
+        Ok(status)
+    }
+
+    /// Everything that was said, to show when a test fails.
+    pub fn report(&self) -> String {
+        format!(
+            "---- the tool's errors ----\n{}\n---- events ----\n{}\n---- the program ----\n{}",
+            self.stderr.so_far(),
+            self.events.text(),
+            self.talk.transcript()
+        )
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if matches!(self.tool.try_wait(), Ok(None)) {
+            signal(self.tool.id(), Signal::TERM);
+            if self.wait(FAREWELL).is_err() {
+                if let Some(group) = pid(self.tool.id()) {
+                    let _ = kill_process_group(group, Signal::KILL);
+                }
+                let _ = self.tool.wait();
+            }
+        }
+        if let Some(process) = &self.program
+            && process.is_alive()
+        {
+            signal(process.pid, Signal::KILL);
+        }
+    }
+}
+
+/// A process that cannot be mistaken for a later one of the same number.
+struct Process {
+    pid: u32,
+    started: String,
+}
+
+impl Process {
+    fn of(pid: u64) -> Result<Process> {
+        let pid = u32::try_from(pid)?;
+        let started = started(pid).with_context(|| format!("there is no process {pid}"))?;
+        Ok(Process { pid, started })
+    }
+
+    fn is_alive(&self) -> bool {
+        started(self.pid).as_ref() == Some(&self.started)
+    }
+}
+
+/// When a living process started, in the kernel's own ticks.
+fn started(pid: u32) -> Option<String> {
+    let stat =
+        std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
+    // The name may hold spaces; the fields after its parenthesis do not.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    match fields.next()? {
+        "Z" | "X" => None,
+        _ => fields.nth(18).map(str::to_owned),
+    }
+}
+
+fn pid(number: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(number).ok()?)
+}
+
+/// Sends a signal to one process.
+pub fn signal(number: u32, signal: Signal) {
+    if let Some(pid) = pid(number) {
+        let _ = kill_process(pid, signal);
+    }
+}

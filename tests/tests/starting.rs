@@ -1,0 +1,332 @@
+//! How a session starts: flags and variables of the user, what the program is given, what is built.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use hotpatch_tests::programs::{
+    FIRST_BUILD, Shim, expect_answer, expect_patch, program, with_session,
+};
+use hotpatch_tests::project::Project;
+use hotpatch_tests::session::Options;
+use hotpatch_tests::skip;
+use hotpatch_tests::workspace::{artifacts, cargo, command, hot_target, tool};
+
+/// Runs the tool to its end.
+fn run_to_end(project: &Project, options: &[&str], env: &[(&str, &str)]) -> Result<Output> {
+    let mut run = command(tool()?);
+    run.args(["hotpatch", "run", "--manifest-path"])
+        .arg(project.root().join("Cargo.toml"));
+    run.args(options).envs(env.iter().copied());
+    run.env("CARGO", cargo())
+        .env("CARGO_TARGET_DIR", hot_target())
+        .current_dir(project.root());
+    end_of(run)
+}
+
+/// A command's output. Its input is empty, so that a program it starts ends too.
+fn end_of(mut command: Command) -> Result<Output> {
+    Ok(command.stdin(Stdio::null()).output()?)
+}
+
+#[test]
+fn flags_that_cannot_work_are_refused_at_the_start() -> Result<()> {
+    let project = program("server", "flags")?;
+    let foreign = "aarch64-unknown-linux-gnu";
+    for (env, named) in [
+        (("RUSTFLAGS", "-Cprefer-dynamic"), "prefer-dynamic"),
+        (("RUSTFLAGS", "-C prefer-dynamic=yes"), "prefer-dynamic"),
+        (("CARGO_BUILD_TARGET", foreign), foreign),
+    ] {
+        let output = run_to_end(&project, &[], &[env])?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.status.success(),
+            "{env:?}: the tool says it went well\n{stderr}"
+        );
+        ensure!(stderr.contains(named), "{env:?}: no `{named}` in\n{stderr}");
+        ensure!(
+            !stderr.contains("panicked"),
+            "{env:?}: the tool panicked\n{stderr}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn unknown_flags_are_usage_errors() -> Result<()> {
+    let project = program("server", "usage")?;
+    for (options, named) in [
+        (["--no-such-flag", ""], "--no-such-flag"),
+        (["--on-refuse", "shrug"], "shrug"),
+    ] {
+        let options: Vec<&str> = options
+            .into_iter()
+            .filter(|option| !option.is_empty())
+            .collect();
+        let output = run_to_end(&project, &options, &[])?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(2),
+            "{options:?} ended with {}",
+            output.status
+        );
+        ensure!(stderr.contains(named), "no `{named}` in\n{stderr}");
+    }
+    // Both ways of calling a cargo subcommand.
+    for words in [&["hotpatch", "run", "--help"][..], &["run", "--help"]] {
+        let mut help = command(tool()?);
+        help.args(words);
+        let output = end_of(help)?;
+        ensure!(
+            output.status.success(),
+            "{words:?} ended with {}",
+            output.status
+        );
+        ensure!(
+            String::from_utf8_lossy(&output.stdout).contains("--events"),
+            "{words:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_program_that_does_not_compile_at_the_start() -> Result<()> {
+    let project = program("server", "start")?;
+    project.replace("src/main.rs", "format!(\"base {text}\")", "text")?;
+    let output = run_to_end(&project, &[], &[])?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        !output.status.success(),
+        "the tool says it went well\n{stderr}"
+    );
+    ensure!(
+        stderr.contains("mismatched types"),
+        "no diagnostics in\n{stderr}"
+    );
+    ensure!(
+        stderr.contains("src/main.rs:7:5"),
+        "the place is not in\n{stderr}"
+    );
+    Ok(())
+}
+
+/// Variables that may differ from `cargo run`: the shell's note of the last command.
+const MAY_DIFFER: [&str; 1] = ["_"];
+
+#[test]
+fn a_program_is_started_as_cargo_run_starts_it() -> Result<()> {
+    use std::io::Write;
+    let project = program("environment", "environment")?;
+    let args = ["one", "two words", "--three", ""].map(str::to_owned);
+    let mut run = command(cargo());
+    run.arg("run")
+        .arg("--manifest-path")
+        .arg(project.root().join("Cargo.toml"))
+        .arg("--")
+        .args(&args);
+    // `cargo` itself was started with these variables, so the tool is too.
+    run.current_dir(project.root())
+        .env("CARGO", cargo())
+        .env("CARGO_TARGET_DIR", hot_target());
+    run.stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = run.spawn()?;
+    child
+        .stdin
+        .take()
+        .context("the input is piped")?
+        .write_all(b"a line\n3\n")?;
+    let plain = child.wait_with_output()?;
+    ensure!(
+        plain.status.code() == Some(3),
+        "{}",
+        String::from_utf8_lossy(&plain.stderr)
+    );
+    let plain = String::from_utf8(plain.stdout)?;
+    let comparable = |lines: &mut dyn Iterator<Item = &str>| -> Vec<String> {
+        let excepted = |line: &str| {
+            MAY_DIFFER
+                .iter()
+                .any(|name| line.starts_with(&format!("variable {name:?} ")))
+        };
+        lines
+            .filter(|line| !excepted(line))
+            .map(str::to_owned)
+            .collect()
+    };
+
+    let options = Options {
+        args: args.to_vec(),
+        ..Options::default()
+    };
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        let mut lines = Vec::new();
+        while lines.last().is_none_or(|line| line != "end") {
+            lines.push(session.talk.hear()?);
+        }
+        session.talk.say("a line")?;
+        lines.push(session.talk.hear()?);
+        let hot = comparable(&mut lines.iter().map(String::as_str));
+        let plain = comparable(&mut plain.lines());
+        let odd = plain
+            .iter()
+            .filter(|line| !hot.contains(line))
+            .map(|line| format!("- {line}\n"));
+        let odd: String = odd
+            .chain(
+                hot.iter()
+                    .filter(|line| !plain.contains(line))
+                    .map(|line| format!("+ {line}\n")),
+            )
+            .collect();
+        ensure!(
+            hot == plain,
+            "`cargo run` (-) and the tool (+) differ:\n{odd}"
+        );
+        ensure!(
+            session.stderr().contains("to the errors"),
+            "the error output is lost"
+        );
+        session.talk.say("3")?;
+        let exited = session.expect("exited")?;
+        ensure!(exited.number("code")? == 3, "{exited}");
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn third_party_crates_are_built_once() -> Result<()> {
+    let project = program("server", "shared_builds")?;
+    let target = project.beside("target");
+    let options = Options {
+        target: target.clone(),
+        ..Options::default()
+    };
+    let session = |edit: (&str, &str)| {
+        with_session(&project, &options, |session| {
+            session.ready(FIRST_BUILD)?;
+            expect_patch(session, &project, edit.0, edit.1)?;
+            session.stop().map(drop)
+        })
+    };
+    session(("base", "one"))?;
+    let built = third_party(&target)?;
+    ensure!(!built.is_empty(), "the session built no third-party crate");
+
+    let mut build = command(cargo());
+    build
+        .args(["build", "--manifest-path"])
+        .arg(project.root().join("Cargo.toml"));
+    build
+        .current_dir(project.root())
+        .env("CARGO_TARGET_DIR", &target);
+    for message in artifacts(&mut build)? {
+        let package = message["package_id"].as_str().unwrap_or_default();
+        if package.starts_with("registry+") {
+            ensure!(
+                message["fresh"] == true,
+                "a plain build after a session built {package} again"
+            );
+        }
+    }
+    ensure!(
+        third_party(&target)? == built,
+        "a plain build after a session built dependencies again"
+    );
+    session(("one", "two"))?;
+    ensure!(
+        third_party(&target)? == built,
+        "a session after a plain build built dependencies again"
+    );
+    // And the program of the plain build is untouched by the session.
+    let again = artifacts(&mut build)?;
+    ensure!(
+        again
+            .iter()
+            .all(|message| message["fresh"] == true || !message["executable"].is_null())
+    );
+    Ok(())
+}
+
+/// The libraries of the registry's crates in a target folder, with the time they were written.
+fn third_party(target: &Path) -> Result<Vec<(String, std::time::SystemTime)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(target.join("debug/deps"))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = [
+            "libsyn-",
+            "libquote-",
+            "libproc_macro2-",
+            "libunicode_ident-",
+        ];
+        if known.iter().any(|known| name.starts_with(known)) {
+            found.push((name, entry.metadata()?.modified()?));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+#[test]
+fn the_users_flags_wrapper_and_linker_keep_working() -> Result<()> {
+    let project = program("flags", "user_flags")?;
+    let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
+    let mut options = Options {
+        env: shim.env(),
+        ..Options::default()
+    };
+    options.env.push((
+        "RUSTC_WRAPPER".to_owned(),
+        shim.folder().join("wrapper").into(),
+    ));
+    let flags = "--cfg from_rustflags -Clink-arg=-fuse-ld=bfd -Clink-self-contained=-linker";
+    options.env.push(("RUSTFLAGS".to_owned(), flags.into()));
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        let log = shim.log();
+        ensure!(
+            log.lines().any(|line| line.starts_with("wrapper ")),
+            "the wrapper was not called"
+        );
+        expect_answer(session, "x", "base flagged x")?;
+        expect_patch(session, &project, "base", "new")?;
+        expect_answer(session, "x", "new flagged x")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_nightly_toolchain() -> Result<()> {
+    let which = |tool: &str| -> Result<Option<OsString>> {
+        let mut which = command("rustup");
+        which.args(["which", "--toolchain", "nightly", tool]);
+        let Ok(output) = end_of(which) else {
+            return Ok(None);
+        };
+        let path = String::from_utf8(output.stdout)?;
+        Ok(output.status.success().then(|| path.trim().into()))
+    };
+    let (Some(cargo), Some(rustc)) = (which("cargo")?, which("rustc")?) else {
+        return skip("no nightly toolchain is installed");
+    };
+    let project = program("server", "nightly")?;
+    let mut options = Options::default();
+    options.env.push(("CARGO".to_owned(), cargo));
+    options.env.push(("RUSTC".to_owned(), rustc));
+    options
+        .env
+        .push(("RUSTUP_TOOLCHAIN".to_owned(), "nightly".into()));
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_patch(session, &project, "base", "nightly")?;
+        expect_answer(session, "x", "nightly x")?;
+        session.stop().map(drop)
+    })
+}
