@@ -187,7 +187,8 @@ impl RunArgs {
         list.value("--profile", self.profile.as_deref());
         list.value("--target-dir", self.target_dir.as_deref());
         list.0.extend(self.manifest_args());
-        for _ in 0..self.verbose {
+        // One `-v` is about our own work; cargo joins in at the second.
+        for _ in 1..self.verbose {
             list.flag("--verbose", true);
         }
         list.flag("--quiet", self.quiet);

@@ -43,9 +43,6 @@ impl Project {
         let options = options
             .map_err(|arg| anyhow::anyhow!("`{}` is not UTF-8", arg.to_string_lossy()))?;
         command.other_options(options);
-        if let Some(path) = &args.manifest_path {
-            command.manifest_path(path);
-        }
         let metadata = match command.exec() {
             Ok(metadata) => metadata,
             Err(cargo_metadata::Error::CargoMetadata { stderr }) => bail!("{}", without_prefix(&stderr)),

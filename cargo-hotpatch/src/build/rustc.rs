@@ -316,6 +316,7 @@ pub fn scope(args: &RustcArgs, root: &Path, metadata: &Path, incremental: &Path)
             format!("--emit=metadata={},mir=/dev/null", metadata.display()),
             format!("-Cmetadata={identity}"),
             format!("-Cincremental={}", incremental.display()),
+            out_dir(metadata),
             "-Cdebuginfo=0".to_owned(),
             root.display().to_string(),
         ])
@@ -336,6 +337,7 @@ pub fn patch(
             "--crate-type=rlib".to_owned(),
             format!("--emit=obj={}", object.display()),
             format!("-Cmetadata={identity}"),
+            out_dir(object),
             "-Ccodegen-units=1".to_owned(),
             "-Cembed-bitcode=no".to_owned(),
             format!("--extern=hp_scope={}", scope.display()),
@@ -358,10 +360,16 @@ pub fn check(args: &RustcArgs, metadata: &Path, incremental: &Path) -> RustcArgs
         format!("--emit=metadata={}", metadata.display()),
         format!("-Cmetadata={identity}"),
         format!("-Cincremental={}", incremental.display()),
+        out_dir(metadata),
         "--error-format=json".to_owned(),
         "--json=diagnostic-rendered-ansi".to_owned(),
         input,
     ])
+}
+
+/// rustc's scratch files go beside the output; without this they would go where the user works.
+fn out_dir(output: &Path) -> String {
+    format!("--out-dir={}", output.parent().unwrap_or(Path::new(".")).display())
 }
 
 /// Asks what `#[cfg]` sees under these arguments.

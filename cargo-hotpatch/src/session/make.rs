@@ -467,7 +467,7 @@ impl Maker<'_> {
             }
             for symbol in &part.compiled.object.defined {
                 let copies_state = matches!(symbol.kind, SymbolKind::Data | SymbolKind::Tls)
-                    && symbol.global
+                    && symbol.name.starts_with("_R")
                     && self.world.image.symbols.get(&symbol.name).is_some();
                 if copies_state {
                     let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
@@ -672,8 +672,9 @@ impl Maker<'_> {
                 continue;
             }
             let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;
-            if found.iter().any(|diagnostic| diagnostic.error) {
-                return Ok(found.into_iter().filter(|diagnostic| diagnostic.error).collect());
+            if found.iter().any(|d| d.error && !d.places.is_empty()) {
+                // The last one only counts the others.
+                return Ok(found.into_iter().filter(|d| d.error && !d.places.is_empty()).collect());
             }
         }
         Ok(Vec::new())
