@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -48,7 +48,13 @@ impl Lines {
 
 /// Text gathered by a thread of its own.
 #[derive(Clone, Default)]
-pub struct Text(Arc<Mutex<Vec<u8>>>);
+pub struct Text(Arc<Mutex<Gathered>>);
+
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    ended: bool,
+}
 
 impl Text {
     /// Gathers `source` until it ends.
@@ -57,20 +63,25 @@ impl Text {
         let shared = text.clone();
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
-            while let Ok(read) = source.read(&mut chunk) {
-                if read == 0 {
-                    break;
-                }
-                let mut bytes = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-                bytes.extend_from_slice(&chunk[..read]);
+            while let Ok(read @ 1..) = source.read(&mut chunk) {
+                shared.lock().bytes.extend_from_slice(&chunk[..read]);
             }
+            shared.lock().ended = true;
         });
         text
     }
 
     /// What came so far.
     pub fn so_far(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&bytes).into_owned()
+        String::from_utf8_lossy(&self.lock().bytes).into_owned()
+    }
+
+    /// Whether there is nothing more to come.
+    pub fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gathered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -222,6 +222,16 @@ impl Session {
         }
     }
 
+    /// Waits until the tool ends by itself and has said its last word.
+    pub fn wait_for_words(&mut self, limit: Duration) -> Result<(ExitStatus, String)> {
+        let status = self.wait(limit)?;
+        let start = Instant::now();
+        while !self.stderr.has_ended() && start.elapsed() < FAREWELL {
+            std::thread::sleep(GLANCE);
+        }
+        Ok((status, self.stderr()))
+    }
+
     /// Asks the tool to end and checks that the program ends with it.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         signal(self.tool.id(), Signal::TERM);

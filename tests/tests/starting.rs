@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::programs::{
@@ -14,19 +14,30 @@ use hotpatch_tests::session::Options;
 use hotpatch_tests::skip;
 use hotpatch_tests::workspace::{artifacts, cargo, command, hot_target, tool};
 
-/// Runs the tool to its end.
-fn run_to_end(project: &Project, options: &[&str], env: &[(&str, &str)]) -> Result<Output> {
-    let mut run = command(tool()?);
-    run.args(["hotpatch", "run", "--manifest-path"])
-        .arg(project.root().join("Cargo.toml"));
-    run.args(options).envs(env.iter().copied());
-    run.env("CARGO", cargo())
-        .env("CARGO_TARGET_DIR", hot_target())
-        .current_dir(project.root());
-    end_of(run)
+/// Runs the tool with an empty input, which ends a program that it starts, to its own end.
+fn run_to_end(
+    project: &Project,
+    options: &[&str],
+    env: &[(&str, &str)],
+) -> Result<(ExitStatus, String)> {
+    let options = Options {
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        env: env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.into()))
+            .collect(),
+        ..Options::default()
+    };
+    let mut end = None;
+    with_session(project, &options, |session| {
+        session.talk.close();
+        end = Some(session.wait_for_words(FIRST_BUILD)?);
+        Ok(())
+    })?;
+    end.context("the tool did not end")
 }
 
-/// A command's output. Its input is empty, so that a program it starts ends too.
+/// A command's output. Its input is empty.
 fn end_of(mut command: Command) -> Result<Output> {
     Ok(command.stdin(Stdio::null()).output()?)
 }
@@ -40,10 +51,9 @@ fn flags_that_cannot_work_are_refused_at_the_start() -> Result<()> {
         (("RUSTFLAGS", "-C prefer-dynamic=yes"), "prefer-dynamic"),
         (("CARGO_BUILD_TARGET", foreign), foreign),
     ] {
-        let output = run_to_end(&project, &[], &[env])?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
+        let (status, stderr) = run_to_end(&project, &[], &[env])?;
         ensure!(
-            !output.status.success(),
+            !status.success(),
             "{env:?}: the tool says it went well\n{stderr}"
         );
         ensure!(stderr.contains(named), "{env:?}: no `{named}` in\n{stderr}");
@@ -66,12 +76,11 @@ fn unknown_flags_are_usage_errors() -> Result<()> {
             .into_iter()
             .filter(|option| !option.is_empty())
             .collect();
-        let output = run_to_end(&project, &options, &[])?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
+        let (status, stderr) = run_to_end(&project, &options, &[])?;
         ensure!(
-            output.status.code() == Some(2),
+            status.code() == Some(2),
             "{options:?} ended with {}",
-            output.status
+            status
         );
         ensure!(stderr.contains(named), "no `{named}` in\n{stderr}");
     }
@@ -97,12 +106,8 @@ fn unknown_flags_are_usage_errors() -> Result<()> {
 fn a_program_that_does_not_compile_at_the_start() -> Result<()> {
     let project = program("server", "start")?;
     project.replace("src/main.rs", "format!(\"base {text}\")", "text")?;
-    let output = run_to_end(&project, &[], &[])?;
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        !output.status.success(),
-        "the tool says it went well\n{stderr}"
-    );
+    let (status, stderr) = run_to_end(&project, &[], &[])?;
+    ensure!(!status.success(), "the tool says it went well\n{stderr}");
     ensure!(
         stderr.contains("mismatched types"),
         "no diagnostics in\n{stderr}"
