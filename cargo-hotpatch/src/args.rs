@@ -366,7 +366,6 @@ mod tests {
                 "--config=net.retry=1",
                 "--config=a.toml",
                 "--verbose",
-                "--verbose",
                 "--color=never",
             ]
         );
