@@ -105,6 +105,8 @@ pub struct Function {
     pub hot: bool,
     /// It may be inlined even where nothing else is.
     pub inline: bool,
+    /// Only its module may name it; in a scope everybody may.
+    pub private: bool,
     /// Of the name.
     pub place: Place,
     /// From the first attribute to the closing brace.
@@ -449,6 +451,7 @@ impl Reader<'_> {
         }
         match item {
             Item::Fn(func) => {
+                let shadows = PRELUDE.contains(&func.sig.ident.to_string().as_str());
                 let parts = Parts {
                     attrs: &func.attrs,
                     vis: Some(&func.vis),
@@ -456,7 +459,9 @@ impl Reader<'_> {
                     block: &func.block,
                 };
                 self.function(&parts, module, Owner::Free);
-                self.widen(&func.vis, start_of(&func.sig));
+                if !(shadows && func.vis == Visibility::Inherited) {
+                    self.widen(&func.vis, start_of(&func.sig));
+                }
             }
             Item::Struct(item) => {
                 self.named(module, Kind::Type, "struct", &item.ident, item.to_token_stream());
@@ -767,7 +772,8 @@ impl Reader<'_> {
         let shape = shape(&names, sig, &owner, inline, &nested);
 
         let mut idents = BTreeSet::new();
-        mentions(block.to_token_stream(), &mut idents);
+        let block_tokens = block.to_token_stream();
+        mentions(block_tokens.clone(), &mut idents);
         let names_itself = idents.contains(&bare_name(&sig.ident));
         mentions(sig.to_token_stream(), &mut idents);
         let mut surface = TokenStream::new();
@@ -781,6 +787,8 @@ impl Reader<'_> {
         let start = self.range(start_of(sig)).start;
         let outer: Vec<&Attribute> =
             attrs.iter().filter(|attr| attr.style == syn::AttrStyle::Outer).collect();
+        let private = matches!(vis, Some(Visibility::Inherited))
+            && !matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let vis = match vis {
             None | Some(Visibility::Inherited) => start..start,
             Some(vis) => self.range(vis.span()),
@@ -806,6 +814,7 @@ impl Reader<'_> {
             shape,
             hot,
             inline,
+            private,
             place: self.place(sig.ident.span()),
             item: first..close.end,
             attrs: outer
@@ -818,13 +827,17 @@ impl Reader<'_> {
             body: open.end..close.start,
             statics,
             signature: fingerprint(surface),
-            code: fingerprint(block.to_token_stream()),
+            code: fingerprint(block_tokens),
             kept,
             names_itself,
             mentions: Arc::new(idents),
         });
     }
 }
+
+/// Functions every module knows. A private one of that name is left private: visible, a glob import would
+/// bring it into modules that mean the prelude's.
+const PRELUDE: &[&str] = &["drop", "size_of", "size_of_val", "align_of", "align_of_val", "Some", "Ok", "Err"];
 
 struct Parts<'a> {
     attrs: &'a [Attribute],
