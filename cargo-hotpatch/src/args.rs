@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::plan::codes::Code;
+use crate::plan::explain;
+
 const RUN_EXAMPLES: &str = "\
 Examples:
   cargo hotpatch run                              the package's only program
@@ -256,11 +259,18 @@ pub struct DemoArgs {
 }
 
 /// The options of `cargo hotpatch explain`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ExplainArgs {
-    /// The code, such as HP0101
-    #[arg(value_name = "CODE")]
-    pub code: String,
+    /// The code, such as HP0101; without one, all codes are listed
+    #[arg(value_name = "CODE", value_parser = parse_code)]
+    pub code: Option<Code>,
+}
+
+fn parse_code(text: &str) -> Result<Code, String> {
+    explain::find(text).ok_or_else(|| {
+        let codes: Vec<String> = Code::ALL.iter().map(Code::to_string).collect();
+        format!("the codes are {}", codes.join(", "))
+    })
 }
 
 #[cfg(test)]
@@ -356,7 +366,6 @@ mod tests {
                 "--config=net.retry=1",
                 "--config=a.toml",
                 "--verbose",
-                "--verbose",
                 "--color=never",
             ]
         );
@@ -410,7 +419,17 @@ mod tests {
         let Command::Explain(explain) = parse(&["x", "explain", "HP0101"]).unwrap().command else {
             panic!("not explain");
         };
-        assert_eq!(explain.code, "HP0101");
+        assert_eq!(explain.code, Some(Code::HP0101));
+        let Command::Explain(explain) = parse(&["x", "explain"]).unwrap().command else {
+            panic!("not explain");
+        };
+        assert_eq!(explain.code, None);
+        let error = parse(&["x", "explain", "HP1"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(
+            error.to_string().contains("the codes are HP0001, "),
+            "{error}"
+        );
     }
 
     #[test]

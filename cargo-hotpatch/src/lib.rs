@@ -6,6 +6,7 @@
 pub mod args;
 pub mod build;
 pub mod command;
+pub mod demo;
 pub mod image;
 pub mod patch;
 pub mod plan;
@@ -61,8 +62,11 @@ fn command(args: Vec<OsString>) -> ExitCode {
     };
     let (color, result) = match cli.command {
         Command::Run(args) => (args.color, session::run(&args)),
-        Command::Demo(_) => (None, Err(anyhow::anyhow!("not there yet"))),
-        Command::Explain(_) => (None, Err(anyhow::anyhow!("not there yet"))),
+        Command::Demo(args) => (None, demo::run(&args)),
+        Command::Explain(args) => {
+            ui::page::print(&args.code.map_or_else(plan::explain::list, plan::explain::page));
+            (None, Ok(0))
+        }
     };
     match result {
         Ok(status) => ExitCode::from(status),

@@ -66,6 +66,10 @@ impl Session {
     /// Starts the tool on `project` and does not wait for anything.
     pub fn start(project: &Project, options: &Options) -> Result<Session> {
         let events = project.beside(&options.events);
+        // An earlier session of the same project may have left its own.
+        if events.exists() {
+            std::fs::remove_file(&events)?;
+        }
         let mut run = command(tool()?);
         run.args(["hotpatch", "run", "--manifest-path"])
             .arg(project.root().join(&options.manifest))

@@ -144,6 +144,13 @@ impl RustcArgs {
         level != "0"
     }
 
+    /// Generic code is shared between crates: at these levels rustc takes an instance from wherever it is.
+    #[must_use]
+    pub fn shares_instances(&self) -> bool {
+        let level = self.codegen("opt-level").unwrap_or("0");
+        !matches!(level, "2" | "3") && !self.as_slice().iter().any(|arg| arg == "-O")
+    }
+
     /// The arguments without the flags `drop` picks.
     #[must_use]
     pub fn without(&self, drop: impl Fn(&Flag<'_>) -> bool) -> Self {

@@ -16,6 +16,7 @@ use super::rustc::RustcArgs;
 use super::{overlay, rustc};
 use crate::command::{CancelToken, Tool};
 use crate::source::diff::scope_key;
+use crate::source::file::FnKey;
 use crate::source::items::CrateSource;
 use crate::source::widen;
 
@@ -37,6 +38,9 @@ pub struct Wanted<'a> {
     /// Libraries of the workspace that are seen by their scopes, because they changed: the file name
     /// of the captured library and the scope.
     pub changed: &'a BTreeMap<String, Scope>,
+    /// Functions whose bodies stay. They are never run from here, but the instances of generic code they
+    /// use are in the program, and a patch that knows of them need not compile them again.
+    pub open: &'a BTreeSet<FnKey>,
 }
 
 /// How often imports that cannot be widened are left as they are before giving up.
@@ -121,7 +125,7 @@ impl Wanted<'_> {
                 .filter(|(path, _)| *path == file.path)
                 .map(|(_, line)| *line)
                 .collect();
-            files.insert(file.path.clone(), widen::scope_text(&file.parsed, &macros, &lines));
+            files.insert(file.path.clone(), widen::scope_text(&file.parsed, &macros, &lines, self.open));
         }
         overlay::write(&root, &files).context("failed to lay out the scope")?;
         let input = overlay::seen_at(&root, &self.unit.root);

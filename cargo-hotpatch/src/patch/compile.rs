@@ -31,6 +31,8 @@ pub struct Recipe<'a> {
     pub folder: &'a Path,
     /// Tells the patch's symbols from those of all others.
     pub identity: &'a str,
+    /// All generic code is compiled for the patch, even what the program has an instance of.
+    pub own_instances: bool,
 }
 
 /// A compiled patch crate.
@@ -51,7 +53,7 @@ pub struct Rejected(pub Vec<Diagnostic>);
 /// # Errors
 /// [`Rejected`] with rustc's reasons; other errors are the file system's or those of running rustc.
 pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
-    let Recipe { unit, source, wanted, scope, changed, folder, identity } = recipe;
+    let Recipe { unit, source, wanted, scope, changed, folder, identity, own_instances } = recipe;
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
     let krate = extract::patch_crate(source, wanted, folder)?;
@@ -68,7 +70,15 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         .with(remaps)
         .with([rustc::search_path(&unit.live)]);
     let args = with_scopes(&args, changed);
-    let output = tool(unit, &args).run(cancel).context("failed to compile the patch")?;
+    // Stable rustc has no flag for it; none of the language's own gates is opened by this, since the
+    // patch crate has the attributes of the user's.
+    let tool = if *own_instances {
+        tool(unit, &args.with(["-Zshare-generics=no"])).env("RUSTC_BOOTSTRAP", "1")
+    } else {
+        tool(unit, &args)
+    };
+    let output = tool.run(cancel).context("failed to compile the patch")?;
+    keep(folder, tool.line().full());
     if !output.status.success() {
         let found = diagnostics::parse(&output.stderr_text());
         if found.iter().any(|diagnostic| diagnostic.error) {
@@ -81,6 +91,20 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     let parsed = PatchObject::parse(&data).context("failed to read the patch's object")?;
     Ok(Compiled { data, object: parsed })
 }
+
+/// With `HOTPATCH_SAVE_DIR` set, what was compiled and how stays there: a report of a fault can replay it.
+fn keep(folder: &Path, command: &str) {
+    let Some(save) = std::env::var_os(SAVE_ENV) else { return };
+    let to = Path::new(&save).join(folder.file_name().unwrap_or_default());
+    // Keeping is a courtesy to whoever looks for a fault; the patch does not depend on it.
+    let _ = fs::create_dir_all(&to);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let _ = fs::copy(entry.path(), to.join(entry.file_name()));
+    }
+    let _ = fs::write(to.join("replay.sh"), format!("{command}\n"));
+}
+
+const SAVE_ENV: &str = "HOTPATCH_SAVE_DIR";
 
 /// The crate as the user wrote it, checked: what rustc has to say about it.
 ///

@@ -1,12 +1,10 @@
 //! Which edits cannot be patched, whatever reaches them: decided from the source alone.
 
-use std::collections::BTreeMap;
-
 use super::codes::Code;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
-use crate::source::file::{Function, Kind, Owner, Place, Shape};
-use crate::source::items::{CrateSource, FnKey, SourceFile};
+use crate::source::file::{FnKey, Function, Kind, Owner, Place, Shape};
+use crate::source::items::{CrateSource, SourceFile};
 
 /// The first reason not to patch these changes of a crate, if there is one.
 #[must_use]
@@ -17,18 +15,18 @@ pub fn refusal(
     is_hot: &dyn Fn(&FnKey) -> bool,
 ) -> Option<Refusal> {
     let items = changes.items.iter().filter_map(item);
-    let before: BTreeMap<_, _> = old.functions().map(|(k, file, f)| (k, (file, f))).collect();
-    let after: BTreeMap<_, _> = new.functions().map(|(k, file, f)| (k, (file, f))).collect();
+    let before = Functions(old);
+    let after = Functions(new);
     let refuse = |code, message: String, (file, function): (&SourceFile, &Function)| {
         Some(Refusal::new(code, message, &file.path, function.place))
     };
     let heated = changes.heated.iter().filter_map(|key| {
-        let at = *after.get(key)?;
+        let at = after.get(key)?;
         let name = new.path_of(at.1);
         refuse(Code::HP0302, format!("`{name}` became hot, which takes effect at the next start"), at)
     });
     let signatures = changes.signatures.iter().filter_map(|key| {
-        let at = *after.get(key)?;
+        let at = after.get(key)?;
         let name = new.path_of(at.1);
         if is_hot(key) {
             return refuse(Code::HP0301, format!("the signature of hot function `{name}` changed"), at);
@@ -45,7 +43,7 @@ pub fn refusal(
         }
     });
     let bodies = changes.bodies.iter().filter_map(|key| {
-        let at = *after.get(key)?;
+        let at = after.get(key)?;
         match &at.1.shape {
             Shape::Fixed(what) => refuse(
                 Code::HP0001,
@@ -56,7 +54,7 @@ pub fn refusal(
         }
     });
     let removed = changes.removed.iter().filter_map(|key| {
-        let at = *before.get(key)?;
+        let at = before.get(key)?;
         let name = old.path_of(at.1);
         if is_hot(key) {
             return refuse(Code::HP0001, format!("removing hot function `{name}` is not supported yet"), at);
@@ -69,7 +67,7 @@ pub fn refusal(
         }
     });
     let added = changes.added.iter().filter_map(|key| {
-        let at = *after.get(key)?;
+        let at = after.get(key)?;
         // Code that exists may have used the trait's default until now.
         let overrides = matches!(&at.1.owner, Owner::Impl(head) if head.trait_path.is_some())
             && !changes.items.iter().any(|change| {
@@ -119,13 +117,19 @@ fn item(change: &ItemChange) -> Option<Refusal> {
     Some(Refusal::new(code, message, &change.file, change.place))
 }
 
+/// A crate's functions by key.
+struct Functions<'a>(&'a CrateSource);
+
+impl<'a> Functions<'a> {
+    fn get(&self, key: &FnKey) -> Option<(&'a SourceFile, &'a Function)> {
+        self.0.function(key)
+    }
+}
+
 /// The place of a function in a crate.
 #[must_use]
 pub fn place(krate: &CrateSource, key: &FnKey) -> Option<(std::path::PathBuf, Place, String)> {
-    krate
-        .functions()
-        .find(|(other, _, _)| other == key)
-        .map(|(_, file, f)| (file.path.clone(), f.place, krate.path_of(f)))
+    krate.function(key).map(|(file, f)| (file.path.clone(), f.place, krate.path_of(f)))
 }
 
 #[cfg(test)]

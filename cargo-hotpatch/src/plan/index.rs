@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::image::demangle::{self, Demangled, FunctionKey};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
-use crate::source::file::{Function, Owner, Shape};
-use crate::source::items::{CrateSource, FnKey};
+use crate::source::file::{FnKey, Function, Owner, Shape};
+use crate::source::items::CrateSource;
 
 /// The name of the slot in a hot function, as the macros write it.
 pub const SLOT: &str = "__HOTPATCH_SLOT";
@@ -92,18 +92,33 @@ impl Index {
         let mut index = Self::default();
         for (krate, view) in crates.iter().enumerate() {
             index.tags.push(view.tag.to_owned());
-            for (key, _, function) in view.source.functions() {
-                index.add(krate, view, key, function);
+            for (_, function) in view.source.functions() {
+                index.add(krate, view, function);
             }
         }
-        for node in graph.nodes() {
-            let vertex = index.match_node(graph, node, has_slot);
-            index.vertices.push(vertex);
-        }
+        index.follow(graph, has_slot);
         index
     }
 
-    fn add(&mut self, krate: usize, view: &CrateView<'_>, key: FnKey, function: &Function) {
+    /// Takes in what was added to the graph since.
+    pub fn follow(&mut self, graph: &CallGraph, has_slot: &dyn Fn(&str) -> bool) {
+        for node in graph.nodes().skip(self.vertices.len()) {
+            let vertex = self.match_node(graph, node, has_slot);
+            self.vertices.push(vertex);
+        }
+    }
+
+    /// Takes in a function whose body changed.
+    pub fn edited(&mut self, krate: usize, function: &Function) {
+        if let Some(number) = self.by_key.get(&(krate, function.key.clone())) {
+            let known = &mut self.functions[*number];
+            // What it mentioned before its callers may still hold.
+            Arc::make_mut(&mut known.mentions).extend(function.mentions.iter().cloned());
+        }
+    }
+
+    fn add(&mut self, krate: usize, view: &CrateView<'_>, function: &Function) {
+        let key = function.key.clone();
         let symbol_key = Names::key(&view.source.name, function);
         // Symbols do not tell these apart, so they are planned as one.
         let twin = self.names.exact.get(&symbol_key).and_then(|found| {

@@ -1,6 +1,7 @@
 //! What an edit means: which functions go into a patch, or why it cannot be one. Pure.
 pub mod classify;
 pub mod codes;
+pub mod explain;
 pub mod index;
 pub mod reach;
 pub mod verdict;

@@ -77,6 +77,13 @@ fn is_hot(index: &Index, vertex: Vertex) -> bool {
     index.known(vertex).is_some_and(|known| known.hot)
 }
 
+/// Functions that hot ones lead to, themselves included.
+#[must_use]
+pub fn reached(graph: &CallGraph, index: &Index) -> Vec<Vertex> {
+    let seen = forward(graph, index);
+    (0..index.functions().len()).filter(|number| seen[*number]).map(Vertex::new).collect()
+}
+
 /// For each vertex whether a hot function leads to it.
 fn forward(graph: &CallGraph, index: &Index) -> Vec<bool> {
     let mut seen = vec![false; index.len()];

@@ -110,17 +110,14 @@ impl Maker<'_> {
             return self.revert(state, sources, times);
         }
         self.world.ensure_graph()?;
-        let same_functions = changes.iter().all(|c| {
-            c.added.is_empty() && c.removed.is_empty() && c.signatures.is_empty() && c.items.is_empty()
-                && c.bodies.is_empty()
-        });
-        let index = self.world.index(&sources, same_functions);
+        let index = self.world.index(&sources, &changes);
         if let Some(refusal) = self.refusal(&old, &sources, &changes, &index) {
             return Ok(Outcome::Refused(refusal));
         }
         let changed = changed(&sources, &changes, &index);
         let graph = self.world.state().graph.clone();
-        let plan = reach::plan(&graph, &index, &changed);
+        let mut plan = reach::plan(&graph, &index, &changed);
+        include_added(&changes, &index, &mut plan);
         times.plan = started.elapsed();
         if plan.include.is_empty() {
             return self.nothing_reached(sources, &changed, &plan, &index);
@@ -146,9 +143,11 @@ impl Maker<'_> {
         earlier
             .filter(|state| {
                 state.sources.len() == sources.len()
-                    && state.sources.iter().zip(sources).all(|(old, new)| {
-                        diff::same_text(old, new) || diff::compare(old, new).is_empty()
-                    })
+                    && state
+                        .sources
+                        .iter()
+                        .zip(sources)
+                        .all(|(old, new)| diff::same_code(old, new))
             })
             .map(State::clone)
             .next()
@@ -180,7 +179,7 @@ impl Maker<'_> {
         }
         self.world.generation += 1;
         self.world.states.push(state);
-        self.world.graph_changed();
+        self.world.graph_replaced();
         Ok(Outcome::Patched(Patched {
             generation: self.world.generation,
             functions,
@@ -193,7 +192,7 @@ impl Maker<'_> {
         if self.world.ensure_graph().is_err() {
             return Vec::new();
         }
-        let index = self.world.index(sources, false);
+        let index = self.world.index(sources, &[]);
         let graph = &self.world.state().graph;
         index
             .functions()
@@ -217,9 +216,7 @@ impl Maker<'_> {
     ) -> Option<Refusal> {
         changes.iter().enumerate().find_map(|(krate, changes)| {
             let is_hot = |key: &_| {
-                old[krate]
-                    .functions()
-                    .any(|(other, _, function)| other == *key && function.hot)
+                old[krate].function(key).is_some_and(|(_, function)| function.hot)
                     || index
                         .find(krate, key)
                         .and_then(|vertex| index.known(vertex))
@@ -235,13 +232,13 @@ impl Maker<'_> {
         sources: Vec<CrateSource>,
         changed: &Changed,
         plan: &Plan,
-        index: &Index,
+        index: &Arc<Index>,
     ) -> Result<Outcome> {
         let Some(vertex) = plan.unreached.first() else {
             // Only additions that nothing uses yet, or generic code nobody has an instance of.
             if changed.edited.is_empty() {
                 self.replace_sources(sources);
-                self.world.graph_changed();
+                self.world.adopt(index.clone());
                 return Ok(Outcome::Unchanged);
             }
             let vertex = changed.edited.first().copied();
@@ -274,6 +271,10 @@ impl Maker<'_> {
         times: &mut Times,
     ) -> Result<Built> {
         let mut include = plan.include.clone();
+        // The program's instances of generic code that changed are old code.
+        let mut own_instances = plan.stale.iter().filter_map(|vertex| index.known(*vertex)).any(|known| {
+            known.shape == Shape::Reinstantiated
+        });
         for _ in 0..ROUNDS {
             let started = Instant::now();
             let mut wanted = vec![false; sources.len()];
@@ -284,16 +285,18 @@ impl Maker<'_> {
             times.scope += started.elapsed();
 
             let started = Instant::now();
-            let round = self.compile(sources, index, graph, &include, &seen)?;
+            let round = self.compile(sources, index, graph, &include, &seen, own_instances)?;
             times.compile += started.elapsed();
-            let mut more = BTreeSet::new();
-            if let Some(refusal) = self.check(sources, index, graph, plan, &include, &round, &mut more) {
-                return Ok(Built::Refused(refusal));
-            }
-            if more.is_empty() {
+            let needs = self.check(sources, index, graph, plan, &include, &round);
+            if let Some(refusal) = needs.refusal {
+                if own_instances {
+                    return Ok(Built::Refused(refusal));
+                }
+                own_instances = true;
+            } else if needs.functions.is_empty() {
                 return self.link(sources, index, round, times);
             }
-            include.extend(more);
+            include.extend(needs.functions);
         }
         let vertex = include.first().copied();
         vertex
@@ -311,6 +314,7 @@ impl Maker<'_> {
         graph: &CallGraph,
         include: &BTreeSet<Vertex>,
         seen: &[Seen],
+        own_instances: bool,
     ) -> Result<Vec<Part>> {
         let mut jobs = Vec::new();
         for (krate, source) in sources.iter().enumerate() {
@@ -354,6 +358,7 @@ impl Maker<'_> {
                             changed: &seen[krate].libraries,
                             folder: &folder,
                             identity: &identity,
+                            own_instances,
                         };
                         let compiled = compile::compile(&recipe, cancel)?;
                         let _ = std::fs::remove_dir_all(&folder);
@@ -373,14 +378,12 @@ impl Maker<'_> {
     fn statics(
         &self,
         source: &CrateSource,
-        key: &crate::source::items::FnKey,
+        key: &crate::source::file::FnKey,
         known: &crate::plan::index::Known,
         graph: &CallGraph,
     ) -> Result<BTreeMap<String, String>> {
         let mut out = BTreeMap::new();
-        let Some((_, _, function)) = source.functions().find(|(other, _, _)| other == key) else {
-            return Ok(out);
-        };
+        let Some((_, function)) = source.function(key) else { return Ok(out) };
         if function.statics.is_empty() {
             return Ok(out);
         }
@@ -410,7 +413,6 @@ impl Maker<'_> {
     }
 
     /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
-    #[expect(clippy::too_many_arguments, reason = "one caller, and every argument is another thing")]
     fn check(
         &self,
         sources: &[CrateSource],
@@ -419,15 +421,21 @@ impl Maker<'_> {
         plan: &Plan,
         include: &BTreeSet<Vertex>,
         round: &[Part],
-        more: &mut BTreeSet<Vertex>,
-    ) -> Option<Refusal> {
+    ) -> Needs {
+        let mut needs = Needs::default();
         let replaced: BTreeSet<&str> = round
             .iter()
             .flat_map(|part| &part.compiled.object.pairs)
             .map(|pair| pair.old.as_str())
             .collect();
         for part in round {
-            let first = *part.vertices.first()?;
+            let Some(first) = part.vertices.first().copied() else { continue };
+            let refuse = |why: String| {
+                refuse(sources, index, first, Code::HP0001, |path| {
+                    format!("the edit of `{path}` is not supported yet")
+                })
+                .map(|refusal| refusal.because(why))
+            };
             for symbol in &part.compiled.object.undefined {
                 if !symbol.used || symbol.weak || replaced.contains(symbol.name.as_str()) {
                     continue;
@@ -438,30 +446,29 @@ impl Maker<'_> {
                     .or_else(|| index.by_symbol(&symbol.name));
                 let known = vertex.and_then(|vertex| index.known(vertex));
                 let is_hot = known.is_some_and(|known| known.hot);
-                let is_stale = vertex.is_some_and(|vertex| plan.stale.contains(&vertex)) && !is_hot;
+                let is_stale = vertex.is_some_and(|vertex| plan.stale.contains(&vertex))
+                    && !is_hot
+                    && !symbol.tls
+                    && is_code(graph, &symbol.name);
                 let there = self.address(&symbol.name).is_some()
                     || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
                     || self.world.image.imports(&symbol.name);
-                if there && !(is_stale && !symbol.tls && is_code(graph, &symbol.name)) {
+                if there && !is_stale {
                     continue;
                 }
                 match (vertex, known) {
                     (Some(vertex), Some(known))
                         if known.shape == Shape::Plain && !include.contains(&vertex) =>
                     {
-                        more.insert(vertex);
+                        needs.functions.insert(vertex);
                     }
                     _ => {
                         let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                        let why = if is_stale {
+                        needs.refusal = refuse(if is_stale {
                             format!("it goes through `{name}`, which cannot be patched yet")
                         } else {
                             format!("the program has no `{name}`")
-                        };
-                        return refuse(sources, index, first, Code::HP0001, |path| {
-                            format!("the edit of `{path}` is not supported yet")
-                        })
-                        .map(|refusal| refusal.because(why));
+                        });
                     }
                 }
             }
@@ -471,14 +478,11 @@ impl Maker<'_> {
                     && self.world.image.symbols.get(&symbol.name).is_some();
                 if copies_state {
                     let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                    return refuse(sources, index, first, Code::HP0001, |path| {
-                        format!("the edit of `{path}` is not supported yet")
-                    })
-                    .map(|refusal| refusal.because(format!("it would make a second `{name}`")));
+                    needs.refusal = refuse(format!("it would make a second `{name}`"));
                 }
             }
         }
-        None
+        needs
     }
 
     /// Where the newest version of a function or the storage of a static is.
@@ -553,7 +557,7 @@ impl Maker<'_> {
     fn publish(
         &mut self,
         sources: Vec<CrateSource>,
-        index: &Index,
+        index: &Arc<Index>,
         ready: Ready,
         notes: Vec<Note>,
         mut times: Times,
@@ -600,7 +604,7 @@ impl Maker<'_> {
         state.graph = graph;
         self.world.states.push(state);
         self.world.generation += 1;
-        self.world.graph_changed();
+        self.world.adopt(index.clone());
         patched.generation = self.world.generation;
         patched.times = times;
         Ok(Outcome::Patched(patched))
@@ -698,6 +702,15 @@ struct Part {
     compiled: Compiled,
 }
 
+/// What a compiled patch lacks.
+#[derive(Default)]
+struct Needs {
+    /// Functions that must be in it, too.
+    functions: BTreeSet<Vertex>,
+    /// Why it cannot be had; with instances of its own it may be another matter.
+    refusal: Option<Refusal>,
+}
+
 struct Loaded {
     part: Part,
     library: Library,
@@ -731,18 +744,43 @@ fn changed(sources: &[CrateSource], changes: &[Changes], index: &Index) -> Chang
         if names.is_empty() {
             continue;
         }
-        for (key, _, function) in sources[krate].functions() {
+        for (_, function) in sources[krate].functions() {
             let mentions = names.iter().any(|name| {
                 function.mentions.contains(*name)
                     && (**name != function.name || function.names_itself)
             });
-            let vertex = index.find(krate, &key);
+            let vertex = index.find(krate, &function.key);
             if let Some(vertex) = vertex.filter(|v| mentions && !added.contains(v)) {
                 out.suspected.insert(vertex);
             }
         }
     }
     out
+}
+
+/// New functions that the patch names go with it; whether they are the ones meant, binding will see.
+fn include_added(changes: &[Changes], index: &Index, plan: &mut Plan) {
+    let mut added: Vec<Vertex> = changes
+        .iter()
+        .enumerate()
+        .flat_map(|(krate, changes)| changes.added.iter().filter_map(move |key| index.find(krate, key)))
+        .filter(|vertex| index.known(*vertex).is_some_and(|known| known.shape == Shape::Plain))
+        .collect();
+    loop {
+        let named = |vertex: &Vertex| {
+            let Some(name) = index.known(*vertex).map(|known| &known.name) else { return false };
+            plan.include
+                .iter()
+                .filter_map(|user| index.known(*user))
+                .any(|user| user.mentions.contains(name))
+        };
+        let (now, later): (Vec<_>, Vec<_>) = added.into_iter().partition(named);
+        if now.is_empty() {
+            return;
+        }
+        plan.include.extend(now);
+        added = later;
+    }
 }
 
 fn notes(

@@ -216,7 +216,7 @@ fn unreadable(maker: &Maker<'_>, error: &ReadError) -> Result<Outcome> {
 fn hot_functions(world: &World) -> Vec<HotFunction> {
     let mut out = Vec::new();
     for source in &world.state().sources {
-        for (_, file, function) in source.functions() {
+        for (file, function) in source.functions() {
             if function.hot && function.shape == Shape::Plain {
                 out.push(HotFunction {
                     name: source.path_of(function),

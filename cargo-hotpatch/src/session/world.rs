@@ -1,6 +1,6 @@
 //! All that is known of the running program: its crates, symbols, slots, and what each generation changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,8 +17,10 @@ use crate::image::graph::CallGraph;
 use crate::image::symbols::BaseImage;
 use crate::patch::link::Linker;
 use crate::plan::index::{CrateView, Index, SLOT};
+use crate::plan::reach;
 use crate::source::cfg::Cfg;
-use crate::source::diff::scope_key;
+use crate::source::diff::{Changes, scope_key};
+use crate::source::file::FnKey;
 use crate::source::items::{CrateSource, Files, ReadError};
 
 /// A crate of the program.
@@ -113,7 +115,10 @@ pub struct World {
     /// How many libraries were loaded.
     pub loads: u32,
     graph: Option<JoinHandle<Result<CallGraph>>>,
-    index: Option<Index>,
+    /// Of the sources of the current state.
+    index: Option<Arc<Index>>,
+    /// For each crate the functions that hot ones reached in the base.
+    open: Option<Vec<BTreeSet<FnKey>>>,
 }
 
 impl World {
@@ -160,6 +165,7 @@ impl World {
             loads: 0,
             graph: Some(graph),
             index: None,
+            open: None,
         })
     }
 
@@ -213,22 +219,55 @@ impl World {
         Ok(())
     }
 
-    /// Functions and symbols for these sources; what is known of the current ones is used where they are.
+    /// Functions and symbols for these sources, which differ from the current ones by `changes`.
     #[must_use]
-    pub fn index(&mut self, sources: &[CrateSource], same_functions: bool) -> Index {
-        if same_functions && let Some(index) = &self.index {
-            return index.clone();
-        }
-        let views = self.views(sources);
+    pub fn index(&mut self, sources: &[CrateSource], changes: &[Changes]) -> Arc<Index> {
+        let bodies_only = changes.iter().all(Changes::is_bodies_only);
         let slots = &self.slots;
-        let index = Index::new(&views, &self.state().graph, &|symbol| slots.of(symbol).is_some());
-        self.index = Some(index.clone());
-        index
+        let has_slot = |symbol: &str| slots.of(symbol).is_some();
+        let graph = &self.states.last().expect("invariant: the base is always there").graph;
+        if !bodies_only {
+            return Arc::new(Index::new(&self.views(sources), graph, &has_slot));
+        }
+        let mut shared = match self.index.take() {
+            Some(index) => index,
+            None => Arc::new(Index::new(&self.views(sources), graph, &has_slot)),
+        };
+        let index = Arc::make_mut(&mut shared);
+        index.follow(graph, &has_slot);
+        for (krate, changes) in changes.iter().enumerate() {
+            let bodies = changes.bodies.iter().filter_map(|key| sources[krate].function(key));
+            bodies.for_each(|(_, function)| index.edited(krate, function));
+        }
+        self.index = Some(shared.clone());
+        shared
     }
 
-    /// Forgets what was derived from the call graph.
-    pub fn graph_changed(&mut self) {
+    /// Takes the index of sources that have become the current ones.
+    pub fn adopt(&mut self, index: Arc<Index>) {
+        self.index = Some(index);
+    }
+
+    /// Forgets what was derived from a call graph that is not the current one any more.
+    pub fn graph_replaced(&mut self) {
         self.index = None;
+    }
+
+    /// The functions that hot ones reached in the base, by crate.
+    fn reached(&mut self) -> Result<&[BTreeSet<FnKey>]> {
+        if self.open.is_none() {
+            self.ensure_graph()?;
+            let sources = self.state().sources.clone();
+            let index = self.index(&sources, &[]);
+            let mut open = vec![BTreeSet::new(); self.crates.len()];
+            for vertex in reach::reached(&self.state().graph, &index) {
+                if let Some(known) = index.known(vertex) {
+                    open[known.krate].extend(known.keys.iter().cloned());
+                }
+            }
+            self.open = Some(open);
+        }
+        Ok(self.open.as_deref().unwrap_or_default())
     }
 
     /// The scopes of the crates for which `wanted` holds, and for each crate the scopes that stand for
@@ -237,11 +276,12 @@ impl World {
     /// # Errors
     /// rustc refuses a scope, or was cancelled.
     pub fn scopes(
-        &self,
+        &mut self,
         sources: &[CrateSource],
         wanted: &[bool],
         cancel: &CancelToken,
     ) -> Result<Vec<Seen>> {
+        let none = BTreeSet::new();
         let changed: Vec<bool> = self
             .crates
             .iter()
@@ -249,7 +289,8 @@ impl World {
             .map(|(krate, source)| scope_key(source) != krate.base_scope)
             .collect();
         let mut out: Vec<Seen> = Vec::new();
-        for (number, krate) in self.crates.iter().enumerate() {
+        for number in 0..self.crates.len() {
+            let krate = &self.crates[number];
             let mut libraries = BTreeMap::new();
             for stem in krate.unit.externs() {
                 let found = self.crates.iter().position(|other| other.tag == stem);
@@ -261,11 +302,23 @@ impl World {
             }
             let differs = changed[number] || !libraries.is_empty();
             let scope = if differs || wanted[number] {
-                let want =
-                    Wanted { unit: &krate.unit, source: &sources[number], changed: &libraries };
+                let want = Wanted {
+                    unit: &krate.unit,
+                    source: &sources[number],
+                    changed: &libraries,
+                    open: &none,
+                };
                 match want.existing() {
                     Some(scope) => Some(scope),
-                    None => Some(want.make(cancel)?),
+                    None => {
+                        self.reached()?;
+                        let open = self.open.as_ref().and_then(|open| open.get(number));
+                        let open = open.unwrap_or(&none);
+                        let unit = &self.crates[number].unit;
+                        let open = if unit.args.shares_instances() { open } else { &none };
+                        let source = &sources[number];
+                        Some(Wanted { unit, source, changed: &libraries, open }.make(cancel)?)
+                    }
                 }
             } else {
                 None

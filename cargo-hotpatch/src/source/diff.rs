@@ -1,11 +1,11 @@
 //! What an edit changed: two versions of a crate, compared item by item.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{Function, Kind, OtherItem, Place};
-use super::items::{CrateSource, FnKey, SourceFile};
+use super::file::{FnKey, Function, Kind, OtherItem, ParsedFile, Place};
+use super::items::{CrateSource, SourceFile};
 
 /// What became of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +54,15 @@ impl Changes {
     /// Nothing a compiler would notice.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.bodies.is_empty()
-            && self.signatures.is_empty()
+        self.bodies.is_empty() && self.is_bodies_only()
+    }
+}
+
+impl Changes {
+    /// No item came or went, and none changed but for bodies.
+    #[must_use]
+    pub fn is_bodies_only(&self) -> bool {
+        self.signatures.is_empty()
             && self.added.is_empty()
             && self.removed.is_empty()
             && self.heated.is_empty()
@@ -67,25 +74,42 @@ impl Changes {
 #[must_use]
 pub fn compare(old: &CrateSource, new: &CrateSource) -> Changes {
     let mut out = Changes::default();
-    let before: BTreeMap<_, _> = old.functions().map(|(key, file, f)| (key, (file, f))).collect();
-    let after: BTreeMap<_, _> = new.functions().map(|(key, file, f)| (key, (file, f))).collect();
-    for (key, (_, function)) in &after {
+    let (before_files, after_files) = (unshared(old, new), unshared(new, old));
+    let functions = |files: &[&SourceFile]| -> BTreeMap<FnKey, Function> {
+        let all = files.iter().flat_map(|file| &file.parsed.functions);
+        all.map(|function| (function.key.clone(), function.clone())).collect()
+    };
+    let before = functions(&before_files);
+    let after = functions(&after_files);
+    for (key, function) in &after {
         match before.get(key) {
             None => {
                 out.added.push(key.clone());
                 out.names.insert(function.name.clone());
             }
-            Some((_, was)) => compare_function(key, was, function, &mut out),
+            Some(was) => compare_function(key, was, function, &mut out),
         }
     }
-    for (key, (_, function)) in &before {
+    for (key, function) in &before {
         if !after.contains_key(key) {
             out.removed.push(key.clone());
             out.names.insert(function.name.clone());
         }
     }
-    compare_items(old, new, &mut out);
+    compare_items(&before_files, &after_files, &mut out);
     out
+}
+
+/// The files of a crate that another version of it does not share.
+fn unshared<'a>(krate: &'a CrateSource, other: &CrateSource) -> Vec<&'a SourceFile> {
+    let shared: BTreeSet<(&Path, *const ParsedFile)> = other
+        .files
+        .iter()
+        .map(|file| (file.path.as_path(), Arc::as_ptr(&file.parsed)))
+        .collect();
+    let is_shared =
+        |file: &&SourceFile| shared.contains(&(file.path.as_path(), Arc::as_ptr(&file.parsed)));
+    krate.files.iter().filter(|file| !is_shared(file)).collect()
 }
 
 fn compare_function(key: &FnKey, was: &Function, is: &Function, out: &mut Changes) {
@@ -100,13 +124,26 @@ fn compare_function(key: &FnKey, was: &Function, is: &Function, out: &mut Change
     }
 }
 
-fn compare_items(old: &CrateSource, new: &CrateSource, out: &mut Changes) {
-    type Entry<'a> = (&'a SourceFile, &'a OtherItem);
-    // Files both versions share hold the same items; what moved between files is equal by key.
-    let before: BTreeMap<String, Entry<'_>> =
-        old.items().map(|(key, file, item)| (key, (file, item))).collect();
-    let after: BTreeMap<String, Entry<'_>> =
-        new.items().map(|(key, file, item)| (key, (file, item))).collect();
+type Entry<'a> = (&'a SourceFile, &'a OtherItem);
+
+/// Items by what they are called; what moved between files is equal by key.
+fn items<'a>(files: &[&'a SourceFile]) -> BTreeMap<String, Entry<'a>> {
+    let mut out = BTreeMap::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for file in files {
+        for item in &file.parsed.items {
+            let text = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
+            let count = seen.entry(text.clone()).or_default();
+            *count += 1;
+            out.insert(format!("{text}#{count}"), (*file, item));
+        }
+    }
+    out
+}
+
+fn compare_items(old: &[&SourceFile], new: &[&SourceFile], out: &mut Changes) {
+    let before = items(old);
+    let after = items(new);
     let mut change = |became, (file, item): Entry<'_>, old: Option<&OtherItem>| {
         out.names.extend(item.names.iter().cloned());
         out.items.push(ItemChange {
@@ -133,25 +170,22 @@ fn compare_items(old: &CrateSource, new: &CrateSource, out: &mut Changes) {
     }
 }
 
-/// Whether two versions of a crate have the same scope, up to where its lines are.
+/// Whether two versions of a crate say the same.
 #[must_use]
-pub fn same_scope(old: &CrateSource, new: &CrateSource) -> bool {
-    scope_key(old) == scope_key(new)
+pub fn same_code(old: &CrateSource, new: &CrateSource) -> bool {
+    let sum = |krate: &CrateSource| -> BTreeSet<(Arc<[String]>, u64)> {
+        krate.files.iter().map(|file| (file.module.clone(), file.parsed.fingerprint)).collect()
+    };
+    same_text(old, new) || sum(old) == sum(new)
 }
 
-/// A key that is equal for equal scopes.
+/// A key that is equal for equal scopes, up to where their lines are.
 #[must_use]
 pub fn scope_key(krate: &CrateSource) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut parts: BTreeSet<(String, u64, u64)> = BTreeSet::new();
-    for (key, _, function) in krate.functions() {
-        let code = if function.kept { function.code } else { 0 };
-        parts.insert((format!("{key:?}"), function.signature, code));
-    }
-    for (key, _, item) in krate.items() {
-        parts.insert((key, item.code, 1));
-    }
     let mut hasher = DefaultHasher::new();
+    let parts: BTreeSet<(&[String], u64)> =
+        krate.files.iter().map(|file| (&*file.module, file.parsed.surface)).collect();
     parts.hash(&mut hasher);
     hasher.finish()
 }

@@ -24,8 +24,8 @@ use anyhow::{Context, Result, bail};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
-use super::file::{Function, Impl, Kind, Owner};
-use super::items::{CrateSource, FnKey, SourceFile};
+use super::file::{FnKey, Function, Impl, Kind, Owner};
+use super::items::{CrateSource, SourceFile};
 use super::widen::splice;
 
 /// A function to extract.
@@ -67,8 +67,8 @@ pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Res
     let mut names: BTreeSet<&str> = BTreeSet::new();
     let mut found: BTreeMap<&Path, Vec<(usize, &Wanted, &Function)>> = BTreeMap::new();
     let mut modules: BTreeSet<Vec<String>> = BTreeSet::new();
-    for (key, file, function) in krate.functions() {
-        let Some((index, want)) = by_key.remove(&key) else { continue };
+    for (file, function) in krate.functions() {
+        let Some((index, want)) = by_key.remove(&function.key) else { continue };
         found.entry(&file.path).or_default().push((index, want, function));
         names.extend(function.mentions.iter().map(String::as_str));
         need_module(&mut modules, &function.module);
@@ -592,9 +592,9 @@ mod tests {
         let krate = krate(files);
         let wanted: Vec<Wanted> = krate
             .functions()
-            .filter(|(_, _, f)| names.contains(&f.name.as_str()))
-            .map(|(key, _, f)| Wanted {
-                key,
+            .filter(|(_, f)| names.contains(&f.name.as_str()))
+            .map(|(_, f)| Wanted {
+                key: f.key.clone(),
                 hot,
                 statics: f.statics.iter().map(|s| (s.name.clone(), "SYM".to_owned())).collect(),
             })

@@ -3,7 +3,8 @@
 //! Pure. Nothing of the syntax tree is kept: positions are byte ranges of the text, and code is
 //! compared by fingerprints, so a file is cheap to keep and to compare with its next version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -83,9 +84,15 @@ pub struct NestedStatic {
     pub ty: Range<usize>,
 }
 
+/// Names a function of a crate for as long as its path, owner and name stay.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FnKey(Arc<str>);
+
 /// A function with a body.
 #[derive(Debug, Clone)]
 pub struct Function {
+    /// Its key in the crate.
+    pub key: FnKey,
     /// The module it stands in, crate root first (empty for the root).
     pub module: Arc<[String]>,
     /// Its name.
@@ -227,6 +234,10 @@ pub struct ParsedFile {
     pub macros: Vec<Range<usize>>,
     /// `#![…]` at the file's top (for a crate's root).
     pub inner_attrs: Vec<Range<usize>>,
+    /// Equal for files that say the same, however they are laid out.
+    pub fingerprint: u64,
+    /// Equal for files that look the same from a scope.
+    pub surface: u64,
 }
 
 /// Takes a file apart. `module` is the path of the module it is.
@@ -252,11 +263,58 @@ pub fn parse(text: &Arc<str>, module: &Arc<[String]>, cfg: &Cfg) -> syn::Result<
         };
         reader.crate_attrs(&syntax.attrs, module);
         reader.items(&syntax.items, module, &[]);
+        reader.out.seal();
         reader.out
     });
     // Each parse adds to a table of this thread that nothing else would ever empty.
     proc_macro2::extra::invalidate_current_thread_spans();
     out
+}
+
+impl ParsedFile {
+    /// Numbers functions that have one key, and sums the file up.
+    fn seal(&mut self) {
+        let mut seen: BTreeMap<FnKey, usize> = BTreeMap::new();
+        for function in &mut self.functions {
+            let count = seen.entry(function.key.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                function.key = FnKey(format!("{}#{count}", function.key.0).into());
+            }
+        }
+        let (mut all, mut surface) = (DefaultHasher::new(), DefaultHasher::new());
+        for function in &self.functions {
+            let Function { key, signature, code, hot, kept, .. } = function;
+            (key, signature, code, hot).hash(&mut all);
+            (key, signature, kept.then_some(code)).hash(&mut surface);
+        }
+        for item in &self.items {
+            let OtherItem { module, kind, name, code, .. } = item;
+            for hasher in [&mut all, &mut surface] {
+                (module, *kind as u8, name, code).hash(hasher);
+            }
+        }
+        self.fingerprint = all.finish();
+        self.surface = surface.finish();
+    }
+}
+
+impl FnKey {
+    fn new(module: &[String], owner: &Owner, name: &str) -> Self {
+        let module = module.join("::");
+        Self(match owner {
+            Owner::Free => format!("{module}||{name}").into(),
+            Owner::Trait(of) => format!("{module}|trait {of}|{name}").into(),
+            Owner::Impl(head) => format!(
+                "{module}|impl{} {} for {} {}|{name}",
+                head.generics,
+                head.trait_path.as_deref().unwrap_or(""),
+                head.self_ty,
+                head.bounds,
+            )
+            .into(),
+        })
+    }
 }
 
 struct Reader<'a> {
@@ -739,9 +797,11 @@ impl Reader<'_> {
             })
             .collect();
         let kept = shape != Shape::Plain;
+        let name = bare_name(&sig.ident);
         self.out.functions.push(Function {
+            key: FnKey::new(module, &owner, &name),
             module: module.clone(),
-            name: bare_name(&sig.ident),
+            name,
             owner,
             shape,
             hot,

@@ -1,12 +1,14 @@
 //! A whole crate by path: its files, found the way rustc finds them, and its functions by key.
 
-use std::collections::{BTreeMap, BTreeSet};
+#[cfg(test)]
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::cfg::Cfg;
-use super::file::{self, Function, OtherItem, Owner, ParsedFile, Place};
+use super::file::{self, FnKey, Function, Owner, ParsedFile};
 
 /// Where texts come from.
 pub trait Files {
@@ -45,10 +47,6 @@ pub struct CrateSource {
     /// Its files in the order they are reached.
     pub files: Vec<SourceFile>,
 }
-
-/// Names a function of a crate for as long as its path, owner and name stay.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FnKey(String);
 
 /// Why a crate cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -135,34 +133,17 @@ impl CrateSource {
         Ok(out)
     }
 
-    /// All functions with their files and keys.
-    pub fn functions(&self) -> impl Iterator<Item = (FnKey, &SourceFile, &Function)> {
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    /// All functions with their files.
+    pub fn functions(&self) -> impl Iterator<Item = (&SourceFile, &Function)> {
         self.files
             .iter()
             .flat_map(|file| file.parsed.functions.iter().map(move |function| (file, function)))
-            .map(move |(file, function)| {
-                let text = key_text(function);
-                let count = seen.entry(text.clone()).or_default();
-                *count += 1;
-                let key = if *count == 1 { text } else { format!("{text}#{count}") };
-                (FnKey(key), file, function)
-            })
     }
 
-    /// All other items with their files and keys.
-    pub fn items(&self) -> impl Iterator<Item = (String, &SourceFile, &OtherItem)> {
-        let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        self.files
-            .iter()
-            .flat_map(|file| file.parsed.items.iter().map(move |item| (file, item)))
-            .map(move |(file, item)| {
-                let text = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
-                let count = seen.entry(text.clone()).or_default();
-                *count += 1;
-                let key = if *count == 1 { text } else { format!("{text}#{count}") };
-                (key, file, item)
-            })
+    /// The function with this key.
+    #[must_use]
+    pub fn function(&self, key: &FnKey) -> Option<(&SourceFile, &Function)> {
+        self.functions().find(|(_, function)| function.key == *key)
     }
 
     /// Names of `macro_rules!` macros.
@@ -194,28 +175,6 @@ impl CrateSource {
     #[must_use]
     pub fn file(&self, path: &Path) -> Option<&SourceFile> {
         self.files.iter().find(|file| file.path == path)
-    }
-}
-
-/// The function as a place.
-#[must_use]
-pub fn place_of(file: &SourceFile, function: &Function) -> (PathBuf, Place) {
-    (file.path.clone(), function.place)
-}
-
-fn key_text(function: &Function) -> String {
-    let module = function.module.join("::");
-    match &function.owner {
-        Owner::Free => format!("{module}||{}", function.name),
-        Owner::Trait(name) => format!("{module}|trait {name}|{}", function.name),
-        Owner::Impl(head) => format!(
-            "{module}|impl{} {} for {} {}|{}",
-            head.generics,
-            head.trait_path.as_deref().unwrap_or(""),
-            head.self_ty,
-            head.bounds,
-            function.name
-        ),
     }
 }
 
@@ -259,7 +218,7 @@ mod tests {
         ]);
         let paths: Vec<_> = krate.files.iter().map(|f| f.module.join("::")).collect();
         assert_eq!(paths, ["", "a", "a::e", "a::e::g", "b::c", "d", "d::y"]);
-        let names: Vec<_> = krate.functions().map(|(_, _, f)| krate.path_of(f)).collect();
+        let names: Vec<_> = krate.functions().map(|(_, f)| krate.path_of(f)).collect();
         assert_eq!(names, ["app::main", "app::a::f", "app::a::e::g::S::m"]);
     }
 }

@@ -6,18 +6,19 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
-use super::file::ParsedFile;
+use super::file::{FnKey, Function, ParsedFile};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
 const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
 
 /// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
-/// in `private`, stay as visible as they are.
+/// in `private`, stay as visible as they are; functions in `open` keep their bodies.
 #[must_use]
 pub fn scope_text(
     file: &ParsedFile,
     macros: &BTreeSet<&str>,
     private: &BTreeSet<usize>,
+    open: &BTreeSet<FnKey>,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for edit in &file.widening {
@@ -29,7 +30,8 @@ pub fn scope_text(
             edits.push((edit.range.clone(), edit.text.to_owned()));
         }
     }
-    for function in file.functions.iter().filter(|function| !function.kept) {
+    let is_blank = |function: &&Function| !function.kept && !open.contains(&function.key);
+    for function in file.functions.iter().filter(is_blank) {
         let lines = file.text[function.body.clone()].matches('\n').count();
         edits.push((function.body.clone(), format!("{BLANK}{}", "\n".repeat(lines))));
     }
@@ -145,7 +147,7 @@ mod tests {
              macro_rules! mac { () => {} }\n\
              use mac;\n",
         )]);
-        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new());
+        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new(), &BTreeSet::new());
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
              pub struct T(pub u32, pub u8);\n\

@@ -1,5 +1,7 @@
 //! What the session says: to the user in sentences, to editors and scripts in JSON lines.
 
+pub mod demo;
 pub mod events;
+pub mod page;
 pub mod report;
 pub mod terminal;

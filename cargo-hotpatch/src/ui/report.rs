@@ -100,12 +100,23 @@ pub struct Note {
     pub place: Option<Place>,
 }
 
-#[derive(Clone, Copy)]
-enum Hue {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Hue {
     Green,
     Cyan,
     Yellow,
     Red,
+}
+
+impl Hue {
+    fn number(self) -> u8 {
+        match self {
+            Self::Green => 32,
+            Self::Cyan => 36,
+            Self::Yellow => 33,
+            Self::Red => 31,
+        }
+    }
 }
 
 /// Whether text is coloured.
@@ -117,16 +128,14 @@ pub struct Paint {
 
 impl Paint {
     fn bold(self, hue: Hue, text: &str) -> String {
-        let number = match hue {
-            Hue::Green => 32,
-            Hue::Cyan => 36,
-            Hue::Yellow => 33,
-            Hue::Red => 31,
-        };
-        self.escape(&format!("1;{number}"), text)
+        self.escape(&format!("1;{}", hue.number()), text)
     }
 
-    fn dim(self, text: &str) -> String {
+    pub(super) fn colored(self, hue: Hue, text: &str) -> String {
+        self.escape(&hue.number().to_string(), text)
+    }
+
+    pub(super) fn dim(self, text: &str) -> String {
         self.escape("2", text)
     }
 
@@ -139,7 +148,7 @@ impl Paint {
     }
 
     /// A line as cargo writes them: the verb right-aligned in twelve columns.
-    fn verb(self, hue: Hue, verb: &str, rest: &str) -> String {
+    pub(super) fn verb(self, hue: Hue, verb: &str, rest: &str) -> String {
         format!("{} {rest}\n", self.bold(hue, &format!("{verb:>12}")))
     }
 }
@@ -378,7 +387,7 @@ fn shorten(text: &str, width: usize) -> String {
     }
 }
 
-fn time(duration: Duration) -> String {
+pub(super) fn time(duration: Duration) -> String {
     let milliseconds = (duration.as_micros() + 500) / 1000;
     if milliseconds < 10_000 {
         format!("{milliseconds} ms")

@@ -4,7 +4,11 @@ use hotpatch_rt::hot;
 
 #[hot]
 fn answer(text: &str) -> String {
-    let kind = if cfg!(from_rustflags) { "flagged" } else { "plain" };
+    let kind = if cfg!(from_rustflags) {
+        "flagged"
+    } else {
+        "plain"
+    };
     format!("base {kind} {text}")
 }
 
