@@ -105,6 +105,12 @@ impl Fixed {
         out
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn paths(&self) -> BTreeSet<PathBuf> {
+        self.build.keys().chain(self.included.keys()).cloned().collect()
+    }
+
     /// The first file of the build that is not as it was.
     #[must_use]
     pub fn build_changed(&self) -> Option<&Path> {

@@ -126,6 +126,8 @@ fn work(
         .flat_map(|source| source.files.iter().map(|file| file.path.clone()))
         .collect();
     let fixed = Fixed::read(&project, &base, &modules);
+    // What the build wrote itself, such as `Cargo.lock`, is no save.
+    texts.refresh(&fixed.paths());
     say(Said::Included(fixed.included.keys().cloned().collect()));
     // Scopes of earlier sessions are found again; others take their time, and a save waits for them.
     let everything = vec![true; world.crates.len()];
