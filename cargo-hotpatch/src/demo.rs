@@ -144,7 +144,6 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
         .context("failed to listen for signals")?
     };
     let cancel = CancelToken::new();
-    example.lock(&cancel)?;
     let auto = args.auto || !terminal.is_terminal;
     example.start(auto, cancel.clone(), messages)?;
     let mut demo = Demo {
@@ -209,17 +208,6 @@ impl Example {
             source,
             events,
         })
-    }
-
-    /// Lets cargo settle the versions now: written later, the lock file would look like an edit.
-    fn lock(&self, cancel: &CancelToken) -> Result<()> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Tool::new(cargo)
-            .args(["metadata", "--format-version=1", "--quiet"])
-            .current_dir(&self.folder)
-            .run_checked(cancel)
-            .context("failed to find the versions of the example's dependencies")?;
-        Ok(())
     }
 
     /// Starts `cargo hotpatch run` on it, in a thread that ends with it.

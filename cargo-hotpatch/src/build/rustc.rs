@@ -230,6 +230,10 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
         format!("--extern=hotpatch_live={}", live.display()),
     ];
     more.push(search_path(live));
+    if args.optimised() {
+        // Between a crate's own codegen units too it makes functions internal that a patch must find.
+        more.push("-Clto=off".to_owned());
+    }
     if needs_incremental {
         // It keeps small functions out of other crates' code and gives each a copy of its own.
         more.push(format!("-Cincremental={}", incremental.display()));
