@@ -227,13 +227,11 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
         "-Csymbol-mangling-version=v0".to_owned(),
         "-Cstrip=none".to_owned(),
         "-Clink-dead-code".to_owned(),
+        // Or else rustc optimises across the crate's own units, which makes private functions vanish.
+        "-Clto=off".to_owned(),
         format!("--extern=hotpatch_live={}", live.display()),
     ];
     more.push(search_path(live));
-    if args.optimised() {
-        // Between a crate's own codegen units too it makes functions internal that a patch must find.
-        more.push("-Clto=off".to_owned());
-    }
     if needs_incremental {
         // It keeps small functions out of other crates' code and gives each a copy of its own.
         more.push(format!("-Cincremental={}", incremental.display()));
@@ -457,7 +455,7 @@ mod tests {
     fn the_base_keeps_the_users_flags_and_drops_lto() {
         let args = args("--crate-name a -C lto -C opt-level=3 -Ctarget-cpu=native a.rs");
         let base = base(&args, Path::new("/l/libhotpatch_live.rlib"), Path::new("/i"));
-        assert!(base.codegen("lto").is_none());
+        assert_eq!(base.codegen("lto"), Some("off"));
         assert_eq!(base.codegen("target-cpu"), Some("native"));
         assert_eq!(base.codegen("incremental"), Some("/i"));
         assert_eq!(base.codegen("link-dead-code"), Some(""));

@@ -27,6 +27,8 @@ pub struct Parts<'a> {
     pub compiled: &'a Compiled,
     /// The program.
     pub image: &'a BaseImage,
+    /// Whether the function with this symbol has a slot: then even the patch's own calls go there.
+    pub is_hot: &'a dyn Fn(&str) -> bool,
     /// The linker.
     pub linker: &'a Linker,
     /// Shared libraries that are in the process.
@@ -61,7 +63,7 @@ pub fn library(
         .pairs
         .iter()
         .map(|pair| (pair.old.as_str(), pair.new.as_str()))
-        .filter(|(old, new)| old != new)
+        .filter(|(old, new)| old != new && !(parts.is_hot)(old))
         .collect();
     bind::redirect(&mut object, &pairs).context("failed to redirect the patch's own calls")?;
     // By now only the table of pairs, which nobody reads any more, names a new function's own symbol.

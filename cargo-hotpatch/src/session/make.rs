@@ -155,13 +155,7 @@ impl Maker<'_> {
 
     fn revert(&mut self, state: State, sources: Vec<CrateSource>, mut times: Times) -> Result<Outcome> {
         let started = Instant::now();
-        let now = &self.world.state().slots;
-        let stores: Vec<Store> = now
-            .iter()
-            .map(|(slot, target)| (slot, *target, state.slots.get(slot).copied().unwrap_or(Target::Base)))
-            .filter(|(_, now, then)| now != then)
-            .map(|(slot, _, target)| Store { slot: *slot, target })
-            .collect();
+        let stores = stores(&self.world.state().slots, &state.slots);
         let slots: BTreeSet<u64> = stores.iter().map(|store| store.slot).collect();
         let functions = self.hot_paths(&sources, &slots);
         self.client.publish(stores)?;
@@ -512,6 +506,7 @@ impl Maker<'_> {
             let parts = Parts {
                 compiled: &part.compiled,
                 image: &self.world.image,
+                is_hot: &|symbol| self.world.slots.of(symbol).is_some(),
                 linker: &self.world.linker,
                 libraries: &libraries,
                 output: &output,
@@ -761,6 +756,17 @@ fn strangers(
     None
 }
 
+/// What leads from one state of the slots to another; a slot that is in neither leads to the base.
+fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
+    let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
+    let slots: BTreeSet<&u64> = now.keys().chain(then.keys()).collect();
+    slots
+        .into_iter()
+        .filter(|slot| target(now, slot) != target(then, slot))
+        .map(|slot| Store { slot: *slot, target: target(then, slot) })
+        .collect()
+}
+
 fn is_code(graph: &CallGraph, symbol: &str) -> bool {
     use crate::image::graph::NodeKind;
     graph.nodes_named(symbol).any(|node| graph.kind(node) == NodeKind::Function)
@@ -880,4 +886,24 @@ fn any_place(sources: &[CrateSource], changes: &[Changes]) -> (PathBuf, Place) {
         }
     }
     (PathBuf::new(), Place::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn going_back_and_forth_stores_what_differs() {
+        let patch = |generation| Target::Patch { generation, offset: 8 };
+        let base = BTreeMap::new();
+        let first = BTreeMap::from([(1, patch(1))]);
+        let second = BTreeMap::from([(1, patch(2)), (2, patch(2))]);
+        let slots = |now, then| -> Vec<(u64, Target)> {
+            stores(now, then).into_iter().map(|store| (store.slot, store.target)).collect()
+        };
+        assert_eq!(slots(&second, &base), [(1, Target::Base), (2, Target::Base)]);
+        assert_eq!(slots(&base, &second), [(1, patch(2)), (2, patch(2))]);
+        assert_eq!(slots(&second, &first), [(1, patch(1)), (2, Target::Base)]);
+        assert_eq!(slots(&first, &first), []);
+    }
 }

@@ -25,7 +25,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
-use super::items::{CrateSource, SourceFile};
+use super::items::{CrateSource, SourceFile, raw};
 use super::widen::splice;
 
 /// A function to extract.
@@ -286,7 +286,7 @@ impl Page<'_> {
         let in_trait = matches!(&function.owner, Owner::Impl(head) if head.trait_path.is_some());
         // Its own name must lead to its slot, and must not be ambiguous between two traits.
         let rename = function.names_itself && (want.hot || in_trait);
-        let name = raw(&function.name);
+        let name = raw(&function.name).into_owned();
         let own = if rename { format!("__hp_{}", function.name) } else { name.clone() };
         if rename {
             edits.push((function.ident.clone(), own.clone()));
@@ -423,15 +423,6 @@ fn scope_path(module: &[String], name: &str) -> String {
     }
     path.push_str(name);
     path
-}
-
-/// A name as code must spell it: `r#type`.
-fn raw(name: &str) -> String {
-    if syn::parse_str::<syn::Ident>(name).is_ok() || matches!(name, "self" | "super" | "crate") {
-        name.to_owned()
-    } else {
-        format!("r#{name}")
-    }
 }
 
 fn pair(old: &str, new: &str, index: usize) -> String {

@@ -123,9 +123,9 @@ pub struct Function {
     pub body: Range<usize>,
     /// Statics of its own.
     pub statics: Vec<NestedStatic>,
-    /// Fingerprint of attributes (not docs, not `hot`) and signature.
+    /// Fingerprint of attributes (not docs, not `hot`) and of what callers see of the signature.
     pub signature: u64,
-    /// Fingerprint of the body.
+    /// Fingerprint of the body and of what it calls its parameters.
     pub code: u64,
     /// The body goes into the scope as it is.
     pub kept: bool,
@@ -611,7 +611,12 @@ impl Reader<'_> {
                 || mentions_impl_trait(&item.self_ty.to_token_stream()),
         });
         let mut bare = item.clone();
-        bare.items.retain(|part| !matches!(part, syn::ImplItem::Fn(_)));
+        bare.items.retain(|part| match part {
+            syn::ImplItem::Fn(_) => false,
+            // Those of a trait cannot come and go by themselves.
+            syn::ImplItem::Const(_) => item.trait_.is_some(),
+            _ => true,
+        });
         let mut name = bare.clone();
         name.items.clear();
         name.attrs.clear();
@@ -622,6 +627,7 @@ impl Reader<'_> {
             None => format!("`impl {}`", head.self_ty),
         };
         entry.names = head.trait_name.iter().cloned().collect();
+        let key = entry.name.clone();
         for part in &item.items {
             match part {
                 syn::ImplItem::Fn(func) if self.cfg.keeps(&func.attrs) => {
@@ -636,7 +642,12 @@ impl Reader<'_> {
                         self.widen(&func.vis, start_of(&func.sig));
                     }
                 }
-                syn::ImplItem::Const(constant) if item.trait_.is_none() => {
+                syn::ImplItem::Const(constant)
+                    if item.trait_.is_none() && self.cfg.keeps(&constant.attrs) =>
+                {
+                    let tokens = constant.to_token_stream();
+                    let entry = self.named(module, Kind::Const, "const", &constant.ident, tokens);
+                    entry.name = format!("const {} of {key}", constant.ident);
                     self.widen(&constant.vis, constant.const_token.span);
                 }
                 _ => {}
@@ -776,11 +787,21 @@ impl Reader<'_> {
         mentions(block_tokens.clone(), &mut idents);
         let names_itself = idents.contains(&bare_name(&sig.ident));
         mentions(sig.to_token_stream(), &mut idents);
+        // What parameters are called matters to the body alone.
+        let mut sig_alone = (*sig).clone();
+        let mut code = TokenStream::new();
+        for input in &mut sig_alone.inputs {
+            if let syn::FnArg::Typed(arg) = input {
+                arg.pat.to_tokens(&mut code);
+                *arg.pat = syn::parse_quote!(_);
+            }
+        }
+        code.extend(block_tokens);
         let mut surface = TokenStream::new();
         for attr in attrs.iter().filter(|attr| !is_hot(&cfg::name(attr.path()))) {
             attr.to_tokens(&mut surface);
         }
-        sig.to_tokens(&mut surface);
+        sig_alone.to_tokens(&mut surface);
 
         let open = self.range(block.brace_token.span.open());
         let close = self.range(block.brace_token.span.close());
@@ -827,7 +848,7 @@ impl Reader<'_> {
             body: open.end..close.start,
             statics,
             signature: fingerprint(surface),
-            code: fingerprint(block_tokens),
+            code: fingerprint(code),
             kept,
             names_itself,
             mentions: Arc::new(idents),

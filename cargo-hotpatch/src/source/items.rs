@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -142,17 +143,27 @@ impl CrateSource {
             .collect()
     }
 
-    /// `crate::module::Type::function`: what a reader calls it.
+    /// What a reader calls it: `crate::module::function`, `crate::Type::method`,
+    /// `crate::<Type as Trait>::method`.
     #[must_use]
     pub fn path_of(&self, function: &Function) -> String {
         let mut path = vec![self.name.as_str()];
         path.extend(function.module.iter().map(String::as_str));
+        let of_trait;
         match &function.owner {
             Owner::Free => {}
-            Owner::Impl(head) => path.push(&head.self_name),
+            Owner::Impl(head) => match &head.trait_name {
+                Some(name) => {
+                    let known = Some(&head.self_name).filter(|name| *name != "?");
+                    of_trait = format!("<{} as {name}>", known.unwrap_or(&head.self_ty));
+                    path.push(&of_trait);
+                }
+                None => path.push(&head.self_name),
+            },
             Owner::Trait(name) => path.push(name),
         }
-        path.push(&function.name);
+        let name = raw(&function.name);
+        path.push(&name);
         path.join("::")
     }
 
@@ -223,6 +234,16 @@ impl Wanted {
     }
 }
 
+/// A name as code must spell it: `r#type`.
+#[must_use]
+pub fn raw(name: &str) -> Cow<'_, str> {
+    if syn::parse_str::<syn::Ident>(name).is_ok() || matches!(name, "self" | "super" | "crate") {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("r#{name}"))
+    }
+}
+
 #[cfg(test)]
 pub mod fake {
     //! A file system in memory, for tests.
@@ -249,6 +270,18 @@ pub mod fake {
 #[cfg(test)]
 mod tests {
     use super::fake::krate;
+
+    #[test]
+    fn functions_are_called_what_a_reader_calls_them() {
+        let text = "fn r#match() {} trait T { fn d() {} } struct S; impl S { fn m() {} } \
+                    impl T for S { fn d() {} } impl<X> a::U for [u8] { fn u() {} }";
+        let krate = krate(&[("src/main.rs", text)]);
+        let names: Vec<_> = krate.functions().map(|(_, f)| krate.path_of(f)).collect();
+        assert_eq!(
+            names,
+            ["app::r#match", "app::T::d", "app::S::m", "app::<S as T>::d", "app::<[u8] as U>::u"]
+        );
+    }
 
     #[test]
     fn modules_are_found_where_rustc_finds_them() {

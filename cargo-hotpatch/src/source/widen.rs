@@ -56,6 +56,9 @@ pub fn splice(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
     out
 }
 
+/// A lint may ask for docs of what is public.
+const PUBLISHED: &str = "#[doc(hidden)] pub";
+
 /// The root file of a binary crate with its `main` public, for the launcher to call.
 ///
 /// A text that does not parse comes back as it is: rustc will say what is wrong with it.
@@ -100,11 +103,11 @@ pub fn publish_main(text: &str) -> Result<String> {
             Visibility::Public(_) => edits.push((0..0, String::new())),
             Visibility::Restricted(vis) => {
                 let range = shift(syn::spanned::Spanned::span(vis).byte_range());
-                edits.push((range, "pub".to_owned()));
+                edits.push((range, PUBLISHED.to_owned()));
             }
             Visibility::Inherited => {
                 let start = shift(span.byte_range()).start;
-                edits.push((start..start, "pub ".to_owned()));
+                edits.push((start..start, format!("{PUBLISHED} ")));
             }
         }
     }
@@ -166,10 +169,10 @@ mod tests {
     fn main_is_published_however_it_is_written() {
         let publish = |text: &str| publish_main(text).unwrap();
         assert_eq!(publish("#![a]\n#[tokio::main]\nasync fn main() {}"),
-            "#![a]\n#[tokio::main]\npub async fn main() {}");
+            "#![a]\n#[tokio::main]\n#[doc(hidden)] pub async fn main() {}");
         assert_eq!(publish("pub fn main() {}"), "pub fn main() {}");
-        assert_eq!(publish("pub(crate) fn main() {}"), "pub fn main() {}");
-        assert_eq!(publish("use app::main;"), "pub use app::main;");
+        assert_eq!(publish("pub(crate) fn main() {}"), "#[doc(hidden)] pub fn main() {}");
+        assert_eq!(publish("use app::main;"), "#[doc(hidden)] pub use app::main;");
         assert_eq!(publish("fn main( {"), "fn main( {");
         assert!(publish_main("make_main!();").is_err());
     }
