@@ -170,7 +170,7 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
         (None, _) => Ok(()),
     });
     let status = demo.end();
-    demo.show.ended(args.keep.then(|| folder.path()));
+    demo.show.ended(args.keep.then(|| folder.path()), !auto);
     result.map(|()| status)
 }
 

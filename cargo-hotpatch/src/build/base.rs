@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use cargo_metadata::{Artifact, Message, TargetKind};
@@ -21,6 +22,22 @@ pub struct Base {
     /// Its crates, those a crate depends on before it; the program's own is the last.
     pub units: Vec<Unit>,
 }
+
+impl Base {
+    /// A file of it was written after `began`, when its build began.
+    #[must_use]
+    pub fn is_older_than_a_source(&self, began: SystemTime) -> bool {
+        self.units
+            .iter()
+            .flat_map(Unit::files)
+            .filter_map(|path| fs::metadata(path).and_then(|meta| meta.modified()).ok())
+            // A clock that is ahead is no reason to build for ever.
+            .any(|written| written + CLOCK_STEP > began && written <= SystemTime::now())
+    }
+}
+
+/// File systems round times down to the kernel's tick.
+const CLOCK_STEP: std::time::Duration = std::time::Duration::from_millis(12);
 
 /// How a build ended that did not make a program.
 #[derive(Debug, thiserror::Error)]
@@ -190,6 +207,23 @@ impl Unit {
     #[must_use]
     pub fn stem(&self) -> String {
         self.args.stem().unwrap_or_default()
+    }
+
+    /// The files rustc read for it.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Some(out_dir) = self.args.out_dir() else { return Vec::new() };
+        let path = out_dir.join(format!("{}.d", self.stem()));
+        let text = fs::read_to_string(path).unwrap_or_default();
+        // `target: file file …`, spaces in names behind a backslash.
+        let mut found = BTreeSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let Some((_, files)) = line.split_once(": ") else { continue };
+            for file in files.replace("\\ ", "\u{0}").split(' ').filter(|file| !file.is_empty()) {
+                found.insert(self.cwd.join(file.replace('\u{0}', " ")));
+            }
+        }
+        found.into_iter().collect()
     }
 
     /// Stems of the libraries it is compiled with.

@@ -15,6 +15,8 @@ pub struct Diagnostic {
     pub rendered: String,
     /// File and line of each primary span.
     pub places: Vec<(String, usize)>,
+    /// File and line of the other spans.
+    pub others: Vec<(String, usize)>,
 }
 
 #[derive(Deserialize)]
@@ -24,7 +26,15 @@ struct Raw {
     code: Option<RawCode>,
     #[serde(default)]
     spans: Vec<RawSpan>,
+    #[serde(default)]
+    children: Vec<RawChild>,
     rendered: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawChild {
+    #[serde(default)]
+    spans: Vec<RawSpan>,
 }
 
 #[derive(Deserialize)]
@@ -51,14 +61,20 @@ pub fn parse(stderr: &str) -> Vec<Diagnostic> {
             code: raw.code.map(|code| code.code),
             message: raw.message,
             rendered: raw.rendered.unwrap_or_default(),
-            places: raw
-                .spans
-                .into_iter()
-                .filter(|span| span.is_primary)
-                .map(|span| (span.file_name, span.line_start))
+            places: places(&raw.spans, true),
+            others: raw
+                .children
+                .iter()
+                .flat_map(|child| places(&child.spans, true))
+                .chain(places(&raw.spans, false))
                 .collect(),
         })
         .collect()
+}
+
+fn places(spans: &[RawSpan], primary: bool) -> Vec<(String, usize)> {
+    let spans = spans.iter().filter(|span| span.is_primary == primary);
+    spans.map(|span| (span.file_name.clone(), span.line_start)).collect()
 }
 
 /// The first error in a few words, for a message about something else.

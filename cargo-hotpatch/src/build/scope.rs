@@ -141,8 +141,13 @@ impl Wanted<'_> {
         let found = diagnostics::parse(&output.stderr_text());
         let refused: BTreeSet<(PathBuf, usize)> = found
             .iter()
-            .filter(|found| matches!(found.code.as_deref(), Some("E0364" | "E0365")))
-            .flat_map(|found| &found.places)
+            .flat_map(|found| match found.code.as_deref() {
+                // A name that cannot be given to others.
+                Some("E0364" | "E0365") => found.places.as_slice(),
+                // Two imports that never met while they were private.
+                Some("E0659") => found.others.as_slice(),
+                _ => &[],
+            })
             .flat_map(|(name, line)| self.import_at(name, *line))
             .filter(|place| !private.contains(place))
             .collect();

@@ -51,6 +51,10 @@ pub struct Known {
     pub nodes: Vec<NodeId>,
     /// It has a slot.
     pub hot: bool,
+    /// The module it is in.
+    pub module: Arc<[String]>,
+    /// Only code in its module may name it.
+    pub private: bool,
     /// Identifiers it mentions.
     pub mentions: Arc<BTreeSet<String>>,
 }
@@ -129,6 +133,7 @@ impl Index {
             let known = &mut self.functions[number];
             known.keys.push(key);
             known.inlined |= function.inline;
+            known.private &= function.private;
             Arc::make_mut(&mut known.mentions).extend(function.mentions.iter().cloned());
             if known.shape == Shape::Plain {
                 known.shape = function.shape.clone();
@@ -148,6 +153,8 @@ impl Index {
             name: function.name.clone(),
             nodes: Vec::new(),
             hot: false,
+            module: function.module.clone(),
+            private: function.private,
             mentions: function.mentions.clone(),
         });
     }

@@ -208,8 +208,9 @@ pub enum Happening {
 }
 
 /// Changes that are not settled yet.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Settling {
+    grace: Duration,
     /// Paths whose save is not finished, and when to stop waiting for them.
     pending: BTreeMap<PathBuf, Instant>,
     finished: BTreeSet<PathBuf>,
@@ -218,7 +219,25 @@ pub struct Settling {
     rescan: bool,
 }
 
+impl Default for Settling {
+    fn default() -> Self {
+        Self::new(GRACE)
+    }
+}
+
 impl Settling {
+    /// Waits `grace` after a finished file for more of the same save.
+    #[must_use]
+    pub fn new(grace: Duration) -> Self {
+        Self {
+            grace,
+            pending: BTreeMap::new(),
+            finished: BTreeSet::new(),
+            span: None,
+            rescan: false,
+        }
+    }
+
     /// Takes note of what happened to a path.
     pub fn observe(&mut self, path: PathBuf, happening: Happening, now: Instant) {
         self.touch(now);
@@ -258,7 +277,7 @@ impl Settling {
             .pending
             .values()
             .copied()
-            .fold(last + GRACE, Instant::max);
+            .fold(last + self.grace, Instant::max);
         Some(quiet.min(first + TOTAL_LIMIT))
     }
 
@@ -267,7 +286,7 @@ impl Settling {
         if self.deadline()? > now {
             return None;
         }
-        let settled = std::mem::take(self);
+        let settled = std::mem::replace(self, Self::new(self.grace));
         let mut paths = settled.finished;
         paths.extend(settled.pending.into_keys());
         let (first_event, _) = settled.span?;
@@ -770,7 +789,7 @@ mod tests {
     /// Feeds `(milliseconds, path, what)` and gives `(milliseconds, paths)` of each change.
     fn settle(events: &[(u64, &str, Happening)]) -> Vec<(u64, Vec<String>)> {
         let start = Instant::now();
-        let mut settling = Settling::default();
+        let mut settling = Settling::new(Duration::from_millis(8));
         let mut changes = Vec::new();
         let mut events = events.iter().peekable();
         loop {
@@ -855,7 +874,7 @@ mod tests {
     #[test]
     fn a_rescan_is_carried_with_its_first_time() {
         let start = Instant::now();
-        let mut settling = Settling::default();
+        let mut settling = Settling::new(Duration::from_millis(8));
         settling.observe("a".into(), Finished, start);
         settling.observe_rescan(start + Duration::from_millis(2));
         assert_eq!(settling.take(start + Duration::from_millis(9)), None);

@@ -583,6 +583,9 @@ impl Maker<'_> {
             }
             let tag = &self.world.crates[part.krate].tag;
             graph.add_object(tag, &part.compiled.data, &rename).context("failed to read the patch")?;
+            if let Some(refusal) = strangers(&sources, index, &graph, part) {
+                return Ok(Outcome::Refused(refusal));
+            }
             patched.bytes += library.bytes;
         }
         self.client.publish(stores.clone())?;
@@ -732,6 +735,38 @@ fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Stor
         .filter(|slot| target(now, slot) != target(then, slot))
         .map(|slot| Store { slot: *slot, target: target(then, slot) })
         .collect()
+}
+
+/// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
+/// that calls a private function from outside its module shows it.
+fn strangers(
+    sources: &[CrateSource],
+    index: &Index,
+    graph: &CallGraph,
+    part: &Part,
+) -> Option<Refusal> {
+    for pair in &part.compiled.object.pairs {
+        let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
+        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied()) else {
+            continue;
+        };
+        let Some(module) = index.known(caller).map(|known| &known.module) else { continue };
+        for callee in graph.callees(node) {
+            let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
+            let Some(known) = known.filter(|known| known.private && known.krate == part.krate) else {
+                continue;
+            };
+            if !module.starts_with(&known.module) {
+                return refuse(sources, index, caller, Code::HP0001, |path| {
+                    format!("names in `{path}` would not mean what they mean in the crate")
+                })
+                .map(|refusal| {
+                    refusal.because(format!("the patch would call `{}`, which is private", known.path))
+                });
+            }
+        }
+    }
+    None
 }
 
 fn is_code(graph: &CallGraph, symbol: &str) -> bool {

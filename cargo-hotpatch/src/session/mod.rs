@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
 
@@ -173,7 +174,15 @@ impl Session<'_> {
 
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
-        base::build(&self.project, self.args, &CancelToken::new())
+        let cancel = CancelToken::new();
+        loop {
+            let began = SystemTime::now();
+            let base = base::build(&self.project, self.args, &cancel)?;
+            // What was saved meanwhile may or may not be in it; cargo knows how to tell.
+            if !base.is_older_than_a_source(began) {
+                return Ok(base);
+            }
+        }
     }
 
     fn start(&mut self, base: Base) -> Result<()> {

@@ -1,10 +1,9 @@
 //! Files as they were read last: what a save really changed, and what must not have changed at all.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::build::base::Base;
 use crate::build::project::Project;
@@ -13,25 +12,29 @@ use crate::source::items::Files;
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
 pub struct Texts {
-    known: RefCell<HashMap<PathBuf, Option<Arc<str>>>>,
+    known: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
 }
 
 impl Files for Texts {
     fn read(&self, path: &Path) -> io::Result<Arc<str>> {
-        if let Some(known) = self.known.borrow().get(path) {
+        if let Some(known) = self.lock().get(path) {
             return known.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
         }
         let text = std::fs::read_to_string(path).map(Arc::<str>::from);
         let known = text.as_ref().ok().cloned();
-        self.known.borrow_mut().insert(path.to_owned(), known);
+        self.lock().insert(path.to_owned(), known);
         text
     }
 }
 
 impl Texts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Option<Arc<str>>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads these files again and gives back those whose bytes are others than before.
     pub fn refresh(&self, paths: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-        let mut known = self.known.borrow_mut();
+        let mut known = self.lock();
         let mut changed = BTreeSet::new();
         for path in paths {
             let now = std::fs::read(path)
@@ -51,7 +54,7 @@ impl Texts {
 
     /// Reads all that is known again.
     pub fn refresh_all(&self) -> BTreeSet<PathBuf> {
-        let paths = self.known.borrow().keys().cloned().collect();
+        let paths = self.lock().keys().cloned().collect();
         self.refresh(&paths)
     }
 }
@@ -92,7 +95,7 @@ impl Fixed {
             out.build.insert(path, text);
         }
         for unit in &base.units {
-            for path in dep_info(unit) {
+            for path in unit.files() {
                 if !modules.contains(&path) && !out.build.contains_key(&path) {
                     let text = normal(&path);
                     out.included.insert(path, text);
@@ -129,20 +132,4 @@ fn normal(path: &Path) -> Option<String> {
         Ok(value) if is_toml => Some(value.to_string()),
         _ => Some(text),
     }
-}
-
-/// The files rustc read for a unit.
-fn dep_info(unit: &crate::build::capture::Unit) -> Vec<PathBuf> {
-    let Some(out_dir) = unit.args.out_dir() else { return Vec::new() };
-    let path = out_dir.join(format!("{}.d", unit.stem()));
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    // `target: file file …`, spaces in names behind a backslash.
-    let mut found = BTreeSet::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let Some((_, files)) = line.split_once(": ") else { continue };
-        for file in files.replace("\\ ", "\u{0}").split(' ').filter(|file| !file.is_empty()) {
-            found.insert(unit.cwd.join(file.replace('\u{0}', " ")));
-        }
-    }
-    found.into_iter().collect()
 }

@@ -137,6 +137,7 @@ fn work(
         return Err(error.context("this program cannot be patched"));
     }
     say(Said::Ready(hot_functions(&world)));
+    world.fetch_graph();
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
     while let Ok(change) = inbox.recv() {

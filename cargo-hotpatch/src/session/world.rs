@@ -127,9 +127,6 @@ impl World {
     /// # Errors
     /// A file of the base or of its sources cannot be read.
     pub fn open(base: &Base, files: &dyn Files) -> Result<Self> {
-        let rlibs: Vec<(String, PathBuf)> =
-            base.units.iter().map(|unit| (unit.stem(), unit.rlib.clone())).collect();
-        let graph = std::thread::spawn(move || read_graph(&rlibs));
         let mut crates = Vec::new();
         let mut sources = Vec::new();
         for unit in &base.units {
@@ -163,7 +160,7 @@ impl World {
             states: vec![state],
             generation: 0,
             loads: 0,
-            graph: Some(graph),
+            graph: None,
             index: None,
             open: None,
         })
@@ -203,11 +200,22 @@ impl World {
             .collect()
     }
 
+    /// Begins to read the call graph, which the first edit will need.
+    pub fn fetch_graph(&mut self) {
+        let is_there = self.graph.is_some() || !self.state().graph.is_empty();
+        if !is_there {
+            let rlibs: Vec<(String, PathBuf)> =
+                self.crates.iter().map(|krate| (krate.tag.clone(), krate.unit.rlib.clone())).collect();
+            self.graph = Some(std::thread::spawn(move || read_graph(&rlibs)));
+        }
+    }
+
     /// Makes sure that the call graph is there.
     ///
     /// # Errors
     /// A library of the workspace cannot be read.
     pub fn ensure_graph(&mut self) -> Result<()> {
+        self.fetch_graph();
         let Some(graph) = self.graph.take() else { return Ok(()) };
         let graph = graph
             .join()

@@ -105,6 +105,8 @@ pub struct Function {
     pub hot: bool,
     /// It may be inlined even where nothing else is.
     pub inline: bool,
+    /// Only its module may name it; in a scope everybody may.
+    pub private: bool,
     /// Of the name.
     pub place: Place,
     /// From the first attribute to the closing brace.
@@ -449,6 +451,7 @@ impl Reader<'_> {
         }
         match item {
             Item::Fn(func) => {
+                let shadows = PRELUDE.contains(&func.sig.ident.to_string().as_str());
                 let parts = Parts {
                     attrs: &func.attrs,
                     vis: Some(&func.vis),
@@ -456,7 +459,9 @@ impl Reader<'_> {
                     block: &func.block,
                 };
                 self.function(&parts, module, Owner::Free);
-                self.widen(&func.vis, start_of(&func.sig));
+                if !(shadows && func.vis == Visibility::Inherited) {
+                    self.widen(&func.vis, start_of(&func.sig));
+                }
             }
             Item::Struct(item) => {
                 self.named(module, Kind::Type, "struct", &item.ident, item.to_token_stream());
@@ -778,7 +783,8 @@ impl Reader<'_> {
         let shape = shape(&names, sig, &owner, inline, &nested);
 
         let mut idents = BTreeSet::new();
-        mentions(block.to_token_stream(), &mut idents);
+        let block_tokens = block.to_token_stream();
+        mentions(block_tokens.clone(), &mut idents);
         let names_itself = idents.contains(&bare_name(&sig.ident));
         mentions(sig.to_token_stream(), &mut idents);
         // What parameters are called matters to the body alone.
@@ -790,7 +796,7 @@ impl Reader<'_> {
                 *arg.pat = syn::parse_quote!(_);
             }
         }
-        block.to_tokens(&mut code);
+        code.extend(block_tokens);
         let mut surface = TokenStream::new();
         for attr in attrs.iter().filter(|attr| !is_hot(&cfg::name(attr.path()))) {
             attr.to_tokens(&mut surface);
@@ -802,6 +808,8 @@ impl Reader<'_> {
         let start = self.range(start_of(sig)).start;
         let outer: Vec<&Attribute> =
             attrs.iter().filter(|attr| attr.style == syn::AttrStyle::Outer).collect();
+        let private = matches!(vis, Some(Visibility::Inherited))
+            && !matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let vis = match vis {
             None | Some(Visibility::Inherited) => start..start,
             Some(vis) => self.range(vis.span()),
@@ -827,6 +835,7 @@ impl Reader<'_> {
             shape,
             hot,
             inline,
+            private,
             place: self.place(sig.ident.span()),
             item: first..close.end,
             attrs: outer
@@ -846,6 +855,10 @@ impl Reader<'_> {
         });
     }
 }
+
+/// Functions every module knows. A private one of that name is left private: visible, a glob import would
+/// bring it into modules that mean the prelude's.
+const PRELUDE: &[&str] = &["drop", "size_of", "size_of_val", "align_of", "align_of_val", "Some", "Ok", "Err"];
 
 struct Parts<'a> {
     attrs: &'a [Attribute],

@@ -3,7 +3,7 @@
 #[cfg(test)]
 use std::collections::BTreeMap;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::cfg::Cfg;
 use super::file::{self, FnKey, Function, Owner, ParsedFile};
 
 /// Where texts come from.
-pub trait Files {
+pub trait Files: Sync {
     /// The text of a file.
     ///
     /// # Errors
@@ -83,53 +83,38 @@ impl CrateSource {
         old: Option<&Self>,
     ) -> Result<Self, ReadError> {
         let mut out = Self { name: name.to_owned(), files: Vec::new() };
-        let mut todo = vec![(root.to_owned(), Arc::<[String]>::from([]), true)];
         let mut seen = BTreeSet::new();
-        while let Some((path, module, owns_folder)) = todo.pop() {
-            // A module tree may name one file twice; a cycle would not end.
-            if !seen.insert((path.clone(), module.clone())) || module.len() > 64 {
-                continue;
-            }
-            let text = files
-                .read(&path)
-                .map_err(|error| ReadError::Io { path: path.clone(), error })?;
-            let known = old.and_then(|old| {
-                old.files.iter().find(|file| {
-                    file.path == path && file.module == module && file.parsed.text == text
-                })
+        let root = Wanted { path: root.to_owned(), module: Arc::from([]), owns_folder: true };
+        let mut level = vec![root];
+        // A module tree may name one file twice; a cycle would not end.
+        while !level.is_empty() && seen.len() < 100_000 {
+            level.retain(|wanted| {
+                wanted.module.len() <= 64 && seen.insert((wanted.path.clone(), wanted.module.clone()))
             });
-            let parsed = match known {
-                Some(file) => file.parsed.clone(),
-                None => Arc::new(
-                    file::parse(&text, &module, cfg)
-                        .map_err(|error| ReadError::Syntax { path: path.clone(), error })?,
-                ),
-            };
-            let folder = path.parent().unwrap_or(Path::new("/"));
-            let own = if owns_folder {
-                folder.to_owned()
+            let known: HashMap<(&Path, &[String]), &SourceFile> = old
+                .iter()
+                .flat_map(|old| &old.files)
+                .map(|file| ((file.path.as_path(), &*file.module), file))
+                .collect();
+            let one = |wanted: &Wanted| wanted.read(cfg, files, &known);
+            let (left, right) = level.split_at(level.len() / 2);
+            let results: Vec<_> = if level.len() < 4 {
+                level.iter().map(one).collect()
             } else {
-                folder.join(path.file_stem().unwrap_or_default())
+                std::thread::scope(|scope| {
+                    let left = scope.spawn(|| left.iter().map(one).collect::<Vec<_>>());
+                    let right: Vec<_> = right.iter().map(one).collect();
+                    let left = left.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    left.into_iter().chain(right).collect()
+                })
             };
-            for child in parsed.module_files.iter().rev() {
-                let name = child.path.last().cloned().unwrap_or_default();
-                let inside = child.inline.iter().fold(own.clone(), |at, part| at.join(part));
-                let (path, owns) = match &child.explicit {
-                    Some(given) if child.inline.is_empty() => (folder.join(given), true),
-                    Some(given) => (inside.join(given), true),
-                    None => {
-                        let flat = inside.join(format!("{name}.rs"));
-                        let nested = inside.join(&name).join("mod.rs");
-                        if files.read(&flat).is_err() && files.read(&nested).is_ok() {
-                            (nested, true)
-                        } else {
-                            (flat, false)
-                        }
-                    }
-                };
-                todo.push((path, child.path.clone(), owns));
+            let mut next = Vec::new();
+            for (wanted, result) in level.into_iter().zip(results) {
+                let file = result?;
+                next.extend(wanted.children(&file.parsed, files));
+                out.files.push(file);
             }
-            out.files.push(SourceFile { path, module, parsed });
+            level = next;
         }
         Ok(out)
     }
@@ -199,6 +184,66 @@ pub fn raw(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// A file that the module tree names.
+struct Wanted {
+    path: PathBuf,
+    module: Arc<[String]>,
+    /// Its modules lie beside it and not in a folder of its name.
+    owns_folder: bool,
+}
+
+impl Wanted {
+    fn read(
+        &self,
+        cfg: &Cfg,
+        files: &dyn Files,
+        known: &HashMap<(&Path, &[String]), &SourceFile>,
+    ) -> Result<SourceFile, ReadError> {
+        let Self { path, module, .. } = self;
+        let text =
+            files.read(path).map_err(|error| ReadError::Io { path: path.clone(), error })?;
+        let same = known.get(&(path.as_path(), &**module)).filter(|file| {
+            Arc::ptr_eq(&file.parsed.text, &text) || file.parsed.text == text
+        });
+        let parsed = match same {
+            Some(file) => file.parsed.clone(),
+            None => Arc::new(
+                file::parse(&text, module, cfg)
+                    .map_err(|error| ReadError::Syntax { path: path.clone(), error })?,
+            ),
+        };
+        Ok(SourceFile { path: path.clone(), module: module.clone(), parsed })
+    }
+
+    fn children(&self, parsed: &ParsedFile, files: &dyn Files) -> Vec<Self> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let own = if self.owns_folder {
+            folder.to_owned()
+        } else {
+            folder.join(self.path.file_stem().unwrap_or_default())
+        };
+        let child = |child: &file::ModuleFile| {
+            let name = child.path.last().cloned().unwrap_or_default();
+            let inside = child.inline.iter().fold(own.clone(), |at, part| at.join(part));
+            let (path, owns_folder) = match &child.explicit {
+                Some(given) if child.inline.is_empty() => (folder.join(given), true),
+                Some(given) => (inside.join(given), true),
+                None => {
+                    let flat = inside.join(format!("{name}.rs"));
+                    let nested = inside.join(&name).join("mod.rs");
+                    if files.read(&flat).is_err() && files.read(&nested).is_ok() {
+                        (nested, true)
+                    } else {
+                        (flat, false)
+                    }
+                }
+            };
+            Self { path, module: child.path.clone(), owns_folder }
+        };
+        parsed.module_files.iter().map(child).collect()
+    }
+}
+
 #[cfg(test)]
 pub mod fake {
     //! A file system in memory, for tests.
@@ -250,7 +295,7 @@ mod tests {
             ("src/other/y.rs", ""),
         ]);
         let paths: Vec<_> = krate.files.iter().map(|f| f.module.join("::")).collect();
-        assert_eq!(paths, ["", "a", "a::e", "a::e::g", "b::c", "d", "d::y"]);
+        assert_eq!(paths, ["", "a", "b::c", "d", "a::e", "d::y", "a::e::g"]);
         let names: Vec<_> = krate.functions().map(|(_, f)| krate.path_of(f)).collect();
         assert_eq!(names, ["app::main", "app::a::f", "app::a::e::g::S::m"]);
     }

@@ -171,8 +171,11 @@ impl Show {
         self.report.text(&self.report.paint().dim(&text));
     }
 
-    /// It is over; `kept` is the folder if it stays.
-    pub fn ended(&self, kept: Option<&Path>) {
+    /// It is over; `kept` is the folder if it stays, `by_hand` whether somebody's `^C` stands in the line.
+    pub fn ended(&self, kept: Option<&Path>, by_hand: bool) {
+        if by_hand {
+            self.report.text("\n");
+        }
         match kept {
             Some(folder) => {
                 self.verb(

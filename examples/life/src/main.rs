@@ -20,17 +20,20 @@ fn main() {
         std::array::from_fn(|y| std::array::from_fn(|x| (x * y + x / 3) % 5 == 0));
     for generation in 0_u64.. {
         draw(&board, generation);
-        board = std::array::from_fn(|y| {
-            std::array::from_fn(|x| lives(board[y][x], neighbours(&board, x, y)))
-        });
+        board = advance(&board);
         thread::sleep(Duration::from_millis(150));
     }
+}
+
+/// The board of the next generation. `lives` and `neighbours` need no mark: this function calls them.
+#[hot]
+fn advance(board: &Board) -> Board {
+    std::array::from_fn(|y| std::array::from_fn(|x| lives(board[y][x], neighbours(board, x, y))))
 }
 
 /// The rule: a living cell stays with 2 or 3 neighbours, and 3 give birth to a new one.
 ///
 /// Try `(_, 3 | 6)`: that is "HighLife", which has a pattern that copies itself.
-#[hot]
 fn lives(alive: bool, neighbours: usize) -> bool {
     matches!((alive, neighbours), (true, 2) | (_, 3))
 }

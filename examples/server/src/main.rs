@@ -33,6 +33,7 @@ fn main() -> io::Result<()> {
 ///
 /// It runs for as long as the browser keeps the connection, so an edit of this very function is for later
 /// connections. What it calls for each request is new at the next request.
+#[hot]
 fn serve(stream: &TcpStream) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     while let Some(request) = lines.next().transpose()? {
