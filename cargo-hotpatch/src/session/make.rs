@@ -735,9 +735,11 @@ fn strangers(
     part: &Part,
 ) -> Option<Refusal> {
     for pair in &part.compiled.object.pairs {
-        let node = graph.node(&pair.old)?;
-        let caller = *part.vertices.get(usize::try_from(pair.index).ok()?)?;
-        let module = &index.known(caller)?.module;
+        let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
+        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied()) else {
+            continue;
+        };
+        let Some(module) = index.known(caller).map(|known| &known.module) else { continue };
         for callee in graph.callees(node) {
             let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
             let Some(known) = known.filter(|known| known.private && known.krate == part.krate) else {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Target;
 
-use crate::build::base::Base;
+use crate::build::base::{Base, Stamp, stamp};
 use crate::build::capture::Unit;
 use crate::build::scope::{Scope, Wanted};
 use crate::command::CancelToken;
@@ -114,6 +114,8 @@ pub struct World {
     pub generation: u32,
     /// How many libraries were loaded.
     pub loads: u32,
+    /// What the base consists of, as it was when the program started.
+    files: Vec<(PathBuf, Stamp)>,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -126,12 +128,12 @@ impl World {
     ///
     /// # Errors
     /// A file of the base or of its sources cannot be read.
-    pub fn open(base: &Base, files: &dyn Files) -> Result<Self> {
+    pub fn open(base: &Base, texts: &dyn Files) -> Result<Self> {
         let mut crates = Vec::new();
         let mut sources = Vec::new();
         for unit in &base.units {
             let cfg = Cfg::parse(&unit.cfg);
-            let source = CrateSource::read(&unit.krate, &unit.root, &cfg, files, None)?;
+            let source = CrateSource::read(&unit.krate, &unit.root, &cfg, texts, None)?;
             crates.push(Krate {
                 tag: unit.stem(),
                 unit: unit.clone(),
@@ -152,6 +154,8 @@ impl World {
             graph: CallGraph::default(),
         };
         let linker = linker(base.units.last());
+        let mut files: Vec<(PathBuf, Stamp)> = base.units.iter().flat_map(Unit::libraries).collect();
+        files.extend(base.units.iter().map(|unit| (unit.rlib.clone(), stamp(&unit.rlib))));
         Ok(Self {
             crates,
             image,
@@ -160,6 +164,7 @@ impl World {
             states: vec![state],
             generation: 0,
             loads: 0,
+            files,
             graph: None,
             index: None,
             open: None,
@@ -170,6 +175,13 @@ impl World {
     #[must_use]
     pub fn state(&self) -> &State {
         self.states.last().expect("invariant: the base is always there")
+    }
+
+    /// A file of the base that was built anew since the program started, by another session perhaps:
+    /// what would be compiled against it does not fit the program.
+    #[must_use]
+    pub fn rebuilt(&self) -> Option<&Path> {
+        self.files.iter().find(|(path, old)| stamp(path) != *old).map(|(path, _)| path.as_path())
     }
 
     /// Reads the sources again.

@@ -17,42 +17,7 @@ impl Drop for Guard {
     }
 }
 
-#[hot]
-fn fails(line: &str) -> usize {
-    let _guard = Guard;
-    let number: usize = line.parse().expect("a number");
-    10 / number
-}
-
-#[hot]
-fn catches(line: &str) -> String {
-    let line = line.to_string();
-    match catch_unwind(move || fails_in_base(&line)) {
-        Ok(length) => format!("fine {length}"),
-        Err(_) => "caught".to_string(),
-    }
-}
-
-fn fails_in_base(line: &str) -> usize {
-    assert!(line.len() < 4, "too long");
-    line.len()
-}
-
-#[hot]
-fn place() -> String {
-    let here = Location::caller();
-    format!("{}:{}:{} {}", file!(), line!(), column!(), tracked().line() - here.line())
-}
-
-#[track_caller]
-fn tracked() -> &'static Location<'static> {
-    Location::caller()
-}
-
-#[hot]
-fn trace() -> String {
-    deep::own_frames()
-}
+// What is never patched stands above what is: its lines are those of the base.
 
 fn main() {
     std::panic::set_hook(Box::new(|info| {
@@ -75,4 +40,41 @@ fn main() {
         };
         println!("{reply}");
     }
+}
+
+fn fails_in_base(line: &str) -> usize {
+    assert!(line.len() < 4, "too long");
+    line.len()
+}
+
+#[hot]
+fn fails(line: &str) -> usize {
+    let _guard = Guard;
+    let number: usize = line.parse().expect("a number");
+    10 / number
+}
+
+#[hot]
+fn catches(line: &str) -> String {
+    let line = line.to_string();
+    match catch_unwind(move || fails_in_base(&line)) {
+        Ok(length) => format!("fine {length}"),
+        Err(_) => "caught".to_string(),
+    }
+}
+
+#[hot]
+fn place() -> String {
+    let here = Location::caller();
+    format!("{}:{}:{} {}", file!(), line!(), column!(), tracked().line() - here.line())
+}
+
+#[track_caller]
+fn tracked() -> &'static Location<'static> {
+    Location::caller()
+}
+
+#[hot]
+fn trace() -> String {
+    deep::own_frames()
 }
