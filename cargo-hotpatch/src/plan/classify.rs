@@ -3,6 +3,7 @@
 use super::codes::Code;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
+use crate::source::layout;
 use crate::source::file::{FnKey, Function, Kind, Owner, Place, Shape};
 use crate::source::items::{CrateSource, SourceFile};
 
@@ -101,7 +102,7 @@ fn item(change: &ItemChange) -> Option<Refusal> {
     let surface_changed = change.old.as_ref().is_none_or(|old| old.surface != item.surface);
     let drops = item.kind == Kind::Impl && item.names.iter().any(|name| name == "Drop");
     let (code, message) = match item.kind {
-        Kind::Type => (Code::HP0101, format!("layout of {title} changed")),
+        Kind::Type => return Some(retyped(change)),
         Kind::Trait if surface_changed => (Code::HP0102, format!("the methods of {title} changed")),
         // The method itself is among the functions and says more.
         Kind::Trait => return None,
@@ -115,6 +116,24 @@ fn item(change: &ItemChange) -> Option<Refusal> {
         _ => unsupported(title),
     };
     Some(Refusal::new(code, message, &change.file, change.place))
+}
+
+/// A type is not what its values were made as.
+fn retyped(change: &ItemChange) -> Refusal {
+    let name = change.item.names.first().map_or("", String::as_str);
+    match &change.old {
+        Some(old) if change.became == Became::Changed => {
+            let found = layout::difference(old, &change.item);
+            Refusal::new(Code::HP0101, format!("layout of `{name}` changed"), &change.file, found.place)
+                .labelled(found.label)
+        }
+        _ => Refusal::new(
+            Code::HP0101,
+            format!("{} is gone, and values of it may be there", change.item.title),
+            &change.file,
+            change.place,
+        ),
+    }
 }
 
 /// A crate's functions by key.
@@ -165,6 +184,6 @@ mod tests {
     #[test]
     fn a_refusal_names_the_item() {
         let (_, message) = refused("struct S { a: u8 }", "struct S { b: u8 }").expect("it is refused");
-        assert_eq!(message, "layout of struct `S` changed");
+        assert_eq!(message, "layout of `S` changed");
     }
 }

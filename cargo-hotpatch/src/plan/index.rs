@@ -4,12 +4,12 @@
 //! the last names of type and trait. That can match too much, which makes a patch larger, and where it
 //! matches nothing the binding of the patch notices (see [`super::reach`]).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::image::demangle::{self, Demangled, FunctionKey};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
-use crate::source::file::{FnKey, Function, Owner, Shape};
+use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
 use crate::source::items::CrateSource;
 
 /// The name of the slot in a hot function, as the macros write it.
@@ -78,6 +78,8 @@ pub struct Index {
     by_name: HashMap<String, Vec<usize>>,
     names: Names,
     tags: Vec<String>,
+    /// Functions that a symbol names as the source does.
+    exact: HashSet<usize>,
     /// For each node its vertex.
     vertices: Vec<Vertex>,
     /// For each vertex beyond the functions its node.
@@ -96,8 +98,9 @@ impl Index {
         let mut index = Self::default();
         for (krate, view) in crates.iter().enumerate() {
             index.tags.push(view.tag.to_owned());
+            let own = own_types(view.source);
             for (_, function) in view.source.functions() {
-                index.add(krate, view, function);
+                index.add(krate, view, &own, function);
             }
         }
         index.follow(graph, has_slot);
@@ -106,9 +109,17 @@ impl Index {
 
     /// Takes in what was added to the graph since.
     pub fn follow(&mut self, graph: &CallGraph, has_slot: &dyn Fn(&str) -> bool) {
+        let mut unsure = Vec::new();
         for node in graph.nodes().skip(self.vertices.len()) {
-            let vertex = self.match_node(graph, node, has_slot);
+            let vertex = self.match_node(graph, node, has_slot, &mut unsure);
             self.vertices.push(vertex);
+        }
+        // Only a function that no symbol names as the source does can be one under another name.
+        for (node, number) in unsure {
+            if !self.exact.contains(&number) {
+                self.attach(graph, node, number, has_slot);
+                self.vertices[node.index()] = Vertex::new(number);
+            }
         }
     }
 
@@ -121,7 +132,13 @@ impl Index {
         }
     }
 
-    fn add(&mut self, krate: usize, view: &CrateView<'_>, function: &Function) {
+    fn add(
+        &mut self,
+        krate: usize,
+        view: &CrateView<'_>,
+        own: &HashSet<&str>,
+        function: &Function,
+    ) {
         let key = function.key.clone();
         let symbol_key = Names::key(&view.source.name, function);
         // Symbols do not tell these apart, so they are planned as one.
@@ -141,7 +158,7 @@ impl Index {
             return;
         }
         let number = self.functions.len();
-        self.names.add(number, symbol_key, function);
+        self.names.add(number, symbol_key, own, function);
         self.by_key.insert((krate, key.clone()), number);
         self.by_name.entry(function.name.clone()).or_default().push(number);
         self.functions.push(Known {
@@ -164,38 +181,56 @@ impl Index {
         graph: &CallGraph,
         node: NodeId,
         has_slot: &dyn Fn(&str) -> bool,
+        unsure: &mut Vec<(NodeId, usize)>,
     ) -> Vertex {
         let is_code =
             matches!(graph.kind(node), NodeKind::Function | NodeKind::Undefined);
         let demangled = is_code.then(|| demangle::demangle(graph.name(node))).flatten();
         let owner = demangled.as_ref().and_then(|demangled| self.owner(demangled, graph.krate(node)));
-        let Some(number) = owner else {
-            self.others.push(node);
-            // Functions come first, and are all known before the first node is looked at.
-            return Vertex::new(self.functions.len() + self.others.len() - 1);
-        };
+        if let Some((number, true)) = owner {
+            self.exact.insert(number);
+            self.attach(graph, node, number, has_slot);
+            return Vertex::new(number);
+        }
+        unsure.extend(owner.map(|(number, _)| (node, number)));
+        self.others.push(node);
+        // Functions come first, and are all known before the first node is looked at.
+        Vertex::new(self.functions.len() + self.others.len() - 1)
+    }
+
+    fn attach(
+        &mut self,
+        graph: &CallGraph,
+        node: NodeId,
+        number: usize,
+        has_slot: &dyn Fn(&str) -> bool,
+    ) {
         let known = &mut self.functions[number];
         known.nodes.push(node);
         // One that shares its vertex with others is not known to be behind a slot.
         known.hot |= known.keys.len() == 1 && has_slot(graph.name(node));
-        Vertex::new(number)
     }
 
-    /// The function a symbol is code of; closures and inner functions count as their function's.
-    fn owner(&self, demangled: &Demangled, tag: Option<&str>) -> Option<usize> {
-        let candidates = self.names.candidates(&demangled.key)?;
+    /// The function a symbol is code of, and whether that is sure; closures and inner functions count as
+    /// their function's.
+    fn owner(&self, demangled: &Demangled, tag: Option<&str>) -> Option<(usize, bool)> {
+        let (candidates, exact) = self.names.candidates(&demangled.key)?;
         // A crate's library and program may have one name; what they define themselves they tell apart.
         let own = |number: &&usize| {
             Some(self.tags[self.functions[**number].krate].as_str()) == tag
         };
-        candidates.iter().find(own).or_else(|| candidates.first()).copied()
+        let number = candidates.iter().find(own).or_else(|| candidates.first()).copied()?;
+        Some((number, exact))
     }
 
     /// The source function a symbol would belong to, for symbols the graph does not have.
     #[must_use]
     pub fn by_symbol(&self, symbol: &str) -> Option<Vertex> {
         let demangled = demangle::demangle(symbol)?;
-        self.owner(&demangled, None).map(Vertex::new)
+        let found = self.owner(&demangled, None);
+        found
+            .filter(|(number, exact)| *exact || !self.exact.contains(number))
+            .map(|(number, _)| Vertex::new(number))
     }
 
     /// All functions of the source.
@@ -262,6 +297,22 @@ impl Index {
     }
 }
 
+/// Names that stand for types of the crate itself and for nothing else.
+fn own_types(source: &CrateSource) -> HashSet<&str> {
+    let types = || {
+        let items = source.files.iter().flat_map(|file| &file.parsed.items);
+        items.filter(|item| item.kind == Kind::Type)
+    };
+    let is_alias = |item: &&OtherItem| item.title.starts_with("type ");
+    let aliases: HashSet<&String> = types().filter(is_alias).flat_map(|item| &item.names).collect();
+    types()
+        .filter(|item| !is_alias(item))
+        .flat_map(|item| &item.names)
+        .filter(|name| !aliases.contains(name))
+        .map(String::as_str)
+        .collect()
+}
+
 /// Functions by the names symbols have for them.
 #[derive(Debug, Clone, Default)]
 struct Names {
@@ -295,12 +346,13 @@ impl Names {
         }
     }
 
-    fn add(&mut self, number: usize, key: FunctionKey, function: &Function) {
+    fn add(&mut self, number: usize, key: FunctionKey, own: &HashSet<&str>, function: &Function) {
         match &function.owner {
             Owner::Free => {}
             Owner::Trait(of) => {
                 self.defaults.insert((Some(of.clone()), function.name.clone()), number);
             }
+            Owner::Impl(head) if own.contains(head.self_name.as_str()) => {}
             Owner::Impl(head) => {
                 let loose = (head.trait_name.clone(), function.name.clone());
                 self.loose.entry(loose).or_default().push(number);
@@ -309,7 +361,8 @@ impl Names {
         self.exact.entry(key).or_default().push(number);
     }
 
-    fn candidates(&self, key: &FunctionKey) -> Option<&[usize]> {
+    /// Which functions it may be, and whether it is sure to be one of them.
+    fn candidates(&self, key: &FunctionKey) -> Option<(&[usize], bool)> {
         match key {
             FunctionKey::Free { path } => {
                 // An inner function is part of the one around it.
@@ -317,7 +370,7 @@ impl Names {
                 loop {
                     let key = FunctionKey::Free { path };
                     if let Some(found) = self.exact.get(&key) {
-                        return Some(found);
+                        return Some((found, true));
                     }
                     let FunctionKey::Free { path: inner } = key else { return None };
                     path = inner.rsplit_once("::")?.0.to_owned();
@@ -329,7 +382,8 @@ impl Names {
                     .get(key)
                     .map(Vec::as_slice)
                     .or_else(|| self.defaults.get(&loose).map(std::slice::from_ref))
-                    .or_else(|| self.loose.get(&loose).map(Vec::as_slice))
+                    .map(|found| (found, true))
+                    .or_else(|| Some((self.loose.get(&loose)?.as_slice(), false)))
             }
         }
     }

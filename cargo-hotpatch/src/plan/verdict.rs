@@ -17,6 +17,8 @@ pub struct Refusal {
     pub file: PathBuf,
     /// The place in it.
     pub place: Place,
+    /// What is at that place, in a few words such as `added field`; may be empty.
+    pub label: String,
     /// What stands behind it, a line each.
     pub reasons: Vec<String>,
 }
@@ -24,7 +26,15 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal without further reasons.
     pub fn new(code: Code, message: impl Into<String>, file: impl Into<PathBuf>, place: Place) -> Self {
-        Self { code, message: message.into(), file: file.into(), place, reasons: Vec::new() }
+        let (message, file) = (message.into(), file.into());
+        Self { code, message, file, place, label: String::new(), reasons: Vec::new() }
+    }
+
+    /// With a few words about the place.
+    #[must_use]
+    pub fn labelled(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
     }
 
     /// With a reason more.

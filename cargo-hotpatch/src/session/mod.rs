@@ -503,7 +503,7 @@ fn shown_refusal(refusal: &Refusal) -> report::Refusal {
             .map(|text| report::Excerpt {
                 line: u32::try_from(line).unwrap_or(0),
                 text: text.to_owned(),
-                label: String::new(),
+                label: refusal.label.clone(),
             })
             .into_iter()
             .collect(),

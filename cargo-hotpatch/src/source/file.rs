@@ -151,6 +151,19 @@ pub enum Kind {
     Other,
 }
 
+/// A field or variant of a type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// `field`, or `Variant` and `Variant.field`.
+    pub name: String,
+    /// It is a variant.
+    pub variant: bool,
+    /// Where it stands.
+    pub place: Place,
+    /// Fingerprint; that of a variant is without its fields.
+    pub code: u64,
+}
+
 /// An item that is no function.
 #[derive(Debug, Clone)]
 pub struct OtherItem {
@@ -174,6 +187,8 @@ pub struct OtherItem {
     pub surface: u64,
     /// Identifiers in it (macros only).
     pub mentions: Arc<BTreeSet<String>>,
+    /// For types: what values consist of, in order.
+    pub members: Vec<Member>,
 }
 
 /// `mod name;`
@@ -370,6 +385,7 @@ impl Reader<'_> {
             code,
             surface: code,
             mentions: Arc::default(),
+            members: Vec::new(),
         });
         self.out.items.last_mut().expect("invariant: an item was just pushed")
     }
@@ -395,6 +411,7 @@ impl Reader<'_> {
             code,
             surface: code,
             mentions: Arc::default(),
+            members: Vec::new(),
         });
         self.out.items.last_mut().expect("invariant: an item was just pushed")
     }
@@ -438,6 +455,46 @@ impl Reader<'_> {
         }
     }
 
+    fn members(&self, of: &str, fields: &syn::Fields) -> Vec<Member> {
+        let kept = fields.iter().filter(|field| self.cfg.keeps(&field.attrs));
+        kept.enumerate()
+            .map(|(index, field)| {
+                let name = field.ident.as_ref().map_or_else(|| index.to_string(), bare_name);
+                // Who may use it has no part in what it is.
+                let mut bare = field.clone();
+                bare.vis = Visibility::Inherited;
+                Member {
+                    name: format!("{of}{name}"),
+                    variant: false,
+                    place: self.place(field.span()),
+                    code: fingerprint(bare.to_token_stream()),
+                }
+            })
+            .collect()
+    }
+
+    fn variants(&self, item: &syn::ItemEnum) -> Vec<Member> {
+        let mut out = Vec::new();
+        for variant in item.variants.iter().filter(|variant| self.cfg.keeps(&variant.attrs)) {
+            let name = bare_name(&variant.ident);
+            let mut bare = variant.clone();
+            match &mut bare.fields {
+                syn::Fields::Named(fields) => fields.named.clear(),
+                syn::Fields::Unnamed(fields) => fields.unnamed.clear(),
+                syn::Fields::Unit => {}
+            }
+            let fields = self.members(&format!("{name}."), &variant.fields);
+            out.push(Member {
+                name,
+                variant: true,
+                place: self.place(variant.ident.span()),
+                code: fingerprint(bare.to_token_stream()),
+            });
+            out.extend(fields);
+        }
+        out
+    }
+
     fn items(&mut self, items: &[Item], module: &Arc<[String]>, inline: &[String]) {
         for item in items {
             self.item(item, module, inline);
@@ -464,20 +521,26 @@ impl Reader<'_> {
                 }
             }
             Item::Struct(item) => {
-                self.named(module, Kind::Type, "struct", &item.ident, item.to_token_stream());
+                let members = self.members("", &item.fields);
+                self.named(module, Kind::Type, "struct", &item.ident, item.to_token_stream()).members =
+                    members;
                 self.widen(&item.vis, item.struct_token.span);
                 self.exhaustive(&item.attrs);
                 self.fields(&item.fields);
             }
             Item::Union(item) => {
-                self.named(module, Kind::Type, "union", &item.ident, item.to_token_stream());
+                let members = self.members("", &syn::Fields::Named(item.fields.clone()));
+                self.named(module, Kind::Type, "union", &item.ident, item.to_token_stream()).members =
+                    members;
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
                     self.widen(&field.vis, field.ident.span());
                 }
             }
             Item::Enum(item) => {
-                self.named(module, Kind::Type, "enum", &item.ident, item.to_token_stream());
+                let members = self.variants(item);
+                self.named(module, Kind::Type, "enum", &item.ident, item.to_token_stream()).members =
+                    members;
                 self.widen(&item.vis, item.enum_token.span);
                 self.exhaustive(&item.attrs);
                 for variant in &item.variants {
@@ -825,7 +888,8 @@ impl Reader<'_> {
                 ty: self.range(item.ty.span()),
             })
             .collect();
-        let kept = shape != Shape::Plain;
+        // An `impl` counts everywhere, wherever it stands.
+        let kept = shape != Shape::Plain || nested.has_impls;
         let name = bare_name(&sig.ident);
         self.out.functions.push(Function {
             key: FnKey::new(module, &owner, &name),
@@ -910,13 +974,18 @@ fn shape(
         Shape::Fixed("a `#[track_caller]` function")
     } else if let Some(what) = nested.fixed {
         Shape::Fixed(what)
+    } else if nested.has_types && !nested.statics.is_empty() {
+        // Its value may be of the type as the base has it.
+        Shape::Fixed("a function with a `static` and a type of its own")
     } else if takes_impl
         || inline
         || sig.generics.type_params().next().is_some()
         || sig.generics.const_params().next().is_some()
         || matches!(owner, Owner::Impl(head) if head.generic)
     {
-        if nested.statics.is_empty() {
+        if nested.has_types {
+            Shape::Fixed("a generic or `#[inline]` function with a type of its own")
+        } else if nested.statics.is_empty() {
             Shape::Reinstantiated
         } else {
             Shape::Fixed("a generic or `#[inline]` function with a `static` of its own")
@@ -931,6 +1000,8 @@ fn shape(
 struct Nested {
     statics: Vec<syn::ItemStatic>,
     fixed: Option<&'static str>,
+    has_types: bool,
+    has_impls: bool,
     depth: usize,
 }
 
@@ -939,10 +1010,8 @@ impl<'ast> Visit<'ast> for Nested {
         match item {
             Item::Static(item) if self.depth == 0 => self.statics.push(item.clone()),
             Item::Static(_) => self.fixed = Some("a function with a `static` in an inner function"),
-            Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) => {
-                self.fixed = Some("a function with a type or trait declared inside");
-            }
-            Item::Impl(_) => self.fixed = Some("a function with an `impl` inside"),
+            Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) => self.has_types = true,
+            Item::Impl(_) => self.has_impls = true,
             _ => {}
         }
         self.depth += 1;

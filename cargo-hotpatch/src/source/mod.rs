@@ -5,5 +5,6 @@ pub mod diff;
 pub mod extract;
 pub mod file;
 pub mod items;
+pub mod layout;
 pub mod tokens;
 pub mod widen;
