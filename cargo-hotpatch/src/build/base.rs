@@ -96,6 +96,7 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
     if let Some(profile) = profile_with_lto(project, args) {
         tool = tool.env(format!("CARGO_PROFILE_{}_LTO", profile.to_uppercase().replace('-', "_")), "off");
     }
+    prepare(project, &wrapper);
     let mut artifacts: Vec<Artifact> = Vec::new();
     let output = tool
         .stream(cancel, |line| {
@@ -108,6 +109,19 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
         return Err(BuildError::Failed { code: output.status.code().unwrap_or(101) });
     }
     collect(project, &artifacts)
+}
+
+/// Compiles the agent while cargo is busy with dependencies, for the compiler that cargo most likely takes.
+///
+/// Only a head start: a crate of the workspace that gets there first, or has another compiler, makes its own.
+fn prepare(project: &Project, wrapper: &Path) {
+    let named = std::env::var_os("RUSTC").map(PathBuf::from);
+    let beside = project.cargo.parent().map(|folder| folder.join("rustc"));
+    let Some(rustc) = named.or(beside).filter(|path| path.is_absolute() && path.exists()) else {
+        return;
+    };
+    let folder = wrapper.parent().map(Path::to_owned).unwrap_or_default();
+    std::thread::spawn(move || super::live::ensure(&rustc, &folder));
 }
 
 /// The profile's name if hot builds must turn its link-time optimisation off.

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Target;
 
+use super::known;
 use crate::build::base::{Base, Stamp, stamp};
 use crate::build::capture::Unit;
 use crate::build::scope::{Scope, Wanted};
@@ -19,7 +20,7 @@ use crate::patch::link::Linker;
 use crate::plan::index::{CrateView, Index, SLOT};
 use crate::plan::reach;
 use crate::source::cfg::Cfg;
-use crate::source::diff::{Changes, scope_key};
+use crate::source::diff::{Changes, same_text, scope_key};
 use crate::source::file::FnKey;
 use crate::source::items::{CrateSource, Files, ReadError};
 
@@ -133,7 +134,13 @@ impl World {
         let mut sources = Vec::new();
         for unit in &base.units {
             let cfg = Cfg::parse(&unit.cfg);
-            let source = CrateSource::read(&unit.krate, &unit.root, &cfg, texts, None)?;
+            let known = known::load(unit);
+            let source = CrateSource::read(&unit.krate, &unit.root, &cfg, texts, known.as_ref())?;
+            if known.is_none_or(|known| !same_text(&known, &source)) {
+                // Nobody waits for it.
+                let (unit, source) = (unit.clone(), source.clone());
+                std::thread::spawn(move || known::store(&unit, &source));
+            }
             crates.push(Krate {
                 tag: unit.stem(),
                 unit: unit.clone(),

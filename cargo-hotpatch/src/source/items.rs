@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::cfg::Cfg;
 use super::file::{self, FnKey, Function, Owner, ParsedFile};
 
@@ -30,7 +32,7 @@ impl Files for Disk {
 }
 
 /// One file of a crate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Absolute path.
     pub path: PathBuf,
@@ -41,7 +43,7 @@ pub struct SourceFile {
 }
 
 /// All files of a crate, the root first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CrateSource {
     /// The crate's name.
     pub name: String,
