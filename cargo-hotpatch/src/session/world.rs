@@ -35,6 +35,16 @@ pub struct Krate {
     pub base_scope: u64,
 }
 
+/// A version of a function.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "as in the source")]
+pub struct Told {
+    pub krate: usize,
+    pub key: FnKey,
+    pub signature: u64,
+    pub code: u64,
+}
+
 /// What the program runs in a generation.
 #[derive(Clone)]
 pub struct State {
@@ -114,6 +124,8 @@ pub struct World {
     pub generation: u32,
     /// How many libraries were loaded.
     pub loads: u32,
+    /// Edits that were refused because no hot function reaches them.
+    pub told: BTreeSet<Told>,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -160,6 +172,7 @@ impl World {
             states: vec![state],
             generation: 0,
             loads: 0,
+            told: BTreeSet::new(),
             graph: None,
             index: None,
             open: None,
