@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
-use super::world::{Seen, State, World, libraries};
+use super::world::{Seen, State, Told, World, libraries};
 use crate::build::diagnostics::{self, Diagnostic};
 use crate::command::CancelToken;
 use crate::image::graph::CallGraph;
@@ -26,7 +26,7 @@ use crate::plan::verdict::{Note, Refusal};
 use crate::run::client::Client;
 use crate::source::diff::{self, Changes};
 use crate::source::extract::Wanted;
-use crate::source::file::{Place, Shape};
+use crate::source::file::{Kind, Place, Shape};
 use crate::source::items::CrateSource;
 
 /// How long each step took.
@@ -119,8 +119,29 @@ impl Maker<'_> {
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
         times.plan = started.elapsed();
+        if let Some(vertex) = plan.hidden.first() {
+            let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
+                format!("`{path}` may be part of its callers' code, where nothing names it")
+            });
+            let why = "optimised code calls operators, `drop`, `fmt` and the like in place: \
+                       such edits are patched in a build that is not optimised";
+            return refusal.map(|refusal| Outcome::Refused(refusal.because(why))).context("no place");
+        }
+        // What is back to what the base was built from runs already.
+        plan.unreached.retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
+        if let Some(vertex) = self.untold(&sources, &index, &plan) {
+            return self.not_reached(&sources, vertex, &index, &plan, &changes);
+        }
         if plan.include.is_empty() {
-            return self.nothing_reached(sources, &changed, &plan, &index);
+            return self.nothing_reached(sources, &changed, &index);
+        }
+        let callers_may_break = changes.iter().any(Changes::may_break_others)
+            && changed.suspected.iter().any(|vertex| !plan.include.contains(vertex));
+        if callers_may_break {
+            let broken = self.check_crates(|_| true)?;
+            if !broken.is_empty() {
+                return Ok(Outcome::Broken(broken));
+            }
         }
         let mut notes = notes(&sources, &index, &graph, &plan);
         match self.build(&sources, &index, &graph, &plan, &mut times) {
@@ -220,33 +241,49 @@ impl Maker<'_> {
         })
     }
 
-    /// No hot function reaches the edit.
-    fn nothing_reached(
-        &mut self,
-        sources: Vec<CrateSource>,
-        changed: &Changed,
-        plan: &Plan,
-        index: &Arc<Index>,
-    ) -> Result<Outcome> {
-        let Some(vertex) = plan.unreached.first() else {
-            // Only additions that nothing uses yet, or generic code nobody has an instance of.
-            if changed.edited.is_empty() {
-                self.replace_sources(sources);
-                self.world.adopt(index.clone());
-                return Ok(Outcome::Unchanged);
-            }
-            let vertex = changed.edited.first().copied();
-            let refusal = vertex.and_then(|v| refuse(&sources, index, v, Code::HP0001, |path| {
-                format!("the code that calls `{path}` cannot be patched yet")
-            }));
-            return refusal.map(Outcome::Refused).context("an edit without a place");
+    /// Whether a function says what the base was built from.
+    fn is_as_built(&self, sources: &[CrateSource], index: &Index, vertex: Vertex) -> bool {
+        let (Some(base), Some(known)) = (self.world.states.first(), index.known(vertex)) else {
+            return false;
         };
-        let refusal = refuse(&sources, index, *vertex, Code::HP0201, |path| {
+        let code = |source: &CrateSource, key| source.function(key).map(|(_, f)| (f.signature, f.code));
+        known
+            .keys
+            .iter()
+            .all(|key| code(&base.sources[known.krate], key) == code(&sources[known.krate], key))
+    }
+
+    /// An edit that no hot function reaches and that was not refused before. One that was does not stand
+    /// in the way of later saves, which say it again.
+    fn untold(&self, sources: &[CrateSource], index: &Index, plan: &Plan) -> Option<Vertex> {
+        let is_told = |vertex: &&Vertex| {
+            unreached(sources, index, **vertex).all(|told| self.world.told.contains(&told))
+        };
+        let new = plan.unreached.iter().find(|vertex| !is_told(vertex));
+        new.or_else(|| plan.unreached.first().filter(|_| plan.include.is_empty())).copied()
+    }
+
+    /// No hot function reaches the edit.
+    fn not_reached(
+        &mut self,
+        sources: &[CrateSource],
+        vertex: Vertex,
+        index: &Index,
+        plan: &Plan,
+        changes: &[Changes],
+    ) -> Result<Outcome> {
+        let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+        if !broken.is_empty() {
+            return Ok(Outcome::Broken(broken));
+        }
+        for vertex in &plan.unreached {
+            self.world.told.extend(unreached(sources, index, *vertex));
+        }
+        let refusal = refuse(sources, index, vertex, Code::HP0201, |path| {
             format!("no hot function reaches `{path}`; the edit takes effect at the next start")
         })
         .context("an edit without a place")?;
-        let known = index.known(*vertex);
-        let hint = match known {
+        let hint = match index.known(vertex) {
             Some(known) if known.name == "main" => {
                 "mark a function that `main` calls with `#[hot]` and put the code there".to_owned()
             }
@@ -254,6 +291,26 @@ impl Maker<'_> {
             None => String::new(),
         };
         Ok(Outcome::Refused(refusal.because(hint)))
+    }
+
+    /// Only additions that nothing uses yet, or generic code nobody has an instance of.
+    fn nothing_reached(
+        &mut self,
+        sources: Vec<CrateSource>,
+        changed: &Changed,
+        index: &Arc<Index>,
+    ) -> Result<Outcome> {
+        let is_new = |vertex: &&Vertex| !self.is_as_built(&sources, index, **vertex);
+        let Some(vertex) = changed.edited.iter().find(is_new).copied() else {
+            self.replace_sources(sources);
+            self.world.adopt(index.clone());
+            return Ok(Outcome::Unchanged);
+        };
+        refuse(&sources, index, vertex, Code::HP0001, |path| {
+            format!("the code that calls `{path}` cannot be patched yet")
+        })
+        .map(Outcome::Refused)
+        .context("an edit without a place")
     }
 
     fn build(
@@ -769,6 +826,23 @@ fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Stor
         .collect()
 }
 
+/// What tells a version of a function that no hot function reaches from others.
+fn unreached<'a>(
+    sources: &'a [CrateSource],
+    index: &'a Index,
+    vertex: Vertex,
+) -> impl Iterator<Item = Told> + 'a {
+    index.known(vertex).into_iter().flat_map(|known| {
+        let functions = known.keys.iter().filter_map(|key| sources[known.krate].function(key));
+        functions.map(|(_, function)| Told {
+            krate: known.krate,
+            key: function.key.clone(),
+            signature: function.signature,
+            code: function.code,
+        })
+    })
+}
+
 fn is_code(graph: &CallGraph, symbol: &str) -> bool {
     use crate::image::graph::NodeKind;
     graph.nodes_named(symbol).any(|node| graph.kind(node) == NodeKind::Function)
@@ -785,13 +859,21 @@ fn changed(sources: &[CrateSource], changes: &[Changes], index: &Index) -> Chang
         if names.is_empty() {
             continue;
         }
+        // What a glob import brings in, nobody need mention: its traits' methods, say.
+        let globs: Vec<&[String]> = changes
+            .items
+            .iter()
+            .filter(|change| change.item.kind == Kind::Use && change.item.names.iter().any(|n| n == "*"))
+            .map(|change| &*change.item.module)
+            .collect();
         for (_, function) in sources[krate].functions() {
             let mentions = names.iter().any(|name| {
                 function.mentions.contains(*name)
                     && (**name != function.name || function.names_itself)
             });
+            let near_a_glob = globs.iter().any(|module| function.module.starts_with(module));
             let vertex = index.find(krate, &function.key);
-            if let Some(vertex) = vertex.filter(|v| mentions && !added.contains(v)) {
+            if let Some(vertex) = vertex.filter(|v| (mentions || near_a_glob) && !added.contains(v)) {
                 out.suspected.insert(vertex);
             }
         }

@@ -36,6 +36,16 @@ pub struct Krate {
     pub base_scope: u64,
 }
 
+/// A version of a function.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "as in the source")]
+pub struct Told {
+    pub krate: usize,
+    pub key: FnKey,
+    pub signature: u64,
+    pub code: u64,
+}
+
 /// What the program runs in a generation.
 #[derive(Clone)]
 pub struct State {
@@ -117,6 +127,8 @@ pub struct World {
     pub loads: u32,
     /// What the base consists of, as it was when the program started.
     files: Vec<(PathBuf, Stamp)>,
+    /// Edits that were refused because no hot function reaches them.
+    pub told: BTreeSet<Told>,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -172,6 +184,7 @@ impl World {
             generation: 0,
             loads: 0,
             files,
+            told: BTreeSet::new(),
             graph: None,
             index: None,
             open: None,

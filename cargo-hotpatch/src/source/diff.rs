@@ -59,6 +59,13 @@ impl Changes {
 }
 
 impl Changes {
+    /// Code that stays as it is written may not compile any more.
+    #[must_use]
+    pub fn may_break_others(&self) -> bool {
+        let is_old = |change: &ItemChange| change.became != Became::Added;
+        !self.signatures.is_empty() || !self.removed.is_empty() || self.items.iter().any(is_old)
+    }
+
     /// No item came or went, and none changed but for bodies.
     #[must_use]
     pub fn is_bodies_only(&self) -> bool {
