@@ -6,5 +6,6 @@ pub mod extract;
 pub mod file;
 pub mod items;
 pub mod layout;
+pub mod names;
 pub mod tokens;
 pub mod widen;
