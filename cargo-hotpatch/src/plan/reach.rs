@@ -28,6 +28,8 @@ pub struct Plan {
     pub unreached: Vec<Vertex>,
     /// Everything that leads to a change without going through a slot: old code of these is stale.
     pub stale: BTreeSet<Vertex>,
+    /// The same for everything that changed since the base: only what later patches brought is fresh.
+    pub outdated: BTreeSet<Vertex>,
     /// Edited functions with those who keep calling their old code.
     pub outside: BTreeMap<Vertex, Vec<Vertex>>,
 }
@@ -62,6 +64,13 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
     }
     plan.stale = stale;
     plan
+}
+
+/// Everything that leads to one of these without going through a slot, themselves among it.
+#[must_use]
+pub fn leading_to(graph: &CallGraph, index: &Index, changed: &Changed) -> BTreeSet<Vertex> {
+    let starts: BTreeSet<Vertex> = changed.edited.union(&changed.suspected).copied().collect();
+    backward(graph, index, &starts.into_iter().collect::<Vec<_>>())
 }
 
 /// Code outside of what hot functions reach, and tables of functions that were filled long ago.

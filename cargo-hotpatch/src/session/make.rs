@@ -118,6 +118,11 @@ impl Maker<'_> {
         let graph = self.world.state().graph.clone();
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
+        if let Some(base) = self.world.states.first().filter(|_| self.world.states.len() > 1) {
+            let since: Vec<Changes> =
+                base.sources.iter().zip(&sources).map(|(old, new)| diff::compare(old, new)).collect();
+            plan.outdated = reach::leading_to(&graph, &index, &self::changed(&sources, &since, &index));
+        }
         times.plan = started.elapsed();
         // What is back to what the base was built from runs already.
         plan.unreached.retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
@@ -489,7 +494,12 @@ impl Maker<'_> {
                     .or_else(|| index.by_symbol(&symbol.name));
                 let known = vertex.and_then(|vertex| index.known(vertex));
                 let is_hot = known.is_some_and(|known| known.hot);
-                let is_stale = vertex.is_some_and(|vertex| plan.stale.contains(&vertex))
+                let is_outdated = |vertex| {
+                    plan.outdated.contains(&vertex)
+                        && !self.world.state().symbols.contains_key(&symbol.name)
+                };
+                let is_stale = vertex
+                    .is_some_and(|vertex| plan.stale.contains(&vertex) || is_outdated(vertex))
                     && !is_hot
                     && !symbol.tls
                     && is_code(graph, &symbol.name);
