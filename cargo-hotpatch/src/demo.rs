@@ -47,40 +47,27 @@ const EDITS: [Edit; 3] = [
     Edit {
         what: "another text in `step`, the function marked `#[hot]`",
         replace: &[(
-            r#"    println!("tick {:>3}: total {}", counter.ticks, counter.total);
-"#,
-            r#"    println!("tick {:>3}: {} points so far", counter.ticks, counter.total);
-"#,
+            "total {}\", counter.ticks",
+            "{} points so far\", counter.ticks",
         )],
         is_new: |_, now| now.line.contains("points so far"),
     },
     Edit {
         what: "`points`, a function without a mark that `step` calls",
-        replace: &[(
-            "fn points() -> u64 {\n    1\n",
-            "fn points() -> u64 {\n    10\n",
-        )],
+        replace: &[("    1\n", "    10\n")],
         is_new: |before, now| now.total == before.total + 10,
     },
     Edit {
         what: "a new function, and `step` uses it",
         replace: &[
             (
-                r#"    println!("tick {:>3}: {} points so far", counter.ticks, counter.total);
-"#,
-                r#"    let bar = bar(counter.ticks);
-    println!("tick {:>3}: {} points {bar}", counter.ticks, counter.total);
-"#,
+                "points();\n",
+                "points();\n    let bar = bar(counter.ticks);\n",
             ),
+            ("points so far\"", "points {bar}\""),
             (
                 "    10\n}\n",
-                r##"    10
-}
-
-fn bar(ticks: u64) -> String {
-    "#".repeat(ticks as usize % 20 + 1)
-}
-"##,
+                "    10\n}\n\nfn bar(ticks: u64) -> String {\n    \"#\".repeat(ticks as usize % 20 + 1)\n}\n",
             ),
         ],
         is_new: |_, now| now.line.contains('#'),
@@ -144,7 +131,6 @@ pub fn run(args: &DemoArgs) -> Result<u8> {
         .context("failed to listen for signals")?
     };
     let cancel = CancelToken::new();
-    example.lock(&cancel)?;
     let auto = args.auto || !terminal.is_terminal;
     example.start(auto, cancel.clone(), messages)?;
     let mut demo = Demo {
@@ -211,17 +197,6 @@ impl Example {
         })
     }
 
-    /// Lets cargo settle the versions now: written later, the lock file would look like an edit.
-    fn lock(&self, cancel: &CancelToken) -> Result<()> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Tool::new(cargo)
-            .args(["metadata", "--format-version=1", "--quiet"])
-            .current_dir(&self.folder)
-            .run_checked(cancel)
-            .context("failed to find the versions of the example's dependencies")?;
-        Ok(())
-    }
-
     /// Starts `cargo hotpatch run` on it, in a thread that ends with it.
     fn start(&self, auto: bool, cancel: CancelToken, messages: Sender<Message>) -> Result<()> {
         let program = std::env::current_exe().context("failed to find this program")?;
@@ -264,8 +239,9 @@ impl Example {
             if text.matches(from).count() != 1 {
                 bail!("{} was changed by somebody else", place());
             }
-            text = text.replace(from, to);
-            steps.push(Step::new(from, to));
+            let new = text.replace(from, to);
+            steps.push(Step::new(&text, &new));
+            text = new;
         }
         // As editors do it: nobody ever sees half a file.
         let new = self.folder.join("src/main.rs.new");

@@ -29,6 +29,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     let called = args.first().map(Path::new).unwrap_or(Path::new(""));
     let stands_in = if called.file_name().is_some_and(|name| name == build::capture::WRAPPER_NAME) {
         Some(build::capture::wrapper(&args[1..]))
+    } else if called.file_name().is_some_and(|name| name == build::capture::OUTER_NAME) {
+        Some(build::capture::outer(&args[1..]))
     } else if called
         .parent()
         .and_then(Path::file_name)

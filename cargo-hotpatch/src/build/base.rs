@@ -36,6 +36,16 @@ impl Base {
     }
 }
 
+/// Tells a file from one that was written in its place; `None` for no file.
+pub type Stamp = Option<(u64, i64, i64)>;
+
+/// The stamp of a file as it is now.
+#[must_use]
+pub fn stamp(path: &Path) -> Stamp {
+    let meta = fs::metadata(path).ok()?;
+    Some((meta.len(), meta.mtime(), meta.mtime_nsec()))
+}
+
 /// File systems round times down to the kernel's tick.
 const CLOCK_STEP: std::time::Duration = std::time::Duration::from_millis(12);
 
@@ -78,9 +88,15 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
     if let Some(users) = std::env::var_os("RUSTC_WORKSPACE_WRAPPER") {
         tool = tool.env(capture::INNER_ENV, users);
     }
+    if let Some(users) = std::env::var_os("RUSTC_WRAPPER").filter(|wrapper| !wrapper.is_empty()) {
+        // A cache must not answer for the crates we compile: what we keep of them would not be made.
+        let ours = wrapper.with_file_name(capture::OUTER_NAME);
+        tool = tool.env("RUSTC_WRAPPER", ours).env(capture::OUTER_ENV, users);
+    }
     if let Some(profile) = profile_with_lto(project, args) {
         tool = tool.env(format!("CARGO_PROFILE_{}_LTO", profile.to_uppercase().replace('-', "_")), "off");
     }
+    prepare(project, &wrapper);
     let mut artifacts: Vec<Artifact> = Vec::new();
     let output = tool
         .stream(cancel, |line| {
@@ -93,6 +109,19 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
         return Err(BuildError::Failed { code: output.status.code().unwrap_or(101) });
     }
     collect(project, &artifacts)
+}
+
+/// Compiles the agent while cargo is busy with dependencies, for the compiler that cargo most likely takes.
+///
+/// Only a head start: a crate of the workspace that gets there first, or has another compiler, makes its own.
+fn prepare(project: &Project, wrapper: &Path) {
+    let named = std::env::var_os("RUSTC").map(PathBuf::from);
+    let beside = project.cargo.parent().map(|folder| folder.join("rustc"));
+    let Some(rustc) = named.or(beside).filter(|path| path.is_absolute() && path.exists()) else {
+        return;
+    };
+    let folder = wrapper.parent().map(Path::to_owned).unwrap_or_default();
+    std::thread::spawn(move || super::live::ensure(&rustc, &folder));
 }
 
 /// The profile's name if hot builds must turn its link-time optimisation off.
@@ -131,15 +160,17 @@ fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
     let folder = target_dir.join("hotpatch").join(version);
     fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
-    let link = folder.join(capture::WRAPPER_NAME);
-    if fs::read_link(&link).ok().as_deref() != Some(&program) {
-        let fresh = folder.join(format!("{}-{}", capture::WRAPPER_NAME, std::process::id()));
-        let _ = fs::remove_file(&fresh);
-        symlink(&program, &fresh)
-            .and_then(|()| fs::rename(&fresh, &link))
-            .with_context(|| format!("failed to link `{}`", link.display()))?;
+    for name in [capture::OUTER_NAME, capture::WRAPPER_NAME] {
+        let link = folder.join(name);
+        if fs::read_link(&link).ok().as_deref() != Some(&program) {
+            let fresh = folder.join(format!("{name}-{}", std::process::id()));
+            let _ = fs::remove_file(&fresh);
+            symlink(&program, &fresh)
+                .and_then(|()| fs::rename(&fresh, &link))
+                .with_context(|| format!("failed to link `{}`", link.display()))?;
+        }
     }
-    Ok(link)
+    Ok(folder.join(capture::WRAPPER_NAME))
 }
 
 fn collect(project: &Project, artifacts: &[Artifact]) -> Result<Base, BuildError> {
@@ -224,6 +255,14 @@ impl Unit {
             }
         }
         found.into_iter().collect()
+    }
+
+    /// The libraries it is compiled with, and when each was written: a file may be built anew in place.
+    #[must_use]
+    pub fn libraries(&self) -> Vec<(PathBuf, Stamp)> {
+        let externs = self.args.flags().filter(|flag| flag.name == "--extern");
+        let paths = externs.filter_map(|flag| flag.value.split_once('='));
+        paths.map(|(_, path)| (PathBuf::from(path), stamp(Path::new(path)))).collect()
     }
 
     /// Stems of the libraries it is compiled with.

@@ -25,6 +25,28 @@ pub const LIVE_ENV: &str = "CARGO_HOTPATCH_LIVE";
 /// The name under which cargo calls this program as a wrapper.
 pub const WRAPPER_NAME: &str = "hotpatch-rustc";
 
+/// The name under which cargo calls this program in place of the user's `RUSTC_WRAPPER`.
+pub const OUTER_NAME: &str = "hotpatch-outer";
+/// The user's `RUSTC_WRAPPER`, which gets every call that is not ours.
+pub const OUTER_ENV: &str = "CARGO_HOTPATCH_OUTER_WRAPPER";
+
+/// Stands in for the user's `RUSTC_WRAPPER`: crates of the workspace go straight to [`wrapper`].
+///
+/// # Errors
+/// Neither can be run.
+pub fn outer(args: &[OsString]) -> Result<i32> {
+    let Some((first, rest)) = args.split_first() else { bail!("no compiler named") };
+    if Path::new(first).file_name().is_some_and(|name| name == WRAPPER_NAME) {
+        return wrapper(rest);
+    }
+    let users = std::env::var_os(OUTER_ENV).with_context(|| format!("`{OUTER_ENV}` is not set"))?;
+    let status = Command::new(&users)
+        .args(args)
+        .status()
+        .with_context(|| format!("failed to run `{}`", users.to_string_lossy()))?;
+    Ok(code(status))
+}
+
 /// What a crate was compiled from: all it takes to compile a part of it again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unit {

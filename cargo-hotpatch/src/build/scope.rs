@@ -56,6 +56,9 @@ impl Wanted<'_> {
         scope_key(self.source).hash(&mut hasher);
         self.unit.args.as_slice().hash(&mut hasher);
         self.unit.rustc.hash(&mut hasher);
+        for (path, stamp) in self.unit.libraries() {
+            (path, stamp).hash(&mut hasher);
+        }
         for (name, scope) in self.changed {
             (name, scope.key).hash(&mut hasher);
         }

@@ -55,9 +55,7 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
         if index.known(*vertex).is_some_and(|known| known.hot) {
             continue;
         }
-        let outside: Vec<Vertex> = callers(graph, index, *vertex)
-            .filter(|caller| !plan.include.contains(caller) && keeps_old_code(graph, index, *caller, &reached))
-            .collect();
+        let outside = outside(graph, index, *vertex, &plan.include, &reached);
         if !outside.is_empty() {
             plan.outside.insert(*vertex, outside);
         }
@@ -73,13 +71,37 @@ pub fn leading_to(graph: &CallGraph, index: &Index, changed: &Changed) -> BTreeS
     backward(graph, index, &starts.into_iter().collect::<Vec<_>>())
 }
 
-/// Code outside of what hot functions reach, and tables of functions that were filled long ago.
-fn keeps_old_code(graph: &CallGraph, index: &Index, vertex: Vertex, reached: &[bool]) -> bool {
-    let is_table = index
-        .nodes(vertex)
-        .first()
-        .is_some_and(|node| graph.kind(*node) == NodeKind::Data);
-    is_table || !reached[vertex.number()]
+/// Functions outside of what hot ones reach that call `vertex`, perhaps through instances of generic code,
+/// and tables of functions that were filled long ago.
+fn outside(
+    graph: &CallGraph,
+    index: &Index,
+    vertex: Vertex,
+    include: &BTreeSet<Vertex>,
+    reached: &[bool],
+) -> Vec<Vertex> {
+    let is_table = |vertex: Vertex| {
+        let node = index.nodes(vertex).first();
+        node.is_some_and(|node| graph.kind(*node) == NodeKind::Data)
+    };
+    let mut seen = BTreeSet::from([vertex]);
+    let mut queue = VecDeque::from([vertex]);
+    let mut out = Vec::new();
+    while let Some(vertex) = queue.pop_front() {
+        for caller in callers(graph, index, vertex) {
+            if !seen.insert(caller) || include.contains(&caller) {
+                continue;
+            }
+            if is_table(caller) {
+                out.push(caller);
+            } else if index.known(caller).is_none() {
+                queue.push_back(caller);
+            } else if !reached[caller.number()] {
+                out.push(caller);
+            }
+        }
+    }
+    out
 }
 
 fn is_hot(index: &Index, vertex: Vertex) -> bool {

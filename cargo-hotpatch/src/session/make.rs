@@ -785,17 +785,6 @@ enum Built {
     Refused(Refusal),
 }
 
-/// What leads from one state of the slots to another; a slot that is in neither leads to the base.
-fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
-    let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
-    let slots: BTreeSet<&u64> = now.keys().chain(then.keys()).collect();
-    slots
-        .into_iter()
-        .filter(|slot| target(now, slot) != target(then, slot))
-        .map(|slot| Store { slot: *slot, target: target(then, slot) })
-        .collect()
-}
-
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
 /// that calls a private function from outside its module shows it.
 fn strangers(
@@ -843,6 +832,17 @@ fn unreached<'a>(
             code: function.code,
         })
     })
+}
+
+/// What leads from one state of the slots to another; a slot that is in neither leads to the base.
+fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
+    let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
+    let slots: BTreeSet<&u64> = now.keys().chain(then.keys()).collect();
+    slots
+        .into_iter()
+        .filter(|slot| target(now, slot) != target(then, slot))
+        .map(|slot| Store { slot: *slot, target: target(then, slot) })
+        .collect()
 }
 
 fn is_code(graph: &CallGraph, symbol: &str) -> bool {

@@ -3,6 +3,7 @@
 //! One thread takes messages (a save, a verdict, the program's end, a signal) and decides; a
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
+pub mod known;
 pub mod make;
 pub mod program;
 pub mod texts;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 
 use self::make::{Outcome, Patched};
 use self::program::Running;
@@ -24,10 +26,12 @@ use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::project::Project;
 use crate::command::CancelToken;
+use crate::plan::codes::Code;
 use crate::plan::verdict::{Note, Refusal};
-use crate::run::child::{ChildExit, ExitHow, TERM_GRACE};
+use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
+use crate::source::file::Place;
 use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Phases, Ready};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
@@ -119,6 +123,8 @@ struct Program {
     worker: Worker,
     running: Arc<Running>,
     base: Base,
+    /// Why the worker gave up, if it did.
+    lost: Option<String>,
 }
 
 /// What a message led to.
@@ -206,7 +212,7 @@ impl Session<'_> {
             let _ = messages.send(Message::Said(run, said));
         })
         .context("failed to start a thread")?;
-        self.program = Some(Program { worker, running, base });
+        self.program = Some(Program { worker, running, base, lost: None });
         Ok(())
     }
 
@@ -228,6 +234,11 @@ impl Session<'_> {
     fn saved(&mut self, change: Change) -> Result<Next> {
         // A question about the edit before is no question any more.
         self.question = None;
+        let lost = self.program.as_ref().and_then(|program| program.lost.clone());
+        if let Some(why) = lost {
+            let file = change.paths.first().cloned().unwrap_or_default();
+            return self.refused(&Refusal::new(Code::HP0001, why, file, Place::default()));
+        }
         match &self.program {
             Some(program) => program.worker.save(change),
             None if self.waiting_build => self.restart()?,
@@ -254,16 +265,13 @@ impl Session<'_> {
                 self.write(Event::Ready(ready));
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
+            Said::Warning(error) => self.report.setback("not all is well", error.as_ref()),
             Said::Lost(error) => {
-                let still_runs =
-                    self.program.as_ref().is_some_and(|p| p.running.child.is_running());
-                if still_runs {
+                if let Some(program) = self.program.as_mut()
+                    && program.running.child.is_running()
+                {
                     self.report.setback("this run cannot be patched", error.as_ref());
-                    self.write(Event::Refused(Coded {
-                        code: "HP0001".to_owned(),
-                        message: format!("this run cannot be patched: {error:#}"),
-                        ..Coded::default()
-                    }));
+                    program.lost = Some(format!("this run cannot be patched: {error:#}"));
                 }
             }
         }
@@ -416,27 +424,35 @@ impl Session<'_> {
         Ok(Next::GoOn)
     }
 
-    /// Ctrl-C has reached the program by itself; other requests are passed on.
+    /// Ends the session. Ctrl-C at a terminal has reached the program by itself, other requests are passed on.
     fn interrupted(&mut self, interrupt: Interrupt) -> Next {
-        let how = match self.program.take() {
-            Some(program) => {
-                drop(program.worker);
-                let child = &program.running.child;
-                if interrupt.signal == rustix::process::Signal::INT.as_raw() {
-                    child.signal(rustix::process::Signal::INT);
-                    child.wait_timeout(TERM_GRACE)
-                } else {
-                    Some(child.terminate(TERM_GRACE))
-                }
-                .unwrap_or_else(|| child.terminate(TERM_GRACE))
+        let Some(program) = self.program.take() else {
+            let how = self.last_exit.unwrap_or(ExitHow::Signal(interrupt.signal));
+            return Next::End(how.shell_code());
+        };
+        drop(program.worker);
+        let child = &program.running.child;
+        let how = if interrupt.signal == Signal::INT.as_raw() {
+            if !Question::is_possible() {
+                child.signal(Signal::INT);
             }
-            None => match self.last_exit {
-                Some(how) => how,
-                None => ExitHow::Signal(interrupt.signal),
-            },
+            self.await_exit(child)
+        } else {
+            child.terminate(TERM_GRACE)
         };
         self.write(Event::Exited(Exited::from(how)));
         Next::End(how.shell_code())
+    }
+
+    /// Gives the program the time it takes to end, up to the next request.
+    fn await_exit(&self, child: &Child) -> ExitHow {
+        loop {
+            match self.inbox.recv() {
+                Ok(Message::Exited(exit)) if exit.pid == child.pid() => return exit.how,
+                Ok(Message::Interrupt(_)) | Err(_) => return child.terminate(TERM_GRACE),
+                Ok(_) => {}
+            }
+        }
     }
 
     fn write(&self, event: Event) {

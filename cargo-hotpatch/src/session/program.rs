@@ -88,7 +88,7 @@ fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
     let ours: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let mut out = Vec::new();
     for (name, value) in &unit.env {
-        let is_ours = [capture::FOLDER_ENV, capture::INNER_ENV, capture::LIVE_ENV].contains(&name.as_str());
+        let is_ours = [capture::FOLDER_ENV, capture::INNER_ENV, capture::LIVE_ENV, capture::OUTER_ENV].contains(&name.as_str());
         if is_ours || COMPILE_ONLY.contains(&name.as_str()) {
             continue;
         }

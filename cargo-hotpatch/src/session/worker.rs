@@ -33,6 +33,8 @@ pub enum Said {
     Included(BTreeSet<PathBuf>),
     /// What a save led to.
     Verdict(Box<Verdict>),
+    /// Something that edits will meet with.
+    Warning(anyhow::Error),
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }
@@ -134,7 +136,8 @@ fn work(
     let sources = world.state().sources.clone();
     let first = CancelToken::new();
     if let Err(error) = world.scopes(&sources, &everything, &first) {
-        return Err(error.context("this program cannot be patched"));
+        // Whatever it is, each edit will say so again, and may be the one that mends it.
+        say(Said::Warning(error.context("edits of this program may not be patched")));
     }
     say(Said::Ready(hot_functions(&world)));
     world.fetch_graph();
@@ -179,6 +182,10 @@ fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome>
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let message = format!("`{name}` decides the build, which a running program cannot follow");
         return Ok(Outcome::Refused(Refusal::new(Code::HP0401, message, path, whole)));
+    }
+    if let Some(path) = maker.world.rebuilt() {
+        let message = "a library of the program was built anew since the program started";
+        return Ok(Outcome::Refused(Refusal::new(Code::HP0402, message, path, whole)));
     }
     if let Some(path) = fixed.included_changed() {
         let message = "a change to a file that code includes is not supported yet";

@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Target;
 
-use crate::build::base::Base;
+use super::known;
+use crate::build::base::{Base, Stamp, stamp};
 use crate::build::capture::Unit;
 use crate::build::scope::{Scope, Wanted};
 use crate::command::CancelToken;
@@ -19,7 +20,7 @@ use crate::patch::link::Linker;
 use crate::plan::index::{CrateView, Index, SLOT};
 use crate::plan::reach;
 use crate::source::cfg::Cfg;
-use crate::source::diff::{Changes, scope_key};
+use crate::source::diff::{Changes, same_text, scope_key};
 use crate::source::file::FnKey;
 use crate::source::items::{CrateSource, Files, ReadError};
 
@@ -126,6 +127,8 @@ pub struct World {
     pub loads: u32,
     /// Edits that were refused because no hot function reaches them.
     pub told: BTreeSet<Told>,
+    /// What the base consists of, as it was when the program started.
+    files: Vec<(PathBuf, Stamp)>,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -138,12 +141,18 @@ impl World {
     ///
     /// # Errors
     /// A file of the base or of its sources cannot be read.
-    pub fn open(base: &Base, files: &dyn Files) -> Result<Self> {
+    pub fn open(base: &Base, texts: &dyn Files) -> Result<Self> {
         let mut crates = Vec::new();
         let mut sources = Vec::new();
         for unit in &base.units {
             let cfg = Cfg::parse(&unit.cfg);
-            let source = CrateSource::read(&unit.krate, &unit.root, &cfg, files, None)?;
+            let known = known::load(unit);
+            let source = CrateSource::read(&unit.krate, &unit.root, &cfg, texts, known.as_ref())?;
+            if known.is_none_or(|known| !same_text(&known, &source)) {
+                // Nobody waits for it.
+                let (unit, source) = (unit.clone(), source.clone());
+                std::thread::spawn(move || known::store(&unit, &source));
+            }
             crates.push(Krate {
                 tag: unit.stem(),
                 unit: unit.clone(),
@@ -164,6 +173,8 @@ impl World {
             graph: CallGraph::default(),
         };
         let linker = linker(base.units.last());
+        let mut files: Vec<(PathBuf, Stamp)> = base.units.iter().flat_map(Unit::libraries).collect();
+        files.extend(base.units.iter().map(|unit| (unit.rlib.clone(), stamp(&unit.rlib))));
         Ok(Self {
             crates,
             image,
@@ -173,6 +184,7 @@ impl World {
             generation: 0,
             loads: 0,
             told: BTreeSet::new(),
+            files,
             graph: None,
             index: None,
             open: None,
@@ -183,6 +195,13 @@ impl World {
     #[must_use]
     pub fn state(&self) -> &State {
         self.states.last().expect("invariant: the base is always there")
+    }
+
+    /// A file of the base that was built anew since the program started, by another session perhaps:
+    /// what would be compiled against it does not fit the program.
+    #[must_use]
+    pub fn rebuilt(&self) -> Option<&Path> {
+        self.files.iter().find(|(path, old)| stamp(path) != *old).map(|(path, _)| path.as_path())
     }
 
     /// Reads the sources again.

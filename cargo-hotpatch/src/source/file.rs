@@ -3,6 +3,7 @@
 //! Pure. Nothing of the syntax tree is kept: positions are byte ranges of the text, and code is
 //! compared by fingerprints, so a file is cheap to keep and to compare with its next version.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
+use serde::{Deserialize, Serialize};
 use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Attribute, Item, Meta, Visibility};
@@ -18,7 +20,7 @@ use super::cfg::{self, Cfg};
 use super::tokens::{fingerprint, mentions};
 
 /// A place in a file, both counted from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Place {
     /// The line.
     pub line: usize,
@@ -27,18 +29,18 @@ pub struct Place {
 }
 
 /// How a function's new body can get into a patch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
     /// Compiled once, under one symbol: it is extracted.
     Plain,
     /// Compiled wherever it is used (generic, `#[inline]`): its callers compile it again.
     Reinstantiated,
     /// Not patched yet, and why.
-    Fixed(&'static str),
+    Fixed(Cow<'static, str>),
 }
 
 /// What a function belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     /// A module.
     Free,
@@ -49,7 +51,7 @@ pub enum Owner {
 }
 
 /// The head of an `impl` block.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Impl {
     /// `<'a, T: X>` with the brackets, or nothing.
     pub generics: String,
@@ -72,7 +74,7 @@ pub struct Impl {
 }
 
 /// A `static` inside a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NestedStatic {
     /// Its name.
     pub name: String,
@@ -85,11 +87,11 @@ pub struct NestedStatic {
 }
 
 /// Names a function of a crate for as long as its path, owner and name stay.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FnKey(Arc<str>);
 
 /// A function with a body.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Function {
     /// Its key in the crate.
     pub key: FnKey,
@@ -136,7 +138,7 @@ pub struct Function {
 }
 
 /// What an item that is no function is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "Rust's own words")]
 pub enum Kind {
     Type,
@@ -152,7 +154,7 @@ pub enum Kind {
 }
 
 /// A field or variant of a type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// `field`, or `Variant` and `Variant.field`.
     pub name: String,
@@ -165,7 +167,7 @@ pub struct Member {
 }
 
 /// An item that is no function.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct OtherItem {
     /// The module it stands in.
     pub module: Arc<[String]>,
@@ -192,7 +194,7 @@ pub struct OtherItem {
 }
 
 /// `mod name;`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ModuleFile {
     /// Its full path in the crate.
     pub path: Arc<[String]>,
@@ -209,7 +211,7 @@ pub struct ModuleFile {
 }
 
 /// `mod name { … }`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct InlineModule {
     /// Its full path in the crate.
     pub path: Arc<[String]>,
@@ -222,18 +224,18 @@ pub struct InlineModule {
 }
 
 /// A replacement of a piece of the text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
     /// What is replaced; empty to insert.
     pub range: Range<usize>,
     /// By what.
-    pub text: &'static str,
+    pub text: Cow<'static, str>,
     /// It widens the `use` that is this one of the items.
     pub import: Option<usize>,
 }
 
 /// A file and all that is known of it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ParsedFile {
     /// The text.
     pub text: Arc<str>,
@@ -430,11 +432,11 @@ impl Reader<'_> {
         let edit = match vis {
             Visibility::Public(_) => return,
             Visibility::Restricted(vis) => {
-                Edit { range: self.range(vis.span()), text: "pub", import }
+                Edit { range: self.range(vis.span()), text: Cow::Borrowed("pub"), import }
             }
             Visibility::Inherited => {
                 let start = self.range(at).start;
-                Edit { range: start..start, text: "pub ", import }
+                Edit { range: start..start, text: Cow::Borrowed("pub "), import }
             }
         };
         self.out.widening.push(edit);
@@ -444,7 +446,7 @@ impl Reader<'_> {
     fn exhaustive(&mut self, attrs: &[Attribute]) {
         for attr in attrs.iter().filter(|attr| attr.path().is_ident("non_exhaustive")) {
             let range = self.range(attr.path().span());
-            self.out.widening.push(Edit { range, text: "doc(hidden)", import: None });
+            self.out.widening.push(Edit { range, text: Cow::Borrowed("doc(hidden)"), import: None });
         }
     }
 
@@ -803,11 +805,11 @@ impl Reader<'_> {
                 previous if is_pub(previous) => {}
                 Some(TokenTree::Group(group)) if is_pub(before(2)) => {
                     let range = self.range(group.span());
-                    self.out.widening.push(Edit { range, text: "", import: None });
+                    self.out.widening.push(Edit { range, text: Cow::Borrowed(""), import: None });
                 }
                 _ => {
                     let start = self.range(token.span()).start;
-                    self.out.widening.push(Edit { range: start..start, text: "pub ", import: None });
+                    self.out.widening.push(Edit { range: start..start, text: Cow::Borrowed("pub "), import: None });
                 }
             }
         }
@@ -959,24 +961,24 @@ fn shape(
     let returns_impl = mentions_impl_trait(&sig.output.to_token_stream());
     let takes_impl = mentions_impl_trait(&sig.inputs.to_token_stream());
     if attrs.iter().any(is_macro) {
-        Shape::Fixed("a function under an attribute macro")
+        fixed("a function under an attribute macro")
     } else if sig.asyncness.is_some() {
-        Shape::Fixed("an `async fn`")
+        fixed("an `async fn`")
     } else if sig.constness.is_some() {
-        Shape::Fixed("a `const fn`")
+        fixed("a `const fn`")
     } else if matches!(owner, Owner::Trait(_)) {
-        Shape::Fixed("a default method of a trait")
+        fixed("a default method of a trait")
     } else if returns_impl {
-        Shape::Fixed("a function that returns `impl Trait`")
+        fixed("a function that returns `impl Trait`")
     } else if sig.variadic.is_some() {
-        Shape::Fixed("a variadic function")
+        fixed("a variadic function")
     } else if attrs.iter().any(|name| name == "track_caller") {
-        Shape::Fixed("a `#[track_caller]` function")
+        fixed("a `#[track_caller]` function")
     } else if let Some(what) = nested.fixed {
-        Shape::Fixed(what)
+        fixed(what)
     } else if nested.has_types && !nested.statics.is_empty() {
         // Its value may be of the type as the base has it.
-        Shape::Fixed("a function with a `static` and a type of its own")
+        fixed("a function with a `static` and a type of its own")
     } else if takes_impl
         || inline
         || sig.generics.type_params().next().is_some()
@@ -984,15 +986,19 @@ fn shape(
         || matches!(owner, Owner::Impl(head) if head.generic)
     {
         if nested.has_types {
-            Shape::Fixed("a generic or `#[inline]` function with a type of its own")
+            fixed("a generic or `#[inline]` function with a type of its own")
         } else if nested.statics.is_empty() {
             Shape::Reinstantiated
         } else {
-            Shape::Fixed("a generic or `#[inline]` function with a `static` of its own")
+            fixed("a generic or `#[inline]` function with a `static` of its own")
         }
     } else {
         Shape::Plain
     }
+}
+
+fn fixed(what: &'static str) -> Shape {
+    Shape::Fixed(Cow::Borrowed(what))
 }
 
 /// Items inside a function's body.

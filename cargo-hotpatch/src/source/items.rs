@@ -8,6 +8,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::cfg::Cfg;
 use super::file::{self, FnKey, Function, Owner, ParsedFile};
 
@@ -30,7 +32,7 @@ impl Files for Disk {
 }
 
 /// One file of a crate.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Absolute path.
     pub path: PathBuf,
@@ -41,7 +43,7 @@ pub struct SourceFile {
 }
 
 /// All files of a crate, the root first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CrateSource {
     /// The crate's name.
     pub name: String,
@@ -174,16 +176,6 @@ impl CrateSource {
     }
 }
 
-/// A name as code must spell it: `r#type`.
-#[must_use]
-pub fn raw(name: &str) -> Cow<'_, str> {
-    if syn::parse_str::<syn::Ident>(name).is_ok() || matches!(name, "self" | "super" | "crate") {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(format!("r#{name}"))
-    }
-}
-
 /// A file that the module tree names.
 struct Wanted {
     path: PathBuf,
@@ -241,6 +233,16 @@ impl Wanted {
             Self { path, module: child.path.clone(), owns_folder }
         };
         parsed.module_files.iter().map(child).collect()
+    }
+}
+
+/// A name as code must spell it: `r#type`.
+#[must_use]
+pub fn raw(name: &str) -> Cow<'_, str> {
+    if syn::parse_str::<syn::Ident>(name).is_ok() || matches!(name, "self" | "super" | "crate") {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(format!("r#{name}"))
     }
 }
 

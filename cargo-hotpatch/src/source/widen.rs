@@ -27,7 +27,7 @@ pub fn scope_text(
                 || private.contains(&item.place.line)
         });
         if !keeps {
-            edits.push((edit.range.clone(), edit.text.to_owned()));
+            edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
     let is_blank = |function: &&Function| !function.kept && !open.contains(&function.key);

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::report::{Hue, Paint, Report, Verbosity, time};
+use super::paint::{Hue, Paint};
+use super::report::{Report, Verbosity, time};
 use super::terminal::Terminal;
 
 /// Where text stands that belongs to the line above it.

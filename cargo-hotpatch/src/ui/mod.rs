@@ -3,5 +3,6 @@
 pub mod demo;
 pub mod events;
 pub mod page;
+pub mod paint;
 pub mod report;
 pub mod terminal;
