@@ -9,7 +9,6 @@ pub mod graph;
 mod graph_base;
 mod graph_object;
 pub mod hash;
-pub mod inlined;
 pub mod node_set;
 pub mod object_file;
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! the last names of type and trait. That can match too much, which makes a patch larger, and where it
 //! matches nothing the binding of the patch notices (see [`super::reach`]).
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::image::demangle::{self, Demangled, FunctionKey};
@@ -45,6 +45,8 @@ pub struct Known {
     pub shape: Shape,
     /// Its callers may hold its code.
     pub inlined: bool,
+    /// It implements a trait of another crate, whose methods are called without being named.
+    pub implicit: bool,
     /// Its name.
     pub name: String,
     /// The symbols it became.
@@ -77,6 +79,10 @@ pub struct Index {
     by_key: HashMap<(usize, FnKey), usize>,
     by_name: HashMap<String, Vec<usize>>,
     names: Names,
+    /// Names of the workspace's own traits.
+    traits: BTreeSet<String>,
+    /// What each of the workspace's macros mentions, others it calls included.
+    macros: BTreeMap<String, BTreeSet<String>>,
     tags: Vec<String>,
     /// Functions that a symbol names as the source does.
     exact: HashSet<usize>,
@@ -96,6 +102,16 @@ impl Index {
         has_slot: &dyn Fn(&str) -> bool,
     ) -> Self {
         let mut index = Self::default();
+        for item in crates.iter().flat_map(|view| &view.source.files).flat_map(|file| &file.parsed.items) {
+            match item.kind {
+                Kind::Trait => index.traits.extend(item.names.iter().cloned()),
+                Kind::MacroRules => {
+                    let name = item.names.first().cloned().unwrap_or_default();
+                    index.macros.entry(name).or_default().extend(item.mentions.iter().cloned());
+                }
+                _ => {}
+            }
+        }
         for (krate, view) in crates.iter().enumerate() {
             index.tags.push(view.tag.to_owned());
             let own = own_types(view.source);
@@ -126,10 +142,28 @@ impl Index {
     /// Takes in a function whose body changed.
     pub fn edited(&mut self, krate: usize, function: &Function) {
         if let Some(number) = self.by_key.get(&(krate, function.key.clone())) {
-            let known = &mut self.functions[*number];
             // What it mentioned before its callers may still hold.
-            Arc::make_mut(&mut known.mentions).extend(function.mentions.iter().cloned());
+            let mentions = self.through_macros(&function.mentions);
+            let known = &mut self.functions[*number];
+            Arc::make_mut(&mut known.mentions).extend(mentions.iter().cloned());
         }
+    }
+
+    /// What a function mentions, and what the macros it calls do.
+    fn through_macros(&self, mentions: &Arc<BTreeSet<String>>) -> Arc<BTreeSet<String>> {
+        let mut all = mentions.clone();
+        let mut queue: Vec<&String> =
+            mentions.iter().filter(|name| self.macros.contains_key(*name)).collect();
+        let mut seen: BTreeSet<&String> = queue.iter().copied().collect();
+        while let Some(name) = queue.pop() {
+            for more in &self.macros[name] {
+                Arc::make_mut(&mut all).insert(more.clone());
+                if self.macros.contains_key(more) && seen.insert(more) {
+                    queue.push(more);
+                }
+            }
+        }
+        all
     }
 
     fn add(
@@ -167,12 +201,15 @@ impl Index {
             path: view.source.path_of(function),
             shape: function.shape.clone(),
             inlined: view.optimised || function.inline,
+            implicit: function.implicit
+                && !matches!(&function.owner, Owner::Impl(head)
+                    if head.trait_name.as_ref().is_some_and(|name| self.traits.contains(name))),
             name: function.name.clone(),
             nodes: Vec::new(),
             hot: false,
             module: function.module.clone(),
             private: function.private,
-            mentions: function.mentions.clone(),
+            mentions: self.through_macros(&function.mentions),
         });
     }
 

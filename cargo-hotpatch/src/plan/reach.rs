@@ -28,6 +28,8 @@ pub struct Plan {
     pub unreached: Vec<Vertex>,
     /// Everything that leads to a change without going through a slot: old code of these is stale.
     pub stale: BTreeSet<Vertex>,
+    /// Functions that may be in their callers' code, where nothing names them: nobody knows all of those.
+    pub hidden: Vec<Vertex>,
     /// The same for everything that changed since the base: only what later patches brought is fresh.
     pub outdated: BTreeSet<Vertex>,
     /// Edited functions with those who keep calling their old code.
@@ -60,6 +62,14 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
             plan.outside.insert(*vertex, outside);
         }
     }
+    plan.hidden = changed
+        .edited
+        .union(&stale)
+        .copied()
+        .filter(|vertex| {
+            index.known(*vertex).is_some_and(|known| known.inlined && known.implicit && !known.hot)
+        })
+        .collect();
     plan.stale = stale;
     plan
 }

@@ -124,6 +124,14 @@ impl Maker<'_> {
             plan.outdated = reach::leading_to(&graph, &index, &self::changed(&sources, &since, &index));
         }
         times.plan = started.elapsed();
+        if let Some(vertex) = plan.hidden.first() {
+            let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
+                format!("`{path}` may be part of its callers' code, where nothing names it")
+            });
+            let why = "optimised code calls operators, `drop`, `fmt` and the like in place: \
+                       such edits are patched in a build that is not optimised";
+            return refusal.map(|refusal| Outcome::Refused(refusal.because(why))).context("no place");
+        }
         // What is back to what the base was built from runs already.
         plan.unreached.retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
         if let Some(vertex) = self.untold(&sources, &index, &plan) {

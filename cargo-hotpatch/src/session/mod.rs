@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -38,6 +38,11 @@ use crate::ui::terminal::{Answer, Question, Terminal};
 
 /// Exit status when the project does not build, as `cargo run` has it.
 const BUILD_FAILED: u8 = 101;
+
+/// Exit status of a session that was ended before its program began, as a shell has it for Ctrl-C.
+const INTERRUPTED: u8 = 130;
+/// A program that Ctrl-C has ended is seen to end before Ctrl-C is: how long that may take.
+const SIGNAL_LAG: Duration = Duration::from_millis(500);
 
 enum Message {
     Watched(Watched),
@@ -69,9 +74,13 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         report.lto_is_off(&profile);
     }
     let (messages, inbox) = channel();
+    let ending = CancelToken::new();
     let interrupts = {
         let messages = messages.clone();
+        let ending = ending.clone();
         Interrupts::listen(move |interrupt| {
+            // A build under way ends with the session.
+            ending.cancel();
             let _ = messages.send(Message::Interrupt(interrupt));
         })
         .context("failed to listen for signals")?
@@ -88,6 +97,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         log,
         messages,
         inbox,
+        ending,
         included: Arc::default(),
         on_refuse,
         program: None,
@@ -108,6 +118,8 @@ struct Session<'a> {
     log: EventLog,
     messages: Sender<Message>,
     inbox: Receiver<Message>,
+    /// Cancelled by the request to end.
+    ending: CancelToken,
     /// Files of interest that no rule names: what macros included.
     included: Arc<Mutex<BTreeSet<PathBuf>>>,
     on_refuse: OnRefuse,
@@ -138,6 +150,7 @@ impl Session<'_> {
         let watcher = self.watch()?;
         match self.build() {
             Ok(base) => self.start(base)?,
+            Err(_) if self.ending.is_cancelled() => return Ok(INTERRUPTED),
             Err(BuildError::Failed { code }) => {
                 return Ok(u8::try_from(code).unwrap_or(BUILD_FAILED));
             }
@@ -180,10 +193,9 @@ impl Session<'_> {
 
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
-        let cancel = CancelToken::new();
         loop {
             let began = SystemTime::now();
-            let base = base::build(&self.project, self.args, &cancel)?;
+            let base = base::build(&self.project, self.args, &self.ending)?;
             // What was saved meanwhile may or may not be in it; cargo knows how to tell.
             if !base.is_older_than_a_source(began) {
                 return Ok(base);
@@ -220,7 +232,7 @@ impl Session<'_> {
         match message {
             Message::Watched(Watched::Change(change)) => self.saved(change),
             Message::Watched(Watched::Failed(error)) => {
-                self.report.setback("failed to watch the sources", &error);
+                self.report.setback("watch the sources", &error);
                 Ok(Next::GoOn)
             }
             Message::Said(run, said) if run == self.runs => self.said(said, watcher),
@@ -265,12 +277,12 @@ impl Session<'_> {
                 self.write(Event::Ready(ready));
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
-            Said::Warning(error) => self.report.setback("not all is well", error.as_ref()),
+            Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
             Said::Lost(error) => {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()
                 {
-                    self.report.setback("this run cannot be patched", error.as_ref());
+                    self.report.setback("make this run ready for edits", error.as_ref());
                     program.lost = Some(format!("this run cannot be patched: {error:#}"));
                 }
             }
@@ -312,7 +324,7 @@ impl Session<'_> {
             }
             Ok(Outcome::Refused(refusal)) => return self.refused(&refusal),
             Err(error) => {
-                self.report.setback("the edit could not be patched", error.as_ref());
+                self.report.setback("patch the edit", error.as_ref());
                 self.write(Event::Refused(Coded {
                     code: "HP0001".to_owned(),
                     message: format!("{error:#}"),
@@ -378,7 +390,7 @@ impl Session<'_> {
         let project = match Project::find(self.args) {
             Ok(project) => project,
             Err(error) => {
-                self.report.setback("the project cannot be read", error.as_ref());
+                self.report.setback("read the project", error.as_ref());
                 return Ok(());
             }
         };
@@ -393,7 +405,7 @@ impl Session<'_> {
                 return Ok(());
             }
             Err(error) => {
-                self.report.setback("the project cannot be built for patching", &error);
+                self.report.setback("build the project for patching", &error);
                 return Ok(());
             }
         };
@@ -415,6 +427,25 @@ impl Session<'_> {
             return Ok(Next::GoOn);
         }
         self.last_exit = Some(exit.how);
+        if matches!(exit.how, ExitHow::Signal(_)) {
+            // Whatever else waits can wait no longer than this.
+            let mut put_back = Vec::new();
+            let ended = loop {
+                match self.inbox.recv_timeout(SIGNAL_LAG) {
+                    Ok(Message::Interrupt(_)) => break true,
+                    Ok(other) => put_back.push(other),
+                    Err(_) => break false,
+                }
+            };
+            put_back.into_iter().for_each(|message| {
+                let _ = self.messages.send(message);
+            });
+            if ended {
+                self.program = None;
+                self.write(Event::Exited(Exited::from(exit.how)));
+                return Ok(Next::End(exit.how.shell_code()));
+            }
+        }
         self.program = None;
         self.question = None;
         self.waiting_build = true;
@@ -457,7 +488,7 @@ impl Session<'_> {
 
     fn write(&self, event: Event) {
         if let Err(error) = self.log.write(event) {
-            self.report.setback("failed to write to the events file", &error);
+            self.report.setback("write to the events file", &error);
         }
     }
 }

@@ -125,10 +125,10 @@ pub struct World {
     pub generation: u32,
     /// How many libraries were loaded.
     pub loads: u32,
-    /// Edits that were refused because no hot function reaches them.
-    pub told: BTreeSet<Told>,
     /// What the base consists of, as it was when the program started.
     files: Vec<(PathBuf, Stamp)>,
+    /// Edits that were refused because no hot function reaches them.
+    pub told: BTreeSet<Told>,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -183,8 +183,8 @@ impl World {
             states: vec![state],
             generation: 0,
             loads: 0,
-            told: BTreeSet::new(),
             files,
+            told: BTreeSet::new(),
             graph: None,
             index: None,
             open: None,

@@ -106,8 +106,10 @@ pub struct Function {
     pub shape: Shape,
     /// It is marked `#[hot]`.
     pub hot: bool,
-    /// It may be inlined even where nothing else is.
+    /// It is `#[inline(always)]`, and so inlined even where nothing else is.
     pub inline: bool,
+    /// Code calls it that does not name it: it implements a trait such as `Add`, `Drop` or `Display`.
+    pub implicit: bool,
     /// Only its module may name it; in a scope everybody may.
     pub private: bool,
     /// Of the name.
@@ -836,6 +838,11 @@ impl Reader<'_> {
         let names: Vec<String> = metas.iter().map(|meta| cfg::name(meta.path())).collect();
         let hot = names.iter().any(|name| is_hot(name));
         let inline = names.iter().any(|name| name == "inline");
+        let always = attrs.iter().any(|attr| {
+            attr.path().is_ident("inline") && attr.to_token_stream().to_string().contains("always")
+        });
+        // Which traits are the workspace's own is not known here; see the index.
+        let implicit = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let mut nested = Nested::default();
         nested.visit_block(block);
         let shape = shape(&names, sig, &owner, inline, &nested);
@@ -893,7 +900,8 @@ impl Reader<'_> {
             owner,
             shape,
             hot,
-            inline,
+            inline: always,
+            implicit,
             private,
             place: self.place(sig.ident.span()),
             item: first..close.end,

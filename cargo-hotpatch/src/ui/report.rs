@@ -467,7 +467,7 @@ impl Report {
 
     /// An edit was saved before it can be patched.
     pub fn waiting(&self) {
-        let text = "for the first build to finish its preparations, then your edit is patched";
+        let text = "for the next save, which builds and starts the program again, or for Ctrl-C";
         self.say(
             Verbosity::Normal,
             &self.paint.verb(Hue::Cyan, "Waiting", text),
