@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{live, overlay, rustc};
 use super::rustc::RustcArgs;
+use crate::source::syntax::Edition;
 
 /// Tells a wrapper call where the tool keeps what all crates share.
 pub const FOLDER_ENV: &str = "CARGO_HOTPATCH_FOLDER";
@@ -92,6 +93,12 @@ impl Unit {
         std::fs::write(&fresh, serde_json::to_vec(self)?)
             .and_then(|()| std::fs::rename(&fresh, &path))
             .with_context(|| format!("failed to write `{}`", path.display()))
+    }
+
+    /// The edition of its code.
+    #[must_use]
+    pub fn edition(&self) -> Edition {
+        Edition::of(self.args.value("--edition"))
     }
 
     /// `file` as rustc was told of it: relative to the working directory where the root was.
@@ -189,7 +196,7 @@ fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
     let text = std::fs::read_to_string(&unit.root)
         .with_context(|| format!("failed to read `{}`", unit.root.display()))?;
     // A file that does not parse is given to rustc as it is, which says what is wrong with it.
-    let public = crate::source::widen::publish_main(&text)?;
+    let public = crate::source::widen::publish_main(&text, unit.edition())?;
     let overlay = unit.folder.join("main");
     overlay::write(&overlay, &BTreeMap::from([(unit.root.clone(), public)]))
         .context("failed to lay out the program's root file")?;

@@ -17,6 +17,7 @@ use syn::visit::Visit;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
+use super::syntax;
 use super::tokens::{fingerprint, mentions};
 
 /// A place in a file, both counted from 1, columns in characters.
@@ -266,21 +267,13 @@ pub struct ParsedFile {
 /// # Errors
 /// The text does not parse.
 pub fn parse(text: &Arc<str>, module: &Arc<[String]>, cfg: &Cfg) -> syn::Result<ParsedFile> {
-    let stripped = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let skipped = text.len() - stripped.len();
-    // rustc's rule for a shebang, as syn has it: `#!` not followed by `[`.
-    let shebang = if stripped.starts_with("#!") && !stripped[2..].trim_start().starts_with('[') {
-        stripped.find('\n').unwrap_or(stripped.len())
-    } else {
-        0
-    };
-    let syntax = syn::parse_file(&stripped[shebang..]);
-    let out = syntax.map(|syntax| {
+    let out = syntax::parse_file(text, cfg.edition).map(|parsed| {
+        let syntax = parsed.file;
         let mut reader = Reader {
             out: ParsedFile { text: text.clone(), ..ParsedFile::default() },
             cfg,
-            offset: skipped + shebang,
-            lines: stripped[..shebang].matches('\n').count(),
+            offset: parsed.skipped,
+            lines: parsed.lines,
         };
         reader.crate_attrs(&syntax.attrs, module);
         reader.items(&syntax.items, module, &[]);

@@ -6,5 +6,6 @@ pub mod extract;
 pub mod file;
 pub mod items;
 pub mod layout;
+pub mod syntax;
 pub mod tokens;
 pub mod widen;

@@ -6,6 +6,7 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
+use super::syntax::{self, Edition};
 use super::file::{FnKey, Function, ParsedFile};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
@@ -65,16 +66,10 @@ const PUBLISHED: &str = "#[doc(hidden)] pub";
 ///
 /// # Errors
 /// There is no `main` to be seen, for instance because a macro makes it.
-pub fn publish_main(text: &str) -> Result<String> {
+pub fn publish_main(text: &str, edition: Edition) -> Result<String> {
     // Fewer than all of a file's functions matter, but only a whole file parses.
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let skipped = text.len() - body.len();
-    let shebang = if body.starts_with("#!") && !body[2..].trim_start().starts_with('[') {
-        body.find('\n').unwrap_or(body.len())
-    } else {
-        0
-    };
-    let Ok(file) = syn::parse_file(&body[shebang..]) else { return Ok(text.to_owned()) };
+    let Ok(parsed) = syntax::parse_file(text, edition) else { return Ok(text.to_owned()) };
+    let (file, skipped) = (parsed.file, parsed.skipped);
     let mut edits = Vec::new();
     for item in &file.items {
         let (vis, span) = match item {
@@ -98,7 +93,7 @@ pub fn publish_main(text: &str) -> Result<String> {
             _ => continue,
         };
         let Some(span) = span else { continue };
-        let shift = |range: Range<usize>| range.start + skipped + shebang..range.end + skipped + shebang;
+        let shift = |range: Range<usize>| range.start + skipped..range.end + skipped;
         match vis {
             Visibility::Public(_) => edits.push((0..0, String::new())),
             Visibility::Restricted(vis) => {
@@ -167,13 +162,13 @@ mod tests {
 
     #[test]
     fn main_is_published_however_it_is_written() {
-        let publish = |text: &str| publish_main(text).unwrap();
+        let publish = |text: &str| publish_main(text, Edition::Newer).unwrap();
         assert_eq!(publish("#![a]\n#[tokio::main]\nasync fn main() {}"),
             "#![a]\n#[tokio::main]\n#[doc(hidden)] pub async fn main() {}");
         assert_eq!(publish("pub fn main() {}"), "pub fn main() {}");
         assert_eq!(publish("pub(crate) fn main() {}"), "#[doc(hidden)] pub fn main() {}");
         assert_eq!(publish("use app::main;"), "#[doc(hidden)] pub use app::main;");
         assert_eq!(publish("fn main( {"), "fn main( {");
-        assert!(publish_main("make_main!();").is_err());
+        assert!(publish_main("make_main!();", Edition::Newer).is_err());
     }
 }
