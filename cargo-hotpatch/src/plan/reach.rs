@@ -17,6 +17,9 @@ pub struct Changed {
     pub edited: BTreeSet<Vertex>,
     /// Functions whose names may lead elsewhere now.
     pub suspected: BTreeSet<Vertex>,
+    /// Functions for which the process has code of another text: edited while nothing hot reached them,
+    /// or new under the name of one that was there before.
+    pub behind: BTreeSet<Vertex>,
 }
 
 /// Which functions go into a patch.
@@ -42,35 +45,28 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
     let reached = forward(graph, index);
     let starts: BTreeSet<Vertex> = changed.edited.union(&changed.suspected).copied().collect();
     let live: Vec<Vertex> = starts.iter().copied().filter(|v| reached[v.number()]).collect();
-    let stale = backward(graph, index, &live);
-    let mut plan = Plan {
-        unreached: changed.edited.iter().copied().filter(|v| !reached[v.number()]).collect(),
-        ..Plan::default()
-    };
-    for vertex in &stale {
+    let leading = backward(graph, index, &live);
+    let mut plan = Plan::default();
+    for vertex in &leading {
         let Some(known) = index.known(*vertex) else { continue };
         if reached[vertex.number()] && known.shape == Shape::Plain {
             plan.include.insert(*vertex);
         }
     }
-    for vertex in changed.edited.iter().filter(|v| reached[v.number()]) {
-        if index.known(*vertex).is_some_and(|known| known.hot) {
-            continue;
-        }
-        let outside = outside(graph, index, *vertex, &plan.include, &reached);
-        if !outside.is_empty() {
-            plan.outside.insert(*vertex, outside);
-        }
-    }
     plan.hidden = changed
         .edited
-        .union(&stale)
+        .union(&leading)
         .copied()
         .filter(|vertex| {
             index.known(*vertex).is_some_and(|known| known.inlined && known.implicit && !known.hot)
         })
         .collect();
-    plan.stale = stale;
+    // What no hot function reaches so far a new body may call, and then it must not be the old code.
+    let all: Vec<Vertex> = starts.union(&changed.behind).copied().collect();
+    plan.stale = backward(graph, index, &all);
+    let include = plan.include.clone();
+    plan.settle(graph, index, changed, &include);
+    plan.expect(index);
     plan
 }
 
@@ -79,6 +75,50 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
 pub fn leading_to(graph: &CallGraph, index: &Index, changed: &Changed) -> BTreeSet<Vertex> {
     let starts: BTreeSet<Vertex> = changed.edited.union(&changed.suspected).copied().collect();
     backward(graph, index, &starts.into_iter().collect::<Vec<_>>())
+}
+
+impl Plan {
+    /// Says what of an edit stays away if these functions are in the patch.
+    pub fn settle(
+        &mut self,
+        graph: &CallGraph,
+        index: &Index,
+        changed: &Changed,
+        included: &BTreeSet<Vertex>,
+    ) {
+        let reached = forward(graph, index);
+        let (live, unreached) = changed
+            .edited
+            .iter()
+            .copied()
+            .partition::<Vec<_>, _>(|v| reached[v.number()] || included.contains(v));
+        self.unreached = unreached;
+        self.outside.clear();
+        for vertex in live {
+            if index.known(vertex).is_some_and(|known| known.hot) {
+                continue;
+            }
+            let outside = outside(graph, index, vertex, included, &reached);
+            if !outside.is_empty() {
+                self.outside.insert(vertex, outside);
+            }
+        }
+    }
+
+    /// What the functions of the patch name is not out of reach: whether they mean it, compiling will show.
+    fn expect(&mut self, index: &Index) {
+        let mut named: BTreeSet<Vertex> = self.include.clone();
+        let mut queue: Vec<Vertex> = named.iter().copied().collect();
+        while let Some(user) = queue.pop().and_then(|vertex| index.known(vertex)) {
+            for vertex in &self.stale {
+                let known = index.known(*vertex);
+                if known.is_some_and(|known| user.mentions.contains(&known.name)) && named.insert(*vertex) {
+                    queue.push(*vertex);
+                }
+            }
+        }
+        self.unreached.retain(|vertex| !named.contains(vertex));
+    }
 }
 
 /// Functions outside of what hot ones reach that call `vertex`, perhaps through instances of generic code,

@@ -26,7 +26,7 @@ use crate::plan::verdict::{Note, Refusal};
 use crate::run::client::Client;
 use crate::source::diff::{self, Changes};
 use crate::source::extract::Wanted;
-use crate::source::file::{Kind, Place, Shape};
+use crate::source::file::{FnKey, Kind, Place, Shape};
 use crate::source::items::CrateSource;
 
 /// How long each step took.
@@ -114,14 +114,14 @@ impl Maker<'_> {
         if let Some(refusal) = self.refusal(&old, &sources, &changes, &index) {
             return Ok(Outcome::Refused(refusal));
         }
-        let changed = changed(&sources, &changes, &index);
+        let changed = changed(&sources, &changes, &index, &self.world.state().behind);
         let graph = self.world.state().graph.clone();
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
         if let Some(base) = self.world.states.first().filter(|_| self.world.states.len() > 1) {
             let since: Vec<Changes> =
                 base.sources.iter().zip(&sources).map(|(old, new)| diff::compare(old, new)).collect();
-            plan.outdated = reach::leading_to(&graph, &index, &self::changed(&sources, &since, &index));
+            plan.outdated = reach::leading_to(&graph, &index, &self::changed(&sources, &since, &index, &BTreeSet::new()));
         }
         times.plan = started.elapsed();
         if let Some(vertex) = plan.hidden.first() {
@@ -148,9 +148,15 @@ impl Maker<'_> {
                 return Ok(Outcome::Broken(broken));
             }
         }
-        let mut notes = notes(&sources, &index, &graph, &plan);
         match self.build(&sources, &index, &graph, &plan, &mut times) {
-            Ok(Built::Ready(ready)) => self.publish(sources, &index, ready, notes.split_off(0), times),
+            Ok(Built::Ready(ready)) => {
+                let included = ready.loaded.iter().flat_map(|l| l.part.vertices.iter().copied()).collect();
+                plan.settle(&graph, &index, &changed, &included);
+                plan.unreached.retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
+                let notes = notes(&sources, &index, &graph, &plan);
+                let behind = behind(&index, &changed, &included);
+                self.publish(sources, &index, ready, notes, behind, times)
+            }
             Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
             Err(error) => self.explain(error, &sources, &changes),
         }
@@ -307,7 +313,11 @@ impl Maker<'_> {
     ) -> Result<Outcome> {
         let is_new = |vertex: &&Vertex| !self.is_as_built(&sources, index, **vertex);
         let Some(vertex) = changed.edited.iter().find(is_new).copied() else {
+            let behind = behind(index, changed, &BTreeSet::new());
             self.replace_sources(sources);
+            if let Some(state) = self.world.states.last_mut() {
+                state.behind = behind;
+            }
             self.world.adopt(index.clone());
             return Ok(Outcome::Unchanged);
         };
@@ -434,7 +444,7 @@ impl Maker<'_> {
     fn statics(
         &self,
         source: &CrateSource,
-        key: &crate::source::file::FnKey,
+        key: &FnKey,
         known: &crate::plan::index::Known,
         graph: &CallGraph,
     ) -> Result<BTreeMap<String, String>> {
@@ -622,6 +632,7 @@ impl Maker<'_> {
         index: &Arc<Index>,
         ready: Ready,
         notes: Vec<Note>,
+        behind: BTreeSet<(usize, FnKey)>,
         mut times: Times,
     ) -> Result<Outcome> {
         let started = Instant::now();
@@ -667,6 +678,7 @@ impl Maker<'_> {
         state.symbols = Arc::new(symbols);
         state.sources = sources;
         state.graph = graph;
+        state.behind = behind;
         self.world.states.push(state);
         self.world.generation += 1;
         self.world.adopt(index.clone());
@@ -858,14 +870,24 @@ fn is_code(graph: &CallGraph, symbol: &str) -> bool {
     graph.nodes_named(symbol).any(|node| graph.kind(node) == NodeKind::Function)
 }
 
-fn changed(sources: &[CrateSource], changes: &[Changes], index: &Index) -> Changed {
-    let mut out = Changed::default();
+fn changed(
+    sources: &[CrateSource],
+    changes: &[Changes],
+    index: &Index,
+    behind: &BTreeSet<(usize, FnKey)>,
+) -> Changed {
+    let mut out = Changed {
+        behind: behind.iter().filter_map(|(krate, key)| index.find(*krate, key)).collect(),
+        ..Changed::default()
+    };
     let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
     for (krate, changes) in changes.iter().enumerate() {
         let edited = changes.bodies.iter().chain(&changes.signatures);
         out.edited.extend(edited.filter_map(|key| index.find(krate, key)));
         let added: BTreeSet<Vertex> =
             changes.added.iter().filter_map(|key| index.find(krate, key)).collect();
+        // Code of the same name may be left from before it was last removed.
+        out.behind.extend(&added);
         if names.is_empty() {
             continue;
         }
@@ -889,6 +911,16 @@ fn changed(sources: &[CrateSource], changes: &[Changes], index: &Index) -> Chang
         }
     }
     out
+}
+
+/// Functions whose code in the process is older than their text, once these are in a patch. Instances of
+/// generic code that are in the program stay what they are, so those functions never catch up.
+fn behind(index: &Index, changed: &Changed, included: &BTreeSet<Vertex>) -> BTreeSet<(usize, FnKey)> {
+    let all = changed.edited.iter().chain(&changed.suspected).chain(&changed.behind);
+    all.filter_map(|vertex| Some((vertex, index.known(*vertex)?)))
+        .filter(|(vertex, known)| known.shape != Shape::Plain || !included.contains(vertex))
+        .flat_map(|(_, known)| known.keys.iter().map(|key| (known.krate, key.clone())))
+        .collect()
 }
 
 /// New functions that the patch names go with it; whether they are the ones meant, binding will see.

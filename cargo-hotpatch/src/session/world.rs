@@ -57,6 +57,8 @@ pub struct State {
     pub symbols: Arc<HashMap<String, u64>>,
     /// Who calls whom.
     pub graph: CallGraph,
+    /// Functions, by crate, whose text is newer than all or some of their code in the process.
+    pub behind: BTreeSet<(usize, FnKey)>,
 }
 
 /// Slots by the text of their function's symbol.
@@ -171,6 +173,7 @@ impl World {
             slots: BTreeMap::new(),
             symbols: Arc::default(),
             graph: CallGraph::default(),
+            behind: BTreeSet::new(),
         };
         let linker = linker(base.units.last());
         let mut files: Vec<(PathBuf, Stamp)> = base.units.iter().flat_map(Unit::libraries).collect();

@@ -843,13 +843,17 @@ impl Reader<'_> {
         let implicit = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let mut nested = Nested::default();
         nested.visit_block(block);
-        let shape = shape(&names, sig, &owner, inline, &nested);
+        let mut shape = shape(&names, sig, &owner, inline, &nested);
 
         let mut idents = BTreeSet::new();
         let block_tokens = block.to_token_stream();
         mentions(block_tokens.clone(), &mut idents);
         let names_itself = idents.contains(&bare_name(&sig.ident));
         mentions(sig.to_token_stream(), &mut idents);
+        if nested.has_types && IDENTITY.iter().any(|name| idents.contains(*name)) {
+            // The patch's type of that name is another one.
+            shape = fixed("a function that asks which type a value has, with a type of its own");
+        }
         // What parameters are called matters to the body alone.
         let mut sig_alone = (*sig).clone();
         let mut code = TokenStream::new();
@@ -995,6 +999,9 @@ fn shape(
         Shape::Plain
     }
 }
+
+/// What tells types apart while the program runs.
+const IDENTITY: &[&str] = &["Any", "TypeId", "type_id", "downcast", "downcast_ref", "downcast_mut", "type_name"];
 
 fn fixed(what: &'static str) -> Shape {
     Shape::Fixed(Cow::Borrowed(what))
