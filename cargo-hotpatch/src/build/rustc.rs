@@ -274,6 +274,12 @@ pub fn bin_as_rlib(args: &RustcArgs, root: &Path) -> RustcArgs {
         ])
 }
 
+/// The same crate from another copy of its root file.
+#[must_use]
+pub fn from_root(args: &RustcArgs, root: &Path) -> RustcArgs {
+    args.without(|flag| flag.name.is_empty()).with([root.display().to_string()])
+}
+
 /// The launcher that is linked as the program: `main` of `library`, behind the agent's start.
 #[must_use]
 pub fn launcher(

@@ -233,6 +233,8 @@ pub struct Edit {
     pub range: Range<usize>,
     /// By what.
     pub text: Cow<'static, str>,
+    /// It is about a field or an enum: what it makes visible is part of the identity of a type.
+    pub of_type: bool,
     /// It widens the `use` that is this one of the items.
     pub import: Option<usize>,
 }
@@ -427,28 +429,29 @@ impl Reader<'_> {
         let edit = match vis {
             Visibility::Public(_) => return,
             Visibility::Restricted(vis) => {
-                Edit { range: self.range(vis.span()), text: Cow::Borrowed("pub"), import }
+                Edit { range: self.range(vis.span()), text: Cow::Borrowed("pub"), import, of_type: false }
             }
             Visibility::Inherited => {
                 let start = self.range(at).start;
-                Edit { range: start..start, text: Cow::Borrowed("pub "), import }
+                Edit { range: start..start, text: Cow::Borrowed("pub "), import, of_type: false }
             }
         };
         self.out.widening.push(edit);
     }
 
-    /// A type of another crate cannot be taken apart if it is `#[non_exhaustive]`.
-    fn exhaustive(&mut self, attrs: &[Attribute]) {
-        for attr in attrs.iter().filter(|attr| attr.path().is_ident("non_exhaustive")) {
-            let range = self.range(attr.path().span());
-            self.out.widening.push(Edit { range, text: Cow::Borrowed("doc(hidden)"), import: None });
+    /// The visibility of a field, which an enum's fields have from it, counts in type ids.
+    fn widen_type(&mut self, vis: &Visibility, at: Span) {
+        let before = self.out.widening.len();
+        self.widen(vis, at);
+        for edit in &mut self.out.widening[before..] {
+            edit.of_type = true;
         }
     }
 
     fn fields(&mut self, fields: &syn::Fields) {
         for field in fields {
             let at = field.ident.as_ref().map_or_else(|| field.ty.span(), Spanned::span);
-            self.widen(&field.vis, at);
+            self.widen_type(&field.vis, at);
         }
     }
 
@@ -522,7 +525,6 @@ impl Reader<'_> {
                 self.named(module, Kind::Type, "struct", &item.ident, item.to_token_stream()).members =
                     members;
                 self.widen(&item.vis, item.struct_token.span);
-                self.exhaustive(&item.attrs);
                 self.fields(&item.fields);
             }
             Item::Union(item) => {
@@ -531,18 +533,14 @@ impl Reader<'_> {
                     members;
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
-                    self.widen(&field.vis, field.ident.span());
+                    self.widen_type(&field.vis, field.ident.span());
                 }
             }
             Item::Enum(item) => {
                 let members = self.variants(item);
                 self.named(module, Kind::Type, "enum", &item.ident, item.to_token_stream()).members =
                     members;
-                self.widen(&item.vis, item.enum_token.span);
-                self.exhaustive(&item.attrs);
-                for variant in &item.variants {
-                    self.exhaustive(&variant.attrs);
-                }
+                self.widen_type(&item.vis, item.enum_token.span);
             }
             Item::Type(item) => {
                 self.named(module, Kind::Type, "type", &item.ident, item.to_token_stream());
@@ -800,11 +798,11 @@ impl Reader<'_> {
                 previous if is_pub(previous) => {}
                 Some(TokenTree::Group(group)) if is_pub(before(2)) => {
                     let range = self.range(group.span());
-                    self.out.widening.push(Edit { range, text: Cow::Borrowed(""), import: None });
+                    self.out.widening.push(Edit { range, text: Cow::Borrowed(""), import: None, of_type: false });
                 }
                 _ => {
                     let start = self.range(token.span()).start;
-                    self.out.widening.push(Edit { range: start..start, text: Cow::Borrowed("pub "), import: None });
+                    self.out.widening.push(Edit { range: start..start, text: Cow::Borrowed("pub "), import: None, of_type: false });
                 }
             }
         }

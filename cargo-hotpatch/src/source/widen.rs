@@ -7,19 +7,21 @@ use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
 use super::syntax::{self, Edition};
-use super::file::{FnKey, Function, ParsedFile};
+use super::file::{Edit, FnKey, Function, ParsedFile};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
 const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
 
 /// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
-/// in `private`, stay as visible as they are; functions in `open` keep their bodies.
+/// in `private`, stay as visible as they are; functions in `open` keep their bodies. Fields and enums are
+/// only widened if the base has them so (see [`base_text`]).
 #[must_use]
 pub fn scope_text(
     file: &ParsedFile,
     macros: &BTreeSet<&str>,
     private: &BTreeSet<usize>,
     open: &BTreeSet<FnKey>,
+    types: bool,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for edit in &file.widening {
@@ -27,7 +29,7 @@ pub fn scope_text(
             item.names.iter().any(|name| macros.contains(name.as_str()))
                 || private.contains(&item.place.line)
         });
-        if !keeps {
+        if !keeps && (types || !edit.of_type) {
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
@@ -38,6 +40,17 @@ pub fn scope_text(
     }
     splice(&file.text, edits)
 }
+
+/// The file's text for the base: fields and enums are visible, for that is part of a type's identity, and a
+/// patch, which sees them so by the scope, must mean the same types. No lint is to notice.
+#[must_use]
+pub fn base_text(file: &ParsedFile) -> String {
+    let quiet = |edit: &Edit| (edit.range.clone(), format!("{QUIET}{}", edit.text));
+    splice(&file.text, file.widening.iter().filter(|edit| edit.of_type).map(quiet).collect())
+}
+
+const QUIET: &str = "#[doc(hidden)] #[allow(unreachable_pub, private_interfaces, missing_docs, \
+                     missing_debug_implementations, missing_copy_implementations)] ";
 
 /// Replaces pieces of a text. Pieces do not overlap; of two at one place the first comes first.
 #[must_use]
@@ -145,7 +158,7 @@ mod tests {
              macro_rules! mac { () => {} }\n\
              use mac;\n",
         )]);
-        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new(), &BTreeSet::new());
+        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new(), &BTreeSet::new(), true);
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
              pub struct T(pub u32, pub u8);\n\
@@ -158,6 +171,17 @@ mod tests {
              macro_rules! mac { () => {} }\n\
              use mac;\n";
         assert_eq!(text.replace(BLANK, "BLANK"), expected);
+    }
+
+    #[test]
+    fn the_base_shows_what_type_ids_see() {
+        let text = "struct S { a: u32, pub b: u32 }\nstruct T(pub(crate) u8);\nenum E { A(u8) }\nfn f() {}\n";
+        let krate = krate(&[("src/lib.rs", text)]);
+        let text = base_text(&krate.files[0].parsed);
+        assert_eq!(
+            text.replace(QUIET, ""),
+            "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\nfn f() {}\n"
+        );
     }
 
     #[test]
