@@ -7,14 +7,19 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{live, overlay, rustc};
 use super::rustc::RustcArgs;
+use crate::source::cfg::Cfg;
+use crate::source::items::{CrateSource, Disk};
+use crate::source::syntax::Edition;
+use crate::source::widen;
 
 /// Tells a wrapper call where the tool keeps what all crates share.
 pub const FOLDER_ENV: &str = "CARGO_HOTPATCH_FOLDER";
@@ -68,6 +73,8 @@ pub struct Unit {
     pub rlib: PathBuf,
     /// What `#[cfg]` sees, as rustc prints it.
     pub cfg: String,
+    /// Fields and enums are visible in it (see [`crate::source::widen::base_text`]).
+    pub widened: bool,
     /// The agent and slots it was compiled with.
     pub live: PathBuf,
     /// A folder for what belongs to this unit.
@@ -92,6 +99,12 @@ impl Unit {
         std::fs::write(&fresh, serde_json::to_vec(self)?)
             .and_then(|()| std::fs::rename(&fresh, &path))
             .with_context(|| format!("failed to write `{}`", path.display()))
+    }
+
+    /// The edition of its code.
+    #[must_use]
+    pub fn edition(&self) -> Edition {
+        Edition::of(self.args.value("--edition"))
     }
 
     /// `file` as rustc was told of it: relative to the working directory where the root was.
@@ -159,7 +172,8 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
         .args(rustc::print_cfg(&args).as_slice())
         .output()
         .with_context(|| format!("failed to run `{}`", rustc.display()))?;
-    let unit = Unit {
+    let mut unit = Unit {
+        widened: true,
         rustc: rustc.to_owned(),
         cfg: String::from_utf8_lossy(&cfg.stdout).into_owned(),
         krate: args.crate_name().unwrap_or_default().to_owned(),
@@ -175,7 +189,14 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
         folder,
     };
     let base = rustc::base(&unit.args, &unit.live, &unit.folder.join("incremental"));
-    let code = if unit.bin { program(&unit, &base)? } else { run(rustc, base.as_slice(), HOT)? };
+    let code = match widened(&unit) {
+        Some(files) => {
+            let held = library(&unit, &base, files, true)?;
+            if held == 0 { held } else { as_written(&mut unit, &base)? }
+        }
+        None => as_written(&mut unit, &base)?,
+    };
+    let code = if code == 0 && unit.bin { program(&unit, &base)? } else { code };
     if code == 0 {
         unit.write()?;
     }
@@ -184,25 +205,59 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
 
 const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
 
-/// A binary crate: its code as a library, then the launcher linked as the program.
-fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
-    let text = std::fs::read_to_string(&unit.root)
-        .with_context(|| format!("failed to read `{}`", unit.root.display()))?;
-    // A file that does not parse is given to rustc as it is, which says what is wrong with it.
-    let public = crate::source::widen::publish_main(&text)?;
-    let overlay = unit.folder.join("main");
-    overlay::write(&overlay, &BTreeMap::from([(unit.root.clone(), public)]))
-        .context("failed to lay out the program's root file")?;
-    let root = overlay::seen_at(&overlay, &unit.root);
-    let library = rustc::bin_as_rlib(base, &root).with(remap(unit, &overlay));
-    let status = run(&unit.rustc, library.as_slice(), HOT)?;
-    if status != 0 {
-        return Ok(status);
-    }
-    let out_dir = unit.args.out_dir().context("no --out-dir")?;
-    let stem = unit.args.stem().context("no --crate-name")?;
-    restore_dep_info(&out_dir.join(format!("{stem}.d")), &overlay)?;
+/// The crate's files with its types' parts visible, if they can be read: if not, rustc will say why.
+fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
+    let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
+    let source = CrateSource::read(&unit.krate, &unit.root, &cfg, &Disk, None).ok()?;
+    let quiet = source.files.first().is_some_and(|root| widen::asks_for_lints(&root.parsed));
+    let files = source.files.iter();
+    Some(files.map(|file| (file.path.clone(), widen::base_text(&file.parsed, quiet))).collect())
+}
 
+/// The crate as the user wrote it, because it does not compile, or not in the other way.
+fn as_written(unit: &mut Unit, base: &RustcArgs) -> Result<i32> {
+    unit.widened = false;
+    if unit.bin {
+        let text = std::fs::read_to_string(&unit.root)
+            .with_context(|| format!("failed to read `{}`", unit.root.display()))?;
+        return library(unit, base, BTreeMap::from([(unit.root.clone(), text)]), false);
+    }
+    run(&unit.rustc, base.as_slice(), HOT)
+}
+
+/// The crate's code as a library, from these files in place of the user's. With `held`, what rustc has to
+/// say is only passed on if it succeeds.
+fn library(
+    unit: &Unit,
+    base: &RustcArgs,
+    mut files: BTreeMap<PathBuf, String>,
+    held: bool,
+) -> Result<i32> {
+    if unit.bin && let Some(text) = files.get_mut(&unit.root) {
+        // A file that does not parse is given to rustc as it is, which says what is wrong with it.
+        *text = widen::publish_main(text, unit.edition())?;
+    }
+    let overlay = unit.folder.join("main");
+    overlay::write(&overlay, &files).context("failed to lay out the crate's files")?;
+    let root = overlay::seen_at(&overlay, &unit.root);
+    let args = if unit.bin { rustc::bin_as_rlib(base, &root) } else { rustc::from_root(base, &root) };
+    let args = args.with(remap(unit, &overlay));
+    let status = if held {
+        let args = args.with(widen::LINTS.iter().map(|lint| format!("-A{lint}")));
+        run_held(&unit.rustc, args.as_slice(), HOT)?
+    } else {
+        run(&unit.rustc, args.as_slice(), HOT)?
+    };
+    if status == 0 {
+        let out_dir = unit.args.out_dir().context("no --out-dir")?;
+        let stem = unit.args.stem().context("no --crate-name")?;
+        restore_dep_info(&out_dir.join(format!("{stem}.d")), &overlay)?;
+    }
+    Ok(status)
+}
+
+/// A binary crate is a library by now; the launcher is linked as the program.
+fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
     let source = unit.folder.join("launcher.rs");
     std::fs::write(&source, LAUNCHER)
         .with_context(|| format!("failed to write `{}`", source.display()))?;
@@ -260,6 +315,33 @@ fn run(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> {
         .status()
         .with_context(|| format!("failed to run `{}`", rustc.display()))?;
     Ok(code(status))
+}
+
+/// The same, but diagnostics wait for the end, and are dropped if the call failed.
+fn run_held(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> {
+    let mut child = inner(rustc)
+        .args(args)
+        .envs(env.iter().copied())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("failed to run `{}`", rustc.display()))?;
+    let mut held = Vec::new();
+    for line in BufReader::new(child.stderr.take().context("no stderr")?).lines() {
+        let line = line.context("failed to read what rustc says")?;
+        // cargo goes on with other crates as soon as it hears of an output.
+        if line.contains("\"$message_type\":\"artifact\"") {
+            writeln!(std::io::stderr(), "{line}")?;
+        } else {
+            held.push(line);
+        }
+    }
+    let code = code(child.wait().context("failed to wait for rustc")?);
+    if code == 0 {
+        for line in held {
+            writeln!(std::io::stderr(), "{line}")?;
+        }
+    }
+    Ok(code)
 }
 
 /// As a shell gives it: 128 + the signal for a killed compiler.

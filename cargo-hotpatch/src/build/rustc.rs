@@ -232,6 +232,11 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
         format!("--extern=hotpatch_live={}", live.display()),
     ];
     more.push(search_path(live));
+    if args.optimised() {
+        // With dead code linked, inline functions are made once for the crate; in one unit they are still
+        // inlined, while the units of a crate can no longer look into each other.
+        more.push("-Ccodegen-units=1".to_owned());
+    }
     if needs_incremental {
         // It keeps small functions out of other crates' code and gives each a copy of its own.
         more.push(format!("-Cincremental={}", incremental.display()));
@@ -267,6 +272,12 @@ pub fn bin_as_rlib(args: &RustcArgs, root: &Path) -> RustcArgs {
             format!("--emit={}", emit.join(",")),
             root.display().to_string(),
         ])
+}
+
+/// The same crate from another copy of its root file.
+#[must_use]
+pub fn from_root(args: &RustcArgs, root: &Path) -> RustcArgs {
+    args.without(|flag| flag.name.is_empty()).with([root.display().to_string()])
 }
 
 /// The launcher that is linked as the program: `main` of `library`, behind the agent's start.

@@ -56,6 +56,7 @@ impl Wanted<'_> {
         scope_key(self.source).hash(&mut hasher);
         self.unit.args.as_slice().hash(&mut hasher);
         self.unit.rustc.hash(&mut hasher);
+        self.unit.widened.hash(&mut hasher);
         for (path, stamp) in self.unit.libraries() {
             (path, stamp).hash(&mut hasher);
         }
@@ -128,7 +129,7 @@ impl Wanted<'_> {
                 .filter(|(path, _)| *path == file.path)
                 .map(|(_, line)| *line)
                 .collect();
-            files.insert(file.path.clone(), widen::scope_text(&file.parsed, &macros, &lines, self.open));
+            files.insert(file.path.clone(), widen::scope_text(&file.parsed, &macros, &lines, self.open, self.unit.widened));
         }
         overlay::write(&root, &files).context("failed to lay out the scope")?;
         let input = overlay::seen_at(&root, &self.unit.root);

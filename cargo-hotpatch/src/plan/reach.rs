@@ -33,6 +33,8 @@ pub struct Plan {
     pub stale: BTreeSet<Vertex>,
     /// Functions that may be in their callers' code, where nothing names them: nobody knows all of those.
     pub hidden: Vec<Vertex>,
+    /// The same for everything that changed since the base: only what later patches brought is fresh.
+    pub outdated: BTreeSet<Vertex>,
     /// Edited functions with those who keep calling their old code.
     pub outside: BTreeMap<Vertex, Vec<Vertex>>,
 }
@@ -66,6 +68,13 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
     plan.settle(graph, index, changed, &include);
     plan.expect(index);
     plan
+}
+
+/// Everything that leads to one of these without going through a slot, themselves among it.
+#[must_use]
+pub fn leading_to(graph: &CallGraph, index: &Index, changed: &Changed) -> BTreeSet<Vertex> {
+    let starts: BTreeSet<Vertex> = changed.edited.union(&changed.suspected).copied().collect();
+    backward(graph, index, &starts.into_iter().collect::<Vec<_>>())
 }
 
 impl Plan {

@@ -123,6 +123,11 @@ impl Maker<'_> {
         let graph = self.world.state().graph.clone();
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
+        if let Some(base) = self.world.states.first().filter(|_| self.world.states.len() > 1) {
+            let since: Vec<Changes> =
+                base.sources.iter().zip(&sources).map(|(old, new)| diff::compare(old, new)).collect();
+            plan.outdated = reach::leading_to(&graph, &index, &self::changed(&sources, &since, &index, &BTreeSet::new()));
+        }
         times.plan = started.elapsed();
         if let Some(vertex) = plan.hidden.first() {
             let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
@@ -518,7 +523,12 @@ impl Maker<'_> {
                     .or_else(|| index.by_symbol(&symbol.name));
                 let known = vertex.and_then(|vertex| index.known(vertex));
                 let is_hot = known.is_some_and(|known| known.hot);
-                let is_stale = vertex.is_some_and(|vertex| plan.stale.contains(&vertex))
+                let is_outdated = |vertex| {
+                    plan.outdated.contains(&vertex)
+                        && !self.world.state().symbols.contains_key(&symbol.name)
+                };
+                let is_stale = vertex
+                    .is_some_and(|vertex| plan.stale.contains(&vertex) || is_outdated(vertex))
                     && !is_hot
                     && !symbol.tls
                     && is_code(graph, &symbol.name);
@@ -862,17 +872,6 @@ fn strangers(
     None
 }
 
-/// What leads from one state of the slots to another; a slot that is in neither leads to the base.
-fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
-    let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
-    let slots: BTreeSet<&u64> = now.keys().chain(then.keys()).collect();
-    slots
-        .into_iter()
-        .filter(|slot| target(now, slot) != target(then, slot))
-        .map(|slot| Store { slot: *slot, target: target(then, slot) })
-        .collect()
-}
-
 /// What tells a version of a function that no hot function reaches from others.
 fn unreached<'a>(
     sources: &'a [CrateSource],
@@ -888,6 +887,17 @@ fn unreached<'a>(
             code: function.code,
         })
     })
+}
+
+/// What leads from one state of the slots to another; a slot that is in neither leads to the base.
+fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
+    let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
+    let slots: BTreeSet<&u64> = now.keys().chain(then.keys()).collect();
+    slots
+        .into_iter()
+        .filter(|slot| target(now, slot) != target(then, slot))
+        .map(|slot| Store { slot: *slot, target: target(then, slot) })
+        .collect()
 }
 
 fn is_code(graph: &CallGraph, symbol: &str) -> bool {

@@ -147,7 +147,7 @@ impl World {
         let mut crates = Vec::new();
         let mut sources = Vec::new();
         for unit in &base.units {
-            let cfg = Cfg::parse(&unit.cfg);
+            let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
             let known = known::load(unit);
             let source = CrateSource::read(&unit.krate, &unit.root, &cfg, texts, known.as_ref())?;
             if known.is_none_or(|known| !same_text(&known, &source)) {

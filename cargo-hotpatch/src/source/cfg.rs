@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token};
 
+use super::syntax::Edition;
+
 /// The configuration a crate is compiled with.
 #[derive(Debug, Clone, Default)]
 pub struct Cfg {
     set: BTreeSet<(String, Option<String>)>,
+    /// The edition of the code.
+    pub edition: Edition,
 }
 
 impl Cfg {
@@ -26,7 +30,13 @@ impl Cfg {
                 None => (line.to_owned(), None),
             })
             .collect();
-        Self { set }
+        Self { set, edition: Edition::Newer }
+    }
+
+    /// The same for code of this edition.
+    #[must_use]
+    pub fn in_edition(self, edition: Edition) -> Self {
+        Self { edition, ..self }
     }
 
     fn holds(&self, meta: &Meta) -> bool {

@@ -17,6 +17,7 @@ use syn::visit::Visit;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
+use super::syntax;
 use super::tokens::{fingerprint, mentions, paths};
 
 /// A place in a file, both counted from 1, columns in characters.
@@ -247,6 +248,8 @@ pub struct Edit {
     pub range: Range<usize>,
     /// By what.
     pub text: Cow<'static, str>,
+    /// It is about a field or an enum: what it makes visible is part of the identity of a type.
+    pub of_type: bool,
     /// It widens the `use` that is this one of the items.
     pub import: Option<usize>,
 }
@@ -281,21 +284,13 @@ pub struct ParsedFile {
 /// # Errors
 /// The text does not parse.
 pub fn parse(text: &Arc<str>, module: &Arc<[String]>, cfg: &Cfg) -> syn::Result<ParsedFile> {
-    let stripped = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let skipped = text.len() - stripped.len();
-    // rustc's rule for a shebang, as syn has it: `#!` not followed by `[`.
-    let shebang = if stripped.starts_with("#!") && !stripped[2..].trim_start().starts_with('[') {
-        stripped.find('\n').unwrap_or(stripped.len())
-    } else {
-        0
-    };
-    let syntax = syn::parse_file(&stripped[shebang..]);
-    let out = syntax.map(|syntax| {
+    let out = syntax::parse_file(text, cfg.edition).map(|parsed| {
+        let syntax = parsed.file;
         let mut reader = Reader {
             out: ParsedFile { text: text.clone(), ..ParsedFile::default() },
             cfg,
-            offset: skipped + shebang,
-            lines: stripped[..shebang].matches('\n').count(),
+            offset: parsed.skipped,
+            lines: parsed.lines,
         };
         reader.crate_attrs(&syntax.attrs, module);
         reader.items(&syntax.items, module, &[]);
@@ -461,28 +456,29 @@ impl Reader<'_> {
         let edit = match vis {
             Visibility::Public(_) => return,
             Visibility::Restricted(vis) => {
-                Edit { range: self.range(vis.span()), text: Cow::Borrowed("pub"), import }
+                Edit { range: self.range(vis.span()), text: Cow::Borrowed("pub"), import, of_type: false }
             }
             Visibility::Inherited => {
                 let start = self.range(at).start;
-                Edit { range: start..start, text: Cow::Borrowed("pub "), import }
+                Edit { range: start..start, text: Cow::Borrowed("pub "), import, of_type: false }
             }
         };
         self.out.widening.push(edit);
     }
 
-    /// A type of another crate cannot be taken apart if it is `#[non_exhaustive]`.
-    fn exhaustive(&mut self, attrs: &[Attribute]) {
-        for attr in attrs.iter().filter(|attr| attr.path().is_ident("non_exhaustive")) {
-            let range = self.range(attr.path().span());
-            self.out.widening.push(Edit { range, text: Cow::Borrowed("doc(hidden)"), import: None });
+    /// The visibility of a field, which an enum's fields have from it, counts in type ids.
+    fn widen_type(&mut self, vis: &Visibility, at: Span) {
+        let before = self.out.widening.len();
+        self.widen(vis, at);
+        for edit in &mut self.out.widening[before..] {
+            edit.of_type = true;
         }
     }
 
     fn fields(&mut self, fields: &syn::Fields) {
         for field in fields {
             let at = field.ident.as_ref().map_or_else(|| field.ty.span(), Spanned::span);
-            self.widen(&field.vis, at);
+            self.widen_type(&field.vis, at);
         }
     }
 
@@ -558,7 +554,6 @@ impl Reader<'_> {
                 self.named(module, Kind::Type, "struct", &item.ident, item.to_token_stream()).members =
                     members;
                 self.widen(&item.vis, item.struct_token.span);
-                self.exhaustive(&item.attrs);
                 self.fields(&item.fields);
             }
             Item::Union(item) => {
@@ -567,18 +562,14 @@ impl Reader<'_> {
                     members;
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
-                    self.widen(&field.vis, field.ident.span());
+                    self.widen_type(&field.vis, field.ident.span());
                 }
             }
             Item::Enum(item) => {
                 let members = self.variants(item);
                 self.named(module, Kind::Type, "enum", &item.ident, item.to_token_stream()).members =
                     members;
-                self.widen(&item.vis, item.enum_token.span);
-                self.exhaustive(&item.attrs);
-                for variant in &item.variants {
-                    self.exhaustive(&variant.attrs);
-                }
+                self.widen_type(&item.vis, item.enum_token.span);
             }
             Item::Type(item) => {
                 self.named(module, Kind::Type, "type", &item.ident, item.to_token_stream());
@@ -849,11 +840,11 @@ impl Reader<'_> {
                 previous if is_pub(previous) => {}
                 Some(TokenTree::Group(group)) if is_pub(before(2)) => {
                     let range = self.range(group.span());
-                    self.out.widening.push(Edit { range, text: Cow::Borrowed(""), import: None });
+                    self.out.widening.push(Edit { range, text: Cow::Borrowed(""), import: None, of_type: false });
                 }
                 _ => {
                     let start = self.range(token.span()).start;
-                    self.out.widening.push(Edit { range: start..start, text: Cow::Borrowed("pub "), import: None });
+                    self.out.widening.push(Edit { range: start..start, text: Cow::Borrowed("pub "), import: None, of_type: false });
                 }
             }
         }
@@ -894,13 +885,17 @@ impl Reader<'_> {
         let implicit = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let mut nested = Nested::default();
         nested.visit_block(block);
-        let shape = shape(&names, sig, &owner, inline, &nested);
+        let mut shape = shape(&names, sig, &owner, inline, &nested);
 
         let mut idents = BTreeSet::new();
         let block_tokens = block.to_token_stream();
         mentions(block_tokens.clone(), &mut idents);
         let names_itself = idents.contains(&bare_name(&sig.ident));
         mentions(sig.to_token_stream(), &mut idents);
+        if nested.has_types && IDENTITY.iter().any(|name| idents.contains(*name)) {
+            // The patch's type of that name is another one.
+            shape = fixed("a function that asks which type a value has, with a type of its own");
+        }
         // What parameters are called matters to the body alone.
         let mut sig_alone = (*sig).clone();
         let mut code = TokenStream::new();
@@ -1046,6 +1041,9 @@ fn shape(
         Shape::Plain
     }
 }
+
+/// What tells types apart while the program runs.
+const IDENTITY: &[&str] = &["Any", "TypeId", "type_id", "downcast", "downcast_ref", "downcast_mut", "type_name"];
 
 fn fixed(what: &'static str) -> Shape {
     Shape::Fixed(Cow::Borrowed(what))

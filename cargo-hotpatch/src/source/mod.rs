@@ -7,5 +7,6 @@ pub mod file;
 pub mod items;
 pub mod layout;
 pub mod names;
+pub mod syntax;
 pub mod tokens;
 pub mod widen;

@@ -6,19 +6,22 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
-use super::file::{FnKey, Function, ParsedFile};
+use super::syntax::{self, Edition};
+use super::file::{Edit, FnKey, Function, ParsedFile};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
 const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
 
 /// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
-/// in `private`, stay as visible as they are; functions in `open` keep their bodies.
+/// in `private`, stay as visible as they are; functions in `open` keep their bodies. Fields and enums are
+/// only widened if the base has them so (see [`base_text`]).
 #[must_use]
 pub fn scope_text(
     file: &ParsedFile,
     macros: &BTreeSet<&str>,
     private: &BTreeSet<usize>,
     open: &BTreeSet<FnKey>,
+    types: bool,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for edit in &file.widening {
@@ -26,7 +29,7 @@ pub fn scope_text(
             item.names.iter().any(|name| macros.contains(name.as_str()))
                 || private.contains(&item.place.line)
         });
-        if !keeps {
+        if !keeps && (types || !edit.of_type) {
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
@@ -36,6 +39,38 @@ pub fn scope_text(
         edits.push((function.body.clone(), format!("{BLANK}{}", "\n".repeat(lines))));
     }
     splice(&file.text, edits)
+}
+
+/// The file's text for the base: fields and enums are visible, for that is part of a type's identity, and a
+/// patch, which sees them so by the scope, must mean the same types. `quiet` keeps lints that the crate
+/// itself turns on from noticing; see [`LINTS`] for those it does not.
+#[must_use]
+pub fn base_text(file: &ParsedFile, quiet: bool) -> String {
+    let mark = if quiet {
+        format!("#[doc(hidden)] #[allow({})] ", LINTS.join(", "))
+    } else {
+        String::new()
+    };
+    let edit = |edit: &Edit| (edit.range.clone(), format!("{mark}{}", edit.text));
+    splice(&file.text, file.widening.iter().filter(|edit| edit.of_type).map(edit).collect())
+}
+
+/// Lints that tell what is visible from what is not.
+pub const LINTS: &[&str] = &[
+    "unreachable_pub",
+    "private_interfaces",
+    "missing_docs",
+    "missing_debug_implementations",
+    "missing_copy_implementations",
+];
+
+/// A crate whose root turns one of [`LINTS`] on, which no command line overrides.
+#[must_use]
+pub fn asks_for_lints(root: &ParsedFile) -> bool {
+    root.inner_attrs.iter().any(|range| {
+        let attr = &root.text[range.clone()];
+        LINTS.iter().any(|lint| attr.contains(lint))
+    })
 }
 
 /// Replaces pieces of a text. Pieces do not overlap; of two at one place the first comes first.
@@ -65,16 +100,10 @@ const PUBLISHED: &str = "#[doc(hidden)] pub";
 ///
 /// # Errors
 /// There is no `main` to be seen, for instance because a macro makes it.
-pub fn publish_main(text: &str) -> Result<String> {
+pub fn publish_main(text: &str, edition: Edition) -> Result<String> {
     // Fewer than all of a file's functions matter, but only a whole file parses.
-    let body = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let skipped = text.len() - body.len();
-    let shebang = if body.starts_with("#!") && !body[2..].trim_start().starts_with('[') {
-        body.find('\n').unwrap_or(body.len())
-    } else {
-        0
-    };
-    let Ok(file) = syn::parse_file(&body[shebang..]) else { return Ok(text.to_owned()) };
+    let Ok(parsed) = syntax::parse_file(text, edition) else { return Ok(text.to_owned()) };
+    let (file, skipped) = (parsed.file, parsed.skipped);
     let mut edits = Vec::new();
     for item in &file.items {
         let (vis, span) = match item {
@@ -98,7 +127,7 @@ pub fn publish_main(text: &str) -> Result<String> {
             _ => continue,
         };
         let Some(span) = span else { continue };
-        let shift = |range: Range<usize>| range.start + skipped + shebang..range.end + skipped + shebang;
+        let shift = |range: Range<usize>| range.start + skipped..range.end + skipped;
         match vis {
             Visibility::Public(_) => edits.push((0..0, String::new())),
             Visibility::Restricted(vis) => {
@@ -150,7 +179,7 @@ mod tests {
              macro_rules! mac { () => {} }\n\
              use mac;\n",
         )]);
-        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new(), &BTreeSet::new());
+        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new(), &BTreeSet::new(), true);
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
              pub struct T(pub u32, pub u8);\n\
@@ -166,14 +195,25 @@ mod tests {
     }
 
     #[test]
+    fn the_base_shows_what_type_ids_see() {
+        let text = "struct S { a: u32, pub b: u32 }\nstruct T(pub(crate) u8);\nenum E { A(u8) }\nfn f() {}\n";
+        let krate = krate(&[("src/lib.rs", text)]);
+        let text = base_text(&krate.files[0].parsed, false);
+        assert_eq!(
+            text,
+            "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\nfn f() {}\n"
+        );
+    }
+
+    #[test]
     fn main_is_published_however_it_is_written() {
-        let publish = |text: &str| publish_main(text).unwrap();
+        let publish = |text: &str| publish_main(text, Edition::Newer).unwrap();
         assert_eq!(publish("#![a]\n#[tokio::main]\nasync fn main() {}"),
             "#![a]\n#[tokio::main]\n#[doc(hidden)] pub async fn main() {}");
         assert_eq!(publish("pub fn main() {}"), "pub fn main() {}");
         assert_eq!(publish("pub(crate) fn main() {}"), "#[doc(hidden)] pub fn main() {}");
         assert_eq!(publish("use app::main;"), "#[doc(hidden)] pub use app::main;");
         assert_eq!(publish("fn main( {"), "fn main( {");
-        assert!(publish_main("make_main!();").is_err());
+        assert!(publish_main("make_main!();", Edition::Newer).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies of generic code, which are not patched yet.
+//! Bodies of generic code, and of defaults of traits, which are not patched yet.
 
 use std::fmt::Display;
 
