@@ -204,7 +204,10 @@ pub fn with_scopes(args: &RustcArgs, changed: &BTreeMap<String, Scope>) -> Rustc
         Some(format!("--extern={name}={}", scope.rmeta.display()))
     };
     let externs: Vec<String> = args.flags().filter_map(|flag| stands(&flag)).collect();
-    args.without(|flag| stands(flag).is_some()).with(externs)
+    // Crates that are only used by others are looked for by name in folders; a scope's file has its name.
+    let folders: BTreeSet<&Path> = changed.values().filter_map(|scope| scope.rmeta.parent()).collect();
+    let folders = folders.into_iter().map(|folder| format!("-Ldependency={}", folder.display()));
+    args.without(|flag| stands(flag).is_some()).with(externs).with(folders)
 }
 
 /// rustc as it was called for this unit, with other arguments.
