@@ -856,10 +856,10 @@ fn strangers(
         let Some(module) = index.known(caller).map(|known| &known.module) else { continue };
         for callee in graph.callees(node) {
             let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
-            let Some(known) = known.filter(|known| known.private && known.krate == part.krate) else {
-                continue;
-            };
-            if !module.starts_with(&known.module) {
+            let Some(known) = known.filter(|known| known.krate == part.krate) else { continue };
+            let own = known.private.then(|| known.module.clone());
+            let home = own.or_else(|| names::home_of_private_trait(&sources[part.krate], known.keys.first()?));
+            if home.is_some_and(|home| !module.starts_with(&home)) {
                 return refuse(sources, index, caller, Code::HP0001, |path| {
                     format!("names in `{path}` would not mean what they mean in the crate")
                 })

@@ -198,6 +198,8 @@ pub struct OtherItem {
     pub paths: Arc<BTreeSet<String>>,
     /// For a `use`: what it brings in.
     pub imports: Vec<Import>,
+    /// For a trait: only its module may name it.
+    pub private: bool,
     /// For types: what values consist of, in order.
     pub members: Vec<Member>,
 }
@@ -405,6 +407,7 @@ impl Reader<'_> {
             mentions: Arc::default(),
             paths: Arc::new(named),
             imports: Vec::new(),
+            private: false,
             members: Vec::new(),
         });
         self.out.items.last_mut().expect("invariant: an item was just pushed")
@@ -437,6 +440,7 @@ impl Reader<'_> {
             mentions: Arc::default(),
             paths: Arc::new(named),
             imports: Vec::new(),
+            private: false,
             members: Vec::new(),
         });
         self.out.items.last_mut().expect("invariant: an item was just pushed")
@@ -665,6 +669,7 @@ impl Reader<'_> {
         entry.surface = surface;
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
+        entry.private = item.vis == Visibility::Inherited;
         self.widen(&item.vis, item.trait_token.span);
         // `unsafe trait`, `auto trait`: the visibility stands before those words.
         if let (Visibility::Inherited, Some(word)) = (&item.vis, &item.unsafety)
