@@ -197,7 +197,9 @@ pub fn with_scopes(args: &RustcArgs, changed: &BTreeMap<String, Scope>) -> Rustc
         Some(format!("--extern={name}={}", scope.rmeta.display()))
     };
     let externs: Vec<String> = args.flags().filter_map(|flag| stands(&flag)).collect();
-    args.without(|flag| stands(flag).is_some()).with(externs)
+    // Scopes that other scopes were made against are looked for by their hash, and only in folders.
+    let folders = changed.values().map(|scope| rustc::search_path(&scope.rmeta));
+    args.without(|flag| stands(flag).is_some()).with(externs).with(folders)
 }
 
 /// rustc as it was called for this unit, with other arguments.

@@ -341,6 +341,9 @@ impl World {
                     (seen.differs).then_some(seen.scope.as_ref()).flatten()
                 }) {
                     libraries.insert(format!("lib{stem}"), scope.clone());
+                    libraries.extend(found.and_then(|at| out.get(at)).into_iter().flat_map(|seen| {
+                        seen.libraries.iter().map(|(name, scope)| (name.clone(), scope.clone()))
+                    }));
                 }
             }
             let differs = changed[number] || !libraries.is_empty();
@@ -377,7 +380,7 @@ impl World {
 pub struct Seen {
     /// Its scope, if one was wanted or needed.
     pub scope: Option<Scope>,
-    /// Scopes that stand for libraries it uses.
+    /// Scopes that stand for libraries it uses, and for those that they use.
     pub libraries: BTreeMap<String, Scope>,
     /// Its items, or those it uses, are not the base's.
     pub differs: bool,
