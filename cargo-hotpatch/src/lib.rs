@@ -43,10 +43,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     match stands_in {
         Some(Ok(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Some(Err(error)) => {
-            #[expect(clippy::print_stderr, reason = "rustc's place in a build: cargo shows this")]
-            {
-                eprintln!("error: cargo-hotpatch: {error:#}");
-            }
+            ui::page::complain(&error);
             ExitCode::from(101)
         }
         None => command(args),

@@ -13,7 +13,7 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::world::{Seen, State, Told, World, libraries};
 use crate::build::diagnostics::{self, Diagnostic};
-use crate::command::CancelToken;
+use crate::command::{CancelToken, CommandError};
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{self, Library, Missing, Parts};
@@ -704,7 +704,8 @@ impl Maker<'_> {
         }
         let rejected = error.chain().find_map(|e| e.downcast_ref::<Rejected>());
         let of_scope = error.chain().any(|e| e.to_string() == "failed to compile the scope");
-        if rejected.is_none() && of_scope {
+        let of_a_tool = error.chain().any(|e| e.downcast_ref::<CommandError>().is_some());
+        if rejected.is_none() && (of_scope || of_a_tool) {
             return Err(error);
         }
         let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
