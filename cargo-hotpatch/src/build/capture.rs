@@ -209,8 +209,9 @@ const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
 fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
     let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
     let source = CrateSource::read(&unit.krate, &unit.root, &cfg, &Disk, None).ok()?;
+    let quiet = source.files.first().is_some_and(|root| widen::asks_for_lints(&root.parsed));
     let files = source.files.iter();
-    Some(files.map(|file| (file.path.clone(), widen::base_text(&file.parsed))).collect())
+    Some(files.map(|file| (file.path.clone(), widen::base_text(&file.parsed, quiet))).collect())
 }
 
 /// The crate as the user wrote it, because it does not compile, or not in the other way.
@@ -242,6 +243,7 @@ fn library(
     let args = if unit.bin { rustc::bin_as_rlib(base, &root) } else { rustc::from_root(base, &root) };
     let args = args.with(remap(unit, &overlay));
     let status = if held {
+        let args = args.with(widen::LINTS.iter().map(|lint| format!("-A{lint}")));
         run_held(&unit.rustc, args.as_slice(), HOT)?
     } else {
         run(&unit.rustc, args.as_slice(), HOT)?

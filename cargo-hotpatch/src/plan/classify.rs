@@ -96,8 +96,21 @@ fn item(change: &ItemChange) -> Option<Refusal> {
     let verb = match change.became {
         Became::Added => "adding",
         Became::Removed => "removing",
-        Became::Changed => "a change to",
+        Became::Changed | Became::Unclear => "a change to",
     };
+    if change.became == Became::Unclear {
+        let name = change.old.as_ref().and_then(|old| old.names.first()).map_or("", String::as_str);
+        let (code, message) = match item.kind {
+            Kind::Type => (Code::HP0101, format!("layout of {title} may have changed")),
+            Kind::Static => (Code::HP0103, format!("the type of {title} may have changed")),
+            Kind::Trait => (Code::HP0102, format!("the methods of {title} may have changed")),
+            _ => (Code::HP0001, format!("a change to what {title} means is not supported yet")),
+        };
+        return Some(
+            Refusal::new(code, message, &change.file, change.place)
+                .because(format!("`{name}`, which it names, may mean something else now")),
+        );
+    }
     let unsupported = |what: &str| (Code::HP0001, format!("{verb} {what} is not supported yet"));
     let surface_changed = change.old.as_ref().is_none_or(|old| old.surface != item.surface);
     let drops = item.kind == Kind::Impl && item.names.iter().any(|name| name == "Drop");

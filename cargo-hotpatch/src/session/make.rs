@@ -28,6 +28,7 @@ use crate::source::diff::{self, Changes};
 use crate::source::extract::Wanted;
 use crate::source::file::{FnKey, Kind, Place, Shape};
 use crate::source::items::CrateSource;
+use crate::source::names;
 
 /// How long each step took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -94,13 +95,14 @@ impl Maker<'_> {
         let mut times = Times::default();
         let started = Instant::now();
         let old = self.world.state().sources.clone();
-        let changes: Vec<Changes> = old
+        let mut changes: Vec<Changes> = old
             .iter()
             .zip(&sources)
             .map(|(old, new)| {
                 if diff::same_text(old, new) { Changes::default() } else { diff::compare(old, new) }
             })
             .collect();
+        names::follow(&old, &sources, &mut changes);
         if changes.iter().all(Changes::is_empty) {
             self.replace_sources(sources);
             return Ok(Outcome::Unchanged);

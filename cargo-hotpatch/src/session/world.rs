@@ -361,8 +361,15 @@ impl World {
                         let open = self.open.as_ref().and_then(|open| open.get(number));
                         let open = open.unwrap_or(&none);
                         let unit = &self.crates[number].unit;
-                        let open = if unit.args.shares_instances() { open } else { &none };
                         let source = &sources[number];
+                        let base = &self.states[0].sources[number];
+                        // What an edited body uses may have no instance in the program.
+                        let open = if unit.args.shares_instances() {
+                            unedited(open, base, source)
+                        } else {
+                            BTreeSet::new()
+                        };
+                        let open = &open;
                         Some(Wanted { unit, source, changed: &libraries, open }.make(cancel)?)
                     }
                 }
@@ -373,6 +380,15 @@ impl World {
         }
         Ok(out)
     }
+}
+
+/// Those of these functions that read as they did when the base was built.
+fn unedited(keys: &BTreeSet<FnKey>, base: &CrateSource, now: &CrateSource) -> BTreeSet<FnKey> {
+    let codes = |source: &CrateSource| -> HashMap<FnKey, u64> {
+        source.functions().map(|(_, function)| (function.key.clone(), function.code)).collect()
+    };
+    let (base, now) = (codes(base), codes(now));
+    keys.iter().filter(|key| base.get(*key).is_some_and(|code| now.get(*key) == Some(code))).cloned().collect()
 }
 
 /// How a crate is seen by a patch.

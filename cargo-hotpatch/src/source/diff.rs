@@ -14,6 +14,8 @@ pub enum Became {
     Added,
     Removed,
     Changed,
+    /// It is as it was written, but a name in it may mean something else; the name is that of `old`.
+    Unclear,
 }
 
 /// A change of an item that is no function.
@@ -48,6 +50,8 @@ pub struct Changes {
     pub items: Vec<ItemChange>,
     /// Names that may mean something else now, because an item of that name came or went.
     pub names: BTreeSet<String>,
+    /// Modules in which any method may mean something else now, because an import of unknown names came or went.
+    pub modules: BTreeSet<Arc<[String]>>,
 }
 
 impl Changes {
@@ -152,7 +156,10 @@ fn compare_items(old: &[&SourceFile], new: &[&SourceFile], out: &mut Changes) {
     let before = items(old);
     let after = items(new);
     let mut change = |became, (file, item): Entry<'_>, old: Option<&OtherItem>| {
-        out.names.extend(item.names.iter().cloned());
+        // What imports mean, `names::follow` finds out.
+        if item.kind != Kind::Use {
+            out.names.extend(item.names.iter().cloned());
+        }
         out.items.push(ItemChange {
             became,
             item: item.clone(),

@@ -18,7 +18,7 @@ use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
 use super::syntax;
-use super::tokens::{fingerprint, mentions};
+use super::tokens::{fingerprint, mentions, paths};
 
 /// A place in a file, both counted from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -190,10 +190,23 @@ pub struct OtherItem {
     pub code: u64,
     /// For traits: fingerprint without default bodies. For statics: without the initialiser.
     pub surface: u64,
-    /// Identifiers in it (macros only).
+    /// Identifiers in it (macros), or the names of its methods (traits).
     pub mentions: Arc<BTreeSet<String>>,
+    /// What it names: `a` for the beginning of a path, `a::b` for two segments of one.
+    pub paths: Arc<BTreeSet<String>>,
+    /// For a `use`: what it brings in.
+    pub imports: Vec<Import>,
     /// For types: what values consist of, in order.
     pub members: Vec<Member>,
+}
+
+/// A name that a `use` brings in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Import {
+    /// The whole path; for a glob that of what all is taken from.
+    pub path: Vec<String>,
+    /// What it is called here; `*` for a glob.
+    pub name: String,
 }
 
 /// `mod name;`
@@ -372,6 +385,10 @@ impl Reader<'_> {
         let place = self.place(span);
         let range = self.range(span);
         let name = tokens.to_string();
+        let mut named = BTreeSet::new();
+        if kind != Kind::Use {
+            paths(tokens.clone(), &mut named);
+        }
         let code = fingerprint(tokens);
         self.out.items.push(OtherItem {
             module: module.clone(),
@@ -384,6 +401,8 @@ impl Reader<'_> {
             code,
             surface: code,
             mentions: Arc::default(),
+            paths: Arc::new(named),
+            imports: Vec::new(),
             members: Vec::new(),
         });
         self.out.items.last_mut().expect("invariant: an item was just pushed")
@@ -397,6 +416,10 @@ impl Reader<'_> {
         ident: &syn::Ident,
         tokens: TokenStream,
     ) -> &mut OtherItem {
+        let mut named = BTreeSet::new();
+        if !matches!(kind, Kind::Module | Kind::MacroRules) {
+            paths(tokens.clone(), &mut named);
+        }
         let code = fingerprint(tokens);
         let place = self.place(ident.span());
         self.out.items.push(OtherItem {
@@ -410,6 +433,8 @@ impl Reader<'_> {
             code,
             surface: code,
             mentions: Arc::default(),
+            paths: Arc::new(named),
+            imports: Vec::new(),
             members: Vec::new(),
         });
         self.out.items.last_mut().expect("invariant: an item was just pushed")
@@ -555,10 +580,14 @@ impl Reader<'_> {
             Item::Static(item) => {
                 let mut surface = item.mutability.to_token_stream();
                 item.ty.to_tokens(&mut surface);
+                let mut named = BTreeSet::new();
+                paths(surface.clone(), &mut named);
                 let surface = fingerprint(surface);
                 let entry =
                     self.named(module, Kind::Static, "static", &item.ident, item.to_token_stream());
                 entry.surface = surface;
+                // Its value is there already, whatever the initialiser means.
+                entry.paths = Arc::new(named);
                 self.widen(&item.vis, item.static_token.span);
             }
             Item::Trait(item) => self.trait_item(item, module),
@@ -574,6 +603,7 @@ impl Reader<'_> {
                     self.other(module, Kind::Use, "import", item.to_token_stream(), item.span());
                 entry.title = format!("`{}`", entry.name);
                 entry.names = names;
+                imports(&item.tree, &mut Vec::new(), &mut entry.imports);
                 let import = self.out.items.len() - 1;
                 self.widen_import(&item.vis, item.use_token.span, import);
             }
@@ -620,9 +650,17 @@ impl Reader<'_> {
                 func.default = func.default.take().map(|_| syn::parse_quote!({}));
             }
         }
+        let mut named = BTreeSet::new();
+        paths(bare.to_token_stream(), &mut named);
+        let methods = item.items.iter().filter_map(|part| match part {
+            syn::TraitItem::Fn(func) => Some(bare_name(&func.sig.ident)),
+            _ => None,
+        });
         let surface = fingerprint(bare.to_token_stream());
         let entry = self.named(module, Kind::Trait, "trait", &item.ident, item.to_token_stream());
         entry.surface = surface;
+        entry.paths = Arc::new(named);
+        entry.mentions = Arc::new(methods.collect());
         self.widen(&item.vis, item.trait_token.span);
         // `unsafe trait`, `auto trait`: the visibility stands before those words.
         if let (Visibility::Inherited, Some(word)) = (&item.vis, &item.unsafety)
@@ -1117,6 +1155,36 @@ fn leaves(tree: &syn::UseTree, names: &mut Vec<String>) {
         syn::UseTree::Rename(rename) => names.push(rename.rename.to_string()),
         syn::UseTree::Glob(_) => names.push("*".to_owned()),
         syn::UseTree::Group(group) => group.items.iter().for_each(|tree| leaves(tree, names)),
+    }
+}
+
+fn imports(tree: &syn::UseTree, path: &mut Vec<String>, out: &mut Vec<Import>) {
+    let whole = |ident: &syn::Ident, path: &[String]| -> Vec<String> {
+        let mut path = path.to_vec();
+        if ident != "self" || path.is_empty() {
+            path.push(bare_name(ident));
+        }
+        path
+    };
+    match tree {
+        syn::UseTree::Path(part) => {
+            path.push(bare_name(&part.ident));
+            imports(&part.tree, path, out);
+            path.pop();
+        }
+        syn::UseTree::Name(name) => {
+            let path = whole(&name.ident, path);
+            let name = path.last().cloned().unwrap_or_default();
+            out.push(Import { path, name });
+        }
+        syn::UseTree::Rename(rename) => {
+            out.push(Import { path: whole(&rename.ident, path), name: bare_name(&rename.rename) });
+        }
+        syn::UseTree::Glob(_) => {
+            let path = if path.is_empty() { vec!["crate".to_owned()] } else { path.clone() };
+            out.push(Import { path, name: "*".to_owned() });
+        }
+        syn::UseTree::Group(group) => group.items.iter().for_each(|tree| imports(tree, path, out)),
     }
 }
 

@@ -6,6 +6,7 @@ pub mod extract;
 pub mod file;
 pub mod items;
 pub mod layout;
+pub mod names;
 pub mod syntax;
 pub mod tokens;
 pub mod widen;

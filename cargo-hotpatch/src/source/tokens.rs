@@ -66,6 +66,54 @@ pub fn mentions(tokens: TokenStream, into: &mut BTreeSet<String>) {
     }
 }
 
+/// Every path of the code: `a` for its beginning, `a::b` for each two segments in a row. What follows a dot
+/// or stands before a single colon is none.
+pub fn paths(tokens: TokenStream, into: &mut BTreeSet<String>) {
+    let mut last: Option<String> = None;
+    let mut colons = 0;
+    let mut dot = false;
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Punct(punct) => {
+                colons = if punct.as_char() == ':' { colons + 1 } else { 0 };
+                // The dots of `..` and `..=` are followed by an expression.
+                dot = punct.as_char() == '.' && !dot;
+                if colons == 0 {
+                    last = None;
+                }
+            }
+            TokenTree::Ident(ident) => {
+                let name = ident.to_string();
+                let name = name.strip_prefix("r#").unwrap_or(&name);
+                let is_label = matches!(tokens.peek(), Some(TokenTree::Punct(p))
+                    if p.as_char() == ':' && p.spacing() == proc_macro2::Spacing::Alone);
+                match &last {
+                    _ if is_label => {}
+                    Some(before) if colons == 2 => {
+                        into.insert(format!("{before}::{name}"));
+                    }
+                    _ if colons != 2 && !dot => {
+                        into.insert(name.to_owned());
+                    }
+                    _ => {}
+                }
+                last = Some(name.to_owned());
+                (colons, dot) = (0, false);
+            }
+            TokenTree::Group(group) => {
+                paths(group.stream(), into);
+                last = None;
+                (colons, dot) = (0, false);
+            }
+            TokenTree::Literal(_) => {
+                last = None;
+                (colons, dot) = (0, false);
+            }
+        }
+    }
+}
+
 /// `"{name} {other:?}"` names `name` and `other`.
 fn captured(literal: &str, into: &mut BTreeSet<String>) {
     if !literal.contains('{') || !literal.ends_with(['"', '#']) {
@@ -95,6 +143,15 @@ mod tests {
         assert_ne!(print("fn f() { 1 + 2 }"), print("fn f() { 1 + 3 }"));
         assert_ne!(print("a & & b"), print("a && b"));
         assert_ne!(print("(a) b"), print("(a b)"));
+    }
+
+    #[test]
+    fn paths_are_told_from_fields() {
+        let mut found = BTreeSet::new();
+        let text = "struct S<T: Bound> { field: a::b::C<[u8; N]>, r#type: ::x::Y } f(v.w, 0..z, Q { k: 1 })";
+        paths(text.parse().unwrap(), &mut found);
+        let found: Vec<&str> = found.iter().map(String::as_str).collect();
+        assert_eq!(found, ["Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x::Y", "z"]);
     }
 
     #[test]

@@ -42,15 +42,36 @@ pub fn scope_text(
 }
 
 /// The file's text for the base: fields and enums are visible, for that is part of a type's identity, and a
-/// patch, which sees them so by the scope, must mean the same types. No lint is to notice.
+/// patch, which sees them so by the scope, must mean the same types. `quiet` keeps lints that the crate
+/// itself turns on from noticing; see [`LINTS`] for those it does not.
 #[must_use]
-pub fn base_text(file: &ParsedFile) -> String {
-    let quiet = |edit: &Edit| (edit.range.clone(), format!("{QUIET}{}", edit.text));
-    splice(&file.text, file.widening.iter().filter(|edit| edit.of_type).map(quiet).collect())
+pub fn base_text(file: &ParsedFile, quiet: bool) -> String {
+    let mark = if quiet {
+        format!("#[doc(hidden)] #[allow({})] ", LINTS.join(", "))
+    } else {
+        String::new()
+    };
+    let edit = |edit: &Edit| (edit.range.clone(), format!("{mark}{}", edit.text));
+    splice(&file.text, file.widening.iter().filter(|edit| edit.of_type).map(edit).collect())
 }
 
-const QUIET: &str = "#[doc(hidden)] #[allow(unreachable_pub, private_interfaces, missing_docs, \
-                     missing_debug_implementations, missing_copy_implementations)] ";
+/// Lints that tell what is visible from what is not.
+pub const LINTS: &[&str] = &[
+    "unreachable_pub",
+    "private_interfaces",
+    "missing_docs",
+    "missing_debug_implementations",
+    "missing_copy_implementations",
+];
+
+/// A crate whose root turns one of [`LINTS`] on, which no command line overrides.
+#[must_use]
+pub fn asks_for_lints(root: &ParsedFile) -> bool {
+    root.inner_attrs.iter().any(|range| {
+        let attr = &root.text[range.clone()];
+        LINTS.iter().any(|lint| attr.contains(lint))
+    })
+}
 
 /// Replaces pieces of a text. Pieces do not overlap; of two at one place the first comes first.
 #[must_use]
@@ -177,9 +198,9 @@ mod tests {
     fn the_base_shows_what_type_ids_see() {
         let text = "struct S { a: u32, pub b: u32 }\nstruct T(pub(crate) u8);\nenum E { A(u8) }\nfn f() {}\n";
         let krate = krate(&[("src/lib.rs", text)]);
-        let text = base_text(&krate.files[0].parsed);
+        let text = base_text(&krate.files[0].parsed, false);
         assert_eq!(
-            text.replace(QUIET, ""),
+            text,
             "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\nfn f() {}\n"
         );
     }

@@ -1,0 +1,442 @@
+//! What else an edit means: names that lead elsewhere now, followed to code that stays as it is written.
+//!
+//! An import, a new type or a macro gives a name of a module another meaning. Functions that mention the name
+//! are compiled again; items that mention it (a field's type, the length of an array) may be other ones, and so
+//! may signatures. Whatever cannot be followed counts as changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proc_macro2::TokenStream;
+
+use super::diff::{Became, Changes, ItemChange};
+use super::file::{Function, Import, Kind, OtherItem, Owner, Shape};
+use super::items::{CrateSource, SourceFile};
+use super::tokens::paths;
+
+/// A module: the number of its crate and its path there.
+type Module = (usize, Arc<[String]>);
+
+/// Adds to `changes` what the names they are about lead to.
+pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes]) {
+    if changes.iter().all(Changes::is_bodies_only) {
+        return;
+    }
+    let mut spread = Spread {
+        old,
+        new,
+        changes,
+        modules: old.iter().zip(new).map(|(old, new)| &modules(old) | &modules(new)).collect(),
+        globs: BTreeMap::new(),
+        queue: Vec::new(),
+        seen: BTreeSet::new(),
+        unclear: BTreeSet::new(),
+    };
+    spread.find_globs();
+    spread.begin();
+    while let Some((module, name)) = spread.queue.pop() {
+        spread.follow(&module, &name);
+    }
+    spread.through_macros();
+    proc_macro2::extra::invalidate_current_thread_spans();
+}
+
+struct Spread<'a> {
+    old: &'a [CrateSource],
+    new: &'a [CrateSource],
+    changes: &'a mut [Changes],
+    /// All modules, by crate.
+    modules: Vec<BTreeSet<Arc<[String]>>>,
+    /// For each module those with a glob import of it.
+    globs: BTreeMap<Module, BTreeSet<Module>>,
+    queue: Vec<(Module, String)>,
+    seen: BTreeSet<(Module, String)>,
+    unclear: BTreeSet<(usize, String)>,
+}
+
+impl Spread<'_> {
+    fn push(&mut self, module: Module, name: String) {
+        if self.seen.insert((module.clone(), name.clone())) {
+            self.changes[module.0].names.insert(name.clone());
+            self.queue.push((module, name));
+        }
+    }
+
+    fn begin(&mut self) {
+        for krate in 0..self.new.len() {
+            let items: Vec<OtherItem> = self.changes[krate]
+                .items
+                .iter()
+                .filter(|change| change.item.kind != Kind::Use)
+                .map(|change| change.item.clone())
+                .collect();
+            for item in items {
+                for name in &item.names {
+                    self.push((krate, item.module.clone()), name.clone());
+                }
+                self.methods_of(&item.names);
+            }
+            for (module, import) in self.changed_imports(krate) {
+                self.imported(&(krate, module), &import);
+            }
+            self.const_functions(krate);
+        }
+    }
+
+    /// What modules import in one version and not in the other.
+    fn changed_imports(&self, krate: usize) -> BTreeSet<(Arc<[String]>, Import)> {
+        if !self.changes[krate].items.iter().any(|change| change.item.kind == Kind::Use) {
+            return BTreeSet::new();
+        }
+        let all = |source: &CrateSource| -> BTreeSet<(Arc<[String]>, Import)> {
+            let items = source.files.iter().flat_map(|file| &file.parsed.items);
+            items
+                .flat_map(|item| item.imports.iter().map(|import| (item.module.clone(), import.clone())))
+                .collect()
+        };
+        let (before, after) = (all(&self.old[krate]), all(&self.new[krate]));
+        before.symmetric_difference(&after).cloned().collect()
+    }
+
+    fn imported(&mut self, at: &Module, import: &Import) {
+        let last = import.path.last().cloned().unwrap_or_default();
+        let first = import.path.first().map_or("", String::as_str);
+        let is_ours = self.is_ours(at.0, first);
+        if import.name == "*" {
+            let targets = self.modules_called(at, &last);
+            if targets.is_empty() || !is_ours {
+                self.anything(at);
+            }
+            let names: Vec<String> = self.names_in(&targets).into_iter().collect();
+            self.methods_of(&names);
+            for name in names {
+                self.push(at.clone(), name);
+            }
+            return;
+        }
+        self.push(at.clone(), import.name.clone());
+        self.methods_of(std::slice::from_ref(&last));
+        if matches!(first, "std" | "core" | "alloc") {
+            let known = STD_TRAITS.iter().find(|(name, _)| *name == last);
+            match known {
+                Some((_, methods)) => {
+                    let methods = methods.split(' ').map(str::to_owned);
+                    self.changes[at.0].names.extend(methods);
+                }
+                None if last.ends_with("Ext") => self.anything(at),
+                None => {}
+            }
+        } else if !is_ours && may_be_a_trait(&last) {
+            self.anything(at);
+        }
+    }
+
+    /// Any method and any name from a prelude may mean something else in this module and where its names are.
+    fn anything(&mut self, at: &Module) {
+        if self.changes[at.0].modules.insert(at.1.clone()) {
+            for module in self.globs_of(at) {
+                self.anything(&module);
+            }
+        }
+    }
+
+    /// The path starts in the workspace.
+    fn is_ours(&self, krate: usize, first: &str) -> bool {
+        matches!(first, "crate" | "self" | "super")
+            || self.new.iter().any(|source| source.name == first)
+            || [&self.new[krate], &self.old[krate]].into_iter().any(|source| {
+                let items = source.files.iter().flat_map(|file| &file.parsed.items);
+                items.filter(|item| item.kind != Kind::Impl).any(|item| item.names.iter().any(|n| n == first))
+            })
+    }
+
+    /// Traits of these names, by the methods that come and go with them.
+    fn methods_of(&mut self, names: &[String]) {
+        for krate in 0..self.new.len() {
+            let mut found = BTreeSet::new();
+            for source in [&self.old[krate], &self.new[krate]] {
+                let items = source.files.iter().flat_map(|file| &file.parsed.items);
+                let traits = items.filter(|item| {
+                    item.kind == Kind::Trait && item.names.iter().any(|name| names.contains(name))
+                });
+                found.extend(traits.flat_map(|item| item.mentions.iter().cloned()));
+            }
+            self.changes[krate].names.extend(found);
+        }
+    }
+
+    /// `const fn`s that came or went decide the items that call them.
+    fn const_functions(&mut self, krate: usize) {
+        let is_const = |f: &Function| matches!(&f.shape, Shape::Fixed(what) if what.contains("const fn"));
+        let changes = &self.changes[krate];
+        let keys = changes.added.iter().chain(&changes.removed).chain(&changes.signatures);
+        let found: Vec<Function> = keys
+            .flat_map(|key| [&self.old[krate], &self.new[krate]].map(|source| source.function(key)))
+            .flatten()
+            .map(|(_, function)| function.clone())
+            .filter(is_const)
+            .collect();
+        for function in found {
+            match &function.owner {
+                Owner::Free => self.push((krate, function.module.clone()), function.name.clone()),
+                Owner::Impl(head) => {
+                    let path = format!("{}::{}", head.self_name, function.name);
+                    let own = format!("Self::{}", function.name);
+                    for number in 0..self.new.len() {
+                        self.mark(number, |item| item.paths.contains(&path) || item.paths.contains(&own), &path);
+                    }
+                }
+                Owner::Trait(_) => {}
+            }
+        }
+    }
+
+    /// Modules that a path ending in `last` may mean, seen from `at`.
+    fn modules_called(&self, at: &Module, last: &str) -> Vec<Module> {
+        let (krate, here) = at;
+        match last {
+            "self" => return vec![at.clone()],
+            "crate" => return vec![(*krate, Arc::from([]))],
+            "super" => {
+                let parent = here.len().saturating_sub(1);
+                return vec![(*krate, here[..parent].into())];
+            }
+            _ => {}
+        }
+        let mut out = Vec::new();
+        for (number, source) in self.new.iter().enumerate() {
+            if source.name == last {
+                out.push((number, Arc::from([])));
+            }
+            let named = self.modules[number].iter().filter(|path| path.last().is_some_and(|name| name == last));
+            out.extend(named.map(|path| (number, path.clone())));
+        }
+        out
+    }
+
+    /// All that glob imports of these modules bring.
+    fn names_in(&self, modules: &[Module]) -> BTreeSet<String> {
+        let mut out = BTreeSet::new();
+        let mut seen: BTreeSet<Module> = modules.iter().cloned().collect();
+        let mut queue: Vec<Module> = modules.to_vec();
+        while let Some(at) = queue.pop() {
+            for source in [&self.old[at.0], &self.new[at.0]] {
+                for file in &source.files {
+                    let functions = file.parsed.functions.iter().filter(|f| f.module == at.1);
+                    for function in functions.filter(|f| f.owner == Owner::Free) {
+                        out.insert(function.name.clone());
+                    }
+                    for item in file.parsed.items.iter().filter(|item| item.module == at.1) {
+                        if item.kind == Kind::Impl {
+                            continue;
+                        }
+                        for name in item.names.iter().filter(|name| *name != "*") {
+                            out.insert(name.clone());
+                        }
+                        for import in item.imports.iter().filter(|import| import.name == "*") {
+                            let last = import.path.last().map_or("", String::as_str);
+                            let more = self.modules_called(&at, last);
+                            queue.extend(more.into_iter().filter(|module| seen.insert(module.clone())));
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    fn find_globs(&mut self) {
+        let mut globs: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+        for (krate, source) in self.new.iter().enumerate() {
+            for item in source.files.iter().flat_map(|file| &file.parsed.items) {
+                let at = (krate, item.module.clone());
+                for import in item.imports.iter().filter(|import| import.name == "*") {
+                    let last = import.path.last().map_or("", String::as_str);
+                    let found = self.modules_called(&at, last).into_iter().filter(|of| *of != at);
+                    found.for_each(|of| {
+                        globs.entry(of).or_default().insert(at.clone());
+                    });
+                }
+            }
+        }
+        self.globs = globs;
+    }
+
+    /// Modules with a glob import of this one.
+    fn globs_of(&self, of: &Module) -> BTreeSet<Module> {
+        self.globs.get(of).cloned().unwrap_or_default()
+    }
+
+    /// What a macro names, its callers name.
+    fn through_macros(&mut self) {
+        loop {
+            let names: BTreeSet<&String> = self.changes.iter().flat_map(|changes| &changes.names).collect();
+            let mut more: Vec<(usize, String)> = Vec::new();
+            for (krate, source) in self.new.iter().enumerate() {
+                let items = source.files.iter().flat_map(|file| &file.parsed.items);
+                for item in items.filter(|item| item.kind == Kind::MacroRules) {
+                    if let Some(name) = item.names.first()
+                        && !names.contains(name)
+                        && item.mentions.iter().any(|mention| names.contains(mention))
+                    {
+                        more.push((krate, name.clone()));
+                    }
+                }
+            }
+            if more.is_empty() {
+                return;
+            }
+            for (krate, name) in more {
+                self.changes[krate].names.insert(name);
+            }
+        }
+    }
+
+    fn follow(&mut self, module: &Module, name: &str) {
+        for glob in self.globs_of(module) {
+            self.push(glob, name.to_owned());
+        }
+        let qualifier = module.1.last().unwrap_or(&self.new[module.0].name).clone();
+        let forms = ["self", qualifier.as_str(), "super", "crate"].map(|q| format!("{q}::{name}"));
+        let means = |at: &Module, paths: &BTreeSet<String>| {
+            let [own, qualified, outer, root] = &forms;
+            let near = at.0 == module.0;
+            let is_parent = at.1.split_last().is_some_and(|(_, parent)| *parent == *module.1);
+            paths.contains(qualified)
+                || (at == module && (paths.contains(name) || paths.contains(own)))
+                || (near && is_parent && paths.contains(outer))
+                || (near && module.1.is_empty() && paths.contains(root))
+        };
+        let (new, old) = (self.new, self.old);
+        for (krate, source) in new.iter().enumerate() {
+            let mut more = Vec::new();
+            for item in source.files.iter().flat_map(|file| &file.parsed.items) {
+                let at = (krate, item.module.clone());
+                if item.kind == Kind::Use {
+                    for import in item.imports.iter().filter(|import| import.path.iter().any(|n| n == name)) {
+                        let pairs = import.path.windows(2).map(|pair| pair.join("::"));
+                        let uses: BTreeSet<String> = import.path.first().cloned().into_iter().chain(pairs).collect();
+                        if means(&at, &uses) {
+                            more.push((at.clone(), import.name.clone()));
+                        }
+                    }
+                } else if item.kind == Kind::MacroRules && item.mentions.contains(name) {
+                    more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
+                }
+            }
+            for (at, name) in more {
+                // All that an import brings from a module which is another one now.
+                if name == "*" {
+                    self.anything(&at);
+                } else {
+                    self.push(at, name);
+                }
+            }
+            self.mark(krate, |item| means(&(krate, item.module.clone()), &item.paths), name);
+            self.signatures(krate, &old[krate], source, name, &means);
+        }
+    }
+
+    /// Items that are as they were written and may be something else.
+    fn mark(&mut self, krate: usize, hit: impl Fn(&OtherItem) -> bool, name: &str) {
+        let Self { new, changes, unclear, .. } = self;
+        for file in &new[krate].files {
+            for item in &file.parsed.items {
+                let counts = !matches!(item.kind, Kind::Use | Kind::Module | Kind::MacroRules);
+                if !counts || !hit(item) {
+                    continue;
+                }
+                let key = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
+                let is_new = changes[krate].items.iter().any(|change| {
+                    change.item.kind == item.kind
+                        && change.item.name == item.name
+                        && change.item.module == item.module
+                });
+                if !is_new && unclear.insert((krate, key)) {
+                    changes[krate].items.push(ItemChange {
+                        became: Became::Unclear,
+                        item: item.clone(),
+                        old: Some(OtherItem { names: vec![name.to_owned()], ..item.clone() }),
+                        file: file.path.clone(),
+                        place: item.place,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Functions whose signatures are as they were written and may be something else.
+    fn signatures(
+        &mut self,
+        krate: usize,
+        old: &CrateSource,
+        new: &CrateSource,
+        name: &str,
+        means: &dyn Fn(&Module, &BTreeSet<String>) -> bool,
+    ) {
+        let signature = |file: &SourceFile, function: &Function| -> BTreeSet<String> {
+            let text = &file.parsed.text[function.sig.clone()];
+            let mut out = BTreeSet::new();
+            if text.contains(name)
+                && let Ok(tokens) = text.parse::<TokenStream>()
+            {
+                paths(tokens, &mut out);
+            }
+            out
+        };
+        let mut known: Option<BTreeMap<_, _>> = None;
+        for (file, function) in new.functions() {
+            let found = signature(file, function);
+            if found.is_empty() || function.name == name || !means(&(krate, function.module.clone()), &found) {
+                continue;
+            }
+            let known = known.get_or_insert_with(|| old.functions().map(|(_, f)| (&f.key, ())).collect());
+            let changes = &mut self.changes[krate];
+            if known.contains_key(&function.key) && !changes.signatures.contains(&function.key) {
+                changes.bodies.retain(|key| *key != function.key);
+                changes.signatures.push(function.key.clone());
+                changes.names.insert(function.name.clone());
+            }
+        }
+    }
+}
+
+fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
+    let mut out: BTreeSet<Arc<[String]>> = source.files.iter().map(|file| file.module.clone()).collect();
+    let inline = source.files.iter().flat_map(|file| &file.parsed.inline_modules);
+    out.extend(inline.map(|module| module.path.clone()));
+    out
+}
+
+/// Traits, like types, begin with a capital and are not all capitals.
+fn may_be_a_trait(name: &str) -> bool {
+    name.starts_with(char::is_uppercase) && name.chars().any(char::is_lowercase)
+}
+
+/// The standard library's traits that are imported by name, with their methods.
+const STD_TRAITS: &[(&str, &str)] = &[
+    ("Add", "add"), ("Sub", "sub"), ("Mul", "mul"), ("Div", "div"), ("Rem", "rem"), ("Neg", "neg"), ("Not", "not"),
+    ("AddAssign", "add_assign"), ("SubAssign", "sub_assign"), ("MulAssign", "mul_assign"),
+    ("DivAssign", "div_assign"), ("RemAssign", "rem_assign"), ("BitAnd", "bitand"), ("BitOr", "bitor"),
+    ("BitXor", "bitxor"), ("Shl", "shl"), ("Shr", "shr"), ("Index", "index"), ("IndexMut", "index_mut"),
+    ("Deref", "deref"), ("DerefMut", "deref_mut"), ("Drop", "drop"), ("RangeBounds", "start_bound end_bound contains"),
+    ("Any", "type_id"), ("Borrow", "borrow"), ("BorrowMut", "borrow_mut"), ("ToOwned", "to_owned clone_into"),
+    ("Error", "source description cause"), ("FromStr", "from_str"), ("ToString", "to_string"),
+    ("Display", "fmt"), ("Debug", "fmt"), ("LowerHex", "fmt"), ("UpperHex", "fmt"), ("Binary", "fmt"),
+    ("Octal", "fmt"), ("Pointer", "fmt"), ("LowerExp", "fmt"), ("UpperExp", "fmt"),
+    ("Write", "write write_vectored write_all write_fmt write_str write_char flush by_ref"),
+    ("Read", "read read_vectored read_to_end read_to_string read_exact by_ref bytes chain take"),
+    ("BufRead", "fill_buf consume read_until read_line split lines skip_until"),
+    ("Seek", "seek rewind stream_position stream_len seek_relative"), ("IsTerminal", "is_terminal"),
+    ("Hash", "hash hash_slice"), ("BuildHasher", "build_hasher hash_one"),
+    ("Hasher", "finish write write_u8 write_u16 write_u32 write_u64 write_u128 write_usize write_i8 write_i16 \
+                write_i32 write_i64 write_i128 write_isize"),
+    ("Future", "poll"), ("IntoFuture", "into_future"), ("Wake", "wake wake_by_ref"),
+    ("ToSocketAddrs", "to_socket_addrs"), ("Termination", "report"), ("Clone", "clone clone_from"),
+    ("Default", "default"), ("PartialEq", "eq ne"), ("Eq", "eq"), ("PartialOrd", "partial_cmp lt le gt ge"),
+    ("Ord", "cmp max min clamp"), ("From", "from"), ("Into", "into"), ("TryFrom", "try_from"),
+    ("TryInto", "try_into"), ("AsRef", "as_ref"), ("AsMut", "as_mut"), ("FromIterator", "from_iter"),
+    ("IntoIterator", "into_iter"), ("Extend", "extend"), ("ExactSizeIterator", "len is_empty"),
+    ("DoubleEndedIterator", "next_back rev rfind rfold nth_back"), ("Sum", "sum"), ("Product", "product"),
+    ("Pattern", "into_searcher"), ("SliceIndex", "get get_mut index index_mut"),
+];
