@@ -39,6 +39,8 @@ pub struct Defined {
     pub global: bool,
     /// Size in bytes.
     pub size: u64,
+    /// It can change while the program runs: it is state.
+    pub writable: bool,
 }
 
 /// A symbol the object refers to and does not define.
@@ -105,6 +107,7 @@ impl PatchObject {
                     kind,
                     global,
                     size: raw.size,
+                    writable: elf.sections.get(raw.section as usize).is_some_and(|s| is_state(s.name)),
                 });
             }
         }
@@ -152,6 +155,11 @@ pub(crate) fn kind_of(elf: &Elf<'_>, raw: &RawSymbol) -> Option<Kind> {
         elf::STT_NOTYPE if section.is_code() => Some(Kind::Function),
         _ => Some(Kind::Data),
     }
+}
+
+fn is_state(section: &str) -> bool {
+    [".data", ".bss", ".tdata", ".tbss"].iter().any(|name| section.starts_with(name))
+        && !section.starts_with(".data.rel.ro")
 }
 
 /// Sections that describe functions and call nothing.

@@ -70,10 +70,15 @@ pub fn refusal(
     let added = changes.added.iter().filter_map(|key| {
         let at = after.get(key)?;
         // Code that exists may have used the trait's default until now.
-        let overrides = matches!(&at.1.owner, Owner::Impl(head) if head.trait_path.is_some())
-            && !changes.items.iter().any(|change| {
-                change.became == Became::Added && change.item.kind == Kind::Impl
-            });
+        let overrides = matches!(&at.1.owner, Owner::Impl(head) if head.trait_path.as_ref().is_some_and(|path| {
+            let title = format!("`impl {path} for {}`", head.self_ty);
+            !changes.items.iter().any(|change| {
+                change.became == Became::Added
+                    && change.item.kind == Kind::Impl
+                    && change.item.title == title
+                    && change.item.module == at.1.module
+            })
+        }));
         let name = new.path_of(at.1);
         (overrides).then(|| {
             Refusal::new(
@@ -84,7 +89,21 @@ pub fn refusal(
             )
         })
     });
-    heated.chain(items).chain(signatures).chain(bodies).chain(removed).chain(added).next()
+    // `value[0]` may have meant what the value points to, and no name says so.
+    let indexed = changes.added.iter().filter_map(|key| {
+        let at = after.get(key)?;
+        let Owner::Impl(head) = &at.1.owner else { return None };
+        let is_index = matches!(head.trait_name.as_deref(), Some("Index" | "IndexMut"));
+        let is_old = old.files.iter().flat_map(|file| &file.parsed.items).any(|item| {
+            item.kind == Kind::Type && item.names.contains(&head.self_name)
+        });
+        if is_index && is_old {
+            let name = new.path_of(at.1);
+            return refuse(Code::HP0001, format!("adding `{name}` to a type that exists is not supported yet"), at);
+        }
+        None
+    });
+    heated.chain(indexed).chain(items).chain(signatures).chain(bodies).chain(removed).chain(added).next()
 }
 
 fn item(change: &ItemChange) -> Option<Refusal> {

@@ -71,6 +71,9 @@ pub struct Patched {
     pub times: Times,
 }
 
+/// What `tracing` keeps for each place that logs: a fresh one registers itself.
+const CALL_SITE: &str = "__CALLSITE";
+
 /// How often functions are added to a patch because what was compiled needs them.
 const ROUNDS: usize = 8;
 
@@ -138,6 +141,9 @@ impl Maker<'_> {
         plan.unreached.retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
             return self.not_reached(&sources, vertex, &index, &plan, &changes);
+        }
+        if let Some(refusal) = behind_fields(&sources, &index, &plan.include) {
+            return Ok(Outcome::Refused(refusal));
         }
         if plan.include.is_empty() {
             return self.nothing_reached(sources, &changed, &index);
@@ -364,6 +370,9 @@ impl Maker<'_> {
             } else if needs.functions.is_empty() {
                 return self.link(sources, index, round, times);
             }
+            if let Some(refusal) = behind_fields(sources, index, &needs.functions) {
+                return Ok(Built::Refused(refusal));
+            }
             include.extend(needs.functions);
         }
         let vertex = include.first().copied();
@@ -546,9 +555,11 @@ impl Maker<'_> {
                 }
             }
             for symbol in &part.compiled.object.defined {
+                // A macro may have made a static inside a function, which would begin anew with each patch.
+                let is_own_state = symbol.writable && !symbol.name.contains(CALL_SITE);
                 let copies_state = matches!(symbol.kind, SymbolKind::Data | SymbolKind::Tls)
                     && symbol.name.starts_with("_R")
-                    && self.world.image.symbols.get(&symbol.name).is_some();
+                    && (is_own_state || self.world.image.symbols.get(&symbol.name).is_some());
                 if copies_state {
                     let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
                     needs.refusal = refuse(format!("it would make a second `{name}`"));
@@ -806,6 +817,28 @@ struct Ready {
 enum Built {
     Ready(Ready),
     Refused(Refusal),
+}
+
+/// A private field of a type with `Deref` hides one of the target's in a scope, where it is visible.
+fn behind_fields(sources: &[CrateSource], index: &Index, functions: &BTreeSet<Vertex>) -> Option<Refusal> {
+    let mut hiding = Vec::new();
+    for (krate, source) in sources.iter().enumerate() {
+        let own = names::private_fields_before_deref(source);
+        hiding.extend(own.into_iter().map(|(module, field)| (krate, module, field)));
+    }
+    functions.iter().copied().filter(|_| !hiding.is_empty()).find_map(|vertex| {
+        let known = index.known(vertex)?;
+        let source = sources.get(known.krate)?;
+        let uses = known.keys.iter().filter_map(|key| source.function(key));
+        let uses: BTreeSet<String> = uses.flat_map(|(file, function)| names::fields_used(file, function)).collect();
+        let (_, _, field) = hiding.iter().find(|(krate, module, field)| {
+            uses.contains(field) && !(*krate == known.krate && known.module.starts_with(module))
+        })?;
+        refuse(sources, index, vertex, Code::HP0001, |path| {
+            format!("names in `{path}` may not mean what they mean in the crate")
+        })
+        .map(|refusal| refusal.because(format!("`{field}` is also a private field that a `Deref` leads past")))
+    })
 }
 
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code

@@ -163,6 +163,8 @@ pub struct Member {
     pub name: String,
     /// It is a variant.
     pub variant: bool,
+    /// Not everybody may name it.
+    pub private: bool,
     /// Where it stands.
     pub place: Place,
     /// Fingerprint; that of a variant is without its fields.
@@ -491,6 +493,7 @@ impl Reader<'_> {
                 Member {
                     name: format!("{of}{name}"),
                     variant: false,
+                    private: !matches!(field.vis, Visibility::Public(_)),
                     place: self.place(field.span()),
                     code: fingerprint(bare.to_token_stream()),
                 }
@@ -512,6 +515,7 @@ impl Reader<'_> {
             out.push(Member {
                 name,
                 variant: true,
+                private: false,
                 place: self.place(variant.ident.span()),
                 code: fingerprint(bare.to_token_stream()),
             });

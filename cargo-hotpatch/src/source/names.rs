@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use super::diff::{Became, Changes, ItemChange};
 use super::file::{Function, Import, Kind, OtherItem, Owner, Shape};
@@ -71,10 +71,15 @@ impl Spread<'_> {
                 .map(|change| change.item.clone())
                 .collect();
             for item in items {
-                for name in &item.names {
-                    self.push((krate, item.module.clone()), name.clone());
-                }
+                // An impl has the name of its trait, which stays what it is.
+                let own = item.names.iter().filter(|_| item.kind != Kind::Impl);
+                own.for_each(|name| self.push((krate, item.module.clone()), name.clone()));
                 self.methods_of(&item.names);
+                if item.kind == Kind::Impl {
+                    let known = STD_TRAITS.iter().filter(|(name, _)| item.names.iter().any(|n| n == name));
+                    let methods = known.flat_map(|(_, methods)| methods.split_whitespace().map(str::to_owned));
+                    self.changes[krate].names.extend(methods);
+                }
             }
             for (module, import) in self.changed_imports(krate) {
                 self.imported(&(krate, module), &import);
@@ -120,7 +125,7 @@ impl Spread<'_> {
             let known = STD_TRAITS.iter().find(|(name, _)| *name == last);
             match known {
                 Some((_, methods)) => {
-                    let methods = methods.split(' ').map(str::to_owned);
+                    let methods = methods.split_whitespace().map(str::to_owned);
                     self.changes[at.0].names.extend(methods);
                 }
                 None if last.ends_with("Ext") => self.anything(at),
@@ -401,6 +406,61 @@ impl Spread<'_> {
     }
 }
 
+/// Private fields of types with a `Deref`: the module that may use them, and their name.
+#[must_use]
+pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, String)> {
+    let derefs: BTreeSet<&str> = source
+        .functions()
+        .filter_map(|(_, function)| match &function.owner {
+            Owner::Impl(head) if head.trait_name.as_deref() == Some("Deref") => Some(head.self_name.as_str()),
+            _ => None,
+        })
+        .collect();
+    let items = source.files.iter().flat_map(|file| &file.parsed.items);
+    let types = items.filter(|item| {
+        item.kind == Kind::Type
+            && (item.paths.contains("Deref") || item.names.iter().any(|name| derefs.contains(name.as_str())))
+    });
+    types
+        .flat_map(|item| {
+            let fields = item.members.iter().filter(|member| member.private && !member.name.contains('.'));
+            fields.map(|member| (item.module.clone(), member.name.clone()))
+        })
+        .collect()
+}
+
+/// What stands after a dot in the function and is not called.
+#[must_use]
+pub fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
+    fn walk(tokens: TokenStream, out: &mut BTreeSet<String>) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (index, token) in tokens.iter().enumerate() {
+            let after_dot = index > 0
+                && matches!(&tokens[index - 1], TokenTree::Punct(p) if p.as_char() == '.');
+            match token {
+                TokenTree::Group(group) => walk(group.stream(), out),
+                TokenTree::Ident(name) if after_dot => {
+                    let called = matches!(tokens.get(index + 1), Some(TokenTree::Group(group))
+                        if group.delimiter() == Delimiter::Parenthesis);
+                    if !called {
+                        out.insert(name.to_string().trim_start_matches("r#").to_owned());
+                    }
+                }
+                TokenTree::Literal(number) if after_dot => {
+                    out.extend(number.to_string().split('.').map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut out = BTreeSet::new();
+    if let Ok(tokens) = file.parsed.text[function.body.clone()].parse() {
+        walk(tokens, &mut out);
+    }
+    proc_macro2::extra::invalidate_current_thread_spans();
+    out
+}
+
 fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
     let mut out: BTreeSet<Arc<[String]>> = source.files.iter().map(|file| file.module.clone()).collect();
     let inline = source.files.iter().flat_map(|file| &file.parsed.inline_modules);
@@ -438,5 +498,10 @@ const STD_TRAITS: &[(&str, &str)] = &[
     ("TryInto", "try_into"), ("AsRef", "as_ref"), ("AsMut", "as_mut"), ("FromIterator", "from_iter"),
     ("IntoIterator", "into_iter"), ("Extend", "extend"), ("ExactSizeIterator", "len is_empty"),
     ("DoubleEndedIterator", "next_back rev rfind rfold nth_back"), ("Sum", "sum"), ("Product", "product"),
+    ("Iterator", "next size_hint count last nth step_by chain zip map for_each filter filter_map enumerate peekable \
+                  skip_while take_while map_while skip take scan flat_map flatten fuse inspect by_ref collect \
+                  partition try_fold try_for_each fold reduce all any find find_map position rposition max min \
+                  max_by_key max_by min_by_key min_by rev unzip copied cloned cycle sum product cmp partial_cmp eq \
+                  ne lt le gt ge is_sorted is_sorted_by is_sorted_by_key"),
     ("Pattern", "into_searcher"), ("SliceIndex", "get get_mut index index_mut"),
 ];

@@ -151,7 +151,7 @@ mod tests {
         let text = "struct S<T: Bound> { field: a::b::C<[u8; N]>, r#type: ::x::Y } f(v.w, 0..z, Q { k: 1 })";
         paths(text.parse().unwrap(), &mut found);
         let found: Vec<&str> = found.iter().map(String::as_str).collect();
-        assert_eq!(found, ["Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x::Y", "z"]);
+        assert_eq!(found, ["Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x", "x::Y", "z"]);
     }
 
     #[test]
