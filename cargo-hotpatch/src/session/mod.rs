@@ -3,6 +3,8 @@
 //! One thread takes messages (a save, a verdict, the program's end, a signal) and decides; a
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
+mod changed;
+mod compose;
 pub mod known;
 pub mod make;
 pub mod program;
