@@ -243,7 +243,13 @@ impl Unit {
     /// The files rustc read for it.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
-        let Some(out_dir) = self.args.out_dir() else { return Vec::new() };
+        self.inputs().0
+    }
+
+    /// The files rustc read for it, and the variables its macros asked for.
+    #[must_use]
+    pub fn inputs(&self) -> (Vec<PathBuf>, Vec<String>) {
+        let Some(out_dir) = self.args.out_dir() else { return (Vec::new(), Vec::new()) };
         let path = out_dir.join(format!("{}.d", self.stem()));
         let text = fs::read_to_string(path).unwrap_or_default();
         // `target: file file …`, spaces in names behind a backslash.
@@ -254,7 +260,8 @@ impl Unit {
                 found.insert(self.cwd.join(file.replace('\u{0}', " ")));
             }
         }
-        found.into_iter().collect()
+        let asked = text.lines().filter_map(|line| line.strip_prefix("# env-dep:")).map(str::to_owned);
+        (found.into_iter().collect(), asked.collect())
     }
 
     /// The libraries it is compiled with, and when each was written: a file may be built anew in place.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::base::stamp;
 use super::capture::{Unit, remap};
 use super::diagnostics;
 use super::rustc::RustcArgs;
@@ -63,6 +64,12 @@ impl Wanted<'_> {
         for (name, scope) in self.changed {
             (name, scope.key).hash(&mut hasher);
         }
+        // What macros took in, such as code that a build script wrote, and the environment they read.
+        let (files, environment) = self.unit.inputs();
+        for path in files.iter().filter(|path| self.source.file(path).is_none()) {
+            (path, stamp(path)).hash(&mut hasher);
+        }
+        environment.hash(&mut hasher);
         hasher.finish()
     }
 
