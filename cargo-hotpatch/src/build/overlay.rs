@@ -101,7 +101,6 @@ fn about(path: &Path, error: &io::Error) -> io::Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

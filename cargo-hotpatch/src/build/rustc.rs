@@ -435,7 +435,6 @@ pub fn rlib_path(args: &RustcArgs) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -258,7 +258,6 @@ impl SymbolsByPlace {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{ObjectError, PatchObject};
     use crate::image::samples::Samples;

@@ -429,7 +429,6 @@ pub(super) struct Ready {
     pub(super) symbols: HashMap<String, u64>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub(super) enum Built {
     Ready(Ready),
     Refused(Refusal),

@@ -59,6 +59,9 @@ pub struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Reaches the agent in the program, given the build id it must have.
+pub type Connect = Box<dyn FnOnce(&[u8]) -> Result<Client> + Send>;
+
 /// What a worker works with.
 pub struct Tools {
     /// The project.
@@ -67,8 +70,8 @@ pub struct Tools {
     pub base: Base,
     /// Where it lies.
     pub folder: PathBuf,
-    /// When the build of the base began: what was written later is no part of it.
-    pub connect: Box<dyn FnOnce(&[u8]) -> Result<Client> + Send>,
+    /// Reaches the agent once it has come up.
+    pub connect: Connect,
 }
 
 impl Worker {

@@ -216,12 +216,11 @@ pub fn same_text(old: &CrateSource, new: &CrateSource) -> bool {
 /// What an added or removed item of this kind means for code that stays as it is written.
 #[must_use]
 pub fn is_harmless(change: &ItemChange) -> bool {
-    match (change.became, change.item.kind) {
-        (Became::Added, Kind::Type | Kind::Trait | Kind::Const | Kind::MacroRules) => true,
-        (Became::Removed, Kind::Const | Kind::MacroRules) => true,
-        (Became::Added | Became::Removed, Kind::Use | Kind::Module) => true,
-        _ => false,
-    }
+    matches!(
+        (change.became, change.item.kind),
+        (Became::Added, Kind::Type | Kind::Trait)
+            | (Became::Added | Became::Removed, Kind::Const | Kind::MacroRules | Kind::Use | Kind::Module)
+    )
 }
 
 #[cfg(test)]

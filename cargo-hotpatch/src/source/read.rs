@@ -298,7 +298,7 @@ impl Reader<'_> {
                         syn::ForeignItem::Type(t) => self.widen(&t.vis, t.type_token.span),
                         // `safe static` starts before the keyword: left alone, and then private.
                         syn::ForeignItem::Static(s) if s.vis == Visibility::Inherited => {
-                            let plain = s.to_token_stream().into_iter().skip(s.attrs.len() * 2).next();
+                            let plain = s.to_token_stream().into_iter().nth(s.attrs.len() * 2);
                             if matches!(plain, Some(TokenTree::Ident(word)) if word == "static") {
                                 self.widen(&s.vis, s.static_token.span);
                             }

@@ -129,7 +129,6 @@ fn captured(literal: &str, into: &mut BTreeSet<String>) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 

@@ -158,7 +158,6 @@ fn brings_main(tree: &syn::UseTree) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::source::items::fake::krate;
