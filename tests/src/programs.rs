@@ -21,7 +21,11 @@ pub fn program(kind: &str, name: &str) -> Result<Project> {
     let name = format!("errors_{name}");
     let project = Project::copy(&programs.join(kind), &name)?;
     // All share a target folder, where packages are told apart by their names.
-    project.replace("Cargo.toml", &format!("\"errors_{kind}\""), &format!("\"{name}\""))?;
+    project.replace(
+        "Cargo.toml",
+        &format!("\"errors_{kind}\""),
+        &format!("\"{name}\""),
+    )?;
     Ok(project)
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::make::refuse;
+use super::world::Told;
 use crate::image::graph::CallGraph;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
@@ -10,8 +12,6 @@ use crate::plan::verdict::{Note, Refusal};
 use crate::source::diff::Changes;
 use crate::source::file::{FnKey, Kind, Shape};
 use crate::source::items::CrateSource;
-use super::make::refuse;
-use super::world::Told;
 
 pub(super) fn changed_in(
     sources: &[CrateSource],
@@ -20,15 +20,22 @@ pub(super) fn changed_in(
     behind: &BTreeSet<(usize, FnKey)>,
 ) -> Changed {
     let mut out = Changed {
-        behind: behind.iter().filter_map(|(krate, key)| index.find(*krate, key)).collect(),
+        behind: behind
+            .iter()
+            .filter_map(|(krate, key)| index.find(*krate, key))
+            .collect(),
         ..Changed::default()
     };
     let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
     for (krate, changes) in changes.iter().enumerate() {
         let edited = changes.bodies.iter().chain(&changes.signatures);
-        out.edited.extend(edited.filter_map(|key| index.find(krate, key)));
-        let added: BTreeSet<Vertex> =
-            changes.added.iter().filter_map(|key| index.find(krate, key)).collect();
+        out.edited
+            .extend(edited.filter_map(|key| index.find(krate, key)));
+        let added: BTreeSet<Vertex> = changes
+            .added
+            .iter()
+            .filter_map(|key| index.find(krate, key))
+            .collect();
         // Code of the same name may be left from before it was last removed.
         out.behind.extend(&added);
         if names.is_empty() {
@@ -38,7 +45,9 @@ pub(super) fn changed_in(
         let globs: Vec<&[String]> = changes
             .items
             .iter()
-            .filter(|change| change.item.kind == Kind::Use && change.item.names.iter().any(|n| n == "*"))
+            .filter(|change| {
+                change.item.kind == Kind::Use && change.item.names.iter().any(|n| n == "*")
+            })
             .map(|change| &*change.item.module)
             .collect();
         for (_, function) in sources[krate].functions() {
@@ -46,9 +55,12 @@ pub(super) fn changed_in(
                 function.mentions.contains(*name)
                     && (**name != function.name || function.names_itself)
             });
-            let near_a_glob = globs.iter().any(|module| function.module.starts_with(module));
+            let near_a_glob = globs
+                .iter()
+                .any(|module| function.module.starts_with(module));
             let vertex = index.find(krate, &function.key);
-            if let Some(vertex) = vertex.filter(|v| (mentions || near_a_glob) && !added.contains(v)) {
+            if let Some(vertex) = vertex.filter(|v| (mentions || near_a_glob) && !added.contains(v))
+            {
                 out.suspected.insert(vertex);
             }
         }
@@ -58,8 +70,16 @@ pub(super) fn changed_in(
 
 /// Functions whose code in the process is older than their text, once these are in a patch. Instances of
 /// generic code that are in the program stay what they are, so those functions never catch up.
-pub(super) fn behind(index: &Index, changed: &Changed, included: &BTreeSet<Vertex>) -> BTreeSet<(usize, FnKey)> {
-    let all = changed.edited.iter().chain(&changed.suspected).chain(&changed.behind);
+pub(super) fn behind(
+    index: &Index,
+    changed: &Changed,
+    included: &BTreeSet<Vertex>,
+) -> BTreeSet<(usize, FnKey)> {
+    let all = changed
+        .edited
+        .iter()
+        .chain(&changed.suspected)
+        .chain(&changed.behind);
     all.filter_map(|vertex| Some((vertex, index.known(*vertex)?)))
         .filter(|(vertex, known)| known.shape != Shape::Plain || !included.contains(vertex))
         .flat_map(|(_, known)| known.keys.iter().map(|key| (known.krate, key.clone())))
@@ -71,12 +91,23 @@ pub(super) fn include_added(changes: &[Changes], index: &Index, plan: &mut Plan)
     let mut added: Vec<Vertex> = changes
         .iter()
         .enumerate()
-        .flat_map(|(krate, changes)| changes.added.iter().filter_map(move |key| index.find(krate, key)))
-        .filter(|vertex| index.known(*vertex).is_some_and(|known| known.shape == Shape::Plain))
+        .flat_map(|(krate, changes)| {
+            changes
+                .added
+                .iter()
+                .filter_map(move |key| index.find(krate, key))
+        })
+        .filter(|vertex| {
+            index
+                .known(*vertex)
+                .is_some_and(|known| known.shape == Shape::Plain)
+        })
         .collect();
     loop {
         let named = |vertex: &Vertex| {
-            let Some(name) = index.known(*vertex).map(|known| &known.name) else { return false };
+            let Some(name) = index.known(*vertex).map(|known| &known.name) else {
+                return false;
+            };
             plan.include
                 .iter()
                 .filter_map(|user| index.known(*user))
@@ -99,22 +130,51 @@ pub(super) fn notes(
 ) -> Vec<Note> {
     let mut out = Vec::new();
     let mut note = |vertex: Vertex, code: Code, message: String| {
-        let Some(refusal) = refuse(sources, index, vertex, code, |_| message) else { return };
-        let Refusal { code, message, file, place, .. } = refusal;
-        out.push(Note { code, message, file, line: place.line });
+        let Some(refusal) = refuse(sources, index, vertex, code, |_| message) else {
+            return;
+        };
+        let Refusal {
+            code,
+            message,
+            file,
+            place,
+            ..
+        } = refusal;
+        out.push(Note {
+            code,
+            message,
+            file,
+            line: place.line,
+        });
     };
     for vertex in &plan.unreached {
-        let Some(known) = index.known(*vertex) else { continue };
-        note(*vertex, Code::HP0201, format!(
-            "no hot function reaches `{}`; its edit takes effect at the next start", known.path
-        ));
+        let Some(known) = index.known(*vertex) else {
+            continue;
+        };
+        note(
+            *vertex,
+            Code::HP0201,
+            format!(
+                "no hot function reaches `{}`; its edit takes effect at the next start",
+                known.path
+            ),
+        );
     }
     for (vertex, callers) in &plan.outside {
-        let Some(known) = index.known(*vertex) else { continue };
-        let mut names: Vec<String> = callers.iter().map(|caller| caller_name(index, graph, *caller)).collect();
+        let Some(known) = index.known(*vertex) else {
+            continue;
+        };
+        let mut names: Vec<String> = callers
+            .iter()
+            .map(|caller| caller_name(index, graph, *caller))
+            .collect();
         names.sort();
         names.dedup();
-        note(*vertex, Code::HP0202, format!("{} keep the old code of `{}`", names.join(", "), known.path));
+        note(
+            *vertex,
+            Code::HP0202,
+            format!("{} keep the old code of `{}`", names.join(", "), known.path),
+        );
     }
     out
 }
@@ -124,11 +184,16 @@ pub(super) fn caller_name(index: &Index, graph: &CallGraph, vertex: Vertex) -> S
     if let Some(known) = index.known(vertex) {
         return format!("calls from `{}`", known.path);
     }
-    let Some(node) = index.nodes(vertex).first() else { return "other callers".to_owned() };
+    let Some(node) = index.nodes(vertex).first() else {
+        return "other callers".to_owned();
+    };
     if graph.kind(*node) == NodeKind::Data {
         return "trait objects and function pointers made earlier".to_owned();
     }
-    format!("calls from `{:#}`", rustc_demangle::demangle(graph.name(*node)))
+    format!(
+        "calls from `{:#}`",
+        rustc_demangle::demangle(graph.name(*node))
+    )
 }
 
 /// What tells a version of a function that no hot function reaches from others.
@@ -138,7 +203,10 @@ pub(super) fn unreached<'a>(
     vertex: Vertex,
 ) -> impl Iterator<Item = Told> + 'a {
     index.known(vertex).into_iter().flat_map(|known| {
-        let functions = known.keys.iter().filter_map(|key| sources[known.krate].function(key));
+        let functions = known
+            .keys
+            .iter()
+            .filter_map(|key| sources[known.krate].function(key));
         functions.map(|(_, function)| Told {
             krate: known.krate,
             key: function.key.clone(),

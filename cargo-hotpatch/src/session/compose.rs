@@ -7,6 +7,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
+use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
+use super::world::{Seen, libraries};
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
@@ -20,8 +22,6 @@ use crate::source::extract::Wanted;
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::CrateSource;
 use crate::source::names;
-use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
-use super::world::{Seen, libraries};
 
 /// How often functions are added to a patch because what was compiled needs them.
 const ROUNDS: usize = 8;
@@ -37,9 +37,11 @@ impl Maker<'_> {
     ) -> Result<Built> {
         let mut include = plan.include.clone();
         // The program's instances of generic code that changed are old code.
-        let mut own_instances = plan.stale.iter().filter_map(|vertex| index.known(*vertex)).any(|known| {
-            known.shape == Shape::Reinstantiated
-        });
+        let mut own_instances = plan
+            .stale
+            .iter()
+            .filter_map(|vertex| index.known(*vertex))
+            .any(|known| known.shape == Shape::Reinstantiated);
         for _ in 0..ROUNDS {
             let started = Instant::now();
             let mut wanted = vec![false; sources.len()];
@@ -68,9 +70,11 @@ impl Maker<'_> {
         }
         let vertex = include.first().copied();
         vertex
-            .and_then(|v| refuse(sources, index, v, Code::HP0001, |path| {
-                format!("the patch of `{path}` needs more and more functions")
-            }))
+            .and_then(|v| {
+                refuse(sources, index, v, Code::HP0001, |path| {
+                    format!("the patch of `{path}` needs more and more functions")
+                })
+            })
             .map(Built::Refused)
             .context("an empty patch")
     }
@@ -94,7 +98,11 @@ impl Maker<'_> {
                 };
                 for key in &known.keys {
                     let statics = self.statics(source, key, known, graph)?;
-                    wanted.push(Wanted { key: key.clone(), hot: known.hot, statics });
+                    wanted.push(Wanted {
+                        key: key.clone(),
+                        hot: known.hot,
+                        statics,
+                    });
                     vertices.push(*vertex);
                 }
             }
@@ -113,7 +121,10 @@ impl Maker<'_> {
                 .map(|(krate, wanted, vertices)| {
                     scope.spawn(move || {
                         let unit = &world.crates[krate].unit;
-                        let scope = seen[krate].scope.as_ref().context("a crate without a scope")?;
+                        let scope = seen[krate]
+                            .scope
+                            .as_ref()
+                            .context("a crate without a scope")?;
                         let name = format!("{}-{attempt}-{krate}", world.generation + 1);
                         let identity =
                             format!("hotpatch-{}-{name}-{:?}", std::process::id(), stamp);
@@ -130,13 +141,21 @@ impl Maker<'_> {
                         };
                         let compiled = compile::compile(&recipe, cancel)?;
                         let _ = std::fs::remove_dir_all(&folder);
-                        Ok(Part { krate, vertices, compiled })
+                        Ok(Part {
+                            krate,
+                            vertices,
+                            compiled,
+                        })
                     })
                 })
                 .collect();
             handles
                 .into_iter()
-                .map(|handle| handle.join().unwrap_or_else(|_| Err(anyhow!("a compile panicked"))))
+                .map(|handle| {
+                    handle
+                        .join()
+                        .unwrap_or_else(|_| Err(anyhow!("a compile panicked")))
+                })
                 .collect()
         });
         results.into_iter().collect()
@@ -151,22 +170,31 @@ impl Maker<'_> {
         graph: &CallGraph,
     ) -> Result<BTreeMap<String, String>> {
         let mut out = BTreeMap::new();
-        let Some((_, function)) = source.function(key) else { return Ok(out) };
+        let Some((_, function)) = source.function(key) else {
+            return Ok(out);
+        };
         if function.statics.is_empty() {
             return Ok(out);
         }
         let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
-        let owners: BTreeSet<String> =
-            known.nodes.iter().map(|node| text(graph.name(*node))).collect();
+        let owners: BTreeSet<String> = known
+            .nodes
+            .iter()
+            .map(|node| text(graph.name(*node)))
+            .collect();
         for item in &function.statics {
             let mut found = self
                 .world
                 .image
                 .symbols
                 .iter()
-                .filter(|(name, symbol)| symbol.kind == SymbolKind::Data && name.contains(&item.name))
+                .filter(|(name, symbol)| {
+                    symbol.kind == SymbolKind::Data && name.contains(&item.name)
+                })
                 .filter(|(name, _)| {
-                    text(name).strip_suffix(&item.name).and_then(|t| t.strip_suffix("::"))
+                    text(name)
+                        .strip_suffix(&item.name)
+                        .and_then(|t| t.strip_suffix("::"))
                         .is_some_and(|owner| owners.contains(owner))
                 })
                 .map(|(name, _)| name.to_owned());
@@ -197,7 +225,9 @@ impl Maker<'_> {
             .map(|pair| pair.old.as_str())
             .collect();
         for part in round {
-            let Some(first) = part.vertices.first().copied() else { continue };
+            let Some(first) = part.vertices.first().copied() else {
+                continue;
+            };
             let refuse = |why: String| {
                 refuse(sources, index, first, Code::HP0001, |path| {
                     format!("the edit of `{path}` is not supported yet")
@@ -266,7 +296,11 @@ impl Maker<'_> {
             return Some(*address);
         }
         let found = self.world.image.symbols.get(symbol)?;
-        let bias = if self.world.image.relocatable { self.client.bias() } else { 0 };
+        let bias = if self.world.image.relocatable {
+            self.client.bias()
+        } else {
+            0
+        };
         (found.kind != SymbolKind::Tls).then(|| found.address + bias)
     }
 
@@ -301,9 +335,11 @@ impl Maker<'_> {
                     }
                     let first = part.vertices.first().copied();
                     return first
-                        .and_then(|v| refuse(sources, index, v, Code::HP0001, |path| {
-                            format!("the edit of `{path}` is not supported yet")
-                        }))
+                        .and_then(|v| {
+                            refuse(sources, index, v, Code::HP0001, |path| {
+                                format!("the edit of `{path}` is not supported yet")
+                            })
+                        })
                         .map(|refusal| Built::Refused(refusal.because(error.to_string())))
                         .context("a patch without a function");
                 }
@@ -318,16 +354,25 @@ impl Maker<'_> {
             let bias = self.client.load(number, &library.path, &image)?;
             times.load += started.elapsed();
             for pair in &part.compiled.object.pairs {
-                let at = library.image.symbols.get(&pair.new).with_context(|| {
-                    format!("the linked patch has lost `{}`", pair.new)
-                })?;
+                let at = library
+                    .image
+                    .symbols
+                    .get(&pair.new)
+                    .with_context(|| format!("the linked patch has lost `{}`", pair.new))?;
                 if self.world.slots.of(&pair.old).is_none() {
                     fresh.insert(pair.old.clone(), bias + at.address);
                 }
             }
-            loaded.push(Loaded { part, library, number });
+            loaded.push(Loaded {
+                part,
+                library,
+                number,
+            });
         }
-        Ok(Built::Ready(Ready { loaded, symbols: fresh }))
+        Ok(Built::Ready(Ready {
+            loaded,
+            symbols: fresh,
+        }))
     }
 
     pub(super) fn publish(
@@ -341,9 +386,17 @@ impl Maker<'_> {
     ) -> Result<Outcome> {
         let started = Instant::now();
         let mut stores = Vec::new();
-        let mut patched = Patched { notes, ..Patched::default() };
+        let mut patched = Patched {
+            notes,
+            ..Patched::default()
+        };
         let mut graph = self.world.state().graph.clone();
-        for Loaded { part, library, number } in &ready.loaded {
+        for Loaded {
+            part,
+            library,
+            number,
+        } in &ready.loaded
+        {
             let mut rename = HashMap::new();
             for pair in &part.compiled.object.pairs {
                 rename.insert(pair.new.clone(), pair.old.clone());
@@ -355,8 +408,15 @@ impl Maker<'_> {
                     .unwrap_or_default();
                 match self.world.slots.of(&pair.old) {
                     Some(slot) => {
-                        let at = library.image.symbols.get(&pair.new).context("a lost function")?;
-                        let target = Target::Patch { generation: *number, offset: at.address };
+                        let at = library
+                            .image
+                            .symbols
+                            .get(&pair.new)
+                            .context("a lost function")?;
+                        let target = Target::Patch {
+                            generation: *number,
+                            offset: at.address,
+                        };
                         stores.push(Store { slot, target });
                         patched.functions.push(path);
                     }
@@ -364,7 +424,9 @@ impl Maker<'_> {
                 }
             }
             let tag = &self.world.crates[part.krate].tag;
-            graph.add_object(tag, &part.compiled.data, &rename).context("failed to read the patch")?;
+            graph
+                .add_object(tag, &part.compiled.data, &rename)
+                .context("failed to read the patch")?;
             if let Some(refusal) = strangers(&sources, index, &graph, part) {
                 return Ok(Outcome::Refused(refusal));
             }
@@ -435,25 +497,42 @@ pub(super) enum Built {
 }
 
 /// A private field of a type with `Deref` hides one of the target's in a scope, where it is visible.
-pub(super) fn behind_fields(sources: &[CrateSource], index: &Index, functions: &BTreeSet<Vertex>) -> Option<Refusal> {
+pub(super) fn behind_fields(
+    sources: &[CrateSource],
+    index: &Index,
+    functions: &BTreeSet<Vertex>,
+) -> Option<Refusal> {
     let mut hiding = Vec::new();
     for (krate, source) in sources.iter().enumerate() {
         let own = names::private_fields_before_deref(source);
-        hiding.extend(own.into_iter().map(|(module, field)| (krate, module, field)));
+        hiding.extend(
+            own.into_iter()
+                .map(|(module, field)| (krate, module, field)),
+        );
     }
-    functions.iter().copied().filter(|_| !hiding.is_empty()).find_map(|vertex| {
-        let known = index.known(vertex)?;
-        let source = sources.get(known.krate)?;
-        let uses = known.keys.iter().filter_map(|key| source.function(key));
-        let uses: BTreeSet<String> = uses.flat_map(|(file, function)| names::fields_used(file, function)).collect();
-        let (_, _, field) = hiding.iter().find(|(krate, module, field)| {
-            uses.contains(field) && !(*krate == known.krate && known.module.starts_with(module))
-        })?;
-        refuse(sources, index, vertex, Code::HP0001, |path| {
-            format!("names in `{path}` may not mean what they mean in the crate")
+    functions
+        .iter()
+        .copied()
+        .filter(|_| !hiding.is_empty())
+        .find_map(|vertex| {
+            let known = index.known(vertex)?;
+            let source = sources.get(known.krate)?;
+            let uses = known.keys.iter().filter_map(|key| source.function(key));
+            let uses: BTreeSet<String> = uses
+                .flat_map(|(file, function)| names::fields_used(file, function))
+                .collect();
+            let (_, _, field) = hiding.iter().find(|(krate, module, field)| {
+                uses.contains(field) && !(*krate == known.krate && known.module.starts_with(module))
+            })?;
+            refuse(sources, index, vertex, Code::HP0001, |path| {
+                format!("names in `{path}` may not mean what they mean in the crate")
+            })
+            .map(|refusal| {
+                refusal.because(format!(
+                    "`{field}` is also a private field that a `Deref` leads past"
+                ))
+            })
         })
-        .map(|refusal| refusal.because(format!("`{field}` is also a private field that a `Deref` leads past")))
-    })
 }
 
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
@@ -466,13 +545,17 @@ pub(super) fn strangers(
 ) -> Option<Refusal> {
     for pair in &part.compiled.object.pairs {
         let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
-        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied()) else {
+        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied())
+        else {
             continue;
         };
-        let Some(module) = index.known(caller).map(|known| &known.module) else { continue };
+        let Some(module) = index.known(caller).map(|known| &known.module) else {
+            continue;
+        };
         for callee in graph.callees(node) {
             let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
-            let Some(known) = known.filter(|known| known.private && known.krate == part.krate) else {
+            let Some(known) = known.filter(|known| known.private && known.krate == part.krate)
+            else {
                 continue;
             };
             if !module.starts_with(&known.module) {
@@ -480,7 +563,10 @@ pub(super) fn strangers(
                     format!("names in `{path}` would not mean what they mean in the crate")
                 })
                 .map(|refusal| {
-                    refusal.because(format!("the patch would call `{}`, which is private", known.path))
+                    refusal.because(format!(
+                        "the patch would call `{}`, which is private",
+                        known.path
+                    ))
                 });
             }
         }
@@ -490,5 +576,7 @@ pub(super) fn strangers(
 
 pub(super) fn is_code(graph: &CallGraph, symbol: &str) -> bool {
     use crate::image::graph::NodeKind;
-    graph.nodes_named(symbol).any(|node| graph.kind(node) == NodeKind::Function)
+    graph
+        .nodes_named(symbol)
+        .any(|node| graph.kind(node) == NodeKind::Function)
 }

@@ -11,11 +11,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::{Store, Target};
 
-use crate::build::diagnostics::Diagnostic;
+use super::changed::{behind, changed_in, include_added, notes, unreached};
+use super::compose::{Built, Unbindable, behind_fields};
+use super::world::{State, World};
 use crate::build::diagnostics;
+use crate::build::diagnostics::Diagnostic;
 use crate::command::{CancelToken, CommandError};
-use crate::patch::compile::Rejected;
 use crate::patch::compile;
+use crate::patch::compile::Rejected;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
@@ -26,9 +29,6 @@ use crate::source::diff::Changes;
 use crate::source::file::Place;
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
-use super::changed::{behind, changed_in, include_added, notes, unreached};
-use super::compose::{behind_fields, Built, Unbindable};
-use super::world::{State, World};
 
 /// How long each step took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,7 +99,11 @@ impl Maker<'_> {
             .iter()
             .zip(&sources)
             .map(|(old, new)| {
-                if diff::same_text(old, new) { Changes::default() } else { diff::compare(old, new) }
+                if diff::same_text(old, new) {
+                    Changes::default()
+                } else {
+                    diff::compare(old, new)
+                }
             })
             .collect();
         names::follow(&old, &sources, &mut changes);
@@ -120,9 +124,18 @@ impl Maker<'_> {
         let graph = self.world.state().graph.clone();
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
-        if let Some(base) = self.world.states.first().filter(|_| self.world.states.len() > 1) {
-            let since: Vec<Changes> =
-                base.sources.iter().zip(&sources).map(|(old, new)| diff::compare(old, new)).collect();
+        if let Some(base) = self
+            .world
+            .states
+            .first()
+            .filter(|_| self.world.states.len() > 1)
+        {
+            let since: Vec<Changes> = base
+                .sources
+                .iter()
+                .zip(&sources)
+                .map(|(old, new)| diff::compare(old, new))
+                .collect();
             let changed_since = changed_in(&sources, &since, &index, &BTreeSet::new());
             plan.outdated = reach::leading_to(&graph, &index, &changed_since);
         }
@@ -133,10 +146,13 @@ impl Maker<'_> {
             });
             let why = "optimised code calls operators, `drop`, `fmt` and the like in place: \
                        such edits are patched in a build that is not optimised";
-            return refusal.map(|refusal| Outcome::Refused(refusal.because(why))).context("no place");
+            return refusal
+                .map(|refusal| Outcome::Refused(refusal.because(why)))
+                .context("no place");
         }
         // What is back to what the base was built from runs already.
-        plan.unreached.retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
+        plan.unreached
+            .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
             return self.not_reached(&sources, vertex, &index, &plan, &changes);
         }
@@ -147,7 +163,10 @@ impl Maker<'_> {
             return self.nothing_reached(sources, &changed, &index);
         }
         let callers_may_break = changes.iter().any(Changes::may_break_others)
-            && changed.suspected.iter().any(|vertex| !plan.include.contains(vertex));
+            && changed
+                .suspected
+                .iter()
+                .any(|vertex| !plan.include.contains(vertex));
         if callers_may_break {
             let broken = self.check_crates(|_| true)?;
             if !broken.is_empty() {
@@ -156,9 +175,14 @@ impl Maker<'_> {
         }
         match self.build(&sources, &index, &graph, &plan, &mut times) {
             Ok(Built::Ready(ready)) => {
-                let included = ready.loaded.iter().flat_map(|l| l.part.vertices.iter().copied()).collect();
+                let included = ready
+                    .loaded
+                    .iter()
+                    .flat_map(|l| l.part.vertices.iter().copied())
+                    .collect();
                 plan.settle(&graph, &index, &changed, &included);
-                plan.unreached.retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
+                plan.unreached
+                    .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
                 let notes = notes(&sources, &index, &graph, &plan);
                 let behind = behind(&index, &changed, &included);
                 self.publish(sources, &index, ready, notes, behind, times)
@@ -191,7 +215,12 @@ impl Maker<'_> {
             .next()
     }
 
-    fn revert(&mut self, state: State, sources: Vec<CrateSource>, mut times: Times) -> Result<Outcome> {
+    fn revert(
+        &mut self,
+        state: State,
+        sources: Vec<CrateSource>,
+        mut times: Times,
+    ) -> Result<Outcome> {
         let started = Instant::now();
         let stores = stores(&self.world.state().slots, &state.slots);
         let slots: BTreeSet<u64> = stores.iter().map(|store| store.slot).collect();
@@ -207,7 +236,12 @@ impl Maker<'_> {
         // Before the base's state the graph may not have been there yet.
         if state.graph.is_empty() {
             self.world.ensure_graph()?;
-            state.graph = self.world.states.first().map(|s| s.graph.clone()).unwrap_or_default();
+            state.graph = self
+                .world
+                .states
+                .first()
+                .map(|s| s.graph.clone())
+                .unwrap_or_default();
         }
         self.world.generation += 1;
         self.world.states.push(state);
@@ -232,7 +266,10 @@ impl Maker<'_> {
             .filter(|known| known.hot)
             .filter(|known| {
                 known.nodes.iter().any(|node| {
-                    self.world.slots.of(graph.name(*node)).is_some_and(|slot| slots.contains(&slot))
+                    self.world
+                        .slots
+                        .of(graph.name(*node))
+                        .is_some_and(|slot| slots.contains(&slot))
                 })
             })
             .map(|known| known.path.clone())
@@ -248,7 +285,9 @@ impl Maker<'_> {
     ) -> Option<Refusal> {
         changes.iter().enumerate().find_map(|(krate, changes)| {
             let is_hot = |key: &_| {
-                old[krate].function(key).is_some_and(|(_, function)| function.hot)
+                old[krate]
+                    .function(key)
+                    .is_some_and(|(_, function)| function.hot)
                     || index
                         .find(krate, key)
                         .and_then(|vertex| index.known(vertex))
@@ -263,7 +302,8 @@ impl Maker<'_> {
         let (Some(base), Some(known)) = (self.world.states.first(), index.known(vertex)) else {
             return false;
         };
-        let code = |source: &CrateSource, key| source.function(key).map(|(_, f)| (f.signature, f.code));
+        let code =
+            |source: &CrateSource, key| source.function(key).map(|(_, f)| (f.signature, f.code));
         known
             .keys
             .iter()
@@ -277,7 +317,8 @@ impl Maker<'_> {
             unreached(sources, index, **vertex).all(|told| self.world.told.contains(&told))
         };
         let new = plan.unreached.iter().find(|vertex| !is_told(vertex));
-        new.or_else(|| plan.unreached.first().filter(|_| plan.include.is_empty())).copied()
+        new.or_else(|| plan.unreached.first().filter(|_| plan.include.is_empty()))
+            .copied()
     }
 
     /// No hot function reaches the edit.
@@ -304,7 +345,10 @@ impl Maker<'_> {
             Some(known) if known.name == "main" => {
                 "mark a function that `main` calls with `#[hot]` and put the code there".to_owned()
             }
-            Some(known) => format!("mark `{}` with `#[hot]`, or a function that calls it", known.path),
+            Some(known) => format!(
+                "mark `{}` with `#[hot]`, or a function that calls it",
+                known.path
+            ),
             None => String::new(),
         };
         Ok(Outcome::Refused(refusal.because(hint)))
@@ -347,11 +391,20 @@ impl Maker<'_> {
         if let Some(Unbindable(path, name)) = error.downcast_ref::<Unbindable>() {
             let place = any_place(sources, changes);
             let message = format!("the storage of `static {name}` in `{path}` cannot be bound yet");
-            return Ok(Outcome::Refused(Refusal::new(Code::HP0001, message, place.0, place.1)));
+            return Ok(Outcome::Refused(Refusal::new(
+                Code::HP0001,
+                message,
+                place.0,
+                place.1,
+            )));
         }
         let rejected = error.chain().find_map(|e| e.downcast_ref::<Rejected>());
-        let of_scope = error.chain().any(|e| e.to_string() == "failed to compile the scope");
-        let of_a_tool = error.chain().any(|e| e.downcast_ref::<CommandError>().is_some());
+        let of_scope = error
+            .chain()
+            .any(|e| e.to_string() == "failed to compile the scope");
+        let of_a_tool = error
+            .chain()
+            .any(|e| e.downcast_ref::<CommandError>().is_some());
         if rejected.is_none() && (of_scope || of_a_tool) {
             return Err(error);
         }
@@ -371,7 +424,10 @@ impl Maker<'_> {
                 if let Some(summary) = diagnostics::summary(found) {
                     refusal = refusal.because(format!("rustc says of the patch: {summary}"));
                 }
-                let at = found.iter().find(|d| d.error).and_then(|d| d.places.first());
+                let at = found
+                    .iter()
+                    .find(|d| d.error)
+                    .and_then(|d| d.places.first());
                 if let Some((file, line)) = at
                     && let Some((path, line)) = self.user_file(sources, file, *line)
                 {
@@ -384,11 +440,20 @@ impl Maker<'_> {
         Ok(Outcome::Refused(refusal))
     }
 
-    fn user_file(&self, sources: &[CrateSource], file: &str, line: usize) -> Option<(PathBuf, usize)> {
-        self.world.crates.iter().zip(sources).find_map(|(krate, source)| {
-            let path = krate.unit.cwd.join(file);
-            source.file(&path).map(|_| (path, line))
-        })
+    fn user_file(
+        &self,
+        sources: &[CrateSource],
+        file: &str,
+        line: usize,
+    ) -> Option<(PathBuf, usize)> {
+        self.world
+            .crates
+            .iter()
+            .zip(sources)
+            .find_map(|(krate, source)| {
+                let path = krate.unit.cwd.join(file);
+                source.file(&path).map(|_| (path, line))
+            })
     }
 
     /// rustc's own errors about the crates with changes, as the user wrote them.
@@ -403,7 +468,10 @@ impl Maker<'_> {
             let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;
             if found.iter().any(|d| d.error && !d.places.is_empty()) {
                 // The last one only counts the others.
-                return Ok(found.into_iter().filter(|d| d.error && !d.places.is_empty()).collect());
+                return Ok(found
+                    .into_iter()
+                    .filter(|d| d.error && !d.places.is_empty())
+                    .collect());
             }
         }
         Ok(Vec::new())
@@ -417,7 +485,10 @@ fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Stor
     slots
         .into_iter()
         .filter(|slot| target(now, slot) != target(then, slot))
-        .map(|slot| Store { slot: *slot, target: target(then, slot) })
+        .map(|slot| Store {
+            slot: *slot,
+            target: target(then, slot),
+        })
         .collect()
 }
 
@@ -436,7 +507,11 @@ pub(super) fn refuse(
 /// Somewhere in the edit.
 pub(super) fn any_place(sources: &[CrateSource], changes: &[Changes]) -> (PathBuf, Place) {
     for (source, changes) in sources.iter().zip(changes) {
-        let keys = changes.bodies.iter().chain(&changes.signatures).chain(&changes.added);
+        let keys = changes
+            .bodies
+            .iter()
+            .chain(&changes.signatures)
+            .chain(&changes.added);
         if let Some((file, place, _)) = keys.filter_map(|key| classify::place(source, key)).next() {
             return (file, place);
         }
@@ -453,14 +528,23 @@ mod tests {
 
     #[test]
     fn going_back_and_forth_stores_what_differs() {
-        let patch = |generation| Target::Patch { generation, offset: 8 };
+        let patch = |generation| Target::Patch {
+            generation,
+            offset: 8,
+        };
         let base = BTreeMap::new();
         let first = BTreeMap::from([(1, patch(1))]);
         let second = BTreeMap::from([(1, patch(2)), (2, patch(2))]);
         let slots = |now, then| -> Vec<(u64, Target)> {
-            stores(now, then).into_iter().map(|store| (store.slot, store.target)).collect()
+            stores(now, then)
+                .into_iter()
+                .map(|store| (store.slot, store.target))
+                .collect()
         };
-        assert_eq!(slots(&second, &base), [(1, Target::Base), (2, Target::Base)]);
+        assert_eq!(
+            slots(&second, &base),
+            [(1, Target::Base), (2, Target::Base)]
+        );
         assert_eq!(slots(&base, &second), [(1, patch(2)), (2, patch(2))]);
         assert_eq!(slots(&second, &first), [(1, patch(1)), (2, Target::Base)]);
         assert_eq!(slots(&first, &first), []);

@@ -64,12 +64,16 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         Verbosity::from_flags(args.quiet, args.verbose),
     );
     if let Some(target) = args.target.iter().find(|target| *target != base::HOST) {
-        bail!("`--target {target}`: only programs for `{}` can be patched", base::HOST);
+        bail!(
+            "`--target {target}`: only programs for `{}` can be patched",
+            base::HOST
+        );
     }
     let project = Project::find(args)?;
     let log = match &args.events {
-        Some(path) => EventLog::open(path)
-            .with_context(|| format!("failed to open `{}`", path.display()))?,
+        Some(path) => {
+            EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
+        }
         None => EventLog::none(),
     };
     if let Some(profile) = base::profile_with_lto(&project, args) {
@@ -160,7 +164,10 @@ impl Session<'_> {
             Err(BuildError::Other(error)) => return Err(error),
         }
         let status = loop {
-            let message = self.inbox.recv().context("the session has lost its messages")?;
+            let message = self
+                .inbox
+                .recv()
+                .context("the session has lost its messages")?;
             match self.take(message, &watcher)? {
                 Next::GoOn => {}
                 Next::End(status) => break status,
@@ -181,7 +188,10 @@ impl Session<'_> {
         let of_interest = move |path: &Path| {
             path.extension().is_some_and(|extension| extension == "rs")
                 || project.decides_the_build(path)
-                || included.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+                || included
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .contains(path)
         };
         let list = Watchlist {
             roots: self.project.folders(),
@@ -226,7 +236,12 @@ impl Session<'_> {
             let _ = messages.send(Message::Said(run, said));
         })
         .context("failed to start a thread")?;
-        self.program = Some(Program { worker, running, base, lost: None });
+        self.program = Some(Program {
+            worker,
+            running,
+            base,
+            lost: None,
+        });
         Ok(())
     }
 
@@ -248,7 +263,10 @@ impl Session<'_> {
     fn saved(&mut self, change: Change) -> Result<Next> {
         // A question about the edit before is no question any more.
         self.question = None;
-        let lost = self.program.as_ref().and_then(|program| program.lost.clone());
+        let lost = self
+            .program
+            .as_ref()
+            .and_then(|program| program.lost.clone());
         if let Some(why) = lost {
             let file = change.paths.first().cloned().unwrap_or_default();
             return self.refused(&Refusal::new(Code::HP0001, why, file, Place::default()));
@@ -266,15 +284,27 @@ impl Session<'_> {
             Said::Included(files) => {
                 let folders: BTreeSet<&Path> = files.iter().filter_map(|f| f.parent()).collect();
                 for folder in folders {
-                    if !self.project.folders().iter().any(|root| folder.starts_with(root)) {
+                    if !self
+                        .project
+                        .folders()
+                        .iter()
+                        .any(|root| folder.starts_with(root))
+                    {
                         watcher.also(folder);
                     }
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
             Said::Ready(hot) => {
-                let pid = self.program.as_ref().map_or(0, |program| program.running.child.pid());
-                let ready = Ready { pid, generation: 0, hot };
+                let pid = self
+                    .program
+                    .as_ref()
+                    .map_or(0, |program| program.running.child.pid());
+                let ready = Ready {
+                    pid,
+                    generation: 0,
+                    hot,
+                };
                 self.report.ready(&ready);
                 self.write(Event::Ready(ready));
             }
@@ -284,7 +314,8 @@ impl Session<'_> {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()
                 {
-                    self.report.setback("make this run ready for edits", error.as_ref());
+                    self.report
+                        .setback("make this run ready for edits", error.as_ref());
                     program.lost = Some(format!("this run cannot be patched: {error:#}"));
                 }
             }
@@ -316,7 +347,14 @@ impl Session<'_> {
             Ok(Outcome::Broken(found)) => {
                 let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
                 let plain = without_colour(&rendered);
-                self.report.broken(if self.report.paint().color { &rendered } else { &plain }, &files);
+                self.report.broken(
+                    if self.report.paint().color {
+                        &rendered
+                    } else {
+                        &plain
+                    },
+                    &files,
+                );
                 let place = found.first().and_then(|d| d.places.first()).cloned();
                 self.write(Event::Broken(Broken {
                     rendered: plain,
@@ -339,8 +377,15 @@ impl Session<'_> {
 
     /// rustc names files as it was told of them, relative to where it ran.
     fn absolute(&self, file: &str) -> String {
-        let cwd = self.program.as_ref().and_then(|p| p.base.units.last()).map(|unit| &unit.cwd);
-        cwd.map_or_else(|| file.to_owned(), |cwd| cwd.join(file).display().to_string())
+        let cwd = self
+            .program
+            .as_ref()
+            .and_then(|p| p.base.units.last())
+            .map(|unit| &unit.cwd);
+        cwd.map_or_else(
+            || file.to_owned(),
+            |cwd| cwd.join(file).display().to_string(),
+        )
     }
 
     fn refused(&mut self, refusal: &Refusal) -> Result<Next> {
@@ -407,7 +452,8 @@ impl Session<'_> {
                 return Ok(());
             }
             Err(error) => {
-                self.report.setback("build the project for patching", &error);
+                self.report
+                    .setback("build the project for patching", &error);
                 return Ok(());
             }
         };
@@ -417,14 +463,20 @@ impl Session<'_> {
         }
         self.waiting_build = false;
         self.start(base)?;
-        let pid = self.program.as_ref().map_or(0, |program| program.running.child.pid());
+        let pid = self
+            .program
+            .as_ref()
+            .map_or(0, |program| program.running.child.pid());
         self.report.restarted(pid);
         self.write(Event::Restarted {});
         Ok(())
     }
 
     fn exited(&mut self, exit: ChildExit) -> Result<Next> {
-        let ours = self.program.as_ref().is_some_and(|p| p.running.child.pid() == exit.pid);
+        let ours = self
+            .program
+            .as_ref()
+            .is_some_and(|p| p.running.child.pid() == exit.pid);
         if !ours {
             return Ok(Next::GoOn);
         }
@@ -511,7 +563,10 @@ fn phases(patched: &Patched, settle: std::time::Duration, total: std::time::Dura
 /// A path as the user would type it from here.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 fn place(file: &Path, line: usize, column: usize) -> Option<report::Place> {
@@ -528,7 +583,9 @@ fn place(file: &Path, line: usize, column: usize) -> Option<report::Place> {
 fn shown_refusal(refusal: &Refusal) -> report::Refusal {
     let line = refusal.place.line;
     let text = std::fs::read_to_string(&refusal.file).unwrap_or_default();
-    let excerpt = line.checked_sub(1).and_then(|index| text.lines().nth(index));
+    let excerpt = line
+        .checked_sub(1)
+        .and_then(|index| text.lines().nth(index));
     report::Refusal {
         code: refusal.code.to_string(),
         message: refusal.message.clone(),

@@ -85,11 +85,19 @@ const COMPILE_ONLY: &[&str] = &[
 
 /// What `cargo run` adds to the environment, as cargo gave it to rustc for the program's crate.
 fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
-    let Some(unit) = base.units.last() else { return Vec::new() };
+    let Some(unit) = base.units.last() else {
+        return Vec::new();
+    };
     let ours: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let mut out = Vec::new();
     for (name, value) in &unit.env {
-        let is_ours = [capture::FOLDER_ENV, capture::INNER_ENV, capture::LIVE_ENV, capture::OUTER_ENV].contains(&name.as_str());
+        let is_ours = [
+            capture::FOLDER_ENV,
+            capture::INNER_ENV,
+            capture::LIVE_ENV,
+            capture::OUTER_ENV,
+        ]
+        .contains(&name.as_str());
         if is_ours || COMPILE_ONLY.contains(&name.as_str()) {
             continue;
         }
@@ -98,7 +106,10 @@ fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
             out.push((OsString::from(name), Some(OsString::from(value))));
         }
     }
-    out.push(("LD_LIBRARY_PATH".into(), Some(library_path(unit, std::env::var_os("LD_LIBRARY_PATH")))));
+    out.push((
+        "LD_LIBRARY_PATH".into(),
+        Some(library_path(unit, std::env::var_os("LD_LIBRARY_PATH"))),
+    ));
     // Our own call may have come through cargo, with the variables of our own package.
     for name in ours.keys() {
         let text = name.to_string_lossy();

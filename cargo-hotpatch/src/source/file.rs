@@ -282,7 +282,10 @@ pub fn parse(text: &Arc<str>, module: &Arc<[String]>, cfg: &Cfg) -> syn::Result<
     let out = syntax::parse_file(text, cfg.edition).map(|parsed| {
         let syntax = parsed.file;
         let mut reader = Reader {
-            out: ParsedFile { text: text.clone(), ..ParsedFile::default() },
+            out: ParsedFile {
+                text: text.clone(),
+                ..ParsedFile::default()
+            },
             cfg,
             offset: parsed.skipped,
             lines: parsed.lines,
@@ -310,12 +313,25 @@ impl ParsedFile {
         }
         let (mut all, mut surface) = (DefaultHasher::new(), DefaultHasher::new());
         for function in &self.functions {
-            let Function { key, signature, code, hot, kept, .. } = function;
+            let Function {
+                key,
+                signature,
+                code,
+                hot,
+                kept,
+                ..
+            } = function;
             (key, signature, code, hot).hash(&mut all);
             (key, signature, kept.then_some(code)).hash(&mut surface);
         }
         for item in &self.items {
-            let OtherItem { module, kind, name, code, .. } = item;
+            let OtherItem {
+                module,
+                kind,
+                name,
+                code,
+                ..
+            } = item;
             for hasher in [&mut all, &mut surface] {
                 (module, *kind as u8, name, code).hash(hasher);
             }

@@ -13,14 +13,22 @@ use syn::{Attribute, Item, Visibility};
 use super::cfg;
 use super::file::{FnKey, Function, NestedStatic, Owner, Shape};
 use super::read::Reader;
-use super::tree::{bare_name, mentions_impl_trait, start_of};
 use super::tokens::{fingerprint, mentions};
+use super::tree::{bare_name, mentions_impl_trait, start_of};
 
 impl Reader<'_> {
     pub(super) fn function(&mut self, parts: &Parts<'_>, module: &Arc<[String]>, owner: Owner) {
-        let Parts { attrs, vis, sig, block } = parts;
+        let Parts {
+            attrs,
+            vis,
+            sig,
+            block,
+        } = parts;
         let metas = self.cfg.attributes(attrs);
-        if metas.iter().any(|meta| meta.path().is_ident("test") || meta.path().is_ident("bench")) {
+        if metas
+            .iter()
+            .any(|meta| meta.path().is_ident("test") || meta.path().is_ident("bench"))
+        {
             return;
         }
         let names: Vec<String> = metas.iter().map(|meta| cfg::name(meta.path())).collect();
@@ -63,15 +71,19 @@ impl Reader<'_> {
         let open = self.range(block.brace_token.span.open());
         let close = self.range(block.brace_token.span.close());
         let start = self.range(start_of(sig)).start;
-        let outer: Vec<&Attribute> =
-            attrs.iter().filter(|attr| attr.style == syn::AttrStyle::Outer).collect();
+        let outer: Vec<&Attribute> = attrs
+            .iter()
+            .filter(|attr| attr.style == syn::AttrStyle::Outer)
+            .collect();
         let private = matches!(vis, Some(Visibility::Inherited))
             && !matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let vis = match vis {
             None | Some(Visibility::Inherited) => start..start,
             Some(vis) => self.range(vis.span()),
         };
-        let first = outer.first().map_or(vis.start, |attr| self.range(attr.span()).start);
+        let first = outer
+            .first()
+            .map_or(vis.start, |attr| self.range(attr.span()).start);
         let statics = nested
             .statics
             .iter()
@@ -117,7 +129,16 @@ impl Reader<'_> {
 
 /// Functions every module knows. A private one of that name is left private: visible, a glob import would
 /// bring it into modules that mean the prelude's.
-pub(super) const PRELUDE: &[&str] = &["drop", "size_of", "size_of_val", "align_of", "align_of_val", "Some", "Ok", "Err"];
+pub(super) const PRELUDE: &[&str] = &[
+    "drop",
+    "size_of",
+    "size_of_val",
+    "align_of",
+    "align_of_val",
+    "Some",
+    "Ok",
+    "Err",
+];
 
 pub(super) struct Parts<'a> {
     pub(super) attrs: &'a [Attribute],
@@ -128,9 +149,29 @@ pub(super) struct Parts<'a> {
 
 /// Attributes that leave a function's body to the compiler as it is written.
 const INERT: &[&str] = &[
-    "allow", "warn", "deny", "forbid", "expect", "inline", "cold", "must_use", "deprecated", "doc",
-    "cfg", "cfg_attr", "no_mangle", "export_name", "link_section", "unsafe", "target_feature",
-    "track_caller", "ignore", "should_panic", "instruction_set", "coverage", "optimize",
+    "allow",
+    "warn",
+    "deny",
+    "forbid",
+    "expect",
+    "inline",
+    "cold",
+    "must_use",
+    "deprecated",
+    "doc",
+    "cfg",
+    "cfg_attr",
+    "no_mangle",
+    "export_name",
+    "link_section",
+    "unsafe",
+    "target_feature",
+    "track_caller",
+    "ignore",
+    "should_panic",
+    "instruction_set",
+    "coverage",
+    "optimize",
 ];
 
 fn is_hot(name: &str) -> bool {
@@ -191,7 +232,15 @@ fn shape(
 }
 
 /// What tells types apart while the program runs.
-const IDENTITY: &[&str] = &["Any", "TypeId", "type_id", "downcast", "downcast_ref", "downcast_mut", "type_name"];
+const IDENTITY: &[&str] = &[
+    "Any",
+    "TypeId",
+    "type_id",
+    "downcast",
+    "downcast_ref",
+    "downcast_mut",
+    "type_name",
+];
 
 fn fixed(what: &'static str) -> Shape {
     Shape::Fixed(Cow::Borrowed(what))
@@ -212,7 +261,9 @@ impl<'ast> Visit<'ast> for Nested {
         match item {
             Item::Static(item) if self.depth == 0 => self.statics.push(item.clone()),
             Item::Static(_) => self.fixed = Some("a function with a `static` in an inner function"),
-            Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) => self.has_types = true,
+            Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) => {
+                self.has_types = true
+            }
             Item::Impl(_) => self.has_impls = true,
             _ => {}
         }

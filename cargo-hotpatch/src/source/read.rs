@@ -11,10 +11,14 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
-use super::file::{Edit, Impl, InlineModule, Kind, Member, ModuleFile, OtherItem, Owner, ParsedFile, Place};
+use super::file::{
+    Edit, Impl, InlineModule, Kind, Member, ModuleFile, OtherItem, Owner, ParsedFile, Place,
+};
 use super::function::{PRELUDE, Parts};
-use super::tree::{attributes, bare_name, imports, leaves, mentions_impl_trait, start_of, type_name};
 use super::tokens::{fingerprint, mentions, paths};
+use super::tree::{
+    attributes, bare_name, imports, leaves, mentions_impl_trait, start_of, type_name,
+};
 
 pub(super) struct Reader<'a> {
     pub(super) out: ParsedFile,
@@ -31,7 +35,10 @@ impl Reader<'_> {
 
     pub(super) fn place(&self, span: Span) -> Place {
         let start = span.start();
-        Place { line: start.line + self.lines, column: start.column + 1 }
+        Place {
+            line: start.line + self.lines,
+            column: start.column + 1,
+        }
     }
 
     pub(super) fn crate_attrs(&mut self, attrs: &[Attribute], module: &Arc<[String]>) {
@@ -39,7 +46,13 @@ impl Reader<'_> {
             let is_doc = attr.path().is_ident("doc");
             if !is_doc {
                 self.out.inner_attrs.push(self.range(attr.span()));
-                self.other(module, Kind::Other, "attribute", attr.to_token_stream(), attr.span());
+                self.other(
+                    module,
+                    Kind::Other,
+                    "attribute",
+                    attr.to_token_stream(),
+                    attr.span(),
+                );
             }
         }
     }
@@ -75,7 +88,10 @@ impl Reader<'_> {
             imports: Vec::new(),
             members: Vec::new(),
         });
-        self.out.items.last_mut().expect("invariant: an item was just pushed")
+        self.out
+            .items
+            .last_mut()
+            .expect("invariant: an item was just pushed")
     }
 
     pub(super) fn named(
@@ -107,7 +123,10 @@ impl Reader<'_> {
             imports: Vec::new(),
             members: Vec::new(),
         });
-        self.out.items.last_mut().expect("invariant: an item was just pushed")
+        self.out
+            .items
+            .last_mut()
+            .expect("invariant: an item was just pushed")
     }
 
     /// Makes what has this visibility public; `at` is the first token after it.
@@ -123,12 +142,20 @@ impl Reader<'_> {
         let import = Some(import);
         let edit = match vis {
             Visibility::Public(_) => return,
-            Visibility::Restricted(vis) => {
-                Edit { range: self.range(vis.span()), text: Cow::Borrowed("pub"), import, of_type: false }
-            }
+            Visibility::Restricted(vis) => Edit {
+                range: self.range(vis.span()),
+                text: Cow::Borrowed("pub"),
+                import,
+                of_type: false,
+            },
             Visibility::Inherited => {
                 let start = self.range(at).start;
-                Edit { range: start..start, text: Cow::Borrowed("pub "), import, of_type: false }
+                Edit {
+                    range: start..start,
+                    text: Cow::Borrowed("pub "),
+                    import,
+                    of_type: false,
+                }
             }
         };
         self.out.widening.push(edit);
@@ -145,7 +172,10 @@ impl Reader<'_> {
 
     pub(super) fn fields(&mut self, fields: &syn::Fields) {
         for field in fields {
-            let at = field.ident.as_ref().map_or_else(|| field.ty.span(), Spanned::span);
+            let at = field
+                .ident
+                .as_ref()
+                .map_or_else(|| field.ty.span(), Spanned::span);
             self.widen_type(&field.vis, at);
         }
     }
@@ -154,7 +184,10 @@ impl Reader<'_> {
         let kept = fields.iter().filter(|field| self.cfg.keeps(&field.attrs));
         kept.enumerate()
             .map(|(index, field)| {
-                let name = field.ident.as_ref().map_or_else(|| index.to_string(), bare_name);
+                let name = field
+                    .ident
+                    .as_ref()
+                    .map_or_else(|| index.to_string(), bare_name);
                 // Who may use it has no part in what it is.
                 let mut bare = field.clone();
                 bare.vis = Visibility::Inherited;
@@ -171,7 +204,11 @@ impl Reader<'_> {
 
     pub(super) fn variants(&self, item: &syn::ItemEnum) -> Vec<Member> {
         let mut out = Vec::new();
-        for variant in item.variants.iter().filter(|variant| self.cfg.keeps(&variant.attrs)) {
+        for variant in item
+            .variants
+            .iter()
+            .filter(|variant| self.cfg.keeps(&variant.attrs))
+        {
             let name = bare_name(&variant.ident);
             let mut bare = variant.clone();
             match &mut bare.fields {
@@ -219,15 +256,27 @@ impl Reader<'_> {
             }
             Item::Struct(item) => {
                 let members = self.members("", &item.fields);
-                self.named(module, Kind::Type, "struct", &item.ident, item.to_token_stream()).members =
-                    members;
+                self.named(
+                    module,
+                    Kind::Type,
+                    "struct",
+                    &item.ident,
+                    item.to_token_stream(),
+                )
+                .members = members;
                 self.widen(&item.vis, item.struct_token.span);
                 self.fields(&item.fields);
             }
             Item::Union(item) => {
                 let members = self.members("", &syn::Fields::Named(item.fields.clone()));
-                self.named(module, Kind::Type, "union", &item.ident, item.to_token_stream()).members =
-                    members;
+                self.named(
+                    module,
+                    Kind::Type,
+                    "union",
+                    &item.ident,
+                    item.to_token_stream(),
+                )
+                .members = members;
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
                     self.widen_type(&field.vis, field.ident.span());
@@ -235,16 +284,34 @@ impl Reader<'_> {
             }
             Item::Enum(item) => {
                 let members = self.variants(item);
-                self.named(module, Kind::Type, "enum", &item.ident, item.to_token_stream()).members =
-                    members;
+                self.named(
+                    module,
+                    Kind::Type,
+                    "enum",
+                    &item.ident,
+                    item.to_token_stream(),
+                )
+                .members = members;
                 self.widen_type(&item.vis, item.enum_token.span);
             }
             Item::Type(item) => {
-                self.named(module, Kind::Type, "type", &item.ident, item.to_token_stream());
+                self.named(
+                    module,
+                    Kind::Type,
+                    "type",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
                 self.widen(&item.vis, item.type_token.span);
             }
             Item::Const(item) => {
-                self.named(module, Kind::Const, "const", &item.ident, item.to_token_stream());
+                self.named(
+                    module,
+                    Kind::Const,
+                    "const",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
                 if item.ident != "_" {
                     self.widen(&item.vis, item.const_token.span);
                 }
@@ -255,8 +322,13 @@ impl Reader<'_> {
                 let mut named = BTreeSet::new();
                 paths(surface.clone(), &mut named);
                 let surface = fingerprint(surface);
-                let entry =
-                    self.named(module, Kind::Static, "static", &item.ident, item.to_token_stream());
+                let entry = self.named(
+                    module,
+                    Kind::Static,
+                    "static",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
                 entry.surface = surface;
                 // Its value is there already, whatever the initialiser means.
                 entry.paths = Arc::new(named);
@@ -264,15 +336,26 @@ impl Reader<'_> {
             }
             Item::Trait(item) => self.trait_item(item, module),
             Item::TraitAlias(item) => {
-                self.named(module, Kind::Trait, "trait", &item.ident, item.to_token_stream());
+                self.named(
+                    module,
+                    Kind::Trait,
+                    "trait",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
                 self.widen(&item.vis, item.trait_token.span);
             }
             Item::Impl(item) => self.impl_item(item, module),
             Item::Use(item) => {
                 let mut names = Vec::new();
                 leaves(&item.tree, &mut names);
-                let entry =
-                    self.other(module, Kind::Use, "import", item.to_token_stream(), item.span());
+                let entry = self.other(
+                    module,
+                    Kind::Use,
+                    "import",
+                    item.to_token_stream(),
+                    item.span(),
+                );
                 entry.title = format!("`{}`", entry.name);
                 entry.names = names;
                 imports(&item.tree, &mut Vec::new(), &mut entry.imports);
@@ -280,10 +363,19 @@ impl Reader<'_> {
                 self.widen_import(&item.vis, item.use_token.span, import);
             }
             Item::ExternCrate(item) => {
-                let entry =
-                    self.other(module, Kind::Other, "`extern crate`", item.to_token_stream(), item.span());
+                let entry = self.other(
+                    module,
+                    Kind::Other,
+                    "`extern crate`",
+                    item.to_token_stream(),
+                    item.span(),
+                );
                 entry.names = vec![item.ident.to_string()];
-                if item.attrs.iter().any(|attr| attr.path().is_ident("macro_use")) {
+                if item
+                    .attrs
+                    .iter()
+                    .any(|attr| attr.path().is_ident("macro_use"))
+                {
                     self.out.macros.push(self.range(item.span()));
                 } else {
                     let import = self.out.items.len() - 1;
@@ -291,7 +383,13 @@ impl Reader<'_> {
                 }
             }
             Item::ForeignMod(item) => {
-                self.other(module, Kind::Other, "`extern` block", item.to_token_stream(), item.span());
+                self.other(
+                    module,
+                    Kind::Other,
+                    "`extern` block",
+                    item.to_token_stream(),
+                    item.span(),
+                );
                 for foreign in &item.items {
                     match foreign {
                         syn::ForeignItem::Fn(f) => self.widen(&f.vis, start_of(&f.sig)),
@@ -310,7 +408,13 @@ impl Reader<'_> {
             Item::Macro(item) => self.macro_item(item, module),
             Item::Mod(item) => self.module(item, module, inline),
             other => {
-                self.other(module, Kind::Other, "item", other.to_token_stream(), other.span());
+                self.other(
+                    module,
+                    Kind::Other,
+                    "item",
+                    other.to_token_stream(),
+                    other.span(),
+                );
             }
         }
     }
@@ -329,7 +433,13 @@ impl Reader<'_> {
             _ => None,
         });
         let surface = fingerprint(bare.to_token_stream());
-        let entry = self.named(module, Kind::Trait, "trait", &item.ident, item.to_token_stream());
+        let entry = self.named(
+            module,
+            Kind::Trait,
+            "trait",
+            &item.ident,
+            item.to_token_stream(),
+        );
         entry.surface = surface;
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
@@ -346,7 +456,12 @@ impl Reader<'_> {
                 && let Some(block) = &func.default
                 && self.cfg.keeps(&func.attrs)
             {
-                let parts = Parts { attrs: &func.attrs, vis: None, sig: &func.sig, block };
+                let parts = Parts {
+                    attrs: &func.attrs,
+                    vis: None,
+                    sig: &func.sig,
+                    block,
+                };
                 self.function(&parts, module, Owner::Trait(item.ident.to_string()));
             }
         }
@@ -359,7 +474,10 @@ impl Reader<'_> {
             params: params.to_token_stream().to_string(),
             bounds: bounds.to_token_stream().to_string(),
             self_ty: item.self_ty.to_token_stream().to_string(),
-            trait_path: item.trait_.as_ref().map(|(path, _)| path.to_token_stream().to_string()),
+            trait_path: item
+                .trait_
+                .as_ref()
+                .map(|(path, _)| path.to_token_stream().to_string()),
             self_name: type_name(&item.self_ty),
             trait_name: item
                 .trait_
@@ -388,7 +506,13 @@ impl Reader<'_> {
         let mut name = bare.clone();
         name.items.clear();
         name.attrs.clear();
-        let entry = self.other(module, Kind::Impl, "impl", bare.to_token_stream(), item.impl_token.span);
+        let entry = self.other(
+            module,
+            Kind::Impl,
+            "impl",
+            bare.to_token_stream(),
+            item.impl_token.span,
+        );
         entry.name = name.to_token_stream().to_string();
         entry.title = match &head.trait_path {
             Some(path) => format!("`impl {path} for {}`", head.self_ty),
@@ -423,19 +547,41 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn module(&mut self, item: &syn::ItemMod, module: &Arc<[String]>, inline: &[String]) {
+    pub(super) fn module(
+        &mut self,
+        item: &syn::ItemMod,
+        module: &Arc<[String]>,
+        inline: &[String],
+    ) {
         self.widen(&item.vis, item.mod_token.span);
-        let path: Arc<[String]> =
-            module.iter().cloned().chain([bare_name(&item.ident)]).collect();
-        let explicit = self.cfg.attributes(&item.attrs).iter().find_map(|meta| match meta {
-            Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
-                syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(value), .. }) => Some(value.value()),
+        let path: Arc<[String]> = module
+            .iter()
+            .cloned()
+            .chain([bare_name(&item.ident)])
+            .collect();
+        let explicit = self
+            .cfg
+            .attributes(&item.attrs)
+            .iter()
+            .find_map(|meta| match meta {
+                Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+                    syn::Expr::Lit(syn::ExprLit {
+                        lit: syn::Lit::Str(value),
+                        ..
+                    }) => Some(value.value()),
+                    _ => None,
+                },
                 _ => None,
-            },
-            _ => None,
-        });
-        let macro_use = item.attrs.iter().any(|attr| attr.path().is_ident("macro_use"));
-        let attrs = item.attrs.iter().flat_map(ToTokens::to_token_stream).collect();
+            });
+        let macro_use = item
+            .attrs
+            .iter()
+            .any(|attr| attr.path().is_ident("macro_use"));
+        let attrs = item
+            .attrs
+            .iter()
+            .flat_map(ToTokens::to_token_stream)
+            .collect();
         let entry = self.named(module, Kind::Module, "mod", &item.ident, attrs);
         // Inline or in a file is one and the same module.
         entry.title = format!("module `{}`", item.ident);
@@ -475,13 +621,23 @@ impl Reader<'_> {
         match &item.ident {
             Some(ident) if called == "macro_rules" => {
                 self.out.macros.push(self.range(item.span()));
-                let entry =
-                    self.named(module, Kind::MacroRules, "macro", ident, item.to_token_stream());
+                let entry = self.named(
+                    module,
+                    Kind::MacroRules,
+                    "macro",
+                    ident,
+                    item.to_token_stream(),
+                );
                 entry.mentions = idents;
             }
             _ => {
-                let entry =
-                    self.other(module, Kind::ItemMacro, "macro call", item.to_token_stream(), item.span());
+                let entry = self.other(
+                    module,
+                    Kind::ItemMacro,
+                    "macro call",
+                    item.to_token_stream(),
+                    item.span(),
+                );
                 entry.title = format!("`{called}!` at item level");
                 entry.mentions = idents;
                 match called.rsplit("::").next().unwrap_or_default() {
@@ -501,18 +657,26 @@ impl Reader<'_> {
                 continue;
             }
             let before = |back: usize| index.checked_sub(back).map(|at| &tokens[at]);
-            let is_pub = |token: Option<&TokenTree>| {
-                matches!(token, Some(TokenTree::Ident(ident)) if ident == "pub")
-            };
+            let is_pub = |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Ident(ident)) if ident == "pub");
             match before(1) {
                 previous if is_pub(previous) => {}
                 Some(TokenTree::Group(group)) if is_pub(before(2)) => {
                     let range = self.range(group.span());
-                    self.out.widening.push(Edit { range, text: Cow::Borrowed(""), import: None, of_type: false });
+                    self.out.widening.push(Edit {
+                        range,
+                        text: Cow::Borrowed(""),
+                        import: None,
+                        of_type: false,
+                    });
                 }
                 _ => {
                     let start = self.range(token.span()).start;
-                    self.out.widening.push(Edit { range: start..start, text: Cow::Borrowed("pub "), import: None, of_type: false });
+                    self.out.widening.push(Edit {
+                        range: start..start,
+                        text: Cow::Borrowed("pub "),
+                        import: None,
+                        of_type: false,
+                    });
                 }
             }
         }
@@ -521,13 +685,20 @@ impl Reader<'_> {
     /// The branches hold items; which of them counts is rustc's to say, so only widen them.
     pub(super) fn cfg_if(&mut self, tokens: TokenStream, module: &Arc<[String]>) {
         for token in tokens {
-            let TokenTree::Group(group) = token else { continue };
+            let TokenTree::Group(group) = token else {
+                continue;
+            };
             if group.delimiter() != proc_macro2::Delimiter::Brace {
                 continue;
             }
-            let Ok(file) = syn::parse2::<syn::File>(group.stream()) else { continue };
-            let (functions, items, macros) =
-                (self.out.functions.len(), self.out.items.len(), self.out.macros.len());
+            let Ok(file) = syn::parse2::<syn::File>(group.stream()) else {
+                continue;
+            };
+            let (functions, items, macros) = (
+                self.out.functions.len(),
+                self.out.items.len(),
+                self.out.macros.len(),
+            );
             let modules = self.out.inline_modules.len();
             self.items(&file.items, module, &[]);
             self.out.functions.truncate(functions);

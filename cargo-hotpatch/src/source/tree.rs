@@ -37,12 +37,16 @@ pub(super) fn start_of(sig: &syn::Signature) -> Span {
         syn::Safety::Unsafe(token) => spans.push(token.span),
         syn::Safety::Default => {}
     }
-    spans.into_iter().min_by_key(|span| span.byte_range().start).expect("invariant: never empty")
+    spans
+        .into_iter()
+        .min_by_key(|span| span.byte_range().start)
+        .expect("invariant: never empty")
 }
 
 pub(super) fn bare_name(ident: &syn::Ident) -> String {
     let name = ident.to_string();
-    name.strip_prefix("r#").map_or_else(|| name.clone(), str::to_owned)
+    name.strip_prefix("r#")
+        .map_or_else(|| name.clone(), str::to_owned)
 }
 
 pub(super) fn mentions_impl_trait(tokens: &TokenStream) -> bool {
@@ -93,11 +97,21 @@ pub(super) fn imports(tree: &syn::UseTree, path: &mut Vec<String>, out: &mut Vec
             out.push(Import { path, name });
         }
         syn::UseTree::Rename(rename) => {
-            out.push(Import { path: whole(&rename.ident, path), name: bare_name(&rename.rename) });
+            out.push(Import {
+                path: whole(&rename.ident, path),
+                name: bare_name(&rename.rename),
+            });
         }
         syn::UseTree::Glob(_) => {
-            let path = if path.is_empty() { vec!["crate".to_owned()] } else { path.clone() };
-            out.push(Import { path, name: "*".to_owned() });
+            let path = if path.is_empty() {
+                vec!["crate".to_owned()]
+            } else {
+                path.clone()
+            };
+            out.push(Import {
+                path,
+                name: "*".to_owned(),
+            });
         }
         syn::UseTree::Group(group) => group.items.iter().for_each(|tree| imports(tree, path, out)),
     }
@@ -107,9 +121,11 @@ pub(super) fn imports(tree: &syn::UseTree, path: &mut Vec<String>, out: &mut Vec
 #[must_use]
 pub fn type_name(ty: &syn::Type) -> String {
     match ty {
-        syn::Type::Path(path) => {
-            path.path.segments.last().map_or_else(String::new, |segment| segment.ident.to_string())
-        }
+        syn::Type::Path(path) => path
+            .path
+            .segments
+            .last()
+            .map_or_else(String::new, |segment| segment.ident.to_string()),
         syn::Type::Reference(reference) => type_name(&reference.elem),
         syn::Type::Paren(paren) => type_name(&paren.elem),
         syn::Type::Group(group) => type_name(&group.elem),
