@@ -19,9 +19,9 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
+use crate::source::fields;
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::CrateSource;
-use crate::source::names;
 
 /// How often functions are added to a patch because what was compiled needs them.
 const ROUNDS: usize = 8;
@@ -504,7 +504,7 @@ pub(super) fn behind_fields(
 ) -> Option<Refusal> {
     let mut hiding = Vec::new();
     for (krate, source) in sources.iter().enumerate() {
-        let own = names::private_fields_before_deref(source);
+        let own = fields::private_fields_before_deref(source);
         hiding.extend(
             own.into_iter()
                 .map(|(module, field)| (krate, module, field)),
@@ -519,7 +519,7 @@ pub(super) fn behind_fields(
             let source = sources.get(known.krate)?;
             let uses = known.keys.iter().filter_map(|key| source.function(key));
             let uses: BTreeSet<String> = uses
-                .flat_map(|(file, function)| names::fields_used(file, function))
+                .flat_map(|(file, function)| fields::fields_used(file, function))
                 .collect();
             let (_, _, field) = hiding.iter().find(|(krate, module, field)| {
                 uses.contains(field) && !(*krate == known.krate && known.module.starts_with(module))

@@ -8,6 +8,7 @@ mod compose;
 pub mod known;
 pub mod make;
 pub mod program;
+mod shown;
 pub mod texts;
 pub mod worker;
 pub mod world;
@@ -21,20 +22,21 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use self::make::{Outcome, Patched};
+use self::make::Outcome;
 use self::program::Running;
+use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::project::Project;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
-use crate::plan::verdict::{Note, Refusal};
+use crate::plan::verdict::Refusal;
 use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
-use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Phases, Ready};
+use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Ready};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
 
@@ -545,90 +547,4 @@ impl Session<'_> {
             self.report.setback("write to the events file", &error);
         }
     }
-}
-
-fn phases(patched: &Patched, settle: std::time::Duration, total: std::time::Duration) -> Phases {
-    let times = patched.times;
-    Phases {
-        settle,
-        plan: times.plan,
-        scope: times.scope,
-        compile: times.compile,
-        link: times.link,
-        load: times.load,
-        total,
-    }
-}
-
-/// A path as the user would type it from here.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here)
-        .unwrap_or(path)
-        .display()
-        .to_string()
-}
-
-fn place(file: &Path, line: usize, column: usize) -> Option<report::Place> {
-    if file.as_os_str().is_empty() {
-        return None;
-    }
-    Some(report::Place {
-        file: shown(file),
-        line: u32::try_from(line).unwrap_or(0),
-        column: u32::try_from(column).ok().filter(|column| *column > 0),
-    })
-}
-
-fn shown_refusal(refusal: &Refusal) -> report::Refusal {
-    let line = refusal.place.line;
-    let text = std::fs::read_to_string(&refusal.file).unwrap_or_default();
-    let excerpt = line
-        .checked_sub(1)
-        .and_then(|index| text.lines().nth(index));
-    report::Refusal {
-        code: refusal.code.to_string(),
-        message: refusal.message.clone(),
-        place: place(&refusal.file, line, refusal.place.column),
-        excerpts: excerpt
-            .map(|text| report::Excerpt {
-                line: u32::try_from(line).unwrap_or(0),
-                text: text.to_owned(),
-                label: refusal.label.clone(),
-            })
-            .into_iter()
-            .collect(),
-        reasons: refusal.reasons.clone(),
-    }
-}
-
-fn shown_note(note: &Note) -> report::Note {
-    report::Note {
-        code: note.code.to_string(),
-        message: note.message.clone(),
-        place: place(&note.file, note.line, 0),
-    }
-}
-
-fn coded_note(note: &Note) -> Coded {
-    Coded {
-        code: note.code.to_string(),
-        message: note.message.clone(),
-        file: Some(note.file.display().to_string()),
-        line: u32::try_from(note.line).ok(),
-    }
-}
-
-/// Text without terminal escapes.
-fn without_colour(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        if char == '\u{1b}' {
-            chars.by_ref().find(|c| c.is_ascii_alphabetic());
-        } else {
-            out.push(char);
-        }
-    }
-    out
 }
