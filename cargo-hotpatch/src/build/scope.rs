@@ -216,10 +216,14 @@ pub fn with_scopes(args: &RustcArgs, changed: &BTreeMap<String, Scope>) -> Rustc
         Some(format!("--extern={name}={}", scope.rmeta.display()))
     };
     let externs: Vec<String> = args.flags().filter_map(|flag| stands(&flag)).collect();
-    // Scopes that other scopes were made against are looked for by their hash, and only in folders.
-    let folders = changed
+    // Crates that are only used by others are looked for by name in folders; a scope's file has its name.
+    let folders: BTreeSet<&Path> = changed
         .values()
-        .map(|scope| rustc::search_path(&scope.rmeta));
+        .filter_map(|scope| scope.rmeta.parent())
+        .collect();
+    let folders = folders
+        .into_iter()
+        .map(|folder| format!("-Ldependency={}", folder.display()));
     args.without(|flag| stands(flag).is_some())
         .with(externs)
         .with(folders)

@@ -40,6 +40,10 @@ pub struct Demangled {
     /// Whether the function or its self type has generic arguments (those of a trait do not count).
     /// An impl for a slice or tuple of anything is not recognised.
     pub has_generic_args: bool,
+    /// For a method: the crate of its self type, unless that is built in.
+    pub self_crate: Option<String>,
+    /// For a method: all crates that its self type and trait name.
+    pub crates: Vec<String>,
 }
 
 /// Demangles and parses one symbol; `None` if it is not a Rust symbol.
@@ -104,6 +108,8 @@ fn parse_impl(text: &str, open: usize) -> Option<Demangled> {
         },
         rest: rest.to_owned(),
         has_generic_args: has_args || has_angle(self_text),
+        self_crate: self_crate(self_text),
+        crates: crates(inner),
     })
 }
 
@@ -136,6 +142,8 @@ fn parse_path(text: &str) -> Option<Demangled> {
         },
         rest: rest.to_owned(),
         has_generic_args,
+        self_crate: None,
+        crates: Vec::new(),
     })
 }
 
@@ -178,6 +186,38 @@ fn self_type(text: &str) -> String {
         _ => last_name(text),
     };
     kind.to_owned()
+}
+
+/// The first segments of all paths in a text.
+fn crates(text: &str) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    let mut from = 0;
+    while let Some(at) = text[from..].find("::").map(|at| at + from) {
+        let start = text[..at]
+            .rfind(|c: char| !c.is_alphanumeric() && c != '_')
+            .map_or(0, |before| before + 1);
+        let name = &text[start..at];
+        if !name.is_empty()
+            && !text[..start].ends_with("::")
+            && !out.iter().any(|known| known == name)
+        {
+            out.push(name.to_owned());
+        }
+        from = at + 2;
+    }
+    out
+}
+
+/// The crate of a type with a path.
+fn self_crate(text: &str) -> Option<String> {
+    let bare = text
+        .trim_start_matches(|c: char| c == '&' || c == ' ')
+        .trim_start_matches("mut ");
+    let end = bare.find("::")?;
+    let name = &bare[..end];
+    name.chars()
+        .all(|c| c.is_alphanumeric() || c == '_')
+        .then(|| name.to_owned())
 }
 
 /// The last segment of a path without its generic arguments.

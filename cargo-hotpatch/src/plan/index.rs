@@ -84,6 +84,8 @@ pub struct Index {
     /// What each of the workspace's macros mentions, others it calls included.
     macros: BTreeMap<String, BTreeSet<String>>,
     tags: Vec<String>,
+    /// Names of the crates as symbols have them.
+    names_of: Vec<String>,
     /// Functions that a symbol names as the source does.
     exact: HashSet<usize>,
     /// For each node its vertex.
@@ -122,6 +124,7 @@ impl Index {
         }
         for (krate, view) in crates.iter().enumerate() {
             index.tags.push(view.tag.to_owned());
+            index.names_of.push(view.source.name.clone());
             let own = own_types(view.source);
             for (_, function) in view.source.functions() {
                 index.add(krate, view, &own, function);
@@ -270,14 +273,31 @@ impl Index {
     /// The function a symbol is code of, and whether that is sure; closures and inner functions count as
     /// their function's.
     fn owner(&self, demangled: &Demangled, tag: Option<&str>) -> Option<(usize, bool)> {
-        let (candidates, exact) = self.names.candidates(&demangled.key)?;
+        let krate = |number: usize| self.functions[number].krate;
+        // An impl is in the crate of its type, or in one that its type or its trait names.
+        let may_own = |number: &usize| match &demangled.key {
+            FunctionKey::Free { .. } => true,
+            FunctionKey::Method {
+                trait_name: None, ..
+            } => demangled
+                .self_crate
+                .as_ref()
+                .is_none_or(|name| *name == self.names_of[krate(*number)]),
+            FunctionKey::Method { .. } => demangled.crates.contains(&self.names_of[krate(*number)]),
+        };
+        let is_of_type =
+            |number: &usize| Some(&self.names_of[krate(*number)]) == demangled.self_crate.as_ref();
         // A crate's library and program may have one name; what they define themselves they tell apart.
-        let own = |number: &&usize| Some(self.tags[self.functions[**number].krate].as_str()) == tag;
-        let number = candidates
-            .iter()
-            .find(own)
-            .or_else(|| candidates.first())
-            .copied()?;
+        let is_own = |number: &usize| Some(self.tags[krate(*number)].as_str()) == tag;
+        let (number, exact) =
+            self.names
+                .candidates(&demangled.key)
+                .into_iter()
+                .find_map(|(found, exact)| {
+                    let found = found.iter().copied().filter(may_own);
+                    let best = found.min_by_key(|number| (!is_of_type(number), !is_own(number)))?;
+                    Some((best, exact))
+                })?;
         Some((number, exact))
     }
 
@@ -432,7 +452,9 @@ impl Names {
     }
 
     /// Which functions it may be, and whether it is sure to be one of them.
-    fn candidates(&self, key: &FunctionKey) -> Option<(&[usize], bool)> {
+    /// Lists of functions that may be meant, the likelier ones first, and whether they are named as the source
+    /// has it.
+    fn candidates(&self, key: &FunctionKey) -> Vec<(&[usize], bool)> {
         match key {
             FunctionKey::Free { path } => {
                 // An inner function is part of the one around it.
@@ -440,24 +462,31 @@ impl Names {
                 loop {
                     let key = FunctionKey::Free { path };
                     if let Some(found) = self.exact.get(&key) {
-                        return Some((found, true));
+                        return vec![(found, true)];
                     }
                     let FunctionKey::Free { path: inner } = key else {
-                        return None;
+                        return Vec::new();
                     };
-                    path = inner.rsplit_once("::")?.0.to_owned();
+                    let Some((outer, _)) = inner.rsplit_once("::") else {
+                        return Vec::new();
+                    };
+                    path = outer.to_owned();
                 }
             }
             FunctionKey::Method {
                 trait_name, name, ..
             } => {
                 let loose = (trait_name.clone(), name.clone());
-                self.exact
-                    .get(key)
-                    .map(Vec::as_slice)
-                    .or_else(|| self.defaults.get(&loose).map(std::slice::from_ref))
-                    .map(|found| (found, true))
-                    .or_else(|| Some((self.loose.get(&loose)?.as_slice(), false)))
+                let exact = self.exact.get(key).map(|found| (found.as_slice(), true));
+                let default = self
+                    .defaults
+                    .get(&loose)
+                    .map(|found| (std::slice::from_ref(found), true));
+                let others = self
+                    .loose
+                    .get(&loose)
+                    .map(|found| (found.as_slice(), false));
+                exact.into_iter().chain(default).chain(others).collect()
             }
         }
     }

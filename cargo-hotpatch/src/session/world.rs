@@ -365,10 +365,12 @@ impl World {
             let mut libraries = BTreeMap::new();
             for stem in krate.unit.externs() {
                 let found = self.crates.iter().position(|other| other.tag == stem);
-                if let Some(scope) = found
-                    .and_then(|at| out.get(at))
-                    .and_then(|seen| (seen.differs).then_some(seen.scope.as_ref()).flatten())
+                let seen = found.and_then(|at| out.get(at)).filter(|seen| seen.differs);
+                if let Some((seen, scope)) =
+                    seen.and_then(|seen| Some((seen, seen.scope.as_ref()?)))
                 {
+                    // It refers to the scopes of what it uses itself.
+                    libraries.extend(seen.libraries.clone());
                     libraries.insert(format!("lib{stem}"), scope.clone());
                     libraries.extend(found.and_then(|at| out.get(at)).into_iter().flat_map(
                         |seen| {
