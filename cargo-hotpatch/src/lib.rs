@@ -27,9 +27,15 @@ use crate::ui::terminal::Terminal;
 #[must_use]
 pub fn run(args: Vec<OsString>) -> ExitCode {
     let called = args.first().map(Path::new).unwrap_or(Path::new(""));
-    let stands_in = if called.file_name().is_some_and(|name| name == build::capture::WRAPPER_NAME) {
+    let stands_in = if called
+        .file_name()
+        .is_some_and(|name| name == build::capture::WRAPPER_NAME)
+    {
         Some(build::capture::wrapper(&args[1..]))
-    } else if called.file_name().is_some_and(|name| name == build::capture::OUTER_NAME) {
+    } else if called
+        .file_name()
+        .is_some_and(|name| name == build::capture::OUTER_NAME)
+    {
         Some(build::capture::outer(&args[1..]))
     } else if called
         .parent()
@@ -43,10 +49,7 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
     match stands_in {
         Some(Ok(code)) => ExitCode::from(u8::try_from(code).unwrap_or(1)),
         Some(Err(error)) => {
-            #[expect(clippy::print_stderr, reason = "rustc's place in a build: cargo shows this")]
-            {
-                eprintln!("error: cargo-hotpatch: {error:#}");
-            }
+            ui::page::complain(&error);
             ExitCode::from(101)
         }
         None => command(args),
@@ -66,7 +69,11 @@ fn command(args: Vec<OsString>) -> ExitCode {
         Command::Run(args) => (args.color, session::run(&args)),
         Command::Demo(args) => (None, demo::run(&args)),
         Command::Explain(args) => {
-            ui::page::print(&args.code.map_or_else(plan::explain::list, plan::explain::page));
+            ui::page::print(
+                &args
+                    .code
+                    .map_or_else(plan::explain::list, plan::explain::page),
+            );
             (None, Ok(0))
         }
     };

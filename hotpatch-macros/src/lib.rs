@@ -3,6 +3,8 @@
 //! The stages are one file each: `args` reads the attribute's arguments, `function` reads the function up to
 //! its body, `expand` writes it out again. The macro knows the names of the runtime, not what they do.
 
+#![forbid(unsafe_code)]
+
 use proc_macro::TokenStream;
 use proc_macro2::{TokenStream as TokenStream2, TokenTree};
 use quote::quote;

@@ -18,7 +18,15 @@ pub const FIRST_BUILD: Duration = Duration::from_secs(300);
 /// A copy of one of the programs, in a folder of its own.
 pub fn program(kind: &str, name: &str) -> Result<Project> {
     let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
-    Project::copy(&programs.join(kind), &format!("errors_{name}"))
+    let name = format!("errors_{name}");
+    let project = Project::copy(&programs.join(kind), &name)?;
+    // All share a target folder, where packages are told apart by their names.
+    project.replace(
+        "Cargo.toml",
+        &format!("\"errors_{kind}\""),
+        &format!("\"{name}\""),
+    )?;
+    Ok(project)
 }
 
 /// Runs a test on a session and shows the session when the test fails.

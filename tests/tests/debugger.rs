@@ -32,7 +32,10 @@ fn an_attached_debugger_stops_in_patched_code() -> Result<()> {
             .args(["-ex", "set breakpoint pending on"])
             .args(["-ex", &format!("break main.rs:{line}")])
             // Said once the breakpoint is set: the question below must not come too early.
-            .args(["-ex", &format!("shell touch {}", project.beside("set").display())])
+            .args([
+                "-ex",
+                &format!("shell touch {}", project.beside("set").display()),
+            ])
             .args(["-ex", "continue", "-ex", "backtrace 2", "-ex", "detach"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -51,17 +54,26 @@ fn an_attached_debugger_stops_in_patched_code() -> Result<()> {
         }
         let output = gdb.into_inner().wait_with_output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !said.contains("Breakpoint 1") && String::from_utf8_lossy(&output.stderr).contains("ptrace") {
+        if !said.contains("Breakpoint 1")
+            && String::from_utf8_lossy(&output.stderr).contains("ptrace")
+        {
             return skip("this system does not let gdb attach");
         }
-        ensure!(answer? == "patched b", "the program's answer changed under the debugger");
+        ensure!(
+            answer? == "patched b",
+            "the program's answer changed under the debugger"
+        );
         let stop = format!("main.rs:{line}");
         ensure!(
-            said.lines().any(|text| text.starts_with("#0") && text.contains(&stop)),
+            said.lines()
+                .any(|text| text.starts_with("#0") && text.contains(&stop)),
             "gdb did not stop at {stop}:\n{said}\n{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        ensure!(said.contains("::_::"), "the stop is not in the patch:\n{said}");
+        ensure!(
+            said.contains("::_::"),
+            "the stop is not in the patch:\n{said}"
+        );
         session.stop().map(drop)
     })
 }

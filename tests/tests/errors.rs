@@ -43,7 +43,7 @@ fn a_compiler_that_fails_on_a_patch() -> Result<()> {
         let mut live = "base".to_owned();
         for (fault, said) in [
             ("fail", "told to fail"),
-            ("signal", "signal"),
+            ("signal", "SIGKILL"),
             ("garbage", ""),
             ("nothing", ""),
         ] {

@@ -20,7 +20,7 @@ const CRATES: [&str; 5] = [
 const UNSAFE_CRATE: &str = "hotpatch-rt";
 
 /// The only files of the tool, the macros and the runtime that start other programs.
-const STARTS_PROGRAMS: [&str; 2] = ["command.rs", "child.rs"];
+const STARTS_PROGRAMS: [&str; 4] = ["command.rs", "child.rs", "capture.rs", "launcher.rs"];
 
 /// The only folder of the tool that writes to the terminal.
 const WRITES_TO_TERMINAL: &str = "cargo-hotpatch/src/ui";

@@ -1,5 +1,7 @@
 //! Tasks of the project that are no part of the tool; `cargo xtask help` lists them.
 
+#![forbid(unsafe_code)]
+
 mod bench;
 mod child;
 mod command;

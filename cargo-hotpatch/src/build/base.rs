@@ -78,7 +78,10 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
         .arg("--message-format=json-render-diagnostics")
         .foreground(true)
         .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
-        .env(capture::FOLDER_ENV, wrapper.parent().unwrap_or(Path::new("/")));
+        .env(
+            capture::FOLDER_ENV,
+            wrapper.parent().unwrap_or(Path::new("/")),
+        );
     if args.package.is_none() {
         tool = tool.args(["--package".to_owned(), project.package.id.repr.clone()]);
     }
@@ -91,10 +94,18 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
     if let Some(users) = std::env::var_os("RUSTC_WRAPPER").filter(|wrapper| !wrapper.is_empty()) {
         // A cache must not answer for the crates we compile: what we keep of them would not be made.
         let ours = wrapper.with_file_name(capture::OUTER_NAME);
-        tool = tool.env("RUSTC_WRAPPER", ours).env(capture::OUTER_ENV, users);
+        tool = tool
+            .env("RUSTC_WRAPPER", ours)
+            .env(capture::OUTER_ENV, users);
     }
     if let Some(profile) = profile_with_lto(project, args) {
-        tool = tool.env(format!("CARGO_PROFILE_{}_LTO", profile.to_uppercase().replace('-', "_")), "off");
+        tool = tool.env(
+            format!(
+                "CARGO_PROFILE_{}_LTO",
+                profile.to_uppercase().replace('-', "_")
+            ),
+            "off",
+        );
     }
     prepare(project, &wrapper);
     let mut artifacts: Vec<Artifact> = Vec::new();
@@ -106,7 +117,9 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
         })
         .map_err(anyhow::Error::from)?;
     if !output.status.success() {
-        return Err(BuildError::Failed { code: output.status.code().unwrap_or(101) });
+        return Err(BuildError::Failed {
+            code: output.status.code().unwrap_or(101),
+        });
     }
     collect(project, &artifacts)
 }
@@ -117,7 +130,10 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
 fn prepare(project: &Project, wrapper: &Path) {
     let named = std::env::var_os("RUSTC").map(PathBuf::from);
     let beside = project.cargo.parent().map(|folder| folder.join("rustc"));
-    let Some(rustc) = named.or(beside).filter(|path| path.is_absolute() && path.exists()) else {
+    let Some(rustc) = named
+        .or(beside)
+        .filter(|path| path.is_absolute() && path.exists())
+    else {
         return;
     };
     let folder = wrapper.parent().map(Path::to_owned).unwrap_or_default();
@@ -145,7 +161,12 @@ pub fn profile_with_lto(project: &Project, args: &RunArgs) -> Option<String> {
             Some(toml::Value::Boolean(true)) => return Some(name),
             Some(toml::Value::String(kind)) if kind != "off" => return Some(name),
             Some(_) => return None,
-            None => at = profile.get("inherits").and_then(|v| v.as_str()).map(str::to_owned),
+            None => {
+                at = profile
+                    .get("inherits")
+                    .and_then(|v| v.as_str())
+                    .map(str::to_owned)
+            }
         }
     }
     None
@@ -156,7 +177,12 @@ pub fn profile_with_lto(project: &Project, args: &RunArgs) -> Option<String> {
 fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let meta = fs::metadata(&program).context("failed to find this program")?;
-    let version = format!("{}-{:x}-{:x}", env!("CARGO_PKG_VERSION"), meta.len(), meta.mtime());
+    let version = format!(
+        "{}-{:x}-{:x}",
+        env!("CARGO_PKG_VERSION"),
+        meta.len(),
+        meta.mtime()
+    );
     let folder = target_dir.join("hotpatch").join(version);
     fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
@@ -177,17 +203,23 @@ fn collect(project: &Project, artifacts: &[Artifact]) -> Result<Base, BuildError
     let mut units: BTreeMap<String, Unit> = BTreeMap::new();
     let mut program = None;
     for artifact in artifacts {
-        let is_member = project.metadata.workspace_members.contains(&artifact.package_id);
-        let runs_in_builds = artifact.target.kind.iter().any(|kind| {
-            matches!(kind, TargetKind::CustomBuild | TargetKind::ProcMacro)
-        });
+        let is_member = project
+            .metadata
+            .workspace_members
+            .contains(&artifact.package_id);
+        let runs_in_builds = artifact
+            .target
+            .kind
+            .iter()
+            .any(|kind| matches!(kind, TargetKind::CustomBuild | TargetKind::ProcMacro));
         if !is_member || runs_in_builds || artifact.profile.test {
             continue;
         }
         let unit = match &artifact.executable {
-            Some(path) if artifact.target.name == project.target.name
-                && artifact.target.kind == project.target.kind
-                && artifact.package_id == project.package.id =>
+            Some(path)
+                if artifact.target.name == project.target.name
+                    && artifact.target.kind == project.target.kind
+                    && artifact.package_id == project.package.id =>
             {
                 let unit = unit_of_program(path.as_std_path(), artifact)?;
                 program = Some((path.as_std_path().to_owned(), unit.stem()));
@@ -207,13 +239,19 @@ fn collect(project: &Project, artifacts: &[Artifact]) -> Result<Base, BuildError
     let used = used_by(&stem, &units);
     let mut ordered = Vec::new();
     order(&stem, &units, &mut BTreeSet::new(), &mut ordered);
-    let units = ordered.into_iter().filter(|unit| used.contains(&unit.stem())).collect();
+    let units = ordered
+        .into_iter()
+        .filter(|unit| used.contains(&unit.stem()))
+        .collect();
     Ok(Base { program, units })
 }
 
 fn supported(unit: &Unit) -> Result<(), BuildError> {
     let args = &unit.args;
-    if args.codegen("prefer-dynamic").is_some_and(|value| value != "no" && value != "n") {
+    if args
+        .codegen("prefer-dynamic")
+        .is_some_and(|value| value != "no" && value != "n")
+    {
         return Err(BuildError::Unsupported(
             "`-C prefer-dynamic` links the standard library as a shared library, which patches cannot \
              bind to: remove it from RUSTFLAGS"
@@ -249,18 +287,29 @@ impl Unit {
     /// The files rustc read for it, and the variables its macros asked for.
     #[must_use]
     pub fn inputs(&self) -> (Vec<PathBuf>, Vec<String>) {
-        let Some(out_dir) = self.args.out_dir() else { return (Vec::new(), Vec::new()) };
+        let Some(out_dir) = self.args.out_dir() else {
+            return (Vec::new(), Vec::new());
+        };
         let path = out_dir.join(format!("{}.d", self.stem()));
         let text = fs::read_to_string(path).unwrap_or_default();
         // `target: file file …`, spaces in names behind a backslash.
         let mut found = BTreeSet::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let Some((_, files)) = line.split_once(": ") else { continue };
-            for file in files.replace("\\ ", "\u{0}").split(' ').filter(|file| !file.is_empty()) {
+            let Some((_, files)) = line.split_once(": ") else {
+                continue;
+            };
+            for file in files
+                .replace("\\ ", "\u{0}")
+                .split(' ')
+                .filter(|file| !file.is_empty())
+            {
                 found.insert(self.cwd.join(file.replace('\u{0}', " ")));
             }
         }
-        let asked = text.lines().filter_map(|line| line.strip_prefix("# env-dep:")).map(str::to_owned);
+        let asked = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# env-dep:"))
+            .map(str::to_owned);
         (found.into_iter().collect(), asked.collect())
     }
 
@@ -269,16 +318,21 @@ impl Unit {
     pub fn libraries(&self) -> Vec<(PathBuf, Stamp)> {
         let externs = self.args.flags().filter(|flag| flag.name == "--extern");
         let paths = externs.filter_map(|flag| flag.value.split_once('='));
-        paths.map(|(_, path)| (PathBuf::from(path), stamp(Path::new(path)))).collect()
+        paths
+            .map(|(_, path)| (PathBuf::from(path), stamp(Path::new(path))))
+            .collect()
     }
 
     /// Stems of the libraries it is compiled with.
     pub fn externs(&self) -> impl Iterator<Item = String> {
-        self.args.flags().filter(|flag| flag.name == "--extern").filter_map(|flag| {
-            let (_, path) = flag.value.split_once('=')?;
-            let stem = Path::new(path).file_stem()?.to_string_lossy();
-            Some(stem.strip_prefix("lib").unwrap_or(&stem).to_owned())
-        })
+        self.args
+            .flags()
+            .filter(|flag| flag.name == "--extern")
+            .filter_map(|flag| {
+                let (_, path) = flag.value.split_once('=')?;
+                let stem = Path::new(path).file_stem()?.to_string_lossy();
+                Some(stem.strip_prefix("lib").unwrap_or(&stem).to_owned())
+            })
     }
 }
 
@@ -295,7 +349,12 @@ fn used_by(stem: &str, units: &BTreeMap<String, Unit>) -> BTreeSet<String> {
     used
 }
 
-fn order(stem: &str, units: &BTreeMap<String, Unit>, seen: &mut BTreeSet<String>, out: &mut Vec<Unit>) {
+fn order(
+    stem: &str,
+    units: &BTreeMap<String, Unit>,
+    seen: &mut BTreeSet<String>,
+    out: &mut Vec<Unit>,
+) {
     let Some(unit) = units.get(stem) else { return };
     if !seen.insert(stem.to_owned()) {
         return;
@@ -309,7 +368,9 @@ fn order(stem: &str, units: &BTreeMap<String, Unit>, seen: &mut BTreeSet<String>
 fn unit_of_library(artifact: &Artifact) -> Result<Unit, BuildError> {
     // Of a library's files at least one bears the unit's own name, the others may be plain copies.
     for path in &artifact.filenames {
-        let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else { continue };
+        let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else {
+            continue;
+        };
         let stem = stem.strip_prefix("lib").unwrap_or(stem);
         if let Ok(unit) = Unit::read(folder.as_std_path(), stem) {
             return Ok(unit);
@@ -330,7 +391,9 @@ fn unit_of_program(path: &Path, artifact: &Artifact) -> Result<Unit, BuildError>
     for folder in [folder.join("deps"), folder.to_owned()] {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let file = entry.file_name();
-            let Some(stem) = file.to_str().and_then(|n| n.strip_suffix(".hotpatch")) else { continue };
+            let Some(stem) = file.to_str().and_then(|n| n.strip_suffix(".hotpatch")) else {
+                continue;
+            };
             if !stem.starts_with(&name) {
                 continue;
             }

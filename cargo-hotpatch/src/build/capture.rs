@@ -14,8 +14,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{live, overlay, rustc};
 use super::rustc::RustcArgs;
+use super::{live, overlay, rustc};
 use crate::source::cfg::Cfg;
 use crate::source::items::{CrateSource, Disk};
 use crate::source::syntax::Edition;
@@ -40,8 +40,13 @@ pub const OUTER_ENV: &str = "CARGO_HOTPATCH_OUTER_WRAPPER";
 /// # Errors
 /// Neither can be run.
 pub fn outer(args: &[OsString]) -> Result<i32> {
-    let Some((first, rest)) = args.split_first() else { bail!("no compiler named") };
-    if Path::new(first).file_name().is_some_and(|name| name == WRAPPER_NAME) {
+    let Some((first, rest)) = args.split_first() else {
+        bail!("no compiler named")
+    };
+    if Path::new(first)
+        .file_name()
+        .is_some_and(|name| name == WRAPPER_NAME)
+    {
         return wrapper(rest);
     }
     let users = std::env::var_os(OUTER_ENV).with_context(|| format!("`{OUTER_ENV}` is not set"))?;
@@ -88,8 +93,8 @@ impl Unit {
     /// There is none, or it cannot be read.
     pub fn read(out_dir: &Path, stem: &str) -> Result<Self> {
         let path = folder(out_dir, stem).join("unit.json");
-        let text = std::fs::read(&path)
-            .with_context(|| format!("failed to read `{}`", path.display()))?;
+        let text =
+            std::fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
         serde_json::from_slice(&text).with_context(|| format!("`{}` is damaged", path.display()))
     }
 
@@ -110,7 +115,10 @@ impl Unit {
     /// `file` as rustc was told of it: relative to the working directory where the root was.
     #[must_use]
     pub fn spelling(&self, file: &Path) -> PathBuf {
-        let relative = self.args.input().is_some_and(|input| Path::new(input).is_relative());
+        let relative = self
+            .args
+            .input()
+            .is_some_and(|input| Path::new(input).is_relative());
         match file.strip_prefix(&self.cwd) {
             Ok(rest) if relative => rest.to_owned(),
             _ => file.to_owned(),
@@ -127,7 +135,9 @@ fn folder(out_dir: &Path, stem: &str) -> PathBuf {
 /// # Errors
 /// Something of ours failed; what rustc has to say it says itself.
 pub fn wrapper(args: &[OsString]) -> Result<i32> {
-    let Some((rustc, rest)) = args.split_first() else { bail!("no compiler named") };
+    let Some((rustc, rest)) = args.split_first() else {
+        bail!("no compiler named")
+    };
     let rustc = PathBuf::from(rustc);
     let parsed = RustcArgs::new(rest);
     let folder = std::env::var_os(FOLDER_ENV);
@@ -143,14 +153,18 @@ pub fn wrapper(args: &[OsString]) -> Result<i32> {
         }
         (Some(parsed), _) => run(&rustc, parsed.as_slice(), &[]),
         (None, _) => {
-            let status = inner(&rustc).args(rest).status().context("failed to run rustc")?;
+            let status = inner(&rustc)
+                .args(rest)
+                .status()
+                .context("failed to run rustc")?;
             Ok(code(status))
         }
     }
 }
 
 fn is_hot(args: &RustcArgs) -> bool {
-    args.crate_name().is_some_and(|name| !name.starts_with("build_script_"))
+    args.crate_name()
+        .is_some_and(|name| !name.starts_with("build_script_"))
         && args.out_dir().is_some()
         && args.input().is_some_and(|input| input != "-")
         && args.crate_types().next().is_some()
@@ -192,11 +206,19 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
     let code = match widened(&unit) {
         Some(files) => {
             let held = library(&unit, &base, files, true)?;
-            if held == 0 { held } else { as_written(&mut unit, &base)? }
+            if held == 0 {
+                held
+            } else {
+                as_written(&mut unit, &base)?
+            }
         }
         None => as_written(&mut unit, &base)?,
     };
-    let code = if code == 0 && unit.bin { program(&unit, &base)? } else { code };
+    let code = if code == 0 && unit.bin {
+        program(&unit, &base)?
+    } else {
+        code
+    };
     if code == 0 {
         unit.write()?;
     }
@@ -209,9 +231,16 @@ const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
 fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
     let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
     let source = CrateSource::read(&unit.krate, &unit.root, &cfg, &Disk, None).ok()?;
-    let quiet = source.files.first().is_some_and(|root| widen::asks_for_lints(&root.parsed));
+    let quiet = source
+        .files
+        .first()
+        .is_some_and(|root| widen::asks_for_lints(&root.parsed));
     let files = source.files.iter();
-    Some(files.map(|file| (file.path.clone(), widen::base_text(&file.parsed, quiet))).collect())
+    Some(
+        files
+            .map(|file| (file.path.clone(), widen::base_text(&file.parsed, quiet)))
+            .collect(),
+    )
 }
 
 /// The crate as the user wrote it, because it does not compile, or not in the other way.
@@ -220,7 +249,12 @@ fn as_written(unit: &mut Unit, base: &RustcArgs) -> Result<i32> {
     if unit.bin {
         let text = std::fs::read_to_string(&unit.root)
             .with_context(|| format!("failed to read `{}`", unit.root.display()))?;
-        return library(unit, base, BTreeMap::from([(unit.root.clone(), text)]), false);
+        return library(
+            unit,
+            base,
+            BTreeMap::from([(unit.root.clone(), text)]),
+            false,
+        );
     }
     run(&unit.rustc, base.as_slice(), HOT)
 }
@@ -233,14 +267,20 @@ fn library(
     mut files: BTreeMap<PathBuf, String>,
     held: bool,
 ) -> Result<i32> {
-    if unit.bin && let Some(text) = files.get_mut(&unit.root) {
+    if unit.bin
+        && let Some(text) = files.get_mut(&unit.root)
+    {
         // A file that does not parse is given to rustc as it is, which says what is wrong with it.
         *text = widen::publish_main(text, unit.edition())?;
     }
     let overlay = unit.folder.join("main");
     overlay::write(&overlay, &files).context("failed to lay out the crate's files")?;
     let root = overlay::seen_at(&overlay, &unit.root);
-    let args = if unit.bin { rustc::bin_as_rlib(base, &root) } else { rustc::from_root(base, &root) };
+    let args = if unit.bin {
+        rustc::bin_as_rlib(base, &root)
+    } else {
+        rustc::from_root(base, &root)
+    };
     let args = args.with(remap(unit, &overlay));
     let status = if held {
         let args = args.with(widen::LINTS.iter().map(|lint| format!("-A{lint}")));
@@ -263,7 +303,10 @@ fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
         .with_context(|| format!("failed to write `{}`", source.display()))?;
     let (linker, env) = super::launcher::linker(unit)?;
     let launcher = rustc::launcher(base, &source, &unit.rlib, &unit.live, &linker);
-    let env: Vec<(&str, &str)> = env.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let env: Vec<(&str, &str)> = env
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .collect();
     run(&unit.rustc, launcher.as_slice(), &env)
 }
 
@@ -278,7 +321,11 @@ fn main() -> impl ::std::process::Termination {
 #[must_use]
 pub fn remap(unit: &Unit, overlay: &Path) -> Vec<String> {
     let mut flags = vec![format!("--remap-path-prefix={}=", overlay.display())];
-    if unit.args.input().is_some_and(|input| Path::new(input).is_relative()) {
+    if unit
+        .args
+        .input()
+        .is_some_and(|input| Path::new(input).is_relative())
+    {
         let cwd = overlay::seen_at(overlay, &unit.cwd);
         flags.push(format!("--remap-path-prefix={}=", cwd.display()));
     }
@@ -347,5 +394,7 @@ fn run_held(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> 
 /// As a shell gives it: 128 + the signal for a killed compiler.
 fn code(status: ExitStatus) -> i32 {
     use std::os::unix::process::ExitStatusExt;
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+    status
+        .code()
+        .unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }

@@ -74,14 +74,20 @@ pub fn parse(stderr: &str) -> Vec<Diagnostic> {
 
 fn places(spans: &[RawSpan], primary: bool) -> Vec<(String, usize)> {
     let spans = spans.iter().filter(|span| span.is_primary == primary);
-    spans.map(|span| (span.file_name.clone(), span.line_start)).collect()
+    spans
+        .map(|span| (span.file_name.clone(), span.line_start))
+        .collect()
 }
 
 /// The first error in a few words, for a message about something else.
 #[must_use]
 pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
     let first = diagnostics.iter().find(|diagnostic| diagnostic.error)?;
-    let code = first.code.as_ref().map(|code| format!("{code}: ")).unwrap_or_default();
+    let code = first
+        .code
+        .as_ref()
+        .map(|code| format!("{code}: "))
+        .unwrap_or_default();
     Some(format!("{code}{}", first.message))
 }
 

@@ -22,7 +22,9 @@ const BUNDLED_ENV: &str = "CARGO_HOTPATCH_BUNDLED_LLD";
 /// The link to this program cannot be made.
 pub fn linker(unit: &Unit) -> Result<(PathBuf, Vec<(&'static str, String)>)> {
     let users = unit.args.codegen("linker").unwrap_or("cc");
-    let name = Path::new(users).file_name().context("the linker has no name")?;
+    let name = Path::new(users)
+        .file_name()
+        .context("the linker has no name")?;
     let folder = unit.folder.join(FOLDER_NAME);
     std::fs::create_dir_all(&folder)?;
     let link = folder.join(name);
@@ -48,13 +50,17 @@ pub fn linker(unit: &Unit) -> Result<(PathBuf, Vec<(&'static str, String)>)> {
 fn names_a_linker(unit: &Unit) -> bool {
     unit.args.flags().any(|flag| {
         flag.name == "-C"
-            && (flag.value.contains("-fuse-ld") || flag.value.starts_with("linker-features")
+            && (flag.value.contains("-fuse-ld")
+                || flag.value.starts_with("linker-features")
                 || flag.value.starts_with("link-self-contained"))
     })
 }
 
 fn bundled_lld(rustc: &Path) -> Option<PathBuf> {
-    let output = Command::new(rustc).args(["--print", "target-libdir"]).output().ok()?;
+    let output = Command::new(rustc)
+        .args(["--print", "target-libdir"])
+        .output()
+        .ok()?;
     let lib = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
     let tools = lib.parent()?.join("bin/gcc-ld");
     tools.join("ld.lld").exists().then_some(tools)
@@ -78,10 +84,19 @@ pub fn link(args: &[OsString]) -> Result<i32> {
     };
     let args = expand(args)?;
     let driver = is_driver(Path::new(&linker));
-    let mut extra: Vec<OsString> = vec![if driver { "-Wl,--build-id" } else { "--build-id" }.into()];
+    let mut extra: Vec<OsString> = vec![
+        if driver {
+            "-Wl,--build-id"
+        } else {
+            "--build-id"
+        }
+        .into(),
+    ];
     if let Some(tools) = std::env::var_os(BUNDLED_ENV)
         && driver
-        && !args.iter().any(|arg| arg.to_string_lossy().starts_with("-fuse-ld"))
+        && !args
+            .iter()
+            .any(|arg| arg.to_string_lossy().starts_with("-fuse-ld"))
     {
         let mut search = OsString::from("-B");
         search.push(tools);
@@ -93,34 +108,51 @@ pub fn link(args: &[OsString]) -> Result<i32> {
         command
     };
     for whole in [Whole::All, Whole::Workspace] {
-        let output = attempt(whole).output().with_context(|| {
-            format!("failed to run the linker `{}`", linker.to_string_lossy())
-        })?;
+        let output = attempt(whole)
+            .output()
+            .with_context(|| format!("failed to run the linker `{}`", linker.to_string_lossy()))?;
         if output.status.success() {
             return Ok(0);
         }
     }
     // What fails now fails in a plain build, too, or is this linker's own matter: let it speak.
-    let status = attempt(Whole::None).status().context("failed to run the linker")?;
+    let status = attempt(Whole::None)
+        .status()
+        .context("failed to run the linker")?;
     Ok(status.code().unwrap_or(1))
 }
 
 fn is_driver(linker: &Path) -> bool {
     let stem = linker.file_name().unwrap_or_default().to_string_lossy();
-    !(stem == "ld" || stem.starts_with("ld.") || stem.ends_with("-ld") || stem.contains("lld")
-        || stem == "mold" || stem == "wild")
+    !(stem == "ld"
+        || stem.starts_with("ld.")
+        || stem.ends_with("-ld")
+        || stem.contains("lld")
+        || stem == "mold"
+        || stem == "wild")
 }
 
 fn arguments(args: &[OsString], whole: Whole, driver: bool) -> Vec<OsString> {
     let flag = |name: &str| -> OsString {
-        if driver { format!("-Wl,{name}").into() } else { name.into() }
+        if driver {
+            format!("-Wl,{name}").into()
+        } else {
+            name.into()
+        }
     };
     let mut out = Vec::new();
     for arg in args {
         let text = arg.to_string_lossy();
         let path = Path::new(arg);
-        let dropped = ["-Wl,--gc-sections", "--gc-sections", "-Wl,--strip-debug", "-Wl,--strip-all",
-            "--strip-debug", "--strip-all", "-s"];
+        let dropped = [
+            "-Wl,--gc-sections",
+            "--gc-sections",
+            "-Wl,--strip-debug",
+            "-Wl,--strip-all",
+            "--strip-debug",
+            "--strip-all",
+            "-s",
+        ];
         if dropped.contains(&text.as_ref()) {
             continue;
         }
@@ -138,7 +170,11 @@ fn arguments(args: &[OsString], whole: Whole, driver: bool) -> Vec<OsString> {
                 Whole::None => false,
             };
         if is_whole {
-            out.extend([flag("--whole-archive"), arg.clone(), flag("--no-whole-archive")]);
+            out.extend([
+                flag("--whole-archive"),
+                arg.clone(),
+                flag("--no-whole-archive"),
+            ]);
         } else {
             out.push(arg.clone());
         }
@@ -164,11 +200,18 @@ fn expand(args: &[OsString]) -> Result<Vec<OsString>> {
 
 /// rustc writes one argument a line, with a backslash before what a shell would take apart.
 fn unquote(line: &str) -> String {
-    let line = line.strip_prefix('"').and_then(|l| l.strip_suffix('"')).unwrap_or(line);
+    let line = line
+        .strip_prefix('"')
+        .and_then(|l| l.strip_suffix('"'))
+        .unwrap_or(line);
     let mut out = String::new();
     let mut chars = line.chars();
     while let Some(char) = chars.next() {
-        out.push(if char == '\\' { chars.next().unwrap_or('\\') } else { char });
+        out.push(if char == '\\' {
+            chars.next().unwrap_or('\\')
+        } else {
+            char
+        });
     }
     out
 }
@@ -182,9 +225,19 @@ mod tests {
         let args = ["-m64", "a.o", "liba.rlib", "-Wl,--gc-sections", "-lc"].map(OsString::from);
         assert_eq!(
             arguments(&args, Whole::All, true),
-            ["-m64", "a.o", "-Wl,--whole-archive", "liba.rlib", "-Wl,--no-whole-archive", "-lc"]
+            [
+                "-m64",
+                "a.o",
+                "-Wl,--whole-archive",
+                "liba.rlib",
+                "-Wl,--no-whole-archive",
+                "-lc"
+            ]
         );
-        assert_eq!(arguments(&args, Whole::None, false), ["-m64", "a.o", "liba.rlib", "-lc"]);
+        assert_eq!(
+            arguments(&args, Whole::None, false),
+            ["-m64", "a.o", "liba.rlib", "-lc"]
+        );
     }
 
     #[test]

@@ -25,17 +25,34 @@ pub fn ensure(rustc: &Path, folder: &Path) -> Result<PathBuf> {
         .with_context(|| format!("failed to create `{}`", sources.display()))?;
     for (name, text) in hotpatch_rt::sources::SOURCES {
         let path = sources.join(name);
-        std::fs::write(&path, text).with_context(|| format!("failed to write `{}`", path.display()))?;
+        std::fs::write(&path, text)
+            .with_context(|| format!("failed to write `{}`", path.display()))?;
     }
     // Several wrappers may come here at once: each makes its own, the rename decides.
     let fresh = home.join(format!("fresh-{}", std::process::id()));
     std::fs::create_dir_all(&fresh)?;
     Tool::new(rustc)
-        .args(["--crate-name", "hotpatch_live", "--edition", "2024", "--crate-type", "rlib", "-O"])
-        .args(["-Csymbol-mangling-version=v0", "-Cmetadata=hotpatch_live", "--cap-lints", "allow"])
+        .args([
+            "--crate-name",
+            "hotpatch_live",
+            "--edition",
+            "2024",
+            "--crate-type",
+            "rlib",
+            "-O",
+        ])
+        .args([
+            "-Csymbol-mangling-version=v0",
+            "-Cmetadata=hotpatch_live",
+            "--cap-lints",
+            "allow",
+        ])
         .args(["-Cembed-bitcode=no", "-Cstrip=none", "-Cdebuginfo=1"])
         .args(["--cfg", "feature=\"live\"", "--cfg", "feature=\"wire\""])
-        .arg(format!("--remap-path-prefix={}=hotpatch-rt", sources.display()))
+        .arg(format!(
+            "--remap-path-prefix={}=hotpatch-rt",
+            sources.display()
+        ))
         .arg("--out-dir")
         .arg(&fresh)
         .arg(sources.join("lib.rs"))

@@ -1,10 +1,10 @@
 //! Building: cargo's call, the wrapper it runs, the base it makes and the scopes beside it.
+pub mod base;
 pub mod capture;
+pub mod diagnostics;
 pub mod launcher;
 pub mod live;
 pub mod overlay;
-pub mod rustc;
-pub mod base;
-pub mod diagnostics;
 pub mod project;
+pub mod rustc;
 pub mod scope;

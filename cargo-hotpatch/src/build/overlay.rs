@@ -64,7 +64,9 @@ pub fn write(root: &Path, files: &BTreeMap<PathBuf, String>) -> io::Result<()> {
 
 fn link_rest(folder: &Path, seen: &Path, own: impl Fn(&Path) -> bool) -> io::Result<()> {
     // A folder that may be entered but not listed (such as a shared parent) has nothing to link.
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Ok(());
+    };
     let mut wanted = BTreeSet::new();
     for entry in entries.flatten() {
         let path = entry.path();
@@ -101,7 +103,6 @@ fn about(path: &Path, error: &io::Error) -> io::Error {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
@@ -123,7 +124,11 @@ mod tests {
         let deep = seen.parent().unwrap().join("deep/../../note.txt");
         assert_eq!(std::fs::read_to_string(deep).unwrap(), "note");
         write(&root, &BTreeMap::new()).unwrap();
-        write(&root, &BTreeMap::from([(src.join("deep/x.rs"), "y".to_owned())])).unwrap();
+        write(
+            &root,
+            &BTreeMap::from([(src.join("deep/x.rs"), "y".to_owned())]),
+        )
+        .unwrap();
         assert_eq!(std::fs::read_to_string(&seen).unwrap(), "old");
     }
 }

@@ -38,28 +38,44 @@ impl Project {
         let cargo = cargo();
         let mut command = MetadataCommand::new();
         command.cargo_path(&cargo).no_deps();
-        let options: Result<Vec<String>, OsString> =
-            args.manifest_args().into_iter().map(OsString::into_string).collect();
-        let options = options
-            .map_err(|arg| anyhow::anyhow!("`{}` is not UTF-8", arg.to_string_lossy()))?;
+        let options: Result<Vec<String>, OsString> = args
+            .manifest_args()
+            .into_iter()
+            .map(OsString::into_string)
+            .collect();
+        let options =
+            options.map_err(|arg| anyhow::anyhow!("`{}` is not UTF-8", arg.to_string_lossy()))?;
         command.other_options(options);
         let metadata = match command.exec() {
             Ok(metadata) => metadata,
-            Err(cargo_metadata::Error::CargoMetadata { stderr }) => bail!("{}", without_prefix(&stderr)),
+            Err(cargo_metadata::Error::CargoMetadata { stderr }) => {
+                bail!("{}", without_prefix(&stderr))
+            }
             Err(error) => return Err(error).context("failed to run `cargo metadata`"),
         };
         let (package, target) = choose(&metadata, args)?;
         let target_dir = match &args.target_dir {
-            Some(given) => std::path::absolute(given).context("failed to find the target folder")?,
+            Some(given) => {
+                std::path::absolute(given).context("failed to find the target folder")?
+            }
             None => metadata.target_directory.as_std_path().to_owned(),
         };
-        Ok(Self { package: package.clone(), target: target.clone(), metadata, cargo, target_dir })
+        Ok(Self {
+            package: package.clone(),
+            target: target.clone(),
+            metadata,
+            cargo,
+            target_dir,
+        })
     }
 
     /// Packages of the workspace.
     pub fn members(&self) -> impl Iterator<Item = &Package> {
         let members = &self.metadata.workspace_members;
-        self.metadata.packages.iter().filter(move |package| members.contains(&package.id))
+        self.metadata
+            .packages
+            .iter()
+            .filter(move |package| members.contains(&package.id))
     }
 
     /// Folders in which the user edits.
@@ -81,11 +97,15 @@ impl Project {
     #[must_use]
     pub fn decides_the_build(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
-        let in_cargo_folder =
-            path.parent().and_then(Path::file_name).is_some_and(|folder| folder == ".cargo");
+        let in_cargo_folder = path
+            .parent()
+            .and_then(Path::file_name)
+            .is_some_and(|folder| folder == ".cargo");
         if name == "Cargo.toml" || name == "Cargo.lock" {
             let folder = path.parent();
-            return self.members().any(|package| package.manifest_path.as_std_path() == path)
+            return self
+                .members()
+                .any(|package| package.manifest_path.as_std_path() == path)
                 || folder == Some(self.metadata.workspace_root.as_std_path());
         }
         if name == "rust-toolchain.toml" || name == "rust-toolchain" {
@@ -131,8 +151,11 @@ fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'
         Some(spec) => {
             let name = spec.rsplit(['/', '#']).next().unwrap_or(spec);
             let name = name.split(['@', ':']).next().unwrap_or(name);
-            let found: Vec<_> =
-                members.iter().copied().filter(|package| package.name.as_str() == name).collect();
+            let found: Vec<_> = members
+                .iter()
+                .copied()
+                .filter(|package| package.name.as_str() == name)
+                .collect();
             if found.is_empty() {
                 bail!("package `{spec}` is not a member of the workspace");
             }
@@ -143,12 +166,25 @@ fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'
             let own: Vec<_> = members
                 .iter()
                 .copied()
-                .filter(|package| package.manifest_path.parent().is_some_and(|p| p.as_std_path() == here))
+                .filter(|package| {
+                    package
+                        .manifest_path
+                        .parent()
+                        .is_some_and(|p| p.as_std_path() == here)
+                })
                 .collect();
-            if own.is_empty() { default_members(metadata, &members) } else { own }
+            if own.is_empty() {
+                default_members(metadata, &members)
+            } else {
+                own
+            }
         }
     };
-    let kind = if args.example.is_some() { TargetKind::Example } else { TargetKind::Bin };
+    let kind = if args.example.is_some() {
+        TargetKind::Example
+    } else {
+        TargetKind::Bin
+    };
     let wanted = args.example.as_ref().or(args.bin.as_ref());
     let targets: Vec<(&Package, &Target)> = packages
         .iter()
@@ -156,14 +192,24 @@ fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'
         .filter(|(_, target)| target.kind.contains(&kind))
         .collect();
     let names = |targets: &[(&Package, &Target)]| {
-        let names: Vec<&str> = targets.iter().map(|(_, target)| target.name.as_str()).collect();
+        let names: Vec<&str> = targets
+            .iter()
+            .map(|(_, target)| target.name.as_str())
+            .collect();
         names.join(", ")
     };
     if let Some(wanted) = wanted {
-        let what = if args.example.is_some() { "example" } else { "bin" };
+        let what = if args.example.is_some() {
+            "example"
+        } else {
+            "bin"
+        };
         let found = targets.iter().find(|(_, target)| target.name == *wanted);
         return found.copied().with_context(|| {
-            format!("no {what} target named `{wanted}`; available: {}", names(&targets))
+            format!(
+                "no {what} target named `{wanted}`; available: {}",
+                names(&targets)
+            )
         });
     }
     let default = targets
@@ -198,5 +244,9 @@ fn default_members<'a>(metadata: &'a Metadata, members: &[&'a Package]) -> Vec<&
     } else {
         &metadata.workspace_members
     };
-    members.iter().copied().filter(|package| default.contains(&package.id)).collect()
+    members
+        .iter()
+        .copied()
+        .filter(|package| default.contains(&package.id))
+        .collect()
 }

@@ -86,7 +86,10 @@ impl RustcArgs {
     /// The value of the last flag of that name.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.flags().filter(|flag| flag.name == name).last().map(|flag| flag.value)
+        self.flags()
+            .filter(|flag| flag.name == name)
+            .last()
+            .map(|flag| flag.value)
     }
 
     /// The value of the last `-C key=value`; `Some("")` for a bare `-C key`.
@@ -117,7 +120,9 @@ impl RustcArgs {
     /// The root source file as given.
     #[must_use]
     pub fn input(&self) -> Option<&str> {
-        self.flags().find(|flag| flag.name.is_empty()).map(|flag| flag.value)
+        self.flags()
+            .find(|flag| flag.name.is_empty())
+            .map(|flag| flag.value)
     }
 
     /// The folder the outputs go to.
@@ -180,7 +185,10 @@ impl RustcArgs {
 
 fn split<'a>(arg: &'a str, next: impl FnOnce() -> &'a str) -> Flag<'a> {
     if !arg.starts_with('-') || arg == "-" {
-        return Flag { name: "", value: arg };
+        return Flag {
+            name: "",
+            value: arg,
+        };
     }
     if let Some((name, value)) = arg.split_once('=')
         && arg.starts_with("--")
@@ -189,7 +197,10 @@ fn split<'a>(arg: &'a str, next: impl FnOnce() -> &'a str) -> Flag<'a> {
     }
     if WITH_VALUE.contains(&arg) {
         let name = if arg == "--codegen" { "-C" } else { arg };
-        return Flag { name, value: next() };
+        return Flag {
+            name,
+            value: next(),
+        };
     }
     // `-Copt-level=3`, `-Lpath`, `-lfoo`, `-Zflag`.
     if !arg.starts_with("--") && arg.len() > 2 && arg.is_char_boundary(2) {
@@ -198,7 +209,10 @@ fn split<'a>(arg: &'a str, next: impl FnOnce() -> &'a str) -> Flag<'a> {
             return Flag { name, value };
         }
     }
-    Flag { name: arg, value: "" }
+    Flag {
+        name: arg,
+        value: "",
+    }
 }
 
 /// `-C` keys that a command derived from a captured one replaces or must not have.
@@ -244,7 +258,13 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
     args.without(|flag| {
         is_codegen(
             flag,
-            &["lto", "linker-plugin-lto", "strip", "symbol-mangling-version", "link-dead-code"],
+            &[
+                "lto",
+                "linker-plugin-lto",
+                "strip",
+                "symbol-mangling-version",
+                "link-dead-code",
+            ],
         )
     })
     .with(more)
@@ -277,7 +297,8 @@ pub fn bin_as_rlib(args: &RustcArgs, root: &Path) -> RustcArgs {
 /// The same crate from another copy of its root file.
 #[must_use]
 pub fn from_root(args: &RustcArgs, root: &Path) -> RustcArgs {
-    args.without(|flag| flag.name.is_empty()).with([root.display().to_string()])
+    args.without(|flag| flag.name.is_empty())
+        .with([root.display().to_string()])
 }
 
 /// The launcher that is linked as the program: `main` of `library`, behind the agent's start.
@@ -369,11 +390,16 @@ pub fn patch(
 #[must_use]
 pub fn check(args: &RustcArgs, metadata: &Path, incremental: &Path) -> RustcArgs {
     let input = args.input().unwrap_or("").to_owned();
-    let types: Vec<String> = args.crate_types().map(|kind| format!("--crate-type={kind}")).collect();
+    let types: Vec<String> = args
+        .crate_types()
+        .map(|kind| format!("--crate-type={kind}"))
+        .collect();
     let identity = args.codegen("metadata").unwrap_or("").to_owned();
     args.without(|flag| {
-        matches!(flag.name, "" | "--crate-type" | "--emit" | "--out-dir" | "--error-format" | "--json")
-            || is_codegen(flag, &["metadata", "extra-filename", "incremental"])
+        matches!(
+            flag.name,
+            "" | "--crate-type" | "--emit" | "--out-dir" | "--error-format" | "--json"
+        ) || is_codegen(flag, &["metadata", "extra-filename", "incremental"])
     })
     .with(types)
     .with([
@@ -389,15 +415,20 @@ pub fn check(args: &RustcArgs, metadata: &Path, incremental: &Path) -> RustcArgs
 
 /// rustc's scratch files go beside the output; without this they would go where the user works.
 fn out_dir(output: &Path) -> String {
-    format!("--out-dir={}", output.parent().unwrap_or(Path::new(".")).display())
+    format!(
+        "--out-dir={}",
+        output.parent().unwrap_or(Path::new(".")).display()
+    )
 }
 
 /// Asks what `#[cfg]` sees under these arguments.
 #[must_use]
 pub fn print_cfg(args: &RustcArgs) -> RustcArgs {
     args.without(|flag| {
-        !matches!(flag.name, "--cfg" | "--target" | "-C" | "-Z" | "--sysroot" | "--edition" | "-O")
-            || is_codegen(flag, REPLACED)
+        !matches!(
+            flag.name,
+            "--cfg" | "--target" | "-C" | "-Z" | "--sysroot" | "--edition" | "-O"
+        ) || is_codegen(flag, REPLACED)
             || is_codegen(flag, &["linker", "link-arg", "link-args"])
     })
     .with(["--print=cfg"])
@@ -414,8 +445,15 @@ fn derived(args: &RustcArgs) -> RustcArgs {
                 | "--error-format"
                 | "--json"
                 | "--diagnostic-width"
-                | "-A" | "-W" | "-D" | "-F"
-                | "--allow" | "--warn" | "--deny" | "--forbid" | "--force-warn"
+                | "-A"
+                | "-W"
+                | "-D"
+                | "-F"
+                | "--allow"
+                | "--warn"
+                | "--deny"
+                | "--forbid"
+                | "--force-warn"
                 | "-l"
         ) || is_codegen(flag, REPLACED)
             || is_codegen(flag, &["linker", "link-arg", "link-args"])
@@ -435,7 +473,6 @@ pub fn rlib_path(args: &RustcArgs) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
@@ -458,14 +495,23 @@ mod tests {
         assert!(args.optimised());
         assert_eq!(args.value("-l"), Some("foo"));
         let kept = args.without(|flag| flag.name == "-L" || flag.name == "--cfg");
-        assert!(!kept.as_slice().iter().any(|arg| arg.contains("/x") || arg.contains("feature")));
+        assert!(
+            !kept
+                .as_slice()
+                .iter()
+                .any(|arg| arg.contains("/x") || arg.contains("feature"))
+        );
         assert!(kept.as_slice().iter().any(|arg| arg == "-lfoo"));
     }
 
     #[test]
     fn the_base_keeps_the_users_flags_and_drops_lto() {
         let args = args("--crate-name a -C lto -C opt-level=3 -Ctarget-cpu=native a.rs");
-        let base = base(&args, Path::new("/l/libhotpatch_live.rlib"), Path::new("/i"));
+        let base = base(
+            &args,
+            Path::new("/l/libhotpatch_live.rlib"),
+            Path::new("/i"),
+        );
         assert_eq!(base.codegen("lto"), Some("off"));
         assert_eq!(base.codegen("target-cpu"), Some("native"));
         assert_eq!(base.codegen("incremental"), Some("/i"));

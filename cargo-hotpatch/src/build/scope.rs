@@ -101,7 +101,9 @@ impl Wanted<'_> {
             return Ok(scope);
         }
         let key = self.key();
-        let fresh = folder.join("new").join(format!("lib{}.rmeta", self.unit.krate));
+        let fresh = folder
+            .join("new")
+            .join(format!("lib{}.rmeta", self.unit.krate));
         fs::create_dir_all(folder.join("new"))?;
         let mut private: BTreeSet<(PathBuf, usize)> = read_private(&folder);
         for _ in 0..ATTEMPTS {
@@ -117,7 +119,10 @@ impl Wanted<'_> {
                 Attempt::Keep(more) => private.extend(more),
             }
         }
-        bail!("rustc refuses the scope of crate `{}` over and over", self.unit.krate)
+        bail!(
+            "rustc refuses the scope of crate `{}` over and over",
+            self.unit.krate
+        )
     }
 
     fn attempt(
@@ -136,7 +141,10 @@ impl Wanted<'_> {
                 .filter(|(path, _)| *path == file.path)
                 .map(|(_, line)| *line)
                 .collect();
-            files.insert(file.path.clone(), widen::scope_text(&file.parsed, &macros, &lines, self.open, self.unit.widened));
+            files.insert(
+                file.path.clone(),
+                widen::scope_text(&file.parsed, &macros, &lines, self.open, self.unit.widened),
+            );
         }
         overlay::write(&root, &files).context("failed to lay out the scope")?;
         let input = overlay::seen_at(&root, &self.unit.root);
@@ -145,7 +153,9 @@ impl Wanted<'_> {
             .with(remap(self.unit, &root))
             .with([rustc::search_path(&self.unit.live)]);
         let args = with_scopes(&args, self.changed);
-        let output = tool(self.unit, &args).run(cancel).context("failed to compile the scope")?;
+        let output = tool(self.unit, &args)
+            .run(cancel)
+            .context("failed to compile the scope")?;
         if output.status.success() {
             return Ok(Attempt::Made);
         }
@@ -200,23 +210,33 @@ pub fn with_scopes(args: &RustcArgs, changed: &BTreeMap<String, Scope>) -> Rustc
     let stands = |flag: &rustc::Flag<'_>| {
         let (name, path) = flag.value.split_once('=')?;
         let stem = Path::new(path).file_stem()?.to_string_lossy();
-        let scope = changed.get(stem.as_ref()).filter(|_| flag.name == "--extern")?;
+        let scope = changed
+            .get(stem.as_ref())
+            .filter(|_| flag.name == "--extern")?;
         Some(format!("--extern={name}={}", scope.rmeta.display()))
     };
     let externs: Vec<String> = args.flags().filter_map(|flag| stands(&flag)).collect();
     // Crates that are only used by others are looked for by name in folders; a scope's file has its name.
-    let folders: BTreeSet<&Path> = changed.values().filter_map(|scope| scope.rmeta.parent()).collect();
-    let folders = folders.into_iter().map(|folder| format!("-Ldependency={}", folder.display()));
-    args.without(|flag| stands(flag).is_some()).with(externs).with(folders)
+    let folders: BTreeSet<&Path> = changed
+        .values()
+        .filter_map(|scope| scope.rmeta.parent())
+        .collect();
+    let folders = folders
+        .into_iter()
+        .map(|folder| format!("-Ldependency={}", folder.display()));
+    args.without(|flag| stands(flag).is_some())
+        .with(externs)
+        .with(folders)
 }
 
 /// rustc as it was called for this unit, with other arguments.
 #[must_use]
 pub fn tool(unit: &Unit, args: &RustcArgs) -> Tool {
     // The jobserver's file descriptors were cargo's.
-    let env = unit.env.iter().filter(|(key, _)| {
-        !matches!(key.as_str(), "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS")
-    });
+    let env = unit
+        .env
+        .iter()
+        .filter(|(key, _)| !matches!(key.as_str(), "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS"));
     Tool::new(&unit.rustc)
         .args(args.as_slice().iter().cloned())
         .env_clear()
@@ -239,7 +259,9 @@ fn write_private(folder: &Path, private: &BTreeSet<(PathBuf, usize)>) {
 }
 
 fn drop_old(folder: &Path, newest: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
     let mut old: Vec<_> = entries
         .flatten()
         .map(|entry| entry.path())

@@ -193,9 +193,14 @@ fn crates(text: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     let mut from = 0;
     while let Some(at) = text[from..].find("::").map(|at| at + from) {
-        let start = text[..at].rfind(|c: char| !c.is_alphanumeric() && c != '_').map_or(0, |before| before + 1);
+        let start = text[..at]
+            .rfind(|c: char| !c.is_alphanumeric() && c != '_')
+            .map_or(0, |before| before + 1);
         let name = &text[start..at];
-        if !name.is_empty() && !text[..start].ends_with("::") && !out.iter().any(|known| known == name) {
+        if !name.is_empty()
+            && !text[..start].ends_with("::")
+            && !out.iter().any(|known| known == name)
+        {
             out.push(name.to_owned());
         }
         from = at + 2;
@@ -205,10 +210,14 @@ fn crates(text: &str) -> Vec<String> {
 
 /// The crate of a type with a path.
 fn self_crate(text: &str) -> Option<String> {
-    let bare = text.trim_start_matches(|c: char| c == '&' || c == ' ').trim_start_matches("mut ");
+    let bare = text
+        .trim_start_matches(|c: char| c == '&' || c == ' ')
+        .trim_start_matches("mut ");
     let end = bare.find("::")?;
     let name = &bare[..end];
-    name.chars().all(|c| c.is_alphanumeric() || c == '_').then(|| name.to_owned())
+    name.chars()
+        .all(|c| c.is_alphanumeric() || c == '_')
+        .then(|| name.to_owned())
 }
 
 /// The last segment of a path without its generic arguments.

@@ -107,7 +107,10 @@ impl PatchObject {
                     kind,
                     global,
                     size: raw.size,
-                    writable: elf.sections.get(raw.section as usize).is_some_and(|s| is_state(s.name)),
+                    writable: elf
+                        .sections
+                        .get(raw.section as usize)
+                        .is_some_and(|s| is_state(s.name)),
                 });
             }
         }
@@ -158,7 +161,9 @@ pub(crate) fn kind_of(elf: &Elf<'_>, raw: &RawSymbol) -> Option<Kind> {
 }
 
 fn is_state(section: &str) -> bool {
-    [".data", ".bss", ".tdata", ".tbss"].iter().any(|name| section.starts_with(name))
+    [".data", ".bss", ".tdata", ".tbss"]
+        .iter()
+        .any(|name| section.starts_with(name))
         && !section.starts_with(".data.rel.ro")
 }
 
@@ -258,7 +263,6 @@ impl SymbolsByPlace {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{ObjectError, PatchObject};
     use crate::image::samples::Samples;

@@ -1,5 +1,4 @@
 //! Compiles the small programs that the tests of `image` and `patch` look at.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -68,10 +68,15 @@ pub fn library(
     bind::redirect(&mut object, &pairs).context("failed to redirect the patch's own calls")?;
     // By now only the table of pairs, which nobody reads any more, names a new function's own symbol.
     let introduced = |name: &str| pairs.iter().any(|(old, _)| *old == name).then_some(0);
-    let bound = bind::bind(&mut object, |name| address(name).or_else(|| introduced(name)))
-        .context("failed to bind the patch")?;
+    let bound = bind::bind(&mut object, |name| {
+        address(name).or_else(|| introduced(name))
+    })
+    .context("failed to bind the patch")?;
     if let Some(name) = bound.left.iter().find(|name| !parts.image.imports(name)) {
-        return Err(Missing { symbol: name.clone() }.into());
+        return Err(Missing {
+            symbol: name.clone(),
+        }
+        .into());
     }
     let patch = parts.output.with_extension("o");
     let table = parts.output.with_extension("table.o");
@@ -79,10 +84,18 @@ pub fn library(
         fs::write(path, data).with_context(|| format!("failed to write `{}`", path.display()))?;
     }
     let objects = [patch, table];
-    let link = Link { objects: &objects, libraries: parts.libraries, soname: None, output: parts.output };
+    let link = Link {
+        objects: &objects,
+        libraries: parts.libraries,
+        soname: None,
+        output: parts.output,
+    };
     let mut command = link_command(parts.linker, &link).into_iter();
     let program = command.next().context("the linker has no name")?;
-    Tool::new(program).args(command).run_checked(cancel).context("failed to link the patch")?;
+    Tool::new(program)
+        .args(command)
+        .run_checked(cancel)
+        .context("failed to link the patch")?;
     let data = fs::read(parts.output)
         .with_context(|| format!("failed to read `{}`", parts.output.display()))?;
     let image = PatchImage::parse(&data).context("failed to read the linked patch")?;
@@ -90,5 +103,9 @@ pub fn library(
         // Only scratch.
         let _ = fs::remove_file(path);
     }
-    Ok(Library { path: parts.output.to_owned(), image, bytes: data.len() as u64 })
+    Ok(Library {
+        path: parts.output.to_owned(),
+        image,
+        bytes: data.len() as u64,
+    })
 }

@@ -255,7 +255,6 @@ fn table(entries: &BTreeMap<&str, u64>) -> Result<Vec<u8>, BindError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{BindError, bind, entry, redirect};
     use crate::image::elf::{Elf, r};

@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::build::capture::Unit;
 use crate::build::diagnostics::{self, Diagnostic};
-use crate::build::scope::{Scope, tool, with_scopes};
 use crate::build::rustc;
+use crate::build::scope::{Scope, tool, with_scopes};
 use crate::command::CancelToken;
 use crate::image::object_file::PatchObject;
 use crate::source::extract::{self, Wanted};
@@ -53,7 +53,16 @@ pub struct Rejected(pub Vec<Diagnostic>);
 /// # Errors
 /// [`Rejected`] with rustc's reasons; other errors are the file system's or those of running rustc.
 pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
-    let Recipe { unit, source, wanted, scope, changed, folder, identity, own_instances } = recipe;
+    let Recipe {
+        unit,
+        source,
+        wanted,
+        scope,
+        changed,
+        folder,
+        identity,
+        own_instances,
+    } = recipe;
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
     let krate = extract::patch_crate(source, wanted, folder)?;
@@ -62,9 +71,17 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         fs::write(&file.path, &file.text)
             .with_context(|| format!("failed to write `{}`", file.path.display()))?;
         let shown = unit.spelling(&file.original);
-        remaps.push(format!("--remap-path-prefix={}={}", file.path.display(), shown.display()));
+        remaps.push(format!(
+            "--remap-path-prefix={}={}",
+            file.path.display(),
+            shown.display()
+        ));
     }
-    let root: PathBuf = krate.files.first().map(|file| file.path.clone()).unwrap_or_default();
+    let root: PathBuf = krate
+        .files
+        .first()
+        .map(|file| file.path.clone())
+        .unwrap_or_default();
     let object = folder.join("patch.o");
     let args = rustc::patch(&unit.args, &root, &object, identity, &scope.rmeta)
         .with(remaps)
@@ -86,15 +103,20 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         }
         return Err(output.into_error()).context("failed to compile the patch");
     }
-    let data = fs::read(&object)
-        .with_context(|| format!("failed to read `{}`", object.display()))?;
+    let data =
+        fs::read(&object).with_context(|| format!("failed to read `{}`", object.display()))?;
     let parsed = PatchObject::parse(&data).context("failed to read the patch's object")?;
-    Ok(Compiled { data, object: parsed })
+    Ok(Compiled {
+        data,
+        object: parsed,
+    })
 }
 
 /// With `HOTPATCH_SAVE_DIR` set, what was compiled and how stays there: a report of a fault can replay it.
 fn keep(folder: &Path, command: &str) {
-    let Some(save) = std::env::var_os(SAVE_ENV) else { return };
+    let Some(save) = std::env::var_os(SAVE_ENV) else {
+        return;
+    };
     let to = Path::new(&save).join(folder.file_name().unwrap_or_default());
     // Keeping is a courtesy to whoever looks for a fault; the patch does not depend on it.
     let _ = fs::create_dir_all(&to);
@@ -121,7 +143,9 @@ pub fn check(
     let args = rustc::check(&unit.args, &metadata, &folder.join("incremental"))
         .with([rustc::search_path(&unit.live)]);
     let args = with_scopes(&args, changed);
-    let output = tool(unit, &args).run(cancel).context("failed to check the crate")?;
+    let output = tool(unit, &args)
+        .run(cancel)
+        .context("failed to check the crate")?;
     let found = diagnostics::parse(&output.stderr_text());
     if !output.status.success() && !found.iter().any(|diagnostic| diagnostic.error) {
         return Err(output.into_error()).context("failed to check the crate");

@@ -83,7 +83,6 @@ fn for_driver(option: &OsStr) -> OsString {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{Link, Linker, link_command};
     use crate::image::object_file::PatchObject;

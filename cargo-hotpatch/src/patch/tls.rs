@@ -236,7 +236,6 @@ impl Access<'_, '_> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::{Count, TlsError, rewrite};
     use crate::image::elf::{Elf, is_tls_relocation};

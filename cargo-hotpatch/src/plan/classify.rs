@@ -3,9 +3,9 @@
 use super::codes::Code;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
-use crate::source::layout;
 use crate::source::file::{FnKey, Function, Kind, Owner, Place, Shape};
 use crate::source::items::{CrateSource, SourceFile};
+use crate::source::layout;
 
 /// The first reason not to patch these changes of a crate, if there is one.
 #[must_use]
@@ -24,18 +24,28 @@ pub fn refusal(
     let heated = changes.heated.iter().filter_map(|key| {
         let at = after.get(key)?;
         let name = new.path_of(at.1);
-        refuse(Code::HP0302, format!("`{name}` became hot, which takes effect at the next start"), at)
+        refuse(
+            Code::HP0302,
+            format!("`{name}` became hot, which takes effect at the next start"),
+            at,
+        )
     });
     let signatures = changes.signatures.iter().filter_map(|key| {
         let at = after.get(key)?;
         let name = new.path_of(at.1);
         if is_hot(key) {
-            return refuse(Code::HP0301, format!("the signature of hot function `{name}` changed"), at);
+            return refuse(
+                Code::HP0301,
+                format!("the signature of hot function `{name}` changed"),
+                at,
+            );
         }
         let was = before.get(key).map(|(_, f)| &f.shape);
         match (was, &at.1.shape, &at.1.owner) {
             (Some(Shape::Plain), Shape::Plain, Owner::Free) => None,
-            (Some(Shape::Plain), Shape::Plain, Owner::Impl(head)) if head.trait_path.is_none() => None,
+            (Some(Shape::Plain), Shape::Plain, Owner::Impl(head)) if head.trait_path.is_none() => {
+                None
+            }
             _ => refuse(
                 Code::HP0001,
                 format!("a change to the signature of `{name}` is not supported yet"),
@@ -48,7 +58,10 @@ pub fn refusal(
         match &at.1.shape {
             Shape::Fixed(what) => refuse(
                 Code::HP0001,
-                format!("a change to the body of {what} is not supported yet (`{}`)", new.path_of(at.1)),
+                format!(
+                    "a change to the body of {what} is not supported yet (`{}`)",
+                    new.path_of(at.1)
+                ),
                 at,
             ),
             _ => None,
@@ -58,12 +71,18 @@ pub fn refusal(
         let at = before.get(key)?;
         let name = old.path_of(at.1);
         if is_hot(key) {
-            return refuse(Code::HP0001, format!("removing hot function `{name}` is not supported yet"), at);
+            return refuse(
+                Code::HP0001,
+                format!("removing hot function `{name}` is not supported yet"),
+                at,
+            );
         }
         match &at.1.owner {
-            Owner::Impl(head) if head.trait_path.is_some() => {
-                refuse(Code::HP0001, format!("removing `{name}` is not supported yet"), at)
-            }
+            Owner::Impl(head) if head.trait_path.is_some() => refuse(
+                Code::HP0001,
+                format!("removing `{name}` is not supported yet"),
+                at,
+            ),
             _ => None,
         }
     });
@@ -92,18 +111,33 @@ pub fn refusal(
     // `value[0]` may have meant what the value points to, and no name says so.
     let indexed = changes.added.iter().filter_map(|key| {
         let at = after.get(key)?;
-        let Owner::Impl(head) = &at.1.owner else { return None };
+        let Owner::Impl(head) = &at.1.owner else {
+            return None;
+        };
         let is_index = matches!(head.trait_name.as_deref(), Some("Index" | "IndexMut"));
-        let is_old = old.files.iter().flat_map(|file| &file.parsed.items).any(|item| {
-            item.kind == Kind::Type && item.names.contains(&head.self_name)
-        });
+        let is_old = old
+            .files
+            .iter()
+            .flat_map(|file| &file.parsed.items)
+            .any(|item| item.kind == Kind::Type && item.names.contains(&head.self_name));
         if is_index && is_old {
             let name = new.path_of(at.1);
-            return refuse(Code::HP0001, format!("adding `{name}` to a type that exists is not supported yet"), at);
+            return refuse(
+                Code::HP0001,
+                format!("adding `{name}` to a type that exists is not supported yet"),
+                at,
+            );
         }
         None
     });
-    heated.chain(indexed).chain(items).chain(signatures).chain(bodies).chain(removed).chain(added).next()
+    heated
+        .chain(indexed)
+        .chain(items)
+        .chain(signatures)
+        .chain(bodies)
+        .chain(removed)
+        .chain(added)
+        .next()
 }
 
 fn item(change: &ItemChange) -> Option<Refusal> {
@@ -118,20 +152,37 @@ fn item(change: &ItemChange) -> Option<Refusal> {
         Became::Changed | Became::Unclear => "a change to",
     };
     if change.became == Became::Unclear {
-        let name = change.old.as_ref().and_then(|old| old.names.first()).map_or("", String::as_str);
+        let name = change
+            .old
+            .as_ref()
+            .and_then(|old| old.names.first())
+            .map_or("", String::as_str);
         let (code, message) = match item.kind {
             Kind::Type => (Code::HP0101, format!("layout of {title} may have changed")),
-            Kind::Static => (Code::HP0103, format!("the type of {title} may have changed")),
-            Kind::Trait => (Code::HP0102, format!("the methods of {title} may have changed")),
-            _ => (Code::HP0001, format!("a change to what {title} means is not supported yet")),
+            Kind::Static => (
+                Code::HP0103,
+                format!("the type of {title} may have changed"),
+            ),
+            Kind::Trait => (
+                Code::HP0102,
+                format!("the methods of {title} may have changed"),
+            ),
+            _ => (
+                Code::HP0001,
+                format!("a change to what {title} means is not supported yet"),
+            ),
         };
         return Some(
-            Refusal::new(code, message, &change.file, change.place)
-                .because(format!("`{name}`, which it names, may mean something else now")),
+            Refusal::new(code, message, &change.file, change.place).because(format!(
+                "`{name}`, which it names, may mean something else now"
+            )),
         );
     }
     let unsupported = |what: &str| (Code::HP0001, format!("{verb} {what} is not supported yet"));
-    let surface_changed = change.old.as_ref().is_none_or(|old| old.surface != item.surface);
+    let surface_changed = change
+        .old
+        .as_ref()
+        .is_none_or(|old| old.surface != item.surface);
     let drops = item.kind == Kind::Impl && item.names.iter().any(|name| name == "Drop");
     let (code, message) = match item.kind {
         Kind::Type => return Some(retyped(change)),
@@ -141,7 +192,10 @@ fn item(change: &ItemChange) -> Option<Refusal> {
         Kind::Static if change.became == Became::Changed && surface_changed => {
             (Code::HP0103, format!("the type of {title} changed"))
         }
-        _ if drops => (Code::HP0101, format!("{verb} {title} changes what becomes of values")),
+        _ if drops => (
+            Code::HP0101,
+            format!("{verb} {title} changes what becomes of values"),
+        ),
         // An impl without items of its own only holds functions, which are looked at one by one.
         Kind::Impl if change.became == Became::Added => return None,
         Kind::Impl if item.names.is_empty() && change.became == Became::Removed => return None,
@@ -156,12 +210,20 @@ fn retyped(change: &ItemChange) -> Refusal {
     match &change.old {
         Some(old) if change.became == Became::Changed => {
             let found = layout::difference(old, &change.item);
-            Refusal::new(Code::HP0101, format!("layout of `{name}` changed"), &change.file, found.place)
-                .labelled(found.label)
+            Refusal::new(
+                Code::HP0101,
+                format!("layout of `{name}` changed"),
+                &change.file,
+                found.place,
+            )
+            .labelled(found.label)
         }
         _ => Refusal::new(
             Code::HP0101,
-            format!("{} is gone, and values of it may be there", change.item.title),
+            format!(
+                "{} is gone, and values of it may be there",
+                change.item.title
+            ),
             &change.file,
             change.place,
         ),
@@ -180,7 +242,9 @@ impl<'a> Functions<'a> {
 /// The place of a function in a crate.
 #[must_use]
 pub fn place(krate: &CrateSource, key: &FnKey) -> Option<(std::path::PathBuf, Place, String)> {
-    krate.function(key).map(|(file, f)| (file.path.clone(), f.place, krate.path_of(f)))
+    krate
+        .function(key)
+        .map(|(file, f)| (file.path.clone(), f.place, krate.path_of(f)))
 }
 
 #[cfg(test)]
@@ -189,33 +253,81 @@ mod tests {
     use crate::source::items::fake::krate;
 
     fn refused(old: &str, new: &str) -> Option<(Code, String)> {
-        let (old, new) = (krate(&[("src/main.rs", old)]), krate(&[("src/main.rs", new)]));
+        let (old, new) = (
+            krate(&[("src/main.rs", old)]),
+            krate(&[("src/main.rs", new)]),
+        );
         let changes = diff::compare(&old, &new);
-        refusal(&old, &new, &changes, &|key| format!("{key:?}").contains("hot_"))
-            .map(|refusal| (refusal.code, refusal.message))
+        refusal(&old, &new, &changes, &|key| {
+            format!("{key:?}").contains("hot_")
+        })
+        .map(|refusal| (refusal.code, refusal.message))
     }
 
     #[test]
     fn what_source_alone_rules_out() {
         let code = |old, new| refused(old, new).map(|(code, _)| code);
-        assert_eq!(code("struct S { a: u8 }", "struct S { a: u16 }"), Some(Code::HP0101));
+        assert_eq!(
+            code("struct S { a: u8 }", "struct S { a: u16 }"),
+            Some(Code::HP0101)
+        );
         assert_eq!(code("enum E { A }", "enum E { A, B }"), Some(Code::HP0101));
-        assert_eq!(code("static N: u8 = 1;", "static N: u16 = 1;"), Some(Code::HP0103));
-        assert_eq!(code("static N: u8 = 1;", "static N: u8 = 2;"), Some(Code::HP0001));
-        assert_eq!(code("trait T { fn a(); }", "trait T { fn a(); fn b(); }"), Some(Code::HP0102));
-        assert_eq!(code("trait T { fn a() {} }", "trait T { fn a() { 1; } }"), Some(Code::HP0001));
-        assert_eq!(code("struct S;", "struct S; impl Drop for S { fn drop(&mut self) {} }"), Some(Code::HP0101));
-        assert_eq!(code("fn hot_f() {}", "fn hot_f(a: u8) {}"), Some(Code::HP0301));
+        assert_eq!(
+            code("static N: u8 = 1;", "static N: u16 = 1;"),
+            Some(Code::HP0103)
+        );
+        assert_eq!(
+            code("static N: u8 = 1;", "static N: u8 = 2;"),
+            Some(Code::HP0001)
+        );
+        assert_eq!(
+            code("trait T { fn a(); }", "trait T { fn a(); fn b(); }"),
+            Some(Code::HP0102)
+        );
+        assert_eq!(
+            code("trait T { fn a() {} }", "trait T { fn a() { 1; } }"),
+            Some(Code::HP0001)
+        );
+        assert_eq!(
+            code(
+                "struct S;",
+                "struct S; impl Drop for S { fn drop(&mut self) {} }"
+            ),
+            Some(Code::HP0101)
+        );
+        assert_eq!(
+            code("fn hot_f() {}", "fn hot_f(a: u8) {}"),
+            Some(Code::HP0301)
+        );
         assert_eq!(code("fn f() {}", "#[hot] fn f() {}"), Some(Code::HP0302));
-        assert_eq!(code("async fn f() {}", "async fn f() { 1; }"), Some(Code::HP0001));
-        assert_eq!(code("const N: u8 = 1;", "const N: u8 = 2;"), Some(Code::HP0001));
-        assert_eq!(code("fn f() {}", "fn f(a: u8) {} fn g() {} const C: u8 = 1; use std::fmt;"), None);
-        assert_eq!(code("fn f() {}", "fn f() { 1; } struct New(u8); impl New { fn n() {} }"), None);
+        assert_eq!(
+            code("async fn f() {}", "async fn f() { 1; }"),
+            Some(Code::HP0001)
+        );
+        assert_eq!(
+            code("const N: u8 = 1;", "const N: u8 = 2;"),
+            Some(Code::HP0001)
+        );
+        assert_eq!(
+            code(
+                "fn f() {}",
+                "fn f(a: u8) {} fn g() {} const C: u8 = 1; use std::fmt;"
+            ),
+            None
+        );
+        assert_eq!(
+            code(
+                "fn f() {}",
+                "fn f() { 1; } struct New(u8); impl New { fn n() {} }"
+            ),
+            None
+        );
     }
 
     #[test]
     fn a_refusal_names_the_item() {
-        let (_, message) = refused("struct S { a: u8 }", "struct S { b: u8 }").expect("it is refused");
+        let (_, message) =
+            refused("struct S { a: u8 }", "struct S { b: u8 }").expect("it is refused");
         assert_eq!(message, "layout of `S` changed");
     }
 }

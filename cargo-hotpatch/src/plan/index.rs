@@ -104,12 +104,20 @@ impl Index {
         has_slot: &dyn Fn(&str) -> bool,
     ) -> Self {
         let mut index = Self::default();
-        for item in crates.iter().flat_map(|view| &view.source.files).flat_map(|file| &file.parsed.items) {
+        for item in crates
+            .iter()
+            .flat_map(|view| &view.source.files)
+            .flat_map(|file| &file.parsed.items)
+        {
             match item.kind {
                 Kind::Trait => index.traits.extend(item.names.iter().cloned()),
                 Kind::MacroRules => {
                     let name = item.names.first().cloned().unwrap_or_default();
-                    index.macros.entry(name).or_default().extend(item.mentions.iter().cloned());
+                    index
+                        .macros
+                        .entry(name)
+                        .or_default()
+                        .extend(item.mentions.iter().cloned());
                 }
                 _ => {}
             }
@@ -155,8 +163,10 @@ impl Index {
     /// What a function mentions, and what the macros it calls do.
     fn through_macros(&self, mentions: &Arc<BTreeSet<String>>) -> Arc<BTreeSet<String>> {
         let mut all = mentions.clone();
-        let mut queue: Vec<&String> =
-            mentions.iter().filter(|name| self.macros.contains_key(*name)).collect();
+        let mut queue: Vec<&String> = mentions
+            .iter()
+            .filter(|name| self.macros.contains_key(*name))
+            .collect();
         let mut seen: BTreeSet<&String> = queue.iter().copied().collect();
         while let Some(name) = queue.pop() {
             for more in &self.macros[name] {
@@ -180,7 +190,10 @@ impl Index {
         let symbol_key = Names::key(&view.source.name, function);
         // Symbols do not tell these apart, so they are planned as one.
         let twin = self.names.exact.get(&symbol_key).and_then(|found| {
-            found.iter().copied().find(|number| self.functions[*number].krate == krate)
+            found
+                .iter()
+                .copied()
+                .find(|number| self.functions[*number].krate == krate)
         });
         if let Some(number) = twin {
             self.by_key.insert((krate, key.clone()), number);
@@ -197,7 +210,10 @@ impl Index {
         let number = self.functions.len();
         self.names.add(number, symbol_key, own, function);
         self.by_key.insert((krate, key.clone()), number);
-        self.by_name.entry(function.name.clone()).or_default().push(number);
+        self.by_name
+            .entry(function.name.clone())
+            .or_default()
+            .push(number);
         self.functions.push(Known {
             krate,
             keys: vec![key],
@@ -223,10 +239,13 @@ impl Index {
         has_slot: &dyn Fn(&str) -> bool,
         unsure: &mut Vec<(NodeId, usize)>,
     ) -> Vertex {
-        let is_code =
-            matches!(graph.kind(node), NodeKind::Function | NodeKind::Undefined);
-        let demangled = is_code.then(|| demangle::demangle(graph.name(node))).flatten();
-        let owner = demangled.as_ref().and_then(|demangled| self.owner(demangled, graph.krate(node)));
+        let is_code = matches!(graph.kind(node), NodeKind::Function | NodeKind::Undefined);
+        let demangled = is_code
+            .then(|| demangle::demangle(graph.name(node)))
+            .flatten();
+        let owner = demangled
+            .as_ref()
+            .and_then(|demangled| self.owner(demangled, graph.krate(node)));
         if let Some((number, true)) = owner {
             self.exact.insert(number);
             self.attach(graph, node, number, has_slot);
@@ -258,19 +277,27 @@ impl Index {
         // An impl is in the crate of its type, or in one that its type or its trait names.
         let may_own = |number: &usize| match &demangled.key {
             FunctionKey::Free { .. } => true,
-            FunctionKey::Method { trait_name: None, .. } => {
-                demangled.self_crate.as_ref().is_none_or(|name| *name == self.names_of[krate(*number)])
-            }
+            FunctionKey::Method {
+                trait_name: None, ..
+            } => demangled
+                .self_crate
+                .as_ref()
+                .is_none_or(|name| *name == self.names_of[krate(*number)]),
             FunctionKey::Method { .. } => demangled.crates.contains(&self.names_of[krate(*number)]),
         };
-        let is_of_type = |number: &usize| Some(&self.names_of[krate(*number)]) == demangled.self_crate.as_ref();
+        let is_of_type =
+            |number: &usize| Some(&self.names_of[krate(*number)]) == demangled.self_crate.as_ref();
         // A crate's library and program may have one name; what they define themselves they tell apart.
         let is_own = |number: &usize| Some(self.tags[krate(*number)].as_str()) == tag;
-        let (number, exact) = self.names.candidates(&demangled.key).into_iter().find_map(|(found, exact)| {
-            let found = found.iter().copied().filter(may_own);
-            let best = found.min_by_key(|number| (!is_of_type(number), !is_own(number)))?;
-            Some((best, exact))
-        })?;
+        let (number, exact) =
+            self.names
+                .candidates(&demangled.key)
+                .into_iter()
+                .find_map(|(found, exact)| {
+                    let found = found.iter().copied().filter(may_own);
+                    let best = found.min_by_key(|number| (!is_of_type(number), !is_own(number)))?;
+                    Some((best, exact))
+                })?;
         Some((number, exact))
     }
 
@@ -293,7 +320,9 @@ impl Index {
     /// A function by its key.
     #[must_use]
     pub fn find(&self, krate: usize, key: &FnKey) -> Option<Vertex> {
-        self.by_key.get(&(krate, key.clone())).map(|number| Vertex::new(*number))
+        self.by_key
+            .get(&(krate, key.clone()))
+            .map(|number| Vertex::new(*number))
     }
 
     /// The function a vertex is, if it is one.
@@ -335,7 +364,11 @@ impl Index {
 
     /// Functions of this name, in any crate.
     pub fn named(&self, name: &str) -> impl Iterator<Item = Vertex> {
-        self.by_name.get(name).into_iter().flatten().map(|number| Vertex::new(*number))
+        self.by_name
+            .get(name)
+            .into_iter()
+            .flatten()
+            .map(|number| Vertex::new(*number))
     }
 
     /// Functions that mention this name.
@@ -355,7 +388,10 @@ fn own_types(source: &CrateSource) -> HashSet<&str> {
         items.filter(|item| item.kind == Kind::Type)
     };
     let is_alias = |item: &&OtherItem| item.title.starts_with("type ");
-    let aliases: HashSet<&String> = types().filter(is_alias).flat_map(|item| &item.names).collect();
+    let aliases: HashSet<&String> = types()
+        .filter(is_alias)
+        .flat_map(|item| &item.names)
+        .collect();
     types()
         .filter(|item| !is_alias(item))
         .flat_map(|item| &item.names)
@@ -382,7 +418,9 @@ impl Names {
                 let mut path = vec![krate];
                 path.extend(function.module.iter().map(String::as_str));
                 path.push(&function.name);
-                FunctionKey::Free { path: path.join("::") }
+                FunctionKey::Free {
+                    path: path.join("::"),
+                }
             }
             Owner::Trait(of) => FunctionKey::Method {
                 self_type: String::new(),
@@ -401,7 +439,8 @@ impl Names {
         match &function.owner {
             Owner::Free => {}
             Owner::Trait(of) => {
-                self.defaults.insert((Some(of.clone()), function.name.clone()), number);
+                self.defaults
+                    .insert((Some(of.clone()), function.name.clone()), number);
             }
             Owner::Impl(head) if own.contains(head.self_name.as_str()) => {}
             Owner::Impl(head) => {
@@ -425,16 +464,28 @@ impl Names {
                     if let Some(found) = self.exact.get(&key) {
                         return vec![(found, true)];
                     }
-                    let FunctionKey::Free { path: inner } = key else { return Vec::new() };
-                    let Some((outer, _)) = inner.rsplit_once("::") else { return Vec::new() };
+                    let FunctionKey::Free { path: inner } = key else {
+                        return Vec::new();
+                    };
+                    let Some((outer, _)) = inner.rsplit_once("::") else {
+                        return Vec::new();
+                    };
                     path = outer.to_owned();
                 }
             }
-            FunctionKey::Method { trait_name, name, .. } => {
+            FunctionKey::Method {
+                trait_name, name, ..
+            } => {
                 let loose = (trait_name.clone(), name.clone());
                 let exact = self.exact.get(key).map(|found| (found.as_slice(), true));
-                let default = self.defaults.get(&loose).map(|found| (std::slice::from_ref(found), true));
-                let others = self.loose.get(&loose).map(|found| (found.as_slice(), false));
+                let default = self
+                    .defaults
+                    .get(&loose)
+                    .map(|found| (std::slice::from_ref(found), true));
+                let others = self
+                    .loose
+                    .get(&loose)
+                    .map(|found| (found.as_slice(), false));
                 exact.into_iter().chain(default).chain(others).collect()
             }
         }

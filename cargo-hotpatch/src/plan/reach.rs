@@ -44,11 +44,17 @@ pub struct Plan {
 pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
     let reached = forward(graph, index);
     let starts: BTreeSet<Vertex> = changed.edited.union(&changed.suspected).copied().collect();
-    let live: Vec<Vertex> = starts.iter().copied().filter(|v| reached[v.number()]).collect();
+    let live: Vec<Vertex> = starts
+        .iter()
+        .copied()
+        .filter(|v| reached[v.number()])
+        .collect();
     let leading = backward(graph, index, &live);
     let mut plan = Plan::default();
     for vertex in &leading {
-        let Some(known) = index.known(*vertex) else { continue };
+        let Some(known) = index.known(*vertex) else {
+            continue;
+        };
         if reached[vertex.number()] && known.shape == Shape::Plain {
             plan.include.insert(*vertex);
         }
@@ -58,7 +64,9 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
         .union(&leading)
         .copied()
         .filter(|vertex| {
-            index.known(*vertex).is_some_and(|known| known.inlined && known.implicit && !known.hot)
+            index
+                .known(*vertex)
+                .is_some_and(|known| known.inlined && known.implicit && !known.hot)
         })
         .collect();
     // What no hot function reaches so far a new body may call, and then it must not be the old code.
@@ -112,7 +120,9 @@ impl Plan {
         while let Some(user) = queue.pop().and_then(|vertex| index.known(vertex)) {
             for vertex in &self.stale {
                 let known = index.known(*vertex);
-                if known.is_some_and(|known| user.mentions.contains(&known.name)) && named.insert(*vertex) {
+                if known.is_some_and(|known| user.mentions.contains(&known.name))
+                    && named.insert(*vertex)
+                {
                     queue.push(*vertex);
                 }
             }
@@ -162,7 +172,10 @@ fn is_hot(index: &Index, vertex: Vertex) -> bool {
 #[must_use]
 pub fn reached(graph: &CallGraph, index: &Index) -> Vec<Vertex> {
     let seen = forward(graph, index);
-    (0..index.functions().len()).filter(|number| seen[*number]).map(Vertex::new).collect()
+    (0..index.functions().len())
+        .filter(|number| seen[*number])
+        .map(Vertex::new)
+        .collect()
 }
 
 /// For each vertex whether a hot function leads to it.
@@ -180,7 +193,11 @@ fn forward(graph: &CallGraph, index: &Index) -> Vec<bool> {
             }
         };
         for node in index.nodes(vertex) {
-            graph.callees(*node).iter().filter_map(|node| index.vertex(*node)).for_each(&mut visit);
+            graph
+                .callees(*node)
+                .iter()
+                .filter_map(|node| index.vertex(*node))
+                .for_each(&mut visit);
         }
         if let Some(known) = index.known(vertex) {
             for name in known.mentions.iter() {
@@ -226,6 +243,9 @@ fn callers<'a>(
         .filter(|known| known.inlined)
         .into_iter()
         .flat_map(|known| index.mentioning(&known.name));
-    let found: BTreeSet<Vertex> = direct.chain(inlined).filter(|caller| *caller != vertex).collect();
+    let found: BTreeSet<Vertex> = direct
+        .chain(inlined)
+        .filter(|caller| *caller != vertex)
+        .collect();
     found.into_iter()
 }

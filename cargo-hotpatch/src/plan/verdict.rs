@@ -25,9 +25,21 @@ pub struct Refusal {
 
 impl Refusal {
     /// A refusal without further reasons.
-    pub fn new(code: Code, message: impl Into<String>, file: impl Into<PathBuf>, place: Place) -> Self {
+    pub fn new(
+        code: Code,
+        message: impl Into<String>,
+        file: impl Into<PathBuf>,
+        place: Place,
+    ) -> Self {
         let (message, file) = (message.into(), file.into());
-        Self { code, message, file, place, label: String::new(), reasons: Vec::new() }
+        Self {
+            code,
+            message,
+            file,
+            place,
+            label: String::new(),
+            reasons: Vec::new(),
+        }
     }
 
     /// With a few words about the place.

@@ -16,12 +16,16 @@ use crate::source::items::CrateSource;
 pub fn load(unit: &Unit) -> Option<CrateSource> {
     let data = fs::read(place(unit)).ok()?;
     let (head, body) = data.split_at_checked(8)?;
-    (head == key(unit).to_le_bytes()).then(|| postcard::from_bytes(body).ok()).flatten()
+    (head == key(unit).to_le_bytes())
+        .then(|| postcard::from_bytes(body).ok())
+        .flatten()
 }
 
 /// Keeps the crate's source.
 pub fn store(unit: &Unit, source: &CrateSource) {
-    let Ok(body) = postcard::to_stdvec(source) else { return };
+    let Ok(body) = postcard::to_stdvec(source) else {
+        return;
+    };
     let mut data = key(unit).to_le_bytes().to_vec();
     data.extend(body);
     let path = place(unit);

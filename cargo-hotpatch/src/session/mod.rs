@@ -3,9 +3,12 @@
 //! One thread takes messages (a save, a verdict, the program's end, a signal) and decides; a
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
+mod changed;
+mod compose;
 pub mod known;
 pub mod make;
 pub mod program;
+mod shown;
 pub mod texts;
 pub mod worker;
 pub mod world;
@@ -19,20 +22,21 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
-use self::make::{Outcome, Patched};
+use self::make::Outcome;
 use self::program::Running;
+use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::project::Project;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
-use crate::plan::verdict::{Note, Refusal};
+use crate::plan::verdict::Refusal;
 use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
-use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Phases, Ready};
+use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Ready};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
 
@@ -62,12 +66,16 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         Verbosity::from_flags(args.quiet, args.verbose),
     );
     if let Some(target) = args.target.iter().find(|target| *target != base::HOST) {
-        bail!("`--target {target}`: only programs for `{}` can be patched", base::HOST);
+        bail!(
+            "`--target {target}`: only programs for `{}` can be patched",
+            base::HOST
+        );
     }
     let project = Project::find(args)?;
     let log = match &args.events {
-        Some(path) => EventLog::open(path)
-            .with_context(|| format!("failed to open `{}`", path.display()))?,
+        Some(path) => {
+            EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
+        }
         None => EventLog::none(),
     };
     if let Some(profile) = base::profile_with_lto(&project, args) {
@@ -158,7 +166,10 @@ impl Session<'_> {
             Err(BuildError::Other(error)) => return Err(error),
         }
         let status = loop {
-            let message = self.inbox.recv().context("the session has lost its messages")?;
+            let message = self
+                .inbox
+                .recv()
+                .context("the session has lost its messages")?;
             match self.take(message, &watcher)? {
                 Next::GoOn => {}
                 Next::End(status) => break status,
@@ -179,7 +190,10 @@ impl Session<'_> {
         let of_interest = move |path: &Path| {
             path.extension().is_some_and(|extension| extension == "rs")
                 || project.decides_the_build(path)
-                || included.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+                || included
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .contains(path)
         };
         let list = Watchlist {
             roots: self.project.folders(),
@@ -224,7 +238,12 @@ impl Session<'_> {
             let _ = messages.send(Message::Said(run, said));
         })
         .context("failed to start a thread")?;
-        self.program = Some(Program { worker, running, base, lost: None });
+        self.program = Some(Program {
+            worker,
+            running,
+            base,
+            lost: None,
+        });
         Ok(())
     }
 
@@ -246,7 +265,10 @@ impl Session<'_> {
     fn saved(&mut self, change: Change) -> Result<Next> {
         // A question about the edit before is no question any more.
         self.question = None;
-        let lost = self.program.as_ref().and_then(|program| program.lost.clone());
+        let lost = self
+            .program
+            .as_ref()
+            .and_then(|program| program.lost.clone());
         if let Some(why) = lost {
             let file = change.paths.first().cloned().unwrap_or_default();
             return self.refused(&Refusal::new(Code::HP0001, why, file, Place::default()));
@@ -264,15 +286,27 @@ impl Session<'_> {
             Said::Included(files) => {
                 let folders: BTreeSet<&Path> = files.iter().filter_map(|f| f.parent()).collect();
                 for folder in folders {
-                    if !self.project.folders().iter().any(|root| folder.starts_with(root)) {
+                    if !self
+                        .project
+                        .folders()
+                        .iter()
+                        .any(|root| folder.starts_with(root))
+                    {
                         watcher.also(folder);
                     }
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
             Said::Ready(hot) => {
-                let pid = self.program.as_ref().map_or(0, |program| program.running.child.pid());
-                let ready = Ready { pid, generation: 0, hot };
+                let pid = self
+                    .program
+                    .as_ref()
+                    .map_or(0, |program| program.running.child.pid());
+                let ready = Ready {
+                    pid,
+                    generation: 0,
+                    hot,
+                };
                 self.report.ready(&ready);
                 self.write(Event::Ready(ready));
             }
@@ -282,7 +316,8 @@ impl Session<'_> {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()
                 {
-                    self.report.setback("make this run ready for edits", error.as_ref());
+                    self.report
+                        .setback("make this run ready for edits", error.as_ref());
                     program.lost = Some(format!("this run cannot be patched: {error:#}"));
                 }
             }
@@ -314,7 +349,14 @@ impl Session<'_> {
             Ok(Outcome::Broken(found)) => {
                 let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
                 let plain = without_colour(&rendered);
-                self.report.broken(if self.report.paint().color { &rendered } else { &plain }, &files);
+                self.report.broken(
+                    if self.report.paint().color {
+                        &rendered
+                    } else {
+                        &plain
+                    },
+                    &files,
+                );
                 let place = found.first().and_then(|d| d.places.first()).cloned();
                 self.write(Event::Broken(Broken {
                     rendered: plain,
@@ -337,8 +379,15 @@ impl Session<'_> {
 
     /// rustc names files as it was told of them, relative to where it ran.
     fn absolute(&self, file: &str) -> String {
-        let cwd = self.program.as_ref().and_then(|p| p.base.units.last()).map(|unit| &unit.cwd);
-        cwd.map_or_else(|| file.to_owned(), |cwd| cwd.join(file).display().to_string())
+        let cwd = self
+            .program
+            .as_ref()
+            .and_then(|p| p.base.units.last())
+            .map(|unit| &unit.cwd);
+        cwd.map_or_else(
+            || file.to_owned(),
+            |cwd| cwd.join(file).display().to_string(),
+        )
     }
 
     fn refused(&mut self, refusal: &Refusal) -> Result<Next> {
@@ -405,7 +454,8 @@ impl Session<'_> {
                 return Ok(());
             }
             Err(error) => {
-                self.report.setback("build the project for patching", &error);
+                self.report
+                    .setback("build the project for patching", &error);
                 return Ok(());
             }
         };
@@ -415,14 +465,20 @@ impl Session<'_> {
         }
         self.waiting_build = false;
         self.start(base)?;
-        let pid = self.program.as_ref().map_or(0, |program| program.running.child.pid());
+        let pid = self
+            .program
+            .as_ref()
+            .map_or(0, |program| program.running.child.pid());
         self.report.restarted(pid);
         self.write(Event::Restarted {});
         Ok(())
     }
 
     fn exited(&mut self, exit: ChildExit) -> Result<Next> {
-        let ours = self.program.as_ref().is_some_and(|p| p.running.child.pid() == exit.pid);
+        let ours = self
+            .program
+            .as_ref()
+            .is_some_and(|p| p.running.child.pid() == exit.pid);
         if !ours {
             return Ok(Next::GoOn);
         }
@@ -491,85 +547,4 @@ impl Session<'_> {
             self.report.setback("write to the events file", &error);
         }
     }
-}
-
-fn phases(patched: &Patched, settle: std::time::Duration, total: std::time::Duration) -> Phases {
-    let times = patched.times;
-    Phases {
-        settle,
-        plan: times.plan,
-        scope: times.scope,
-        compile: times.compile,
-        link: times.link,
-        load: times.load,
-        total,
-    }
-}
-
-/// A path as the user would type it from here.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
-}
-
-fn place(file: &Path, line: usize, column: usize) -> Option<report::Place> {
-    if file.as_os_str().is_empty() {
-        return None;
-    }
-    Some(report::Place {
-        file: shown(file),
-        line: u32::try_from(line).unwrap_or(0),
-        column: u32::try_from(column).ok().filter(|column| *column > 0),
-    })
-}
-
-fn shown_refusal(refusal: &Refusal) -> report::Refusal {
-    let line = refusal.place.line;
-    let text = std::fs::read_to_string(&refusal.file).unwrap_or_default();
-    let excerpt = line.checked_sub(1).and_then(|index| text.lines().nth(index));
-    report::Refusal {
-        code: refusal.code.to_string(),
-        message: refusal.message.clone(),
-        place: place(&refusal.file, line, refusal.place.column),
-        excerpts: excerpt
-            .map(|text| report::Excerpt {
-                line: u32::try_from(line).unwrap_or(0),
-                text: text.to_owned(),
-                label: refusal.label.clone(),
-            })
-            .into_iter()
-            .collect(),
-        reasons: refusal.reasons.clone(),
-    }
-}
-
-fn shown_note(note: &Note) -> report::Note {
-    report::Note {
-        code: note.code.to_string(),
-        message: note.message.clone(),
-        place: place(&note.file, note.line, 0),
-    }
-}
-
-fn coded_note(note: &Note) -> Coded {
-    Coded {
-        code: note.code.to_string(),
-        message: note.message.clone(),
-        file: Some(note.file.display().to_string()),
-        line: u32::try_from(note.line).ok(),
-    }
-}
-
-/// Text without terminal escapes.
-fn without_colour(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        if char == '\u{1b}' {
-            chars.by_ref().find(|c| c.is_ascii_alphabetic());
-        } else {
-            out.push(char);
-        }
-    }
-    out
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use hotpatch_rt::wire::BuildId;
 
-use crate::build::base::Base;
-use crate::build::capture;
+use crate::build::base::{Base, HOST};
+use crate::build::capture::{self, Unit};
 use crate::run::child::{Child, ChildExit, Program};
 use crate::run::client::{Client, Rendezvous};
 
@@ -84,19 +85,31 @@ const COMPILE_ONLY: &[&str] = &[
 
 /// What `cargo run` adds to the environment, as cargo gave it to rustc for the program's crate.
 fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
-    let Some(unit) = base.units.last() else { return Vec::new() };
+    let Some(unit) = base.units.last() else {
+        return Vec::new();
+    };
     let ours: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let mut out = Vec::new();
     for (name, value) in &unit.env {
-        let is_ours = [capture::FOLDER_ENV, capture::INNER_ENV, capture::LIVE_ENV, capture::OUTER_ENV].contains(&name.as_str());
+        let is_ours = [
+            capture::FOLDER_ENV,
+            capture::INNER_ENV,
+            capture::LIVE_ENV,
+            capture::OUTER_ENV,
+        ]
+        .contains(&name.as_str());
         if is_ours || COMPILE_ONLY.contains(&name.as_str()) {
             continue;
         }
-        let from_cargo = name.starts_with("CARGO") || name == "LD_LIBRARY_PATH";
+        let from_cargo = name.starts_with("CARGO");
         if from_cargo || !ours.contains_key(std::ffi::OsStr::new(name)) {
             out.push((OsString::from(name), Some(OsString::from(value))));
         }
     }
+    out.push((
+        "LD_LIBRARY_PATH".into(),
+        Some(library_path(unit, std::env::var_os("LD_LIBRARY_PATH"))),
+    ));
     // Our own call may have come through cargo, with the variables of our own package.
     for name in ours.keys() {
         let text = name.to_string_lossy();
@@ -106,4 +119,27 @@ fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
         }
     }
     out
+}
+
+/// Where a program that `cargo run` starts finds shared libraries: what build scripts made, the folders of
+/// the build, the toolchain's own, then what the user has.
+fn library_path(unit: &Unit, users: Option<OsString>) -> OsString {
+    let out_dir = unit.args.out_dir().unwrap_or(Path::new("")).to_owned();
+    let root = out_dir.parent().unwrap_or(&out_dir).to_owned();
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for flag in unit.args.flags().filter(|flag| flag.name == "-L") {
+        let (kind, path) = flag.value.split_once('=').unwrap_or(("all", flag.value));
+        let path = PathBuf::from(path);
+        if kind != "dependency" && path.starts_with(&root) && !folders.contains(&path) {
+            folders.push(path);
+        }
+    }
+    folders.extend([root.clone(), root.join("deps")]);
+    if let Some(sysroot) = unit.rustc.parent().and_then(Path::parent) {
+        folders.push(sysroot.join("lib/rustlib").join(HOST).join("lib"));
+    }
+    let users = users.filter(|paths| !paths.is_empty());
+    folders.extend(users.iter().flat_map(std::env::split_paths));
+    // A folder whose name cannot stand in a list would only be lost.
+    std::env::join_paths(folders).unwrap_or_default()
 }

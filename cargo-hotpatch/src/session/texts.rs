@@ -78,7 +78,12 @@ impl Fixed {
             .members()
             .map(|package| package.manifest_path.as_std_path().to_owned())
             .collect();
-        for name in ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "rust-toolchain"] {
+        for name in [
+            "Cargo.toml",
+            "Cargo.lock",
+            "rust-toolchain.toml",
+            "rust-toolchain",
+        ] {
             build.insert(root.join(name));
         }
         for folder in root.ancestors() {
@@ -108,19 +113,29 @@ impl Fixed {
     /// All of them.
     #[must_use]
     pub fn paths(&self) -> BTreeSet<PathBuf> {
-        self.build.keys().chain(self.included.keys()).cloned().collect()
+        self.build
+            .keys()
+            .chain(self.included.keys())
+            .cloned()
+            .collect()
     }
 
     /// The first file of the build that is not as it was.
     #[must_use]
     pub fn build_changed(&self) -> Option<&Path> {
-        self.build.iter().find(|(path, text)| normal(path) != **text).map(|(path, _)| path.as_path())
+        self.build
+            .iter()
+            .find(|(path, text)| normal(path) != **text)
+            .map(|(path, _)| path.as_path())
     }
 
     /// The first included file that is not as it was.
     #[must_use]
     pub fn included_changed(&self) -> Option<&Path> {
-        self.included.iter().find(|(path, text)| normal(path) != **text).map(|(p, _)| p.as_path())
+        self.included
+            .iter()
+            .find(|(path, text)| normal(path) != **text)
+            .map(|(p, _)| p.as_path())
     }
 }
 

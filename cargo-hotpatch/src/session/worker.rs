@@ -59,6 +59,9 @@ pub struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Reaches the agent in the program, given the build id it must have.
+pub type Connect = Box<dyn FnOnce(&[u8]) -> Result<Client> + Send>;
+
 /// What a worker works with.
 pub struct Tools {
     /// The project.
@@ -67,8 +70,8 @@ pub struct Tools {
     pub base: Base,
     /// Where it lies.
     pub folder: PathBuf,
-    /// When the build of the base began: what was written later is no part of it.
-    pub connect: Box<dyn FnOnce(&[u8]) -> Result<Client> + Send>,
+    /// Reaches the agent once it has come up.
+    pub connect: Connect,
 }
 
 impl Worker {
@@ -76,24 +79,30 @@ impl Worker {
     ///
     /// # Errors
     /// There is no thread to be had.
-    pub fn start(
-        tools: Tools,
-        say: impl Fn(Said) + Send + 'static,
-    ) -> std::io::Result<Self> {
+    pub fn start(tools: Tools, say: impl Fn(Said) + Send + 'static) -> std::io::Result<Self> {
         let (jobs, inbox) = channel();
         let cancel = Arc::new(Mutex::new(CancelToken::new()));
         let token = cancel.clone();
-        let thread = std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
-            if let Err(error) = work(tools, &inbox, &token, &say) {
-                say(Said::Lost(error));
-            }
-        })?;
-        Ok(Self { jobs: Some(jobs), cancel, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("worker".to_owned())
+            .spawn(move || {
+                if let Err(error) = work(tools, &inbox, &token, &say) {
+                    say(Said::Lost(error));
+                }
+            })?;
+        Ok(Self {
+            jobs: Some(jobs),
+            cancel,
+            thread: Some(thread),
+        })
     }
 
     /// Hands it a save; what it does for an older one is dropped.
     pub fn save(&self, change: Change) {
-        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        self.cancel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .cancel();
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(change);
         }
@@ -102,7 +111,10 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.cancel.lock().unwrap_or_else(PoisonError::into_inner).cancel();
+        self.cancel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .cancel();
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             // It ends with the work it has at hand; a panic there was its own and is told already.
@@ -117,7 +129,12 @@ fn work(
     cancel: &Mutex<CancelToken>,
     say: &dyn Fn(Said),
 ) -> Result<()> {
-    let Tools { project, base, folder, connect } = tools;
+    let Tools {
+        project,
+        base,
+        folder,
+        connect,
+    } = tools;
     let texts = Texts::default();
     let mut world = World::open(&base, &texts)?;
     let mut client = connect(&world.image.build_id)?;
@@ -137,7 +154,9 @@ fn work(
     let first = CancelToken::new();
     if let Err(error) = world.scopes(&sources, &everything, &first) {
         // Whatever it is, each edit will say so again, and may be the one that mends it.
-        say(Said::Warning(error.context("edits of this program may not be patched")));
+        say(Said::Warning(
+            error.context("edits of this program may not be patched"),
+        ));
     }
     say(Said::Ready(hot_functions(&world)));
     world.fetch_graph();
@@ -163,7 +182,12 @@ fn work(
         if files.is_empty() {
             continue;
         }
-        let mut maker = Maker { world: &mut world, client: &mut client, folder: &folder, cancel: &token };
+        let mut maker = Maker {
+            world: &mut world,
+            client: &mut client,
+            folder: &folder,
+            cancel: &token,
+        };
         let outcome = judge(&mut maker, &fixed, &texts);
         if outcome.is_err() && token.is_cancelled() {
             // A newer save is waiting; this one's files are part of its verdict.
@@ -171,7 +195,12 @@ fn work(
             continue;
         }
         let total = first_event.elapsed();
-        say(Said::Verdict(Box::new(Verdict { files, outcome, settle, total })));
+        say(Said::Verdict(Box::new(Verdict {
+            files,
+            outcome,
+            settle,
+            total,
+        })));
     }
     Ok(())
 }
@@ -181,15 +210,30 @@ fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome>
     if let Some(path) = fixed.build_changed() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let message = format!("`{name}` decides the build, which a running program cannot follow");
-        return Ok(Outcome::Refused(Refusal::new(Code::HP0401, message, path, whole)));
+        return Ok(Outcome::Refused(Refusal::new(
+            Code::HP0401,
+            message,
+            path,
+            whole,
+        )));
     }
     if let Some(path) = maker.world.rebuilt() {
         let message = "a library of the program was built anew since the program started";
-        return Ok(Outcome::Refused(Refusal::new(Code::HP0402, message, path, whole)));
+        return Ok(Outcome::Refused(Refusal::new(
+            Code::HP0402,
+            message,
+            path,
+            whole,
+        )));
     }
     if let Some(path) = fixed.included_changed() {
         let message = "a change to a file that code includes is not supported yet";
-        return Ok(Outcome::Refused(Refusal::new(Code::HP0001, message, path, whole)));
+        return Ok(Outcome::Refused(Refusal::new(
+            Code::HP0001,
+            message,
+            path,
+            whole,
+        )));
     }
     let started = Instant::now();
     let sources = match maker.world.read_sources(texts) {
@@ -217,7 +261,12 @@ fn unreadable(maker: &Maker<'_>, error: &ReadError) -> Result<Outcome> {
         ReadError::Syntax { path, error } => (path, error.span().start().line),
         ReadError::Io { path, .. } => (path, 0),
     };
-    let refusal = Refusal::new(Code::HP0001, error.to_string(), path, Place { line, column: 1 });
+    let refusal = Refusal::new(
+        Code::HP0001,
+        error.to_string(),
+        path,
+        Place { line, column: 1 },
+    );
     Ok(Outcome::Refused(refusal))
 }
 

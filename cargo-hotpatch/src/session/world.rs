@@ -176,8 +176,13 @@ impl World {
             behind: BTreeSet::new(),
         };
         let linker = linker(base.units.last());
-        let mut files: Vec<(PathBuf, Stamp)> = base.units.iter().flat_map(Unit::libraries).collect();
-        files.extend(base.units.iter().map(|unit| (unit.rlib.clone(), stamp(&unit.rlib))));
+        let mut files: Vec<(PathBuf, Stamp)> =
+            base.units.iter().flat_map(Unit::libraries).collect();
+        files.extend(
+            base.units
+                .iter()
+                .map(|unit| (unit.rlib.clone(), stamp(&unit.rlib))),
+        );
         Ok(Self {
             crates,
             image,
@@ -197,14 +202,19 @@ impl World {
     /// What runs now.
     #[must_use]
     pub fn state(&self) -> &State {
-        self.states.last().expect("invariant: the base is always there")
+        self.states
+            .last()
+            .expect("invariant: the base is always there")
     }
 
     /// A file of the base that was built anew since the program started, by another session perhaps:
     /// what would be compiled against it does not fit the program.
     #[must_use]
     pub fn rebuilt(&self) -> Option<&Path> {
-        self.files.iter().find(|(path, old)| stamp(path) != *old).map(|(path, _)| path.as_path())
+        self.files
+            .iter()
+            .find(|(path, old)| stamp(path) != *old)
+            .map(|(path, _)| path.as_path())
     }
 
     /// Reads the sources again.
@@ -216,7 +226,13 @@ impl World {
             .iter()
             .zip(&self.state().sources)
             .map(|(krate, old)| {
-                CrateSource::read(&krate.unit.krate, &krate.unit.root, &krate.cfg, files, Some(old))
+                CrateSource::read(
+                    &krate.unit.krate,
+                    &krate.unit.root,
+                    &krate.cfg,
+                    files,
+                    Some(old),
+                )
             })
             .collect()
     }
@@ -239,8 +255,11 @@ impl World {
     pub fn fetch_graph(&mut self) {
         let is_there = self.graph.is_some() || !self.state().graph.is_empty();
         if !is_there {
-            let rlibs: Vec<(String, PathBuf)> =
-                self.crates.iter().map(|krate| (krate.tag.clone(), krate.unit.rlib.clone())).collect();
+            let rlibs: Vec<(String, PathBuf)> = self
+                .crates
+                .iter()
+                .map(|krate| (krate.tag.clone(), krate.unit.rlib.clone()))
+                .collect();
             self.graph = Some(std::thread::spawn(move || read_graph(&rlibs)));
         }
     }
@@ -251,7 +270,9 @@ impl World {
     /// A library of the workspace cannot be read.
     pub fn ensure_graph(&mut self) -> Result<()> {
         self.fetch_graph();
-        let Some(graph) = self.graph.take() else { return Ok(()) };
+        let Some(graph) = self.graph.take() else {
+            return Ok(());
+        };
         let graph = graph
             .join()
             .map_err(|_| anyhow::anyhow!("reading the call graph panicked, please report this"))?
@@ -268,7 +289,11 @@ impl World {
         let bodies_only = changes.iter().all(Changes::is_bodies_only);
         let slots = &self.slots;
         let has_slot = |symbol: &str| slots.of(symbol).is_some();
-        let graph = &self.states.last().expect("invariant: the base is always there").graph;
+        let graph = &self
+            .states
+            .last()
+            .expect("invariant: the base is always there")
+            .graph;
         if !bodies_only {
             return Arc::new(Index::new(&self.views(sources), graph, &has_slot));
         }
@@ -279,7 +304,10 @@ impl World {
         let index = Arc::make_mut(&mut shared);
         index.follow(graph, &has_slot);
         for (krate, changes) in changes.iter().enumerate() {
-            let bodies = changes.bodies.iter().filter_map(|key| sources[krate].function(key));
+            let bodies = changes
+                .bodies
+                .iter()
+                .filter_map(|key| sources[krate].function(key));
             bodies.for_each(|(_, function)| index.edited(krate, function));
         }
         self.index = Some(shared.clone());
@@ -338,10 +366,19 @@ impl World {
             for stem in krate.unit.externs() {
                 let found = self.crates.iter().position(|other| other.tag == stem);
                 let seen = found.and_then(|at| out.get(at)).filter(|seen| seen.differs);
-                if let Some((seen, scope)) = seen.and_then(|seen| Some((seen, seen.scope.as_ref()?))) {
+                if let Some((seen, scope)) =
+                    seen.and_then(|seen| Some((seen, seen.scope.as_ref()?)))
+                {
                     // It refers to the scopes of what it uses itself.
                     libraries.extend(seen.libraries.clone());
                     libraries.insert(format!("lib{stem}"), scope.clone());
+                    libraries.extend(found.and_then(|at| out.get(at)).into_iter().flat_map(
+                        |seen| {
+                            seen.libraries
+                                .iter()
+                                .map(|(name, scope)| (name.clone(), scope.clone()))
+                        },
+                    ));
                 }
             }
             let differs = changed[number] || !libraries.is_empty();
@@ -368,13 +405,25 @@ impl World {
                             BTreeSet::new()
                         };
                         let open = &open;
-                        Some(Wanted { unit, source, changed: &libraries, open }.make(cancel)?)
+                        Some(
+                            Wanted {
+                                unit,
+                                source,
+                                changed: &libraries,
+                                open,
+                            }
+                            .make(cancel)?,
+                        )
                     }
                 }
             } else {
                 None
             };
-            out.push(Seen { scope, libraries, differs });
+            out.push(Seen {
+                scope,
+                libraries,
+                differs,
+            });
         }
         Ok(out)
     }
@@ -383,10 +432,19 @@ impl World {
 /// Those of these functions that read as they did when the base was built.
 fn unedited(keys: &BTreeSet<FnKey>, base: &CrateSource, now: &CrateSource) -> BTreeSet<FnKey> {
     let codes = |source: &CrateSource| -> HashMap<FnKey, u64> {
-        source.functions().map(|(_, function)| (function.key.clone(), function.code)).collect()
+        source
+            .functions()
+            .map(|(_, function)| (function.key.clone(), function.code))
+            .collect()
     };
     let (base, now) = (codes(base), codes(now));
-    keys.iter().filter(|key| base.get(*key).is_some_and(|code| now.get(*key) == Some(code))).cloned().collect()
+    keys.iter()
+        .filter(|key| {
+            base.get(*key)
+                .is_some_and(|code| now.get(*key) == Some(code))
+        })
+        .cloned()
+        .collect()
 }
 
 /// How a crate is seen by a patch.
@@ -394,7 +452,7 @@ fn unedited(keys: &BTreeSet<FnKey>, base: &CrateSource, now: &CrateSource) -> BT
 pub struct Seen {
     /// Its scope, if one was wanted or needed.
     pub scope: Option<Scope>,
-    /// Scopes that stand for libraries it uses.
+    /// Scopes that stand for libraries it uses, and for those that they use.
     pub libraries: BTreeMap<String, Scope>,
     /// Its items, or those it uses, are not the base's.
     pub differs: bool,
@@ -403,23 +461,31 @@ pub struct Seen {
 fn read_graph(rlibs: &[(String, PathBuf)]) -> Result<CallGraph> {
     let mut data = Vec::new();
     for (tag, path) in rlibs {
-        let bytes = fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
+        let bytes =
+            fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))?;
         data.push((tag.as_str(), bytes));
     }
-    Ok(CallGraph::from_rlibs(data.iter().map(|(tag, bytes)| (*tag, bytes.as_slice())))?)
+    Ok(CallGraph::from_rlibs(
+        data.iter().map(|(tag, bytes)| (*tag, bytes.as_slice())),
+    )?)
 }
 
 /// lld as it comes with the toolchain, or else whatever `cc` links with.
 fn linker(unit: Option<&Unit>) -> Linker {
     let lld = unit.and_then(|unit| {
         let sysroot = unit.rustc.parent()?.parent()?;
-        let lld = sysroot.join("lib/rustlib").join(crate::build::base::HOST).join("bin/rust-lld");
+        let lld = sysroot
+            .join("lib/rustlib")
+            .join(crate::build::base::HOST)
+            .join("bin/rust-lld");
         lld.exists().then_some(lld)
     });
     match lld {
         Some(path) => Linker::RustLld(path),
         None => Linker::Cc(PathBuf::from(
-            unit.and_then(|unit| unit.args.codegen("linker")).filter(|l| !l.contains("ld")).unwrap_or("cc"),
+            unit.and_then(|unit| unit.args.codegen("linker"))
+                .filter(|l| !l.contains("ld"))
+                .unwrap_or("cc"),
         )),
     }
 }
@@ -433,7 +499,8 @@ pub fn libraries(pid: u32, needed: &[String]) -> Vec<PathBuf> {
         .lines()
         .filter_map(|line| line.find('/').map(|at| Path::new(&line[at..]).to_owned()))
         .filter(|path| {
-            path.file_name().is_some_and(|name| needed.iter().any(|n| name == n.as_str()))
+            path.file_name()
+                .is_some_and(|name| needed.iter().any(|n| name == n.as_str()))
         })
         .collect();
     found.sort();

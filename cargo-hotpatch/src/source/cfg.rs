@@ -24,13 +24,17 @@ impl Cfg {
             .map(str::trim)
             .filter(|line| !line.is_empty())
             .map(|line| match line.split_once('=') {
-                Some((key, value)) => {
-                    (key.trim().to_owned(), Some(value.trim().trim_matches('"').to_owned()))
-                }
+                Some((key, value)) => (
+                    key.trim().to_owned(),
+                    Some(value.trim().trim_matches('"').to_owned()),
+                ),
                 None => (line.to_owned(), None),
             })
             .collect();
-        Self { set, edition: Edition::Newer }
+        Self {
+            set,
+            edition: Edition::Newer,
+        }
     }
 
     /// The same for code of this edition.
@@ -47,7 +51,11 @@ impl Cfg {
                 name => self.set.contains(&(name.to_owned(), None)),
             },
             Meta::NameValue(pair) => {
-                let Expr::Lit(ExprLit { lit: Lit::Str(value), .. }) = &pair.value else {
+                let Expr::Lit(ExprLit {
+                    lit: Lit::Str(value),
+                    ..
+                }) = &pair.value
+                else {
                     return false;
                 };
                 self.set.contains(&(name(&pair.path), Some(value.value())))
@@ -71,9 +79,9 @@ impl Cfg {
     #[must_use]
     pub fn keeps(&self, attrs: &[Attribute]) -> bool {
         self.attributes(attrs).iter().all(|meta| match meta {
-            Meta::List(list) if list.path.is_ident("cfg") => {
-                list.parse_args::<Meta>().is_ok_and(|predicate| self.holds(&predicate))
-            }
+            Meta::List(list) if list.path.is_ident("cfg") => list
+                .parse_args::<Meta>()
+                .is_ok_and(|predicate| self.holds(&predicate)),
             _ => true,
         })
     }
@@ -107,7 +115,11 @@ impl Cfg {
 /// `tokio::main` of `#[tokio::main]`.
 #[must_use]
 pub fn name(path: &syn::Path) -> String {
-    path.segments.iter().map(|s| s.ident.to_string()).collect::<Vec<_>>().join("::")
+    path.segments
+        .iter()
+        .map(|s| s.ident.to_string())
+        .collect::<Vec<_>>()
+        .join("::")
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ pub fn compare(old: &CrateSource, new: &CrateSource) -> Changes {
     let (before_files, after_files) = (unshared(old, new), unshared(new, old));
     let functions = |files: &[&SourceFile]| -> BTreeMap<FnKey, Function> {
         let all = files.iter().flat_map(|file| &file.parsed.functions);
-        all.map(|function| (function.key.clone(), function.clone())).collect()
+        all.map(|function| (function.key.clone(), function.clone()))
+            .collect()
     };
     let before = functions(&before_files);
     let after = functions(&after_files);
@@ -226,7 +227,11 @@ fn compare_items(old: &[&SourceFile], new: &[&SourceFile], out: &mut Changes) {
 #[must_use]
 pub fn same_code(old: &CrateSource, new: &CrateSource) -> bool {
     let sum = |krate: &CrateSource| -> BTreeSet<(Arc<[String]>, u64)> {
-        krate.files.iter().map(|file| (file.module.clone(), file.parsed.fingerprint)).collect()
+        krate
+            .files
+            .iter()
+            .map(|file| (file.module.clone(), file.parsed.fingerprint))
+            .collect()
     };
     same_text(old, new) || sum(old) == sum(new)
 }
@@ -236,8 +241,11 @@ pub fn same_code(old: &CrateSource, new: &CrateSource) -> bool {
 pub fn scope_key(krate: &CrateSource) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    let parts: BTreeSet<(&[String], u64)> =
-        krate.files.iter().map(|file| (&*file.module, file.parsed.surface)).collect();
+    let parts: BTreeSet<(&[String], u64)> = krate
+        .files
+        .iter()
+        .map(|file| (&*file.module, file.parsed.surface))
+        .collect();
     parts.hash(&mut hasher);
     hasher.finish()
 }
@@ -254,12 +262,14 @@ pub fn same_text(old: &CrateSource, new: &CrateSource) -> bool {
 /// What an added or removed item of this kind means for code that stays as it is written.
 #[must_use]
 pub fn is_harmless(change: &ItemChange) -> bool {
-    match (change.became, change.item.kind) {
-        (Became::Added, Kind::Type | Kind::Trait | Kind::Const | Kind::MacroRules) => true,
-        (Became::Removed, Kind::Const | Kind::MacroRules) => true,
-        (Became::Added | Became::Removed, Kind::Use | Kind::Module) => true,
-        _ => false,
-    }
+    matches!(
+        (change.became, change.item.kind),
+        (Became::Added, Kind::Type | Kind::Trait)
+            | (
+                Became::Added | Became::Removed,
+                Kind::Const | Kind::MacroRules | Kind::Use | Kind::Module
+            )
+    )
 }
 
 #[cfg(test)]
@@ -268,7 +278,10 @@ mod tests {
     use crate::source::items::fake::krate;
 
     fn changes(old: &str, new: &str) -> Changes {
-        compare(&krate(&[("src/main.rs", old)]), &krate(&[("src/main.rs", new)]))
+        compare(
+            &krate(&[("src/main.rs", old)]),
+            &krate(&[("src/main.rs", new)]),
+        )
     }
 
     #[test]
@@ -278,8 +291,14 @@ mod tests {
 
     #[test]
     fn a_body_a_signature_and_a_new_function_are_told_apart() {
-        let c = changes("fn f() {} fn g() {}", "fn f() { g() } fn g(a: u8) {} fn h() {}");
-        assert_eq!((c.bodies.len(), c.signatures.len(), c.added.len()), (1, 1, 1));
+        let c = changes(
+            "fn f() {} fn g() {}",
+            "fn f() { g() } fn g(a: u8) {} fn h() {}",
+        );
+        assert_eq!(
+            (c.bodies.len(), c.signatures.len(), c.added.len()),
+            (1, 1, 1)
+        );
         assert!(c.names.contains("g") && c.names.contains("h") && !c.names.contains("f"));
     }
 
@@ -296,6 +315,9 @@ mod tests {
         let key = |text| scope_key(&krate(&[("src/main.rs", text)]));
         assert_eq!(key("fn f() { 1; }"), key("\nfn f() { 2; }"));
         assert_ne!(key("fn f<T>() { 1; }"), key("fn f<T>() { 2; }"));
-        assert_ne!(key("#[inline] fn f() { 1; }"), key("#[inline] fn f() { 2; }"));
+        assert_ne!(
+            key("#[inline] fn f() { 1; }"),
+            key("#[inline] fn f() { 2; }")
+        );
     }
 }

@@ -21,11 +21,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use proc_macro2::{TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use proc_macro2::TokenStream;
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
+use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::splice;
 
 /// A function to extract.
@@ -68,8 +68,13 @@ pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Res
     let mut found: BTreeMap<&Path, Vec<(usize, &Wanted, &Function)>> = BTreeMap::new();
     let mut modules: BTreeSet<Vec<String>> = BTreeSet::new();
     for (file, function) in krate.functions() {
-        let Some((index, want)) = by_key.remove(&function.key) else { continue };
-        found.entry(&file.path).or_default().push((index, want, function));
+        let Some((index, want)) = by_key.remove(&function.key) else {
+            continue;
+        };
+        found
+            .entry(&file.path)
+            .or_default()
+            .push((index, want, function));
         names.extend(function.mentions.iter().map(String::as_str));
         need_module(&mut modules, &function.module);
     }
@@ -90,7 +95,10 @@ pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Res
         if !root && !modules.contains(&file.module.to_vec()) {
             continue;
         }
-        let mut page = Page { file, pieces: Vec::new() };
+        let mut page = Page {
+            file,
+            pieces: Vec::new(),
+        };
         page.prologue(root, krate);
         page.modules(krate, &modules, folder);
         page.macros(&macros);
@@ -162,8 +170,13 @@ struct Page<'a> {
 }
 
 /// Crate attributes that change what code means.
-const MEANINGFUL: &[&str] =
-    &["feature", "no_std", "recursion_limit", "type_length_limit", "no_implicit_prelude"];
+const MEANINGFUL: &[&str] = &[
+    "feature",
+    "no_std",
+    "recursion_limit",
+    "type_length_limit",
+    "no_implicit_prelude",
+];
 
 impl Page<'_> {
     fn text(&self, range: &Range<usize>) -> &str {
@@ -171,7 +184,12 @@ impl Page<'_> {
     }
 
     fn insert(&mut self, at: usize, text: String) {
-        self.pieces.push(Piece { range: at..at, before: text, edits: Vec::new(), after: String::new() });
+        self.pieces.push(Piece {
+            range: at..at,
+            before: text,
+            edits: Vec::new(),
+            after: String::new(),
+        });
     }
 
     fn prologue(&mut self, root: bool, krate: &CrateSource) {
@@ -190,7 +208,9 @@ impl Page<'_> {
                 }
             }
             text.push_str("extern crate hp_scope; ");
-            text.push_str("#[repr(C)] pub struct __HpPair(pub *const (), pub *const (), pub usize); ");
+            text.push_str(
+                "#[repr(C)] pub struct __HpPair(pub *const (), pub *const (), pub usize); ",
+            );
             text.push_str("unsafe impl Sync for __HpPair {} ");
             // Macros of other crates by `#[macro_use]` are not importable by a path.
             for file in &krate.files {
@@ -213,7 +233,11 @@ impl Page<'_> {
             if !modules.contains(&module.path.to_vec()) {
                 continue;
             }
-            let macro_use = if module.macro_use { "#[macro_use] pub " } else { "pub " };
+            let macro_use = if module.macro_use {
+                "#[macro_use] pub "
+            } else {
+                "pub "
+            };
             self.pieces.push(Piece {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
@@ -231,12 +255,24 @@ impl Page<'_> {
             if !modules.contains(&module.path.to_vec()) {
                 continue;
             }
-            let number = krate.files.iter().position(|file| file.module == module.path);
-            let (Some(number), Some(name)) = (number, module.path.last()) else { continue };
-            let macro_use = if module.macro_use { "#[macro_use] " } else { "" };
+            let number = krate
+                .files
+                .iter()
+                .position(|file| file.module == module.path);
+            let (Some(number), Some(name)) = (number, module.path.last()) else {
+                continue;
+            };
+            let macro_use = if module.macro_use {
+                "#[macro_use] "
+            } else {
+                ""
+            };
             let path = file_name(folder, number);
             let name = raw(name);
-            self.insert(module.at, format!("{macro_use}#[path = {path:?}] pub mod {name}; "));
+            self.insert(
+                module.at,
+                format!("{macro_use}#[path = {path:?}] pub mod {name}; "),
+            );
         }
     }
 
@@ -253,7 +289,10 @@ impl Page<'_> {
             let name = text
                 .split_once("macro_rules!")
                 .map(|(_, rest)| rest.trim_start())
-                .map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+                .map(|rest| {
+                    rest.split(|c: char| !c.is_alphanumeric() && c != '_')
+                        .next()
+                });
             if let Some(Some(name)) = name
                 && needed.contains(name)
             {
@@ -274,8 +313,10 @@ impl Page<'_> {
     fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {
         let mut edits = Vec::new();
         for (range, name) in &function.attrs {
-            if !matches!(name.as_str(), "cold" | "target_feature" | "unsafe" | "instruction_set")
-                || self.text(range).contains("no_mangle")
+            if !matches!(
+                name.as_str(),
+                "cold" | "target_feature" | "unsafe" | "instruction_set"
+            ) || self.text(range).contains("no_mangle")
                 || self.text(range).contains("export_name")
                 || self.text(range).contains("link_section")
             {
@@ -287,13 +328,20 @@ impl Page<'_> {
         // Its own name must lead to its slot, and must not be ambiguous between two traits.
         let rename = function.names_itself && (want.hot || in_trait);
         let name = raw(&function.name).into_owned();
-        let own = if rename { format!("__hp_{}", function.name) } else { name.clone() };
+        let own = if rename {
+            format!("__hp_{}", function.name)
+        } else {
+            name.clone()
+        };
         if rename {
             edits.push((function.ident.clone(), own.clone()));
         }
         for item in &function.statics {
             let symbol = want.statics.get(&item.name).with_context(|| {
-                format!("the storage of `static {}` in `{}` is not known", item.name, function.name)
+                format!(
+                    "the storage of `static {}` in `{}` is not known",
+                    item.name, function.name
+                )
             })?;
             edits.push((item.range.clone(), self.bound_static(item, symbol)));
         }
@@ -308,7 +356,13 @@ impl Page<'_> {
                 self.associated(head, &function.sig, &mut edits)?;
                 self.associated(head, &function.body, &mut edits)?;
                 let decl = declaration(self.text(&function.sig), head, &own)?;
-                let Impl { generics, params, bounds, self_ty, .. } = &**head;
+                let Impl {
+                    generics,
+                    params,
+                    bounds,
+                    self_ty,
+                    ..
+                } = &**head;
                 let before = format!(
                     "const _: () = {{ trait __Hp {generics} {bounds} {{ {decl} }} \
                      impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
@@ -324,7 +378,12 @@ impl Page<'_> {
             }
             Owner::Trait(_) => bail!("a default method of a trait cannot be taken out"),
         };
-        self.pieces.push(Piece { range: function.item.clone(), before, edits, after });
+        self.pieces.push(Piece {
+            range: function.item.clone(),
+            before,
+            edits,
+            after,
+        });
         Ok(())
     }
 
@@ -332,7 +391,11 @@ impl Page<'_> {
     fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> String {
         let ty = self.text(&item.ty);
         let lines = self.text(&item.range).matches('\n').count() - ty.matches('\n').count();
-        let word = if item.mutable { "unsafe static mut" } else { "safe static" };
+        let word = if item.mutable {
+            "unsafe static mut"
+        } else {
+            "safe static"
+        };
         format!(
             "unsafe extern \"Rust\" {{ #[link_name = \"{symbol}\"] pub {word} {}: {ty}; }}{}",
             raw(&item.name),
@@ -347,19 +410,28 @@ impl Page<'_> {
         range: &Range<usize>,
         edits: &mut Vec<(Range<usize>, String)>,
     ) -> Result<()> {
-        let Some(path) = &head.trait_path else { return Ok(()) };
+        let Some(path) = &head.trait_path else {
+            return Ok(());
+        };
         if head.types.is_empty() {
             return Ok(());
         }
         let tokens = self.lex(range)?;
         self_assoc(&tokens, &head.types, &mut |at| {
-            edits.push((at.start + range.start..at.end + range.start, format!("<Self as {path}>")));
+            edits.push((
+                at.start + range.start..at.end + range.start,
+                format!("<Self as {path}>"),
+            ));
         });
         Ok(())
     }
 
     /// Relative paths of `include_str!` and its like are relative to the user's file.
-    fn includes(&self, range: &Range<usize>, edits: &mut Vec<(Range<usize>, String)>) -> Result<()> {
+    fn includes(
+        &self,
+        range: &Range<usize>,
+        edits: &mut Vec<(Range<usize>, String)>,
+    ) -> Result<()> {
         if !self.text(range).contains("include") {
             return Ok(());
         }
@@ -367,17 +439,23 @@ impl Page<'_> {
         let tokens = self.lex(range)?;
         includes(&tokens, &mut |at, value| {
             let path = folder.join(value);
-            edits.push((at.start + range.start..at.end + range.start, format!("{path:?}")));
+            edits.push((
+                at.start + range.start..at.end + range.start,
+                format!("{path:?}"),
+            ));
         });
         Ok(())
     }
 
     fn lex(&self, range: &Range<usize>) -> Result<TokenStream> {
-        self.text(range).parse().map_err(|error| anyhow::anyhow!("{error}"))
+        self.text(range)
+            .parse()
+            .map_err(|error| anyhow::anyhow!("{error}"))
     }
 
     fn finish(mut self) -> String {
-        self.pieces.sort_by_key(|piece| (piece.range.start, piece.range.end));
+        self.pieces
+            .sort_by_key(|piece| (piece.range.start, piece.range.end));
         let text = &self.file.parsed.text;
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
@@ -434,144 +512,9 @@ fn pair(old: &str, new: &str, index: usize) -> String {
 
 /// The same text with nothing in it: lines and columns stay.
 fn blank(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect()
-}
-
-/// The method as the local trait declares it.
-fn declaration(sig: &str, head: &Impl, name: &str) -> Result<String> {
-    let mut sig: syn::Signature =
-        syn::parse_str(sig).context("failed to read the function's signature")?;
-    sig.ident = syn::parse_str(name)?;
-    let ty: TokenStream = head.self_ty.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-    let path: Option<TokenStream> = head
-        .trait_path
-        .as_ref()
-        .map(|path| path.parse().map_err(|error| anyhow::anyhow!("{error}")))
-        .transpose()?;
-    for input in &mut sig.inputs {
-        match input {
-            syn::FnArg::Receiver(receiver) => {
-                receiver.mutability = None;
-                receiver.attrs.clear();
-            }
-            syn::FnArg::Typed(arg) => {
-                *arg.pat = syn::parse_quote!(_);
-                arg.attrs.clear();
-                *arg.ty = syn::parse2(without_self(arg.ty.to_token_stream(), &ty, path.as_ref(), head))?;
-            }
-        }
-    }
-    if let syn::ReturnType::Type(_, output) = &mut sig.output {
-        **output = syn::parse2(without_self(output.to_token_stream(), &ty, path.as_ref(), head))?;
-    }
-    Ok(quote!(#sig;).to_string())
-}
-
-/// `Self` spelt out, so that the local trait needs no bounds for it.
-fn without_self(
-    tokens: TokenStream,
-    ty: &TokenStream,
-    path: Option<&TokenStream>,
-    head: &Impl,
-) -> TokenStream {
-    let mut out = TokenStream::new();
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-    for (index, token) in tokens.iter().enumerate() {
-        match token {
-            TokenTree::Ident(ident) if ident == "Self" => {
-                let assoc = match tokens.get(index + 1..index + 4) {
-                    Some([TokenTree::Punct(a), TokenTree::Punct(b), TokenTree::Ident(name)]) => {
-                        a.as_char() == ':' && b.as_char() == ':' && head.types.contains(&name.to_string())
-                    }
-                    _ => false,
-                };
-                match path.filter(|_| assoc) {
-                    Some(path) => out.extend(quote!(<#ty as #path>)),
-                    None if matches!(tokens.get(index + 1), Some(TokenTree::Punct(p)) if p.as_char() == ':') => {
-                        out.extend(quote!(<#ty>));
-                    }
-                    None => out.extend(ty.clone()),
-                }
-            }
-            TokenTree::Group(group) => {
-                let inner = without_self(group.stream(), ty, path, head);
-                out.extend([TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner))]);
-            }
-            other => out.extend([other.clone()]),
-        }
-    }
-    out
-}
-
-/// Calls `found` with the range of each `Self` in `Self::Name` for one of the names.
-fn self_assoc(tokens: &TokenStream, names: &[String], found: &mut impl FnMut(Range<usize>)) {
-    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
-    for window in tokens.windows(4) {
-        if let [
-            TokenTree::Ident(word),
-            TokenTree::Punct(a),
-            TokenTree::Punct(b),
-            TokenTree::Ident(name),
-        ] = window
-            && word == "Self"
-            && a.as_char() == ':'
-            && b.as_char() == ':'
-            && names.contains(&name.to_string())
-        {
-            found(word.span().byte_range());
-        }
-    }
-    for token in &tokens {
-        if let TokenTree::Group(group) = token {
-            self_assoc(&group.stream(), names, found);
-        }
-    }
-}
-
-fn includes(tokens: &TokenStream, found: &mut impl FnMut(Range<usize>, &str)) {
-    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
-    for window in tokens.windows(3) {
-        if let [TokenTree::Ident(word), TokenTree::Punct(bang), TokenTree::Group(group)] = window
-            && (word == "include_str" || word == "include_bytes" || word == "include")
-            && bang.as_char() == '!'
-            && let Ok(literal) = syn::parse2::<syn::LitStr>(group.stream())
-        {
-            found(literal.span().byte_range(), &literal.value());
-        }
-    }
-    for token in &tokens {
-        if let TokenTree::Group(group) = token {
-            includes(&group.stream(), found);
-        }
-    }
-}
-
-/// Lifetime parameters do not matter to an address: any lifetime will do.
-fn with_static_lifetimes(text: &str) -> Result<String> {
-    fn walk(tokens: TokenStream) -> TokenStream {
-        let mut out = TokenStream::new();
-        let mut after_quote = false;
-        for token in tokens {
-            match token {
-                TokenTree::Ident(ident) if after_quote && ident != "_" => {
-                    out.extend([TokenTree::Ident(proc_macro2::Ident::new("static", ident.span()))]);
-                    after_quote = false;
-                }
-                TokenTree::Group(group) => {
-                    let inner = walk(group.stream());
-                    out.extend([TokenTree::Group(proc_macro2::Group::new(group.delimiter(), inner))]);
-                    after_quote = false;
-                }
-                other => {
-                    after_quote = matches!(&other, TokenTree::Punct(p) if p.as_char() == '\'');
-                    out.extend([other]);
-                }
-            }
-        }
-        out
-    }
-    let tokens: TokenStream = text.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-    Ok(walk(tokens).to_string())
+    text.chars()
+        .map(|c| if c == '\n' { '\n' } else { ' ' })
+        .collect()
 }
 
 #[cfg(test)]
@@ -587,7 +530,11 @@ mod tests {
             .map(|(_, f)| Wanted {
                 key: f.key.clone(),
                 hot,
-                statics: f.statics.iter().map(|s| (s.name.clone(), "SYM".to_owned())).collect(),
+                statics: f
+                    .statics
+                    .iter()
+                    .map(|s| (s.name.clone(), "SYM".to_owned()))
+                    .collect(),
             })
             .collect();
         let out = patch_crate(&krate, &wanted, Path::new("/p")).expect("it can be extracted");
@@ -596,10 +543,13 @@ mod tests {
 
     #[test]
     fn a_function_keeps_its_line_and_column() {
-        let files = [(
-            "src/main.rs",
-            "mod a;\n\nfn other() {}\n\n/// Doc.\n#[hot]\npub fn f(x: u32) -> u32 {\n    x + 1\n}\n\nfn main() {}\n",
-        ), ("src/a.rs", "")];
+        let files = [
+            (
+                "src/main.rs",
+                "mod a;\n\nfn other() {}\n\n/// Doc.\n#[hot]\npub fn f(x: u32) -> u32 {\n    x + 1\n}\n\nfn main() {}\n",
+            ),
+            ("src/a.rs", ""),
+        ];
         let texts = extract(&files, &["f"], true);
         assert_eq!(texts.len(), 1);
         let line = texts[0].lines().nth(6).expect("it has the line");
@@ -611,8 +561,16 @@ mod tests {
 
     #[test]
     fn a_hot_function_that_calls_itself_goes_through_its_slot() {
-        let texts = extract(&[("src/main.rs", "\nfn f(n: u32) { f(n - 1) }\n")], &["f"], true);
-        assert!(texts[0].contains("fn __hp_f(n: u32) { f(n - 1) }"), "{}", texts[0]);
+        let texts = extract(
+            &[("src/main.rs", "\nfn f(n: u32) { f(n - 1) }\n")],
+            &["f"],
+            true,
+        );
+        assert!(
+            texts[0].contains("fn __hp_f(n: u32) { f(n - 1) }"),
+            "{}",
+            texts[0]
+        );
     }
 
     #[test]
@@ -634,17 +592,28 @@ mod tests {
     fn a_static_of_its_own_is_bound_by_symbol() {
         let text = "\nfn f() { static N: u32 = 1; static mut M: u8 = 0; }\n";
         let out = &extract(&[("src/lib.rs", text)], &["f"], false)[0];
-        assert!(out.contains("#[link_name = \"SYM\"] pub safe static N: u32;"), "{out}");
+        assert!(
+            out.contains("#[link_name = \"SYM\"] pub safe static N: u32;"),
+            "{out}"
+        );
     }
 
     #[test]
     fn needed_macros_come_along() {
         let files = [
-            ("src/lib.rs", "#[macro_use]\nmod mac;\nfn f() { twice!(1) }\n"),
-            ("src/mac.rs", "macro_rules! once { () => {} }\nmacro_rules! twice { ($x:expr) => { once!() } }\nmacro_rules! no { () => {} }\n"),
+            (
+                "src/lib.rs",
+                "#[macro_use]\nmod mac;\nfn f() { twice!(1) }\n",
+            ),
+            (
+                "src/mac.rs",
+                "macro_rules! once { () => {} }\nmacro_rules! twice { ($x:expr) => { once!() } }\nmacro_rules! no { () => {} }\n",
+            ),
         ];
         let texts = extract(&files, &["f"], false);
-        assert!(texts[1].contains("once") && texts[1].contains("twice") && !texts[1].contains("no {"));
+        assert!(
+            texts[1].contains("once") && texts[1].contains("twice") && !texts[1].contains("no {")
+        );
         assert!(texts[0].contains("#[macro_use] #[path"));
     }
 }

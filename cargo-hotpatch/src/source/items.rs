@@ -1,8 +1,8 @@
 //! A whole crate by path: its files, found the way rustc finds them, and its functions by key.
 
+use std::borrow::Cow;
 #[cfg(test)]
 use std::collections::BTreeMap;
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -84,14 +84,22 @@ impl CrateSource {
         files: &dyn Files,
         old: Option<&Self>,
     ) -> Result<Self, ReadError> {
-        let mut out = Self { name: name.to_owned(), files: Vec::new() };
+        let mut out = Self {
+            name: name.to_owned(),
+            files: Vec::new(),
+        };
         let mut seen = BTreeSet::new();
-        let root = Wanted { path: root.to_owned(), module: Arc::from([]), owns_folder: true };
+        let root = Wanted {
+            path: root.to_owned(),
+            module: Arc::from([]),
+            owns_folder: true,
+        };
         let mut level = vec![root];
         // A module tree may name one file twice; a cycle would not end.
         while !level.is_empty() && seen.len() < 100_000 {
             level.retain(|wanted| {
-                wanted.module.len() <= 64 && seen.insert((wanted.path.clone(), wanted.module.clone()))
+                wanted.module.len() <= 64
+                    && seen.insert((wanted.path.clone(), wanted.module.clone()))
             });
             let known: HashMap<(&Path, &[String]), &SourceFile> = old
                 .iter()
@@ -106,7 +114,9 @@ impl CrateSource {
                 std::thread::scope(|scope| {
                     let left = scope.spawn(|| left.iter().map(one).collect::<Vec<_>>());
                     let right: Vec<_> = right.iter().map(one).collect();
-                    let left = left.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                    let left = left
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                     left.into_iter().chain(right).collect()
                 })
             };
@@ -123,9 +133,12 @@ impl CrateSource {
 
     /// All functions with their files.
     pub fn functions(&self) -> impl Iterator<Item = (&SourceFile, &Function)> {
-        self.files
-            .iter()
-            .flat_map(|file| file.parsed.functions.iter().map(move |function| (file, function)))
+        self.files.iter().flat_map(|file| {
+            file.parsed
+                .functions
+                .iter()
+                .map(move |function| (file, function))
+        })
     }
 
     /// The function with this key.
@@ -192,19 +205,28 @@ impl Wanted {
         known: &HashMap<(&Path, &[String]), &SourceFile>,
     ) -> Result<SourceFile, ReadError> {
         let Self { path, module, .. } = self;
-        let text =
-            files.read(path).map_err(|error| ReadError::Io { path: path.clone(), error })?;
-        let same = known.get(&(path.as_path(), &**module)).filter(|file| {
-            Arc::ptr_eq(&file.parsed.text, &text) || file.parsed.text == text
-        });
-        let parsed = match same {
-            Some(file) => file.parsed.clone(),
-            None => Arc::new(
-                file::parse(&text, module, cfg)
-                    .map_err(|error| ReadError::Syntax { path: path.clone(), error })?,
-            ),
-        };
-        Ok(SourceFile { path: path.clone(), module: module.clone(), parsed })
+        let text = files.read(path).map_err(|error| ReadError::Io {
+            path: path.clone(),
+            error,
+        })?;
+        let same = known
+            .get(&(path.as_path(), &**module))
+            .filter(|file| Arc::ptr_eq(&file.parsed.text, &text) || file.parsed.text == text);
+        let parsed =
+            match same {
+                Some(file) => file.parsed.clone(),
+                None => Arc::new(file::parse(&text, module, cfg).map_err(|error| {
+                    ReadError::Syntax {
+                        path: path.clone(),
+                        error,
+                    }
+                })?),
+            };
+        Ok(SourceFile {
+            path: path.clone(),
+            module: module.clone(),
+            parsed,
+        })
     }
 
     fn children(&self, parsed: &ParsedFile, files: &dyn Files) -> Vec<Self> {
@@ -216,7 +238,10 @@ impl Wanted {
         };
         let child = |child: &file::ModuleFile| {
             let name = child.path.last().cloned().unwrap_or_default();
-            let inside = child.inline.iter().fold(own.clone(), |at, part| at.join(part));
+            let inside = child
+                .inline
+                .iter()
+                .fold(own.clone(), |at, part| at.join(part));
             let (path, owns_folder) = match &child.explicit {
                 Some(given) if child.inline.is_empty() => (folder.join(given), true),
                 Some(given) => (inside.join(given), true),
@@ -230,7 +255,11 @@ impl Wanted {
                     }
                 }
             };
-            Self { path, module: child.path.clone(), owns_folder }
+            Self {
+                path,
+                module: child.path.clone(),
+                owns_folder,
+            }
         };
         parsed.module_files.iter().map(child).collect()
     }
@@ -254,7 +283,9 @@ pub mod fake {
 
     impl Files for BTreeMap<PathBuf, Arc<str>> {
         fn read(&self, path: &Path) -> io::Result<Arc<str>> {
-            self.get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+            self.get(path)
+                .cloned()
+                .ok_or_else(|| io::ErrorKind::NotFound.into())
         }
     }
 
@@ -281,14 +312,23 @@ mod tests {
         let names: Vec<_> = krate.functions().map(|(_, f)| krate.path_of(f)).collect();
         assert_eq!(
             names,
-            ["app::r#match", "app::T::d", "app::S::m", "app::<S as T>::d", "app::<[u8] as U>::u"]
+            [
+                "app::r#match",
+                "app::T::d",
+                "app::S::m",
+                "app::<S as T>::d",
+                "app::<[u8] as U>::u"
+            ]
         );
     }
 
     #[test]
     fn modules_are_found_where_rustc_finds_them() {
         let krate = krate(&[
-            ("src/main.rs", "mod a; mod b { mod c; } #[path = \"other/x.rs\"] mod d; fn main() {}"),
+            (
+                "src/main.rs",
+                "mod a; mod b { mod c; } #[path = \"other/x.rs\"] mod d; fn main() {}",
+            ),
             ("src/a.rs", "mod e; fn f() {}"),
             ("src/a/e/mod.rs", "mod g;"),
             ("src/a/e/g.rs", "struct S; impl S { fn m(&self) {} }"),

@@ -25,7 +25,10 @@ pub fn difference(old: &OtherItem, new: &OtherItem) -> Difference {
     }
     if let Some(member) = old.members.iter().find(|member| !stays(member)) {
         let label = format!("removed {} `{}`", what(member), member.name);
-        return Difference { label, place: new.place };
+        return Difference {
+            label,
+            place: new.place,
+        };
     }
     let changed = |member: &&Member| was(member).is_some_and(|old| old.code != member.code);
     if let Some(member) = new.members.iter().find(changed) {
@@ -35,7 +38,10 @@ pub fn difference(old: &OtherItem, new: &OtherItem) -> Difference {
     if let Some((_, member)) = order.find(|(old, new)| old.name != new.name) {
         return at("moved", member);
     }
-    Difference { label: "other attributes, parameters or visibility".to_owned(), place: new.place }
+    Difference {
+        label: "other attributes, parameters or visibility".to_owned(),
+        place: new.place,
+    }
 }
 
 fn what(member: &Member) -> &'static str {
@@ -57,24 +63,48 @@ mod tests {
     fn the_field_or_variant_is_named_with_its_line() {
         let label = |old, new| between(old, new).0;
         assert_eq!(
-            between("struct S {\n a: u8,\n}", "struct S {\n a: u8,\n #[x]\n pub b: u8,\n}"),
+            between(
+                "struct S {\n a: u8,\n}",
+                "struct S {\n a: u8,\n #[x]\n pub b: u8,\n}"
+            ),
             ("added field".to_owned(), 3)
         );
         assert_eq!(
             between("struct S {\n a: u8,\n b: u8,\n}", "struct S {\n b: u8,\n}"),
             ("removed field `a`".to_owned(), 1)
         );
-        assert_eq!(between("struct S {\n a: u8,\n}", "struct S {\n a: f32,\n}"), ("changed field".to_owned(), 2));
-        assert_eq!(label("struct S { a: u8, b: u8 }", "struct S { b: u8, a: u8 }"), "moved field");
-        assert_eq!(label("struct S(u8);", "struct S(u8, u8);"), "added field");
-        assert_eq!(label("union U { a: [u8; 2] }", "union U { a: [u8; 4] }"), "changed field");
         assert_eq!(
-            between("enum E {\n A,\n B { x: u8 },\n}", "enum E {\n A,\n B { x: u16 },\n}"),
+            between("struct S {\n a: u8,\n}", "struct S {\n a: f32,\n}"),
+            ("changed field".to_owned(), 2)
+        );
+        assert_eq!(
+            label("struct S { a: u8, b: u8 }", "struct S { b: u8, a: u8 }"),
+            "moved field"
+        );
+        assert_eq!(label("struct S(u8);", "struct S(u8, u8);"), "added field");
+        assert_eq!(
+            label("union U { a: [u8; 2] }", "union U { a: [u8; 4] }"),
+            "changed field"
+        );
+        assert_eq!(
+            between(
+                "enum E {\n A,\n B { x: u8 },\n}",
+                "enum E {\n A,\n B { x: u16 },\n}"
+            ),
             ("changed field".to_owned(), 3)
         );
-        assert_eq!(between("enum E {\n A,\n}", "enum E {\n A,\n C,\n}"), ("added variant".to_owned(), 3));
-        assert_eq!(label("enum E { A, B }", "enum E { A }"), "removed variant `B`");
-        assert_eq!(label("enum E { A = 1 }", "enum E { A = 2 }"), "changed variant");
+        assert_eq!(
+            between("enum E {\n A,\n}", "enum E {\n A,\n C,\n}"),
+            ("added variant".to_owned(), 3)
+        );
+        assert_eq!(
+            label("enum E { A, B }", "enum E { A }"),
+            "removed variant `B`"
+        );
+        assert_eq!(
+            label("enum E { A = 1 }", "enum E { A = 2 }"),
+            "changed variant"
+        );
         assert_eq!(
             label("struct S { a: u8 }", "#[repr(C)] struct S { a: u8 }"),
             "other attributes, parameters or visibility"

@@ -3,10 +3,16 @@
 pub mod cfg;
 pub mod diff;
 pub mod extract;
+pub mod fields;
 pub mod file;
+mod function;
 pub mod items;
 pub mod layout;
+mod macros;
 pub mod names;
+mod read;
+mod rewrite;
 pub mod syntax;
 pub mod tokens;
+mod tree;
 pub mod widen;

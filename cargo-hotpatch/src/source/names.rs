@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 
 use super::diff::{Became, Changes, ItemChange};
-use super::file::{FnKey, Function, Import, Kind, OtherItem, Owner, Shape};
+use super::file::{Function, Import, Kind, OtherItem, Owner, Shape};
 use super::items::{CrateSource, SourceFile};
 use super::tokens::paths;
 
@@ -26,7 +26,11 @@ pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes])
         old,
         new,
         changes,
-        modules: old.iter().zip(new).map(|(old, new)| &modules(old) | &modules(new)).collect(),
+        modules: old
+            .iter()
+            .zip(new)
+            .map(|(old, new)| &modules(old) | &modules(new))
+            .collect(),
         globs: BTreeMap::new(),
         queue: Vec::new(),
         seen: BTreeSet::new(),
@@ -76,8 +80,11 @@ impl Spread<'_> {
                 own.for_each(|name| self.push((krate, item.module.clone()), name.clone()));
                 self.methods_of(&item.names);
                 if item.kind == Kind::Impl {
-                    let known = STD_TRAITS.iter().filter(|(name, _)| item.names.iter().any(|n| n == name));
-                    let methods = known.flat_map(|(_, methods)| methods.split_whitespace().map(str::to_owned));
+                    let known = STD_TRAITS
+                        .iter()
+                        .filter(|(name, _)| item.names.iter().any(|n| n == name));
+                    let methods = known
+                        .flat_map(|(_, methods)| methods.split_whitespace().map(str::to_owned));
                     self.changes[krate].names.extend(methods);
                 }
             }
@@ -90,13 +97,21 @@ impl Spread<'_> {
 
     /// What modules import in one version and not in the other.
     fn changed_imports(&self, krate: usize) -> BTreeSet<(Arc<[String]>, Import)> {
-        if !self.changes[krate].items.iter().any(|change| change.item.kind == Kind::Use) {
+        if !self.changes[krate]
+            .items
+            .iter()
+            .any(|change| change.item.kind == Kind::Use)
+        {
             return BTreeSet::new();
         }
         let all = |source: &CrateSource| -> BTreeSet<(Arc<[String]>, Import)> {
             let items = source.files.iter().flat_map(|file| &file.parsed.items);
             items
-                .flat_map(|item| item.imports.iter().map(|import| (item.module.clone(), import.clone())))
+                .flat_map(|item| {
+                    item.imports
+                        .iter()
+                        .map(|import| (item.module.clone(), import.clone()))
+                })
                 .collect()
         };
         let (before, after) = (all(&self.old[krate]), all(&self.new[krate]));
@@ -149,10 +164,14 @@ impl Spread<'_> {
     fn is_ours(&self, krate: usize, first: &str) -> bool {
         matches!(first, "crate" | "self" | "super")
             || self.new.iter().any(|source| source.name == first)
-            || [&self.new[krate], &self.old[krate]].into_iter().any(|source| {
-                let items = source.files.iter().flat_map(|file| &file.parsed.items);
-                items.filter(|item| item.kind != Kind::Impl).any(|item| item.names.iter().any(|n| n == first))
-            })
+            || [&self.new[krate], &self.old[krate]]
+                .into_iter()
+                .any(|source| {
+                    let items = source.files.iter().flat_map(|file| &file.parsed.items);
+                    items
+                        .filter(|item| item.kind != Kind::Impl)
+                        .any(|item| item.names.iter().any(|n| n == first))
+                })
     }
 
     /// Traits of these names, by the methods that come and go with them.
@@ -172,9 +191,14 @@ impl Spread<'_> {
 
     /// `const fn`s that came or went decide the items that call them.
     fn const_functions(&mut self, krate: usize) {
-        let is_const = |f: &Function| matches!(&f.shape, Shape::Fixed(what) if what.contains("const fn"));
+        let is_const =
+            |f: &Function| matches!(&f.shape, Shape::Fixed(what) if what.contains("const fn"));
         let changes = &self.changes[krate];
-        let keys = changes.added.iter().chain(&changes.removed).chain(&changes.signatures);
+        let keys = changes
+            .added
+            .iter()
+            .chain(&changes.removed)
+            .chain(&changes.signatures);
         let found: Vec<Function> = keys
             .flat_map(|key| [&self.old[krate], &self.new[krate]].map(|source| source.function(key)))
             .flatten()
@@ -188,7 +212,11 @@ impl Spread<'_> {
                     let path = format!("{}::{}", head.self_name, function.name);
                     let own = format!("Self::{}", function.name);
                     for number in 0..self.new.len() {
-                        self.mark(number, |item| item.paths.contains(&path) || item.paths.contains(&own), &path);
+                        self.mark(
+                            number,
+                            |item| item.paths.contains(&path) || item.paths.contains(&own),
+                            &path,
+                        );
                     }
                 }
                 Owner::Trait(_) => {}
@@ -213,7 +241,9 @@ impl Spread<'_> {
             if source.name == last {
                 out.push((number, Arc::from([])));
             }
-            let named = self.modules[number].iter().filter(|path| path.last().is_some_and(|name| name == last));
+            let named = self.modules[number]
+                .iter()
+                .filter(|path| path.last().is_some_and(|name| name == last));
             out.extend(named.map(|path| (number, path.clone())));
         }
         out
@@ -241,7 +271,10 @@ impl Spread<'_> {
                         for import in item.imports.iter().filter(|import| import.name == "*") {
                             let last = import.path.last().map_or("", String::as_str);
                             let more = self.modules_called(&at, last);
-                            queue.extend(more.into_iter().filter(|module| seen.insert(module.clone())));
+                            queue.extend(
+                                more.into_iter()
+                                    .filter(|module| seen.insert(module.clone())),
+                            );
                         }
                     }
                 }
@@ -257,7 +290,10 @@ impl Spread<'_> {
                 let at = (krate, item.module.clone());
                 for import in item.imports.iter().filter(|import| import.name == "*") {
                     let last = import.path.last().map_or("", String::as_str);
-                    let found = self.modules_called(&at, last).into_iter().filter(|of| *of != at);
+                    let found = self
+                        .modules_called(&at, last)
+                        .into_iter()
+                        .filter(|of| *of != at);
                     found.for_each(|of| {
                         globs.entry(of).or_default().insert(at.clone());
                     });
@@ -275,7 +311,11 @@ impl Spread<'_> {
     /// What a macro names, its callers name.
     fn through_macros(&mut self) {
         loop {
-            let names: BTreeSet<&String> = self.changes.iter().flat_map(|changes| &changes.names).collect();
+            let names: BTreeSet<&String> = self
+                .changes
+                .iter()
+                .flat_map(|changes| &changes.names)
+                .collect();
             let mut more: Vec<(usize, String)> = Vec::new();
             for (krate, source) in self.new.iter().enumerate() {
                 let items = source.files.iter().flat_map(|file| &file.parsed.items);
@@ -306,7 +346,9 @@ impl Spread<'_> {
         let means = |at: &Module, paths: &BTreeSet<String>| {
             let [own, qualified, outer, root] = &forms;
             let near = at.0 == module.0;
-            let is_parent = at.1.split_last().is_some_and(|(_, parent)| *parent == *module.1);
+            let is_parent =
+                at.1.split_last()
+                    .is_some_and(|(_, parent)| *parent == *module.1);
             paths.contains(qualified)
                 || (at == module && (paths.contains(name) || paths.contains(own)))
                 || (near && is_parent && paths.contains(outer))
@@ -318,9 +360,19 @@ impl Spread<'_> {
             for item in source.files.iter().flat_map(|file| &file.parsed.items) {
                 let at = (krate, item.module.clone());
                 if item.kind == Kind::Use {
-                    for import in item.imports.iter().filter(|import| import.path.iter().any(|n| n == name)) {
+                    for import in item
+                        .imports
+                        .iter()
+                        .filter(|import| import.path.iter().any(|n| n == name))
+                    {
                         let pairs = import.path.windows(2).map(|pair| pair.join("::"));
-                        let uses: BTreeSet<String> = import.path.first().cloned().into_iter().chain(pairs).collect();
+                        let uses: BTreeSet<String> = import
+                            .path
+                            .first()
+                            .cloned()
+                            .into_iter()
+                            .chain(pairs)
+                            .collect();
                         if means(&at, &uses) {
                             more.push((at.clone(), import.name.clone()));
                         }
@@ -337,14 +389,23 @@ impl Spread<'_> {
                     self.push(at, name);
                 }
             }
-            self.mark(krate, |item| means(&(krate, item.module.clone()), &item.paths), name);
+            self.mark(
+                krate,
+                |item| means(&(krate, item.module.clone()), &item.paths),
+                name,
+            );
             self.signatures(krate, &old[krate], source, name, &means);
         }
     }
 
     /// Items that are as they were written and may be something else.
     fn mark(&mut self, krate: usize, hit: impl Fn(&OtherItem) -> bool, name: &str) {
-        let Self { new, changes, unclear, .. } = self;
+        let Self {
+            new,
+            changes,
+            unclear,
+            ..
+        } = self;
         for file in &new[krate].files {
             for item in &file.parsed.items {
                 let counts = !matches!(item.kind, Kind::Use | Kind::Module | Kind::MacroRules);
@@ -361,7 +422,10 @@ impl Spread<'_> {
                     changes[krate].items.push(ItemChange {
                         became: Became::Unclear,
                         item: item.clone(),
-                        old: Some(OtherItem { names: vec![name.to_owned()], ..item.clone() }),
+                        old: Some(OtherItem {
+                            names: vec![name.to_owned()],
+                            ..item.clone()
+                        }),
                         file: file.path.clone(),
                         place: item.place,
                     });
@@ -392,10 +456,14 @@ impl Spread<'_> {
         let mut known: Option<BTreeMap<_, _>> = None;
         for (file, function) in new.functions() {
             let found = signature(file, function);
-            if found.is_empty() || function.name == name || !means(&(krate, function.module.clone()), &found) {
+            if found.is_empty()
+                || function.name == name
+                || !means(&(krate, function.module.clone()), &found)
+            {
                 continue;
             }
-            let known = known.get_or_insert_with(|| old.functions().map(|(_, f)| (&f.key, ())).collect());
+            let known =
+                known.get_or_insert_with(|| old.functions().map(|(_, f)| (&f.key, ())).collect());
             let changes = &mut self.changes[krate];
             if known.contains_key(&function.key) && !changes.signatures.contains(&function.key) {
                 changes.bodies.retain(|key| *key != function.key);
@@ -406,79 +474,16 @@ impl Spread<'_> {
     }
 }
 
-/// Private fields of types with a `Deref`: the module that may use them, and their name.
-#[must_use]
-pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, String)> {
-    let derefs: BTreeSet<&str> = source
-        .functions()
-        .filter_map(|(_, function)| match &function.owner {
-            Owner::Impl(head) if head.trait_name.as_deref() == Some("Deref") => Some(head.self_name.as_str()),
-            _ => None,
-        })
-        .collect();
-    let items = source.files.iter().flat_map(|file| &file.parsed.items);
-    let types = items.filter(|item| {
-        item.kind == Kind::Type
-            && (item.paths.contains("Deref") || item.names.iter().any(|name| derefs.contains(name.as_str())))
-    });
-    types
-        .flat_map(|item| {
-            let fields = item.members.iter().filter(|member| member.private && !member.name.contains('.'));
-            fields.map(|member| (item.module.clone(), member.name.clone()))
-        })
-        .collect()
-}
-
-/// The module outside of which nobody can call this function, because its trait is private there.
-#[must_use]
-pub fn home_of_private_trait(source: &CrateSource, key: &FnKey) -> Option<Arc<[String]>> {
-    let (_, function) = source.function(key)?;
-    let name = match &function.owner {
-        Owner::Free => return None,
-        Owner::Trait(name) => name,
-        Owner::Impl(head) => head.trait_name.as_ref()?,
-    };
-    let items = source.files.iter().flat_map(|file| &file.parsed.items);
-    let mut traits = items.filter(|item| item.kind == Kind::Trait && item.names.contains(name));
-    let only = traits.next().filter(|item| item.private)?;
-    traits.next().is_none().then(|| only.module.clone())
-}
-
-/// What stands after a dot in the function and is not called.
-#[must_use]
-pub fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
-    fn walk(tokens: TokenStream, out: &mut BTreeSet<String>) {
-        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        for (index, token) in tokens.iter().enumerate() {
-            let after_dot = index > 0
-                && matches!(&tokens[index - 1], TokenTree::Punct(p) if p.as_char() == '.');
-            match token {
-                TokenTree::Group(group) => walk(group.stream(), out),
-                TokenTree::Ident(name) if after_dot => {
-                    let called = matches!(tokens.get(index + 1), Some(TokenTree::Group(group))
-                        if group.delimiter() == Delimiter::Parenthesis);
-                    if !called {
-                        out.insert(name.to_string().trim_start_matches("r#").to_owned());
-                    }
-                }
-                TokenTree::Literal(number) if after_dot => {
-                    out.extend(number.to_string().split('.').map(str::to_owned));
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut out = BTreeSet::new();
-    if let Ok(tokens) = file.parsed.text[function.body.clone()].parse() {
-        walk(tokens, &mut out);
-    }
-    proc_macro2::extra::invalidate_current_thread_spans();
-    out
-}
-
 fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
-    let mut out: BTreeSet<Arc<[String]>> = source.files.iter().map(|file| file.module.clone()).collect();
-    let inline = source.files.iter().flat_map(|file| &file.parsed.inline_modules);
+    let mut out: BTreeSet<Arc<[String]>> = source
+        .files
+        .iter()
+        .map(|file| file.module.clone())
+        .collect();
+    let inline = source
+        .files
+        .iter()
+        .flat_map(|file| &file.parsed.inline_modules);
     out.extend(inline.map(|module| module.path.clone()));
     out
 }
@@ -490,33 +495,101 @@ fn may_be_a_trait(name: &str) -> bool {
 
 /// The standard library's traits that are imported by name, with their methods.
 const STD_TRAITS: &[(&str, &str)] = &[
-    ("Add", "add"), ("Sub", "sub"), ("Mul", "mul"), ("Div", "div"), ("Rem", "rem"), ("Neg", "neg"), ("Not", "not"),
-    ("AddAssign", "add_assign"), ("SubAssign", "sub_assign"), ("MulAssign", "mul_assign"),
-    ("DivAssign", "div_assign"), ("RemAssign", "rem_assign"), ("BitAnd", "bitand"), ("BitOr", "bitor"),
-    ("BitXor", "bitxor"), ("Shl", "shl"), ("Shr", "shr"), ("Index", "index"), ("IndexMut", "index_mut"),
-    ("Deref", "deref"), ("DerefMut", "deref_mut"), ("Drop", "drop"), ("RangeBounds", "start_bound end_bound contains"),
-    ("Any", "type_id"), ("Borrow", "borrow"), ("BorrowMut", "borrow_mut"), ("ToOwned", "to_owned clone_into"),
-    ("Error", "source description cause"), ("FromStr", "from_str"), ("ToString", "to_string"),
-    ("Display", "fmt"), ("Debug", "fmt"), ("LowerHex", "fmt"), ("UpperHex", "fmt"), ("Binary", "fmt"),
-    ("Octal", "fmt"), ("Pointer", "fmt"), ("LowerExp", "fmt"), ("UpperExp", "fmt"),
-    ("Write", "write write_vectored write_all write_fmt write_str write_char flush by_ref"),
-    ("Read", "read read_vectored read_to_end read_to_string read_exact by_ref bytes chain take"),
-    ("BufRead", "fill_buf consume read_until read_line split lines skip_until"),
-    ("Seek", "seek rewind stream_position stream_len seek_relative"), ("IsTerminal", "is_terminal"),
-    ("Hash", "hash hash_slice"), ("BuildHasher", "build_hasher hash_one"),
-    ("Hasher", "finish write write_u8 write_u16 write_u32 write_u64 write_u128 write_usize write_i8 write_i16 \
-                write_i32 write_i64 write_i128 write_isize"),
-    ("Future", "poll"), ("IntoFuture", "into_future"), ("Wake", "wake wake_by_ref"),
-    ("ToSocketAddrs", "to_socket_addrs"), ("Termination", "report"), ("Clone", "clone clone_from"),
-    ("Default", "default"), ("PartialEq", "eq ne"), ("Eq", "eq"), ("PartialOrd", "partial_cmp lt le gt ge"),
-    ("Ord", "cmp max min clamp"), ("From", "from"), ("Into", "into"), ("TryFrom", "try_from"),
-    ("TryInto", "try_into"), ("AsRef", "as_ref"), ("AsMut", "as_mut"), ("FromIterator", "from_iter"),
-    ("IntoIterator", "into_iter"), ("Extend", "extend"), ("ExactSizeIterator", "len is_empty"),
-    ("DoubleEndedIterator", "next_back rev rfind rfold nth_back"), ("Sum", "sum"), ("Product", "product"),
-    ("Iterator", "next size_hint count last nth step_by chain zip map for_each filter filter_map enumerate peekable \
+    ("Add", "add"),
+    ("Sub", "sub"),
+    ("Mul", "mul"),
+    ("Div", "div"),
+    ("Rem", "rem"),
+    ("Neg", "neg"),
+    ("Not", "not"),
+    ("AddAssign", "add_assign"),
+    ("SubAssign", "sub_assign"),
+    ("MulAssign", "mul_assign"),
+    ("DivAssign", "div_assign"),
+    ("RemAssign", "rem_assign"),
+    ("BitAnd", "bitand"),
+    ("BitOr", "bitor"),
+    ("BitXor", "bitxor"),
+    ("Shl", "shl"),
+    ("Shr", "shr"),
+    ("Index", "index"),
+    ("IndexMut", "index_mut"),
+    ("Deref", "deref"),
+    ("DerefMut", "deref_mut"),
+    ("Drop", "drop"),
+    ("RangeBounds", "start_bound end_bound contains"),
+    ("Any", "type_id"),
+    ("Borrow", "borrow"),
+    ("BorrowMut", "borrow_mut"),
+    ("ToOwned", "to_owned clone_into"),
+    ("Error", "source description cause"),
+    ("FromStr", "from_str"),
+    ("ToString", "to_string"),
+    ("Display", "fmt"),
+    ("Debug", "fmt"),
+    ("LowerHex", "fmt"),
+    ("UpperHex", "fmt"),
+    ("Binary", "fmt"),
+    ("Octal", "fmt"),
+    ("Pointer", "fmt"),
+    ("LowerExp", "fmt"),
+    ("UpperExp", "fmt"),
+    (
+        "Write",
+        "write write_vectored write_all write_fmt write_str write_char flush by_ref",
+    ),
+    (
+        "Read",
+        "read read_vectored read_to_end read_to_string read_exact by_ref bytes chain take",
+    ),
+    (
+        "BufRead",
+        "fill_buf consume read_until read_line split lines skip_until",
+    ),
+    (
+        "Seek",
+        "seek rewind stream_position stream_len seek_relative",
+    ),
+    ("IsTerminal", "is_terminal"),
+    ("Hash", "hash hash_slice"),
+    ("BuildHasher", "build_hasher hash_one"),
+    (
+        "Hasher",
+        "finish write write_u8 write_u16 write_u32 write_u64 write_u128 write_usize write_i8 write_i16 \
+                write_i32 write_i64 write_i128 write_isize",
+    ),
+    ("Future", "poll"),
+    ("IntoFuture", "into_future"),
+    ("Wake", "wake wake_by_ref"),
+    ("ToSocketAddrs", "to_socket_addrs"),
+    ("Termination", "report"),
+    ("Clone", "clone clone_from"),
+    ("Default", "default"),
+    ("PartialEq", "eq ne"),
+    ("Eq", "eq"),
+    ("PartialOrd", "partial_cmp lt le gt ge"),
+    ("Ord", "cmp max min clamp"),
+    ("From", "from"),
+    ("Into", "into"),
+    ("TryFrom", "try_from"),
+    ("TryInto", "try_into"),
+    ("AsRef", "as_ref"),
+    ("AsMut", "as_mut"),
+    ("FromIterator", "from_iter"),
+    ("IntoIterator", "into_iter"),
+    ("Extend", "extend"),
+    ("ExactSizeIterator", "len is_empty"),
+    ("DoubleEndedIterator", "next_back rev rfind rfold nth_back"),
+    ("Sum", "sum"),
+    ("Product", "product"),
+    (
+        "Iterator",
+        "next size_hint count last nth step_by chain zip map for_each filter filter_map enumerate peekable \
                   skip_while take_while map_while skip take scan flat_map flatten fuse inspect by_ref collect \
                   partition try_fold try_for_each fold reduce all any find find_map position rposition max min \
                   max_by_key max_by min_by_key min_by rev unzip copied cloned cycle sum product cmp partial_cmp eq \
-                  ne lt le gt ge is_sorted is_sorted_by is_sorted_by_key"),
-    ("Pattern", "into_searcher"), ("SliceIndex", "get get_mut index index_mut"),
+                  ne lt le gt ge is_sorted is_sorted_by is_sorted_by_key",
+    ),
+    ("Pattern", "into_searcher"),
+    ("SliceIndex", "get get_mut index index_mut"),
 ];

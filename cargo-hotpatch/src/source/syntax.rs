@@ -56,7 +56,11 @@ pub fn parse_file(text: &str, edition: Edition) -> syn::Result<Parsed> {
         _ => syn::parse2(as_written_today(body.parse::<TokenStream>()?, edition))?,
     };
     let skipped = text.len() - body.len();
-    Ok(Parsed { file, skipped, lines: text[..skipped].matches('\n').count() })
+    Ok(Parsed {
+        file,
+        skipped,
+        lines: text[..skipped].matches('\n').count(),
+    })
 }
 
 fn as_written_today(tokens: TokenStream, edition: Edition) -> TokenStream {
@@ -64,7 +68,9 @@ fn as_written_today(tokens: TokenStream, edition: Edition) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     while let Some(token) = tokens.next() {
         let token = match token {
-            TokenTree::Ident(word) if edition == Edition::E2015 && is_name(&word, tokens.peek()) => {
+            TokenTree::Ident(word)
+                if edition == Edition::E2015 && is_name(&word, tokens.peek()) =>
+            {
                 TokenTree::Ident(Ident::new_raw(&word.to_string(), word.span()))
             }
             TokenTree::Ident(word) if is_bare_closure(&out, &word, tokens.peek()) => {
@@ -87,8 +93,7 @@ fn as_written_today(tokens: TokenStream, edition: Edition) -> TokenStream {
 /// `Fn(…)` as a type, which is none where a bound may stand.
 fn is_bare_closure(before: &[TokenTree], word: &Ident, next: Option<&TokenTree>) -> bool {
     let is_trait = ["Fn", "FnMut", "FnOnce"].iter().any(|name| word == name);
-    let is_called =
-        matches!(next, Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
+    let is_called = matches!(next, Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
     let is_type = match before.last() {
         None => true,
         Some(TokenTree::Punct(before)) => matches!(before.as_char(), '<' | '&' | ',' | '='),

@@ -18,7 +18,8 @@ fn feed(tokens: TokenStream, hasher: &mut DefaultHasher) {
     while let Some(token) = tokens.next() {
         match token {
             TokenTree::Punct(punct) if punct.as_char() == '#' => {
-                let inner = matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '!');
+                let inner =
+                    matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == '!');
                 if inner {
                     tokens.next();
                 }
@@ -76,7 +77,11 @@ pub fn paths(tokens: TokenStream, into: &mut BTreeSet<String>) {
     while let Some(token) = tokens.next() {
         match token {
             TokenTree::Punct(punct) => {
-                colons = if punct.as_char() == ':' { colons + 1 } else { 0 };
+                colons = if punct.as_char() == ':' {
+                    colons + 1
+                } else {
+                    0
+                };
                 // The dots of `..` and `..=` are followed by an expression.
                 dot = punct.as_char() == '.' && !dot;
                 if colons == 0 {
@@ -120,8 +125,10 @@ fn captured(literal: &str, into: &mut BTreeSet<String>) {
         return;
     }
     for part in literal.split('{').skip(1) {
-        let name: String =
-            part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let name: String = part
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect();
         if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             into.insert(name);
         }
@@ -129,7 +136,6 @@ fn captured(literal: &str, into: &mut BTreeSet<String>) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
@@ -139,7 +145,10 @@ mod tests {
 
     #[test]
     fn layout_comments_and_docs_do_not_count() {
-        assert_eq!(print("fn f() { 1 + 2 }"), print("/// Doc.\nfn f()\n{ 1+2 // x\n}"));
+        assert_eq!(
+            print("fn f() { 1 + 2 }"),
+            print("/// Doc.\nfn f()\n{ 1+2 // x\n}")
+        );
         assert_ne!(print("fn f() { 1 + 2 }"), print("fn f() { 1 + 3 }"));
         assert_ne!(print("a & & b"), print("a && b"));
         assert_ne!(print("(a) b"), print("(a b)"));
@@ -151,13 +160,24 @@ mod tests {
         let text = "struct S<T: Bound> { field: a::b::C<[u8; N]>, r#type: ::x::Y } f(v.w, 0..z, Q { k: 1 })";
         paths(text.parse().unwrap(), &mut found);
         let found: Vec<&str> = found.iter().map(String::as_str).collect();
-        assert_eq!(found, ["Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x", "x::Y", "z"]);
+        assert_eq!(
+            found,
+            [
+                "Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x", "x::Y",
+                "z"
+            ]
+        );
     }
 
     #[test]
     fn format_strings_mention_what_they_capture() {
         let mut names = BTreeSet::new();
-        mentions(r##"f(x.y, "a {LIMIT:?} {{no}} {0}", m!(r#type))"##.parse().unwrap(), &mut names);
+        mentions(
+            r##"f(x.y, "a {LIMIT:?} {{no}} {0}", m!(r#type))"##
+                .parse()
+                .unwrap(),
+            &mut names,
+        );
         for name in ["f", "x", "y", "LIMIT", "m", "type"] {
             assert!(names.contains(name), "{name}");
         }

@@ -6,8 +6,8 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
-use super::syntax::{self, Edition};
 use super::file::{Edit, FnKey, Function, ParsedFile};
+use super::syntax::{self, Edition};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
 const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
@@ -25,10 +25,13 @@ pub fn scope_text(
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for edit in &file.widening {
-        let keeps = edit.import.and_then(|index| file.items.get(index)).is_some_and(|item| {
-            item.names.iter().any(|name| macros.contains(name.as_str()))
-                || private.contains(&item.place.line)
-        });
+        let keeps = edit
+            .import
+            .and_then(|index| file.items.get(index))
+            .is_some_and(|item| {
+                item.names.iter().any(|name| macros.contains(name.as_str()))
+                    || private.contains(&item.place.line)
+            });
         if !keeps && (types || !edit.of_type) {
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
@@ -36,7 +39,10 @@ pub fn scope_text(
     let is_blank = |function: &&Function| !function.kept && !open.contains(&function.key);
     for function in file.functions.iter().filter(is_blank) {
         let lines = file.text[function.body.clone()].matches('\n').count();
-        edits.push((function.body.clone(), format!("{BLANK}{}", "\n".repeat(lines))));
+        edits.push((
+            function.body.clone(),
+            format!("{BLANK}{}", "\n".repeat(lines)),
+        ));
     }
     splice(&file.text, edits)
 }
@@ -52,7 +58,14 @@ pub fn base_text(file: &ParsedFile, quiet: bool) -> String {
         String::new()
     };
     let edit = |edit: &Edit| (edit.range.clone(), format!("{mark}{}", edit.text));
-    splice(&file.text, file.widening.iter().filter(|edit| edit.of_type).map(edit).collect())
+    splice(
+        &file.text,
+        file.widening
+            .iter()
+            .filter(|edit| edit.of_type)
+            .map(edit)
+            .collect(),
+    )
 }
 
 /// Lints that tell what is visible from what is not.
@@ -102,7 +115,9 @@ const PUBLISHED: &str = "#[doc(hidden)] pub";
 /// There is no `main` to be seen, for instance because a macro makes it.
 pub fn publish_main(text: &str, edition: Edition) -> Result<String> {
     // Fewer than all of a file's functions matter, but only a whole file parses.
-    let Ok(parsed) = syntax::parse_file(text, edition) else { return Ok(text.to_owned()) };
+    let Ok(parsed) = syntax::parse_file(text, edition) else {
+        return Ok(text.to_owned());
+    };
     let (file, skipped) = (parsed.file, parsed.skipped);
     let mut edits = Vec::new();
     for item in &file.items {
@@ -118,7 +133,10 @@ pub fn publish_main(text: &str, edition: Edition) -> Result<String> {
                     sig.abi.as_ref().map(|abi| abi.extern_token.span),
                     Some(sig.fn_token.span),
                 ];
-                let first = first.into_iter().flatten().min_by_key(|span| span.byte_range().start);
+                let first = first
+                    .into_iter()
+                    .flatten()
+                    .min_by_key(|span| span.byte_range().start);
                 (&func.vis, first)
             }
             Item::Use(import) if brings_main(&import.tree) => {
@@ -158,7 +176,6 @@ fn brings_main(tree: &syn::UseTree) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::source::items::fake::krate;
@@ -179,7 +196,13 @@ mod tests {
              macro_rules! mac { () => {} }\n\
              use mac;\n",
         )]);
-        let text = scope_text(&krate.files[0].parsed, &krate.macro_names(), &BTreeSet::new(), &BTreeSet::new(), true);
+        let text = scope_text(
+            &krate.files[0].parsed,
+            &krate.macro_names(),
+            &BTreeSet::new(),
+            &BTreeSet::new(),
+            true,
+        );
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
              pub struct T(pub u32, pub u8);\n\
@@ -208,11 +231,19 @@ mod tests {
     #[test]
     fn main_is_published_however_it_is_written() {
         let publish = |text: &str| publish_main(text, Edition::Newer).unwrap();
-        assert_eq!(publish("#![a]\n#[tokio::main]\nasync fn main() {}"),
-            "#![a]\n#[tokio::main]\n#[doc(hidden)] pub async fn main() {}");
+        assert_eq!(
+            publish("#![a]\n#[tokio::main]\nasync fn main() {}"),
+            "#![a]\n#[tokio::main]\n#[doc(hidden)] pub async fn main() {}"
+        );
         assert_eq!(publish("pub fn main() {}"), "pub fn main() {}");
-        assert_eq!(publish("pub(crate) fn main() {}"), "#[doc(hidden)] pub fn main() {}");
-        assert_eq!(publish("use app::main;"), "#[doc(hidden)] pub use app::main;");
+        assert_eq!(
+            publish("pub(crate) fn main() {}"),
+            "#[doc(hidden)] pub fn main() {}"
+        );
+        assert_eq!(
+            publish("use app::main;"),
+            "#[doc(hidden)] pub use app::main;"
+        );
         assert_eq!(publish("fn main( {"), "fn main( {");
         assert!(publish_main("make_main!();", Edition::Newer).is_err());
     }

@@ -2,6 +2,11 @@
 
 use std::io::{self, Write};
 
+/// Says why this program could not do rustc's or the linker's work; cargo shows it as theirs.
+pub fn complain(error: &anyhow::Error) {
+    let _ = writeln!(io::stderr(), "error: cargo-hotpatch: {error:#}");
+}
+
 /// Prints a text whose end is a line's end. A reader who has seen enough and closed the pipe is no error.
 pub fn print(text: &str) {
     let mut stdout = io::stdout().lock();

@@ -1,5 +1,4 @@
 //! The parser against symbols that compilers wrote.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::{Demangler, FunctionKey, demangle, parse};
 

@@ -1,5 +1,4 @@
 //! The graph of a small crate and what a patch does to it.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::{CallGraph, NodeId, NodeKind};
 use crate::image::demangle::demangle;

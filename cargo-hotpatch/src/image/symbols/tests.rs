@@ -1,5 +1,4 @@
 //! Programs that print their own addresses.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::{BaseImage, Kind, Lookup};
 use crate::image::samples::{Samples, run};

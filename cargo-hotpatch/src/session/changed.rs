@@ -1,0 +1,217 @@
+//! What an edit changed, in the terms of the plan, and what the user should know beside the patch. Pure.
+
+use std::collections::BTreeSet;
+
+use super::make::refuse;
+use super::world::Told;
+use crate::image::graph::CallGraph;
+use crate::plan::codes::Code;
+use crate::plan::index::{Index, Vertex};
+use crate::plan::reach::{Changed, Plan};
+use crate::plan::verdict::{Note, Refusal};
+use crate::source::diff::Changes;
+use crate::source::file::{FnKey, Kind, Shape};
+use crate::source::items::CrateSource;
+
+pub(super) fn changed_in(
+    sources: &[CrateSource],
+    changes: &[Changes],
+    index: &Index,
+    behind: &BTreeSet<(usize, FnKey)>,
+) -> Changed {
+    let mut out = Changed {
+        behind: behind
+            .iter()
+            .filter_map(|(krate, key)| index.find(*krate, key))
+            .collect(),
+        ..Changed::default()
+    };
+    let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
+    for (krate, changes) in changes.iter().enumerate() {
+        let edited = changes.bodies.iter().chain(&changes.signatures);
+        out.edited
+            .extend(edited.filter_map(|key| index.find(krate, key)));
+        let added: BTreeSet<Vertex> = changes
+            .added
+            .iter()
+            .filter_map(|key| index.find(krate, key))
+            .collect();
+        // Code of the same name may be left from before it was last removed.
+        out.behind.extend(&added);
+        if names.is_empty() {
+            continue;
+        }
+        // What a glob import brings in, nobody need mention: its traits' methods, say.
+        let globs: Vec<&[String]> = changes
+            .items
+            .iter()
+            .filter(|change| {
+                change.item.kind == Kind::Use && change.item.names.iter().any(|n| n == "*")
+            })
+            .map(|change| &*change.item.module)
+            .collect();
+        for (_, function) in sources[krate].functions() {
+            let mentions = names.iter().any(|name| {
+                function.mentions.contains(*name)
+                    && (**name != function.name || function.names_itself)
+            });
+            let near_a_glob = globs
+                .iter()
+                .any(|module| function.module.starts_with(module));
+            let vertex = index.find(krate, &function.key);
+            if let Some(vertex) = vertex.filter(|v| (mentions || near_a_glob) && !added.contains(v))
+            {
+                out.suspected.insert(vertex);
+            }
+        }
+    }
+    out
+}
+
+/// Functions whose code in the process is older than their text, once these are in a patch. Instances of
+/// generic code that are in the program stay what they are, so those functions never catch up.
+pub(super) fn behind(
+    index: &Index,
+    changed: &Changed,
+    included: &BTreeSet<Vertex>,
+) -> BTreeSet<(usize, FnKey)> {
+    let all = changed
+        .edited
+        .iter()
+        .chain(&changed.suspected)
+        .chain(&changed.behind);
+    all.filter_map(|vertex| Some((vertex, index.known(*vertex)?)))
+        .filter(|(vertex, known)| known.shape != Shape::Plain || !included.contains(vertex))
+        .flat_map(|(_, known)| known.keys.iter().map(|key| (known.krate, key.clone())))
+        .collect()
+}
+
+/// New functions that the patch names go with it; whether they are the ones meant, binding will see.
+pub(super) fn include_added(changes: &[Changes], index: &Index, plan: &mut Plan) {
+    let mut added: Vec<Vertex> = changes
+        .iter()
+        .enumerate()
+        .flat_map(|(krate, changes)| {
+            changes
+                .added
+                .iter()
+                .filter_map(move |key| index.find(krate, key))
+        })
+        .filter(|vertex| {
+            index
+                .known(*vertex)
+                .is_some_and(|known| known.shape == Shape::Plain)
+        })
+        .collect();
+    loop {
+        let named = |vertex: &Vertex| {
+            let Some(name) = index.known(*vertex).map(|known| &known.name) else {
+                return false;
+            };
+            plan.include
+                .iter()
+                .filter_map(|user| index.known(*user))
+                .any(|user| user.mentions.contains(name))
+        };
+        let (now, later): (Vec<_>, Vec<_>) = added.into_iter().partition(named);
+        if now.is_empty() {
+            return;
+        }
+        plan.include.extend(now);
+        added = later;
+    }
+}
+
+pub(super) fn notes(
+    sources: &[CrateSource],
+    index: &Index,
+    graph: &CallGraph,
+    plan: &Plan,
+) -> Vec<Note> {
+    let mut out = Vec::new();
+    let mut note = |vertex: Vertex, code: Code, message: String| {
+        let Some(refusal) = refuse(sources, index, vertex, code, |_| message) else {
+            return;
+        };
+        let Refusal {
+            code,
+            message,
+            file,
+            place,
+            ..
+        } = refusal;
+        out.push(Note {
+            code,
+            message,
+            file,
+            line: place.line,
+        });
+    };
+    for vertex in &plan.unreached {
+        let Some(known) = index.known(*vertex) else {
+            continue;
+        };
+        note(
+            *vertex,
+            Code::HP0201,
+            format!(
+                "no hot function reaches `{}`; its edit takes effect at the next start",
+                known.path
+            ),
+        );
+    }
+    for (vertex, callers) in &plan.outside {
+        let Some(known) = index.known(*vertex) else {
+            continue;
+        };
+        let mut names: Vec<String> = callers
+            .iter()
+            .map(|caller| caller_name(index, graph, *caller))
+            .collect();
+        names.sort();
+        names.dedup();
+        note(
+            *vertex,
+            Code::HP0202,
+            format!("{} keep the old code of `{}`", names.join(", "), known.path),
+        );
+    }
+    out
+}
+
+pub(super) fn caller_name(index: &Index, graph: &CallGraph, vertex: Vertex) -> String {
+    use crate::image::graph::NodeKind;
+    if let Some(known) = index.known(vertex) {
+        return format!("calls from `{}`", known.path);
+    }
+    let Some(node) = index.nodes(vertex).first() else {
+        return "other callers".to_owned();
+    };
+    if graph.kind(*node) == NodeKind::Data {
+        return "trait objects and function pointers made earlier".to_owned();
+    }
+    format!(
+        "calls from `{:#}`",
+        rustc_demangle::demangle(graph.name(*node))
+    )
+}
+
+/// What tells a version of a function that no hot function reaches from others.
+pub(super) fn unreached<'a>(
+    sources: &'a [CrateSource],
+    index: &'a Index,
+    vertex: Vertex,
+) -> impl Iterator<Item = Told> + 'a {
+    index.known(vertex).into_iter().flat_map(|known| {
+        let functions = known
+            .keys
+            .iter()
+            .filter_map(|key| sources[known.krate].function(key));
+        functions.map(|(_, function)| Told {
+            krate: known.krate,
+            key: function.key.clone(),
+            signature: function.signature,
+            code: function.code,
+        })
+    })
+}

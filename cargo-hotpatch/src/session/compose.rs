@@ -1,0 +1,585 @@
+//! From a plan to code that runs: scopes, compiles, checks, links, loads, and at the very end publishes.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow};
+use hotpatch_rt::wire::{Store, Target};
+
+use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
+use super::world::{Seen, libraries};
+use crate::image::graph::CallGraph;
+use crate::image::symbols::Kind as SymbolKind;
+use crate::patch::assemble::{Library, Missing, Parts};
+use crate::patch::compile::{Compiled, Recipe};
+use crate::patch::{assemble, compile};
+use crate::plan::codes::Code;
+use crate::plan::index::{Index, Vertex};
+use crate::plan::reach::Plan;
+use crate::plan::verdict::{Note, Refusal};
+use crate::source::extract::Wanted;
+use crate::source::fields;
+use crate::source::file::{FnKey, Shape};
+use crate::source::items::CrateSource;
+
+/// How often functions are added to a patch because what was compiled needs them.
+const ROUNDS: usize = 8;
+
+impl Maker<'_> {
+    pub(super) fn build(
+        &mut self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        plan: &Plan,
+        times: &mut Times,
+    ) -> Result<Built> {
+        let mut include = plan.include.clone();
+        // The program's instances of generic code that changed are old code.
+        let mut own_instances = plan
+            .stale
+            .iter()
+            .filter_map(|vertex| index.known(*vertex))
+            .any(|known| known.shape == Shape::Reinstantiated);
+        for _ in 0..ROUNDS {
+            let started = Instant::now();
+            let mut wanted = vec![false; sources.len()];
+            for known in include.iter().filter_map(|vertex| index.known(*vertex)) {
+                wanted[known.krate] = true;
+            }
+            let seen = self.world.scopes(sources, &wanted, self.cancel)?;
+            times.scope += started.elapsed();
+
+            let started = Instant::now();
+            let round = self.compile(sources, index, graph, &include, &seen, own_instances)?;
+            times.compile += started.elapsed();
+            let needs = self.check(sources, index, graph, plan, &include, &round);
+            if let Some(refusal) = needs.refusal {
+                if own_instances {
+                    return Ok(Built::Refused(refusal));
+                }
+                own_instances = true;
+            } else if needs.functions.is_empty() {
+                return self.link(sources, index, round, times);
+            }
+            if let Some(refusal) = behind_fields(sources, index, &needs.functions) {
+                return Ok(Built::Refused(refusal));
+            }
+            include.extend(needs.functions);
+        }
+        let vertex = include.first().copied();
+        vertex
+            .and_then(|v| {
+                refuse(sources, index, v, Code::HP0001, |path| {
+                    format!("the patch of `{path}` needs more and more functions")
+                })
+            })
+            .map(Built::Refused)
+            .context("an empty patch")
+    }
+
+    pub(super) fn compile(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        include: &BTreeSet<Vertex>,
+        seen: &[Seen],
+        own_instances: bool,
+    ) -> Result<Vec<Part>> {
+        let mut jobs = Vec::new();
+        for (krate, source) in sources.iter().enumerate() {
+            let mut wanted = Vec::new();
+            let mut vertices = Vec::new();
+            for vertex in include {
+                let Some(known) = index.known(*vertex).filter(|known| known.krate == krate) else {
+                    continue;
+                };
+                for key in &known.keys {
+                    let statics = self.statics(source, key, known, graph)?;
+                    wanted.push(Wanted {
+                        key: key.clone(),
+                        hot: known.hot,
+                        statics,
+                    });
+                    vertices.push(*vertex);
+                }
+            }
+            if !wanted.is_empty() {
+                jobs.push((krate, wanted, vertices));
+            }
+        }
+        let attempt = self.world.loads;
+        let stamp = Instant::now();
+        let cancel = self.cancel;
+        let world = &*self.world;
+        let folder = self.folder;
+        let results: Vec<Result<Part>> = std::thread::scope(|scope| {
+            let handles: Vec<_> = jobs
+                .into_iter()
+                .map(|(krate, wanted, vertices)| {
+                    scope.spawn(move || {
+                        let unit = &world.crates[krate].unit;
+                        let scope = seen[krate]
+                            .scope
+                            .as_ref()
+                            .context("a crate without a scope")?;
+                        let name = format!("{}-{attempt}-{krate}", world.generation + 1);
+                        let identity =
+                            format!("hotpatch-{}-{name}-{:?}", std::process::id(), stamp);
+                        let folder = folder.join(format!("text-{name}"));
+                        let recipe = Recipe {
+                            unit,
+                            source: &sources[krate],
+                            wanted: &wanted,
+                            scope,
+                            changed: &seen[krate].libraries,
+                            folder: &folder,
+                            identity: &identity,
+                            own_instances,
+                        };
+                        let compiled = compile::compile(&recipe, cancel)?;
+                        let _ = std::fs::remove_dir_all(&folder);
+                        Ok(Part {
+                            krate,
+                            vertices,
+                            compiled,
+                        })
+                    })
+                })
+                .collect();
+            handles
+                .into_iter()
+                .map(|handle| {
+                    handle
+                        .join()
+                        .unwrap_or_else(|_| Err(anyhow!("a compile panicked")))
+                })
+                .collect()
+        });
+        results.into_iter().collect()
+    }
+
+    /// Symbols of the statics inside a function.
+    pub(super) fn statics(
+        &self,
+        source: &CrateSource,
+        key: &FnKey,
+        known: &crate::plan::index::Known,
+        graph: &CallGraph,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut out = BTreeMap::new();
+        let Some((_, function)) = source.function(key) else {
+            return Ok(out);
+        };
+        if function.statics.is_empty() {
+            return Ok(out);
+        }
+        let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
+        let owners: BTreeSet<String> = known
+            .nodes
+            .iter()
+            .map(|node| text(graph.name(*node)))
+            .collect();
+        for item in &function.statics {
+            let mut found = self
+                .world
+                .image
+                .symbols
+                .iter()
+                .filter(|(name, symbol)| {
+                    symbol.kind == SymbolKind::Data && name.contains(&item.name)
+                })
+                .filter(|(name, _)| {
+                    text(name)
+                        .strip_suffix(&item.name)
+                        .and_then(|t| t.strip_suffix("::"))
+                        .is_some_and(|owner| owners.contains(owner))
+                })
+                .map(|(name, _)| name.to_owned());
+            match (found.next(), found.next()) {
+                (Some(symbol), None) => {
+                    out.insert(item.name.clone(), symbol);
+                }
+                _ => return Err(Unbindable(known.path.clone(), item.name.clone()).into()),
+            }
+        }
+        Ok(out)
+    }
+
+    /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
+    pub(super) fn check(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        plan: &Plan,
+        include: &BTreeSet<Vertex>,
+        round: &[Part],
+    ) -> Needs {
+        let mut needs = Needs::default();
+        let replaced: BTreeSet<&str> = round
+            .iter()
+            .flat_map(|part| &part.compiled.object.pairs)
+            .map(|pair| pair.old.as_str())
+            .collect();
+        for part in round {
+            let Some(first) = part.vertices.first().copied() else {
+                continue;
+            };
+            let refuse = |why: String| {
+                refuse(sources, index, first, Code::HP0001, |path| {
+                    format!("the edit of `{path}` is not supported yet")
+                })
+                .map(|refusal| refusal.because(why))
+            };
+            for symbol in &part.compiled.object.undefined {
+                if !symbol.used || symbol.weak || replaced.contains(symbol.name.as_str()) {
+                    continue;
+                }
+                let vertex = graph
+                    .nodes_named(&symbol.name)
+                    .find_map(|node| index.vertex(node))
+                    .or_else(|| index.by_symbol(&symbol.name));
+                let known = vertex.and_then(|vertex| index.known(vertex));
+                let is_hot = known.is_some_and(|known| known.hot);
+                let is_outdated = |vertex| {
+                    plan.outdated.contains(&vertex)
+                        && !self.world.state().symbols.contains_key(&symbol.name)
+                };
+                let is_stale = vertex
+                    .is_some_and(|vertex| plan.stale.contains(&vertex) || is_outdated(vertex))
+                    && !is_hot
+                    && !symbol.tls
+                    && is_code(graph, &symbol.name);
+                let there = self.address(&symbol.name).is_some()
+                    || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
+                    || self.world.image.imports(&symbol.name);
+                if there && !is_stale {
+                    continue;
+                }
+                match (vertex, known) {
+                    (Some(vertex), Some(known))
+                        if known.shape == Shape::Plain && !include.contains(&vertex) =>
+                    {
+                        needs.functions.insert(vertex);
+                    }
+                    _ => {
+                        let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                        needs.refusal = refuse(if is_stale {
+                            format!("it goes through `{name}`, which cannot be patched yet")
+                        } else {
+                            format!("the program has no `{name}`")
+                        });
+                    }
+                }
+            }
+            for symbol in &part.compiled.object.defined {
+                // A macro may have made a static inside a function, which would begin anew with each patch.
+                let is_own_state = symbol.writable && !symbol.name.contains(CALL_SITE);
+                let copies_state = matches!(symbol.kind, SymbolKind::Data | SymbolKind::Tls)
+                    && symbol.name.starts_with("_R")
+                    && (is_own_state || self.world.image.symbols.get(&symbol.name).is_some());
+                if copies_state {
+                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    needs.refusal = refuse(format!("it would make a second `{name}`"));
+                }
+            }
+        }
+        needs
+    }
+
+    /// Where the newest version of a function or the storage of a static is.
+    pub(super) fn address(&self, symbol: &str) -> Option<u64> {
+        if let Some(address) = self.world.state().symbols.get(symbol) {
+            return Some(*address);
+        }
+        let found = self.world.image.symbols.get(symbol)?;
+        let bias = if self.world.image.relocatable {
+            self.client.bias()
+        } else {
+            0
+        };
+        (found.kind != SymbolKind::Tls).then(|| found.address + bias)
+    }
+
+    pub(super) fn link(
+        &mut self,
+        sources: &[CrateSource],
+        index: &Index,
+        round: Vec<Part>,
+        times: &mut Times,
+    ) -> Result<Built> {
+        let libraries = libraries(self.client.pid(), &self.world.image.needed);
+        let mut fresh: HashMap<String, u64> = HashMap::new();
+        let mut loaded = Vec::new();
+        for part in round {
+            let started = Instant::now();
+            let number = self.world.loads + 1;
+            let output = self.folder.join(format!("patch-{number}.so"));
+            let parts = Parts {
+                compiled: &part.compiled,
+                image: &self.world.image,
+                is_hot: &|symbol| self.world.slots.of(symbol).is_some(),
+                linker: &self.world.linker,
+                libraries: &libraries,
+                output: &output,
+            };
+            let address = |name: &str| fresh.get(name).copied().or_else(|| self.address(name));
+            let library = match assemble::library(&parts, &address, self.cancel) {
+                Ok(library) => library,
+                Err(error) => {
+                    if error.downcast_ref::<Missing>().is_none() {
+                        return Err(error);
+                    }
+                    let first = part.vertices.first().copied();
+                    return first
+                        .and_then(|v| {
+                            refuse(sources, index, v, Code::HP0001, |path| {
+                                format!("the edit of `{path}` is not supported yet")
+                            })
+                        })
+                        .map(|refusal| Built::Refused(refusal.because(error.to_string())))
+                        .context("a patch without a function");
+                }
+            };
+            times.link += started.elapsed();
+            if self.cancel.is_cancelled() {
+                return Err(anyhow!(Superseded));
+            }
+            let started = Instant::now();
+            let image = self.client.image().clone();
+            self.world.loads = number;
+            let bias = self.client.load(number, &library.path, &image)?;
+            times.load += started.elapsed();
+            for pair in &part.compiled.object.pairs {
+                let at = library
+                    .image
+                    .symbols
+                    .get(&pair.new)
+                    .with_context(|| format!("the linked patch has lost `{}`", pair.new))?;
+                if self.world.slots.of(&pair.old).is_none() {
+                    fresh.insert(pair.old.clone(), bias + at.address);
+                }
+            }
+            loaded.push(Loaded {
+                part,
+                library,
+                number,
+            });
+        }
+        Ok(Built::Ready(Ready {
+            loaded,
+            symbols: fresh,
+        }))
+    }
+
+    pub(super) fn publish(
+        &mut self,
+        sources: Vec<CrateSource>,
+        index: &Arc<Index>,
+        ready: Ready,
+        notes: Vec<Note>,
+        behind: BTreeSet<(usize, FnKey)>,
+        mut times: Times,
+    ) -> Result<Outcome> {
+        let started = Instant::now();
+        let mut stores = Vec::new();
+        let mut patched = Patched {
+            notes,
+            ..Patched::default()
+        };
+        let mut graph = self.world.state().graph.clone();
+        for Loaded {
+            part,
+            library,
+            number,
+        } in &ready.loaded
+        {
+            let mut rename = HashMap::new();
+            for pair in &part.compiled.object.pairs {
+                rename.insert(pair.new.clone(), pair.old.clone());
+                let path = part
+                    .vertices
+                    .get(usize::try_from(pair.index).unwrap_or(usize::MAX))
+                    .and_then(|vertex| index.known(*vertex))
+                    .map(|known| known.path.clone())
+                    .unwrap_or_default();
+                match self.world.slots.of(&pair.old) {
+                    Some(slot) => {
+                        let at = library
+                            .image
+                            .symbols
+                            .get(&pair.new)
+                            .context("a lost function")?;
+                        let target = Target::Patch {
+                            generation: *number,
+                            offset: at.address,
+                        };
+                        stores.push(Store { slot, target });
+                        patched.functions.push(path);
+                    }
+                    None => patched.included.push(path),
+                }
+            }
+            let tag = &self.world.crates[part.krate].tag;
+            graph
+                .add_object(tag, &part.compiled.data, &rename)
+                .context("failed to read the patch")?;
+            if let Some(refusal) = strangers(&sources, index, &graph, part) {
+                return Ok(Outcome::Refused(refusal));
+            }
+            patched.bytes += library.bytes;
+        }
+        self.client.publish(stores.clone())?;
+        times.load += started.elapsed();
+
+        let mut state = self.world.state().clone();
+        for store in stores {
+            state.slots.insert(store.slot, store.target);
+        }
+        let mut symbols = (*state.symbols).clone();
+        symbols.extend(ready.symbols);
+        state.symbols = Arc::new(symbols);
+        state.sources = sources;
+        state.graph = graph;
+        state.behind = behind;
+        self.world.states.push(state);
+        self.world.generation += 1;
+        self.world.adopt(index.clone());
+        patched.generation = self.world.generation;
+        patched.times = times;
+        Ok(Outcome::Patched(patched))
+    }
+}
+
+/// A static inside a function whose storage is not found.
+#[derive(Debug, thiserror::Error)]
+#[error("the storage of `static {1}` in `{0}` is not known")]
+pub(super) struct Unbindable(pub(super) String, pub(super) String);
+
+/// A newer save made this work pointless.
+#[derive(Debug, thiserror::Error)]
+#[error("a newer save came in between")]
+pub struct Superseded;
+
+pub(super) struct Part {
+    pub(super) krate: usize,
+    /// For each index of a pair the function it is of.
+    pub(super) vertices: Vec<Vertex>,
+    pub(super) compiled: Compiled,
+}
+
+/// What a compiled patch lacks.
+#[derive(Default)]
+pub(super) struct Needs {
+    /// Functions that must be in it, too.
+    pub(super) functions: BTreeSet<Vertex>,
+    /// Why it cannot be had; with instances of its own it may be another matter.
+    pub(super) refusal: Option<Refusal>,
+}
+
+pub(super) struct Loaded {
+    pub(super) part: Part,
+    pub(super) library: Library,
+    pub(super) number: u32,
+}
+
+pub(super) struct Ready {
+    pub(super) loaded: Vec<Loaded>,
+    pub(super) symbols: HashMap<String, u64>,
+}
+
+pub(super) enum Built {
+    Ready(Ready),
+    Refused(Refusal),
+}
+
+/// A private field of a type with `Deref` hides one of the target's in a scope, where it is visible.
+pub(super) fn behind_fields(
+    sources: &[CrateSource],
+    index: &Index,
+    functions: &BTreeSet<Vertex>,
+) -> Option<Refusal> {
+    let mut hiding = Vec::new();
+    for (krate, source) in sources.iter().enumerate() {
+        let own = fields::private_fields_before_deref(source);
+        hiding.extend(
+            own.into_iter()
+                .map(|(module, field)| (krate, module, field)),
+        );
+    }
+    functions
+        .iter()
+        .copied()
+        .filter(|_| !hiding.is_empty())
+        .find_map(|vertex| {
+            let known = index.known(vertex)?;
+            let source = sources.get(known.krate)?;
+            let uses = known.keys.iter().filter_map(|key| source.function(key));
+            let uses: BTreeSet<String> = uses
+                .flat_map(|(file, function)| fields::fields_used(file, function))
+                .collect();
+            let (_, _, field) = hiding.iter().find(|(krate, module, field)| {
+                uses.contains(field) && !(*krate == known.krate && known.module.starts_with(module))
+            })?;
+            refuse(sources, index, vertex, Code::HP0001, |path| {
+                format!("names in `{path}` may not mean what they mean in the crate")
+            })
+            .map(|refusal| {
+                refusal.because(format!(
+                    "`{field}` is also a private field that a `Deref` leads past"
+                ))
+            })
+        })
+}
+
+/// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
+/// that calls a private function from outside its module shows it.
+pub(super) fn strangers(
+    sources: &[CrateSource],
+    index: &Index,
+    graph: &CallGraph,
+    part: &Part,
+) -> Option<Refusal> {
+    for pair in &part.compiled.object.pairs {
+        let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
+        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied())
+        else {
+            continue;
+        };
+        let Some(module) = index.known(caller).map(|known| &known.module) else {
+            continue;
+        };
+        for callee in graph.callees(node) {
+            let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
+            let Some(known) = known.filter(|known| known.krate == part.krate) else {
+                continue;
+            };
+            let own = known.private.then(|| known.module.clone());
+            let home = own.or_else(|| {
+                fields::home_of_private_trait(&sources[part.krate], known.keys.first()?)
+            });
+            if home.is_some_and(|home| !module.starts_with(&home)) {
+                return refuse(sources, index, caller, Code::HP0001, |path| {
+                    format!("names in `{path}` would not mean what they mean in the crate")
+                })
+                .map(|refusal| {
+                    refusal.because(format!(
+                        "the patch would call `{}`, which is private",
+                        known.path
+                    ))
+                });
+            }
+        }
+    }
+    None
+}
+
+pub(super) fn is_code(graph: &CallGraph, symbol: &str) -> bool {
+    use crate::image::graph::NodeKind;
+    graph
+        .nodes_named(symbol)
+        .any(|node| graph.kind(node) == NodeKind::Function)
+}

@@ -1,0 +1,98 @@
+//! What the session knows, in the words of the report and of the events. Pure but for reading an excerpt.
+
+use std::path::Path;
+
+use super::make::Patched;
+use crate::plan::verdict::{Note, Refusal};
+use crate::ui::events::{Coded, Phases};
+use crate::ui::report;
+
+pub(super) fn phases(
+    patched: &Patched,
+    settle: std::time::Duration,
+    total: std::time::Duration,
+) -> Phases {
+    let times = patched.times;
+    Phases {
+        settle,
+        plan: times.plan,
+        scope: times.scope,
+        compile: times.compile,
+        link: times.link,
+        load: times.load,
+        total,
+    }
+}
+
+/// A path as the user would type it from here.
+pub(super) fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+pub(super) fn place(file: &Path, line: usize, column: usize) -> Option<report::Place> {
+    if file.as_os_str().is_empty() {
+        return None;
+    }
+    Some(report::Place {
+        file: shown(file),
+        line: u32::try_from(line).unwrap_or(0),
+        column: u32::try_from(column).ok().filter(|column| *column > 0),
+    })
+}
+
+pub(super) fn shown_refusal(refusal: &Refusal) -> report::Refusal {
+    let line = refusal.place.line;
+    let text = std::fs::read_to_string(&refusal.file).unwrap_or_default();
+    let excerpt = line
+        .checked_sub(1)
+        .and_then(|index| text.lines().nth(index));
+    report::Refusal {
+        code: refusal.code.to_string(),
+        message: refusal.message.clone(),
+        place: place(&refusal.file, line, refusal.place.column),
+        excerpts: excerpt
+            .map(|text| report::Excerpt {
+                line: u32::try_from(line).unwrap_or(0),
+                text: text.to_owned(),
+                label: refusal.label.clone(),
+            })
+            .into_iter()
+            .collect(),
+        reasons: refusal.reasons.clone(),
+    }
+}
+
+pub(super) fn shown_note(note: &Note) -> report::Note {
+    report::Note {
+        code: note.code.to_string(),
+        message: note.message.clone(),
+        place: place(&note.file, note.line, 0),
+    }
+}
+
+pub(super) fn coded_note(note: &Note) -> Coded {
+    Coded {
+        code: note.code.to_string(),
+        message: note.message.clone(),
+        file: Some(note.file.display().to_string()),
+        line: u32::try_from(note.line).ok(),
+    }
+}
+
+/// Text without terminal escapes.
+pub(super) fn without_colour(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        if char == '\u{1b}' {
+            chars.by_ref().find(|c| c.is_ascii_alphabetic());
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}

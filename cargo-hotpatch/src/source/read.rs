@@ -1,0 +1,618 @@
+//! Reads a file's syntax tree item by item: what each is called, and what makes it visible.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::spanned::Spanned;
+use syn::{Attribute, Item, Meta, Visibility};
+
+use super::cfg::Cfg;
+use super::file::{
+    Edit, Impl, InlineModule, Kind, Member, ModuleFile, OtherItem, Owner, ParsedFile, Place,
+};
+use super::function::{PRELUDE, Parts};
+use super::tokens::{fingerprint, paths};
+use super::tree::{
+    attributes, bare_name, imports, leaves, mentions_impl_trait, start_of, type_name,
+};
+
+pub(super) struct Reader<'a> {
+    pub(super) out: ParsedFile,
+    pub(super) cfg: &'a Cfg,
+    pub(super) offset: usize,
+    pub(super) lines: usize,
+}
+
+impl Reader<'_> {
+    pub(super) fn range(&self, span: Span) -> Range<usize> {
+        let range = span.byte_range();
+        range.start + self.offset..range.end + self.offset
+    }
+
+    pub(super) fn place(&self, span: Span) -> Place {
+        let start = span.start();
+        Place {
+            line: start.line + self.lines,
+            column: start.column + 1,
+        }
+    }
+
+    pub(super) fn crate_attrs(&mut self, attrs: &[Attribute], module: &Arc<[String]>) {
+        for attr in attrs {
+            let is_doc = attr.path().is_ident("doc");
+            if !is_doc {
+                self.out.inner_attrs.push(self.range(attr.span()));
+                self.other(
+                    module,
+                    Kind::Other,
+                    "attribute",
+                    attr.to_token_stream(),
+                    attr.span(),
+                );
+            }
+        }
+    }
+
+    pub(super) fn other(
+        &mut self,
+        module: &Arc<[String]>,
+        kind: Kind,
+        what: &str,
+        tokens: TokenStream,
+        span: Span,
+    ) -> &mut OtherItem {
+        let place = self.place(span);
+        let range = self.range(span);
+        let name = tokens.to_string();
+        let mut named = BTreeSet::new();
+        if kind != Kind::Use {
+            paths(tokens.clone(), &mut named);
+        }
+        let code = fingerprint(tokens);
+        self.out.items.push(OtherItem {
+            module: module.clone(),
+            kind,
+            title: what.to_owned(),
+            name,
+            names: Vec::new(),
+            place,
+            range,
+            code,
+            surface: code,
+            mentions: Arc::default(),
+            paths: Arc::new(named),
+            imports: Vec::new(),
+            private: false,
+            members: Vec::new(),
+        });
+        self.out
+            .items
+            .last_mut()
+            .expect("invariant: an item was just pushed")
+    }
+
+    pub(super) fn named(
+        &mut self,
+        module: &Arc<[String]>,
+        kind: Kind,
+        what: &str,
+        ident: &syn::Ident,
+        tokens: TokenStream,
+    ) -> &mut OtherItem {
+        let mut named = BTreeSet::new();
+        if !matches!(kind, Kind::Module | Kind::MacroRules) {
+            paths(tokens.clone(), &mut named);
+        }
+        let code = fingerprint(tokens);
+        let place = self.place(ident.span());
+        self.out.items.push(OtherItem {
+            module: module.clone(),
+            kind,
+            title: format!("{what} `{ident}`"),
+            name: format!("{what} {ident}"),
+            names: vec![ident.to_string()],
+            place,
+            range: 0..0,
+            code,
+            surface: code,
+            mentions: Arc::default(),
+            paths: Arc::new(named),
+            imports: Vec::new(),
+            private: false,
+            members: Vec::new(),
+        });
+        self.out
+            .items
+            .last_mut()
+            .expect("invariant: an item was just pushed")
+    }
+
+    /// Makes what has this visibility public; `at` is the first token after it.
+    pub(super) fn widen(&mut self, vis: &Visibility, at: Span) {
+        let before = self.out.widening.len();
+        self.widen_import(vis, at, 0);
+        for edit in &mut self.out.widening[before..] {
+            edit.import = None;
+        }
+    }
+
+    pub(super) fn widen_import(&mut self, vis: &Visibility, at: Span, import: usize) {
+        let import = Some(import);
+        let edit = match vis {
+            Visibility::Public(_) => return,
+            Visibility::Restricted(vis) => Edit {
+                range: self.range(vis.span()),
+                text: Cow::Borrowed("pub"),
+                import,
+                of_type: false,
+            },
+            Visibility::Inherited => {
+                let start = self.range(at).start;
+                Edit {
+                    range: start..start,
+                    text: Cow::Borrowed("pub "),
+                    import,
+                    of_type: false,
+                }
+            }
+        };
+        self.out.widening.push(edit);
+    }
+
+    /// The visibility of a field, which an enum's fields have from it, counts in type ids.
+    pub(super) fn widen_type(&mut self, vis: &Visibility, at: Span) {
+        let before = self.out.widening.len();
+        self.widen(vis, at);
+        for edit in &mut self.out.widening[before..] {
+            edit.of_type = true;
+        }
+    }
+
+    pub(super) fn fields(&mut self, fields: &syn::Fields) {
+        for field in fields {
+            let at = field
+                .ident
+                .as_ref()
+                .map_or_else(|| field.ty.span(), Spanned::span);
+            self.widen_type(&field.vis, at);
+        }
+    }
+
+    pub(super) fn members(&self, of: &str, fields: &syn::Fields) -> Vec<Member> {
+        let kept = fields.iter().filter(|field| self.cfg.keeps(&field.attrs));
+        kept.enumerate()
+            .map(|(index, field)| {
+                let name = field
+                    .ident
+                    .as_ref()
+                    .map_or_else(|| index.to_string(), bare_name);
+                // Who may use it has no part in what it is.
+                let mut bare = field.clone();
+                bare.vis = Visibility::Inherited;
+                Member {
+                    name: format!("{of}{name}"),
+                    variant: false,
+                    private: !matches!(field.vis, Visibility::Public(_)),
+                    place: self.place(field.span()),
+                    code: fingerprint(bare.to_token_stream()),
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn variants(&self, item: &syn::ItemEnum) -> Vec<Member> {
+        let mut out = Vec::new();
+        for variant in item
+            .variants
+            .iter()
+            .filter(|variant| self.cfg.keeps(&variant.attrs))
+        {
+            let name = bare_name(&variant.ident);
+            let mut bare = variant.clone();
+            match &mut bare.fields {
+                syn::Fields::Named(fields) => fields.named.clear(),
+                syn::Fields::Unnamed(fields) => fields.unnamed.clear(),
+                syn::Fields::Unit => {}
+            }
+            let fields = self.members(&format!("{name}."), &variant.fields);
+            out.push(Member {
+                name,
+                variant: true,
+                private: false,
+                place: self.place(variant.ident.span()),
+                code: fingerprint(bare.to_token_stream()),
+            });
+            out.extend(fields);
+        }
+        out
+    }
+
+    pub(super) fn items(&mut self, items: &[Item], module: &Arc<[String]>, inline: &[String]) {
+        for item in items {
+            self.item(item, module, inline);
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm per kind of item")]
+    pub(super) fn item(&mut self, item: &Item, module: &Arc<[String]>, inline: &[String]) {
+        if !self.cfg.keeps(attributes(item)) {
+            return;
+        }
+        match item {
+            Item::Fn(func) => {
+                let shadows = PRELUDE.contains(&func.sig.ident.to_string().as_str());
+                let parts = Parts {
+                    attrs: &func.attrs,
+                    vis: Some(&func.vis),
+                    sig: &func.sig,
+                    block: &func.block,
+                };
+                self.function(&parts, module, Owner::Free);
+                if !(shadows && func.vis == Visibility::Inherited) {
+                    self.widen(&func.vis, start_of(&func.sig));
+                }
+            }
+            Item::Struct(item) => {
+                let members = self.members("", &item.fields);
+                self.named(
+                    module,
+                    Kind::Type,
+                    "struct",
+                    &item.ident,
+                    item.to_token_stream(),
+                )
+                .members = members;
+                self.widen(&item.vis, item.struct_token.span);
+                self.fields(&item.fields);
+            }
+            Item::Union(item) => {
+                let members = self.members("", &syn::Fields::Named(item.fields.clone()));
+                self.named(
+                    module,
+                    Kind::Type,
+                    "union",
+                    &item.ident,
+                    item.to_token_stream(),
+                )
+                .members = members;
+                self.widen(&item.vis, item.union_token.span);
+                for field in &item.fields.named {
+                    self.widen_type(&field.vis, field.ident.span());
+                }
+            }
+            Item::Enum(item) => {
+                let members = self.variants(item);
+                self.named(
+                    module,
+                    Kind::Type,
+                    "enum",
+                    &item.ident,
+                    item.to_token_stream(),
+                )
+                .members = members;
+                self.widen_type(&item.vis, item.enum_token.span);
+            }
+            Item::Type(item) => {
+                self.named(
+                    module,
+                    Kind::Type,
+                    "type",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
+                self.widen(&item.vis, item.type_token.span);
+            }
+            Item::Const(item) => {
+                self.named(
+                    module,
+                    Kind::Const,
+                    "const",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
+                if item.ident != "_" {
+                    self.widen(&item.vis, item.const_token.span);
+                }
+            }
+            Item::Static(item) => {
+                let mut surface = item.mutability.to_token_stream();
+                item.ty.to_tokens(&mut surface);
+                let mut named = BTreeSet::new();
+                paths(surface.clone(), &mut named);
+                let surface = fingerprint(surface);
+                let entry = self.named(
+                    module,
+                    Kind::Static,
+                    "static",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
+                entry.surface = surface;
+                // Its value is there already, whatever the initialiser means.
+                entry.paths = Arc::new(named);
+                self.widen(&item.vis, item.static_token.span);
+            }
+            Item::Trait(item) => self.trait_item(item, module),
+            Item::TraitAlias(item) => {
+                self.named(
+                    module,
+                    Kind::Trait,
+                    "trait",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
+                self.widen(&item.vis, item.trait_token.span);
+            }
+            Item::Impl(item) => self.impl_item(item, module),
+            Item::Use(item) => {
+                let mut names = Vec::new();
+                leaves(&item.tree, &mut names);
+                let entry = self.other(
+                    module,
+                    Kind::Use,
+                    "import",
+                    item.to_token_stream(),
+                    item.span(),
+                );
+                entry.title = format!("`{}`", entry.name);
+                entry.names = names;
+                imports(&item.tree, &mut Vec::new(), &mut entry.imports);
+                let import = self.out.items.len() - 1;
+                self.widen_import(&item.vis, item.use_token.span, import);
+            }
+            Item::ExternCrate(item) => {
+                let entry = self.other(
+                    module,
+                    Kind::Other,
+                    "`extern crate`",
+                    item.to_token_stream(),
+                    item.span(),
+                );
+                entry.names = vec![item.ident.to_string()];
+                if item
+                    .attrs
+                    .iter()
+                    .any(|attr| attr.path().is_ident("macro_use"))
+                {
+                    self.out.macros.push(self.range(item.span()));
+                } else {
+                    let import = self.out.items.len() - 1;
+                    self.widen_import(&item.vis, item.extern_token.span, import);
+                }
+            }
+            Item::ForeignMod(item) => {
+                self.other(
+                    module,
+                    Kind::Other,
+                    "`extern` block",
+                    item.to_token_stream(),
+                    item.span(),
+                );
+                for foreign in &item.items {
+                    match foreign {
+                        syn::ForeignItem::Fn(f) => self.widen(&f.vis, start_of(&f.sig)),
+                        syn::ForeignItem::Type(t) => self.widen(&t.vis, t.type_token.span),
+                        // `safe static` starts before the keyword: left alone, and then private.
+                        syn::ForeignItem::Static(s) if s.vis == Visibility::Inherited => {
+                            let plain = s.to_token_stream().into_iter().nth(s.attrs.len() * 2);
+                            if matches!(plain, Some(TokenTree::Ident(word)) if word == "static") {
+                                self.widen(&s.vis, s.static_token.span);
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            Item::Macro(item) => self.macro_item(item, module),
+            Item::Mod(item) => self.module(item, module, inline),
+            other => {
+                self.other(
+                    module,
+                    Kind::Other,
+                    "item",
+                    other.to_token_stream(),
+                    other.span(),
+                );
+            }
+        }
+    }
+
+    pub(super) fn trait_item(&mut self, item: &syn::ItemTrait, module: &Arc<[String]>) {
+        let mut bare = item.clone();
+        for part in &mut bare.items {
+            if let syn::TraitItem::Fn(func) = part {
+                func.default = func.default.take().map(|_| syn::parse_quote!({}));
+            }
+        }
+        let mut named = BTreeSet::new();
+        paths(bare.to_token_stream(), &mut named);
+        let methods = item.items.iter().filter_map(|part| match part {
+            syn::TraitItem::Fn(func) => Some(bare_name(&func.sig.ident)),
+            _ => None,
+        });
+        let surface = fingerprint(bare.to_token_stream());
+        let entry = self.named(
+            module,
+            Kind::Trait,
+            "trait",
+            &item.ident,
+            item.to_token_stream(),
+        );
+        entry.surface = surface;
+        entry.paths = Arc::new(named);
+        entry.mentions = Arc::new(methods.collect());
+        entry.private = item.vis == Visibility::Inherited;
+        self.widen(&item.vis, item.trait_token.span);
+        // `unsafe trait`, `auto trait`: the visibility stands before those words.
+        if let (Visibility::Inherited, Some(word)) = (&item.vis, &item.unsafety)
+            && let Some(edit) = self.out.widening.last_mut()
+        {
+            let start = word.span.byte_range().start + self.offset;
+            edit.range = start..start;
+        }
+        for part in &item.items {
+            if let syn::TraitItem::Fn(func) = part
+                && let Some(block) = &func.default
+                && self.cfg.keeps(&func.attrs)
+            {
+                let parts = Parts {
+                    attrs: &func.attrs,
+                    vis: None,
+                    sig: &func.sig,
+                    block,
+                };
+                self.function(&parts, module, Owner::Trait(item.ident.to_string()));
+            }
+        }
+    }
+
+    pub(super) fn impl_item(&mut self, item: &syn::ItemImpl, module: &Arc<[String]>) {
+        let (impl_generics, params, bounds) = item.generics.split_for_impl();
+        let head = Arc::new(Impl {
+            generics: impl_generics.to_token_stream().to_string(),
+            params: params.to_token_stream().to_string(),
+            bounds: bounds.to_token_stream().to_string(),
+            self_ty: item.self_ty.to_token_stream().to_string(),
+            trait_path: item
+                .trait_
+                .as_ref()
+                .map(|(path, _)| path.to_token_stream().to_string()),
+            self_name: type_name(&item.self_ty),
+            trait_name: item
+                .trait_
+                .as_ref()
+                .and_then(|(path, _)| path.segments.last())
+                .map(|segment| segment.ident.to_string()),
+            types: item
+                .items
+                .iter()
+                .filter_map(|part| match part {
+                    syn::ImplItem::Type(ty) => Some(ty.ident.to_string()),
+                    _ => None,
+                })
+                .collect(),
+            generic: item.generics.type_params().next().is_some()
+                || item.generics.const_params().next().is_some()
+                || mentions_impl_trait(&item.self_ty.to_token_stream()),
+        });
+        let mut bare = item.clone();
+        bare.items.retain(|part| match part {
+            syn::ImplItem::Fn(_) => false,
+            // Those of a trait cannot come and go by themselves.
+            syn::ImplItem::Const(_) => item.trait_.is_some(),
+            _ => true,
+        });
+        let mut name = bare.clone();
+        name.items.clear();
+        name.attrs.clear();
+        let entry = self.other(
+            module,
+            Kind::Impl,
+            "impl",
+            bare.to_token_stream(),
+            item.impl_token.span,
+        );
+        entry.name = name.to_token_stream().to_string();
+        entry.title = match &head.trait_path {
+            Some(path) => format!("`impl {path} for {}`", head.self_ty),
+            None => format!("`impl {}`", head.self_ty),
+        };
+        entry.names = head.trait_name.iter().cloned().collect();
+        let key = entry.name.clone();
+        for part in &item.items {
+            match part {
+                syn::ImplItem::Fn(func) if self.cfg.keeps(&func.attrs) => {
+                    let parts = Parts {
+                        attrs: &func.attrs,
+                        vis: Some(&func.vis),
+                        sig: &func.sig,
+                        block: &func.block,
+                    };
+                    self.function(&parts, module, Owner::Impl(head.clone()));
+                    if item.trait_.is_none() {
+                        self.widen(&func.vis, start_of(&func.sig));
+                    }
+                }
+                syn::ImplItem::Const(constant)
+                    if item.trait_.is_none() && self.cfg.keeps(&constant.attrs) =>
+                {
+                    let tokens = constant.to_token_stream();
+                    let entry = self.named(module, Kind::Const, "const", &constant.ident, tokens);
+                    entry.name = format!("const {} of {key}", constant.ident);
+                    self.widen(&constant.vis, constant.const_token.span);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    pub(super) fn module(
+        &mut self,
+        item: &syn::ItemMod,
+        module: &Arc<[String]>,
+        inline: &[String],
+    ) {
+        self.widen(&item.vis, item.mod_token.span);
+        let path: Arc<[String]> = module
+            .iter()
+            .cloned()
+            .chain([bare_name(&item.ident)])
+            .collect();
+        let explicit = self
+            .cfg
+            .attributes(&item.attrs)
+            .iter()
+            .find_map(|meta| match meta {
+                Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
+                    syn::Expr::Lit(syn::ExprLit {
+                        lit: syn::Lit::Str(value),
+                        ..
+                    }) => Some(value.value()),
+                    _ => None,
+                },
+                _ => None,
+            });
+        let macro_use = item
+            .attrs
+            .iter()
+            .any(|attr| attr.path().is_ident("macro_use"));
+        let attrs = item
+            .attrs
+            .iter()
+            .flat_map(ToTokens::to_token_stream)
+            .collect();
+        let entry = self.named(module, Kind::Module, "mod", &item.ident, attrs);
+        // Inline or in a file is one and the same module.
+        entry.title = format!("module `{}`", item.ident);
+        match &item.content {
+            Some((brace, items)) => {
+                let open = self.range(brace.span.open());
+                self.out.inline_modules.push(InlineModule {
+                    path: path.clone(),
+                    head: self.range(item.mod_token.span).start..open.end,
+                    close: self.range(brace.span.close()),
+                    macro_use,
+                });
+                let mut folders = inline.to_vec();
+                folders.push(explicit.unwrap_or_else(|| bare_name(&item.ident)));
+                self.items(items, &path, &folders);
+            }
+            None => {
+                let place = self.place(item.mod_token.span);
+                let at = self.range(item.mod_token.span).start;
+                self.out.module_files.push(ModuleFile {
+                    path,
+                    inline: inline.to_vec(),
+                    explicit,
+                    place,
+                    at,
+                    macro_use,
+                });
+            }
+        }
+    }
+}
