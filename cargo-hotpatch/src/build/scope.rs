@@ -58,6 +58,7 @@ impl Wanted<'_> {
         self.unit.args.as_slice().hash(&mut hasher);
         self.unit.rustc.hash(&mut hasher);
         self.unit.widened.hash(&mut hasher);
+        self.unit.hidden.hash(&mut hasher);
         for (path, stamp) in self.unit.libraries() {
             (path, stamp).hash(&mut hasher);
         }
@@ -143,7 +144,7 @@ impl Wanted<'_> {
                 .collect();
             files.insert(
                 file.path.clone(),
-                widen::scope_text(&file.parsed, &macros, &lines, self.open, self.unit.widened),
+                widen::scope_text(&file.parsed, &macros, &lines, self.open, self.unit.widened, &self.unit.hidden),
             );
         }
         overlay::write(&root, &files).context("failed to lay out the scope")?;

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
-use super::world::{Seen, libraries};
+use super::world::{Krate, Seen, libraries};
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
@@ -63,7 +63,7 @@ impl Maker<'_> {
             } else if needs.functions.is_empty() {
                 return self.link(sources, index, round, times);
             }
-            if let Some(refusal) = behind_fields(sources, index, &needs.functions) {
+            if let Some(refusal) = behind_fields(&self.world.crates, sources, index, &needs.functions) {
                 return Ok(Built::Refused(refusal));
             }
             include.extend(needs.functions);
@@ -498,17 +498,18 @@ pub(super) enum Built {
 
 /// A private field of a type with `Deref` hides one of the target's in a scope, where it is visible.
 pub(super) fn behind_fields(
+    crates: &[Krate],
     sources: &[CrateSource],
     index: &Index,
     functions: &BTreeSet<Vertex>,
 ) -> Option<Refusal> {
     let mut hiding = Vec::new();
     for (krate, source) in sources.iter().enumerate() {
-        let own = fields::private_fields_before_deref(source);
-        hiding.extend(
-            own.into_iter()
-                .map(|(module, field)| (krate, module, field)),
-        );
+        let unit = &crates[krate].unit;
+        // Those that are private in the base are so in the scope.
+        let own = fields::private_fields_before_deref(source).into_iter();
+        let own = own.filter(|field| unit.widened && !unit.hidden.contains(&field.key));
+        hiding.extend(own.map(|field| (krate, field.module, field.name)));
     }
     functions
         .iter()

@@ -156,7 +156,7 @@ impl Maker<'_> {
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
             return self.not_reached(&sources, vertex, &index, &plan, &changes);
         }
-        if let Some(refusal) = behind_fields(&sources, &index, &plan.include) {
+        if let Some(refusal) = behind_fields(&self.world.crates, &sources, &index, &plan.include) {
             return Ok(Outcome::Refused(refusal));
         }
         if plan.include.is_empty() {

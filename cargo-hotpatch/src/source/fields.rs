@@ -1,40 +1,97 @@
 //! Fields whose visibility decides what a name means.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use super::file::{FnKey, Function, Kind, Owner};
+use super::file::{FnKey, Function, Kind, OtherItem, Owner};
 use super::items::{CrateSource, SourceFile};
 
-/// Private fields of types with a `Deref`: the module that may use them, and their name.
+/// A private field.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// The module that may use it.
+    pub module: Arc<[String]>,
+    /// Its name.
+    pub name: String,
+    /// As [`super::file::Edit::field`] has it.
+    pub key: String,
+}
+
+/// Private fields of types with a `Deref`.
 #[must_use]
-pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, String)> {
-    let derefs: BTreeSet<&str> = source
-        .functions()
-        .filter_map(|(_, function)| match &function.owner {
-            Owner::Impl(head) if head.trait_name.as_deref() == Some("Deref") => {
-                Some(head.self_name.as_str())
-            }
-            _ => None,
-        })
+pub fn private_fields_before_deref(source: &CrateSource) -> Vec<Field> {
+    let items = || source.files.iter().flat_map(|file| &file.parsed.items);
+    let types: BTreeMap<&str, &OtherItem> = items()
+        .filter(|item| item.kind == Kind::Type)
+        .flat_map(|item| item.names.iter().map(move |name| (name.as_str(), item)))
         .collect();
-    let items = source.files.iter().flat_map(|file| &file.parsed.items);
-    let types = items.filter(|item| {
-        item.kind == Kind::Type
-            && (item.paths.contains("Deref")
-                || item.names.iter().any(|name| derefs.contains(name.as_str())))
-    });
-    types
-        .flat_map(|item| {
-            let fields = item
-                .members
-                .iter()
-                .filter(|member| member.private && !member.name.contains('.'));
-            fields.map(|member| (item.module.clone(), member.name.clone()))
+    let mut derefs: BTreeMap<&str, &OtherItem> = BTreeMap::new();
+    for (file, function) in source.functions() {
+        let Owner::Impl(head) = &function.owner else { continue };
+        if head.trait_name.as_deref() == Some("Deref") {
+            let title = head.trait_path.as_ref().map(|path| format!("`impl {path} for {}`", head.self_ty));
+            let of = file.parsed.items.iter().find(|item| {
+                item.kind == Kind::Impl && item.module == function.module && Some(&item.title) == title.as_ref()
+            });
+            derefs.extend(of.map(|item| (head.self_name.as_str(), item)));
+        }
+    }
+    let leads_to = |name: &str, item: &OtherItem, field: &str| {
+        let Some(of) = derefs.get(name) else { return true };
+        let names = of.paths.iter().map(|path| path.rsplit("::").next().unwrap_or(path));
+        names.filter(|other| *other != name && !WITHOUT_FIELDS.contains(other)).any(|other| {
+            let Some(target) = types.get(other).filter(|target| target.name != item.name) else {
+                return true;
+            };
+            derefs.contains_key(other)
+                || target.paths.contains("Deref")
+                || target.members.is_empty()
+                || target.members.iter().any(|member| member.name == field)
         })
-        .collect()
+    };
+    let mut out = Vec::new();
+    for item in items().filter(|item| item.kind == Kind::Type) {
+        let Some(name) = item.names.first() else { continue };
+        if !item.paths.contains("Deref") && !derefs.contains_key(name.as_str()) {
+            continue;
+        }
+        let own = item.members.iter().filter(|member| member.private && !member.name.contains('.'));
+        out.extend(own.filter(|member| leads_to(name, item, &member.name)).map(|member| Field {
+            module: item.module.clone(),
+            name: member.name.clone(),
+            key: format!("{}::{name}.{}", item.module.join("::"), member.name),
+        }));
+    }
+    out
+}
+
+/// Words of an `impl Deref` that name no type with fields of its own.
+const WITHOUT_FIELDS: &[&str] = &[
+    "impl", "for", "type", "Target", "Deref", "ops", "std", "core", "alloc", "where", "dyn", "static", "mut",
+    "Vec", "String", "Box", "Rc", "Arc", "str", "Option", "HashMap", "HashSet", "BTreeMap", "BTreeSet",
+    "VecDeque", "Path", "PathBuf", "OsStr", "OsString", "Mutex", "RwLock", "RefCell", "Cell", "bool", "char",
+    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64",
+    "vec", "string", "boxed", "rc", "sync", "collections", "path", "crate", "self", "super",
+];
+
+/// Fields that must stay private, as [`super::file::Edit::field`] has them: visible, they would take the place
+/// of fields that a `Deref` leads to. In a program that is so where they are named, in a library anywhere.
+#[must_use]
+pub fn hidden(source: &CrateSource, is_library: bool) -> BTreeSet<String> {
+    let mut own = private_fields_before_deref(source);
+    if !own.is_empty() && !is_library {
+        let mut used: BTreeSet<(Arc<[String]>, String)> = BTreeSet::new();
+        for (file, function) in source.functions() {
+            let names = fields_used(file, function).into_iter();
+            used.extend(names.map(|name| (function.module.clone(), name)));
+        }
+        own.retain(|field| {
+            used.iter().any(|(module, name)| *name == field.name && !module.starts_with(&field.module))
+        });
+    }
+    own.into_iter().map(|field| field.key).collect()
 }
 
 /// The module outside of which nobody can call this function, because its trait is private there.

@@ -68,6 +68,7 @@ impl Reader<'_> {
                         text: Cow::Borrowed(""),
                         import: None,
                         of_type: false,
+                        field: None,
                     });
                 }
                 _ => {
@@ -77,6 +78,7 @@ impl Reader<'_> {
                         text: Cow::Borrowed("pub "),
                         import: None,
                         of_type: false,
+                        field: None,
                     });
                 }
             }

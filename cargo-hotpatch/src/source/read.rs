@@ -149,6 +149,7 @@ impl Reader<'_> {
                 text: Cow::Borrowed("pub"),
                 import,
                 of_type: false,
+                field: None,
             },
             Visibility::Inherited => {
                 let start = self.range(at).start;
@@ -157,6 +158,7 @@ impl Reader<'_> {
                     text: Cow::Borrowed("pub "),
                     import,
                     of_type: false,
+                field: None,
                 }
             }
         };
@@ -172,13 +174,18 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn fields(&mut self, fields: &syn::Fields) {
-        for field in fields {
+    pub(super) fn fields(&mut self, of: &str, fields: &syn::Fields) {
+        for (index, field) in fields.iter().enumerate() {
             let at = field
                 .ident
                 .as_ref()
                 .map_or_else(|| field.ty.span(), Spanned::span);
+            let before = self.out.widening.len();
             self.widen_type(&field.vis, at);
+            let name = field.ident.as_ref().map_or_else(|| index.to_string(), bare_name);
+            for edit in &mut self.out.widening[before..] {
+                edit.field = Some(format!("{of}.{name}"));
+            }
         }
     }
 
@@ -267,7 +274,7 @@ impl Reader<'_> {
                 )
                 .members = members;
                 self.widen(&item.vis, item.struct_token.span);
-                self.fields(&item.fields);
+                self.fields(&format!("{}::{}", module.join("::"), item.ident), &item.fields);
             }
             Item::Union(item) => {
                 let members = self.members("", &syn::Fields::Named(item.fields.clone()));

@@ -22,6 +22,7 @@ pub fn scope_text(
     private: &BTreeSet<usize>,
     open: &BTreeSet<FnKey>,
     types: bool,
+    hidden: &BTreeSet<String>,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for edit in &file.widening {
@@ -32,7 +33,7 @@ pub fn scope_text(
                 item.names.iter().any(|name| macros.contains(name.as_str()))
                     || private.contains(&item.place.line)
             });
-        if !keeps && (types || !edit.of_type) {
+        if !keeps && (types || !edit.of_type) && !is_hidden(edit, hidden) {
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
@@ -51,7 +52,7 @@ pub fn scope_text(
 /// patch, which sees them so by the scope, must mean the same types. `quiet` keeps lints that the crate
 /// itself turns on from noticing; see [`LINTS`] for those it does not.
 #[must_use]
-pub fn base_text(file: &ParsedFile, quiet: bool) -> String {
+pub fn base_text(file: &ParsedFile, quiet: bool, hidden: &BTreeSet<String>) -> String {
     let mark = if quiet {
         format!("#[doc(hidden)] #[allow({})] ", LINTS.join(", "))
     } else {
@@ -62,10 +63,15 @@ pub fn base_text(file: &ParsedFile, quiet: bool) -> String {
         &file.text,
         file.widening
             .iter()
-            .filter(|edit| edit.of_type)
+            .filter(|edit| edit.of_type && !is_hidden(edit, hidden))
             .map(edit)
             .collect(),
     )
+}
+
+/// A field that would come before one that is meant; see [`super::fields`].
+fn is_hidden(edit: &Edit, hidden: &BTreeSet<String>) -> bool {
+    edit.field.as_ref().is_some_and(|field| hidden.contains(field))
 }
 
 /// Lints that tell what is visible from what is not.
@@ -202,6 +208,7 @@ mod tests {
             &BTreeSet::new(),
             &BTreeSet::new(),
             true,
+            &BTreeSet::new(),
         );
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
@@ -221,7 +228,7 @@ mod tests {
     fn the_base_shows_what_type_ids_see() {
         let text = "struct S { a: u32, pub b: u32 }\nstruct T(pub(crate) u8);\nenum E { A(u8) }\nfn f() {}\n";
         let krate = krate(&[("src/lib.rs", text)]);
-        let text = base_text(&krate.files[0].parsed, false);
+        let text = base_text(&krate.files[0].parsed, false, &BTreeSet::new());
         assert_eq!(
             text,
             "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\nfn f() {}\n"
