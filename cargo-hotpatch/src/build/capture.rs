@@ -242,7 +242,12 @@ fn widened(unit: &mut Unit) -> Option<BTreeMap<PathBuf, String>> {
     let files = source.files.iter();
     Some(
         files
-            .map(|file| (file.path.clone(), widen::base_text(&file.parsed, quiet, &unit.hidden)))
+            .map(|file| {
+                (
+                    file.path.clone(),
+                    widen::base_text(&file.parsed, quiet, &unit.hidden),
+                )
+            })
             .collect(),
     )
 }

@@ -144,7 +144,14 @@ impl Wanted<'_> {
                 .collect();
             files.insert(
                 file.path.clone(),
-                widen::scope_text(&file.parsed, &macros, &lines, self.open, self.unit.widened, &self.unit.hidden),
+                widen::scope_text(
+                    &file.parsed,
+                    &macros,
+                    &lines,
+                    self.open,
+                    self.unit.widened,
+                    &self.unit.hidden,
+                ),
             );
         }
         overlay::write(&root, &files).context("failed to lay out the scope")?;

@@ -63,7 +63,9 @@ impl Maker<'_> {
             } else if needs.functions.is_empty() {
                 return self.link(sources, index, round, times);
             }
-            if let Some(refusal) = behind_fields(&self.world.crates, sources, index, &needs.functions) {
+            if let Some(refusal) =
+                behind_fields(&self.world.crates, sources, index, &needs.functions)
+            {
                 return Ok(Built::Refused(refusal));
             }
             include.extend(needs.functions);

@@ -29,51 +29,128 @@ pub fn private_fields_before_deref(source: &CrateSource) -> Vec<Field> {
         .collect();
     let mut derefs: BTreeMap<&str, &OtherItem> = BTreeMap::new();
     for (file, function) in source.functions() {
-        let Owner::Impl(head) = &function.owner else { continue };
+        let Owner::Impl(head) = &function.owner else {
+            continue;
+        };
         if head.trait_name.as_deref() == Some("Deref") {
-            let title = head.trait_path.as_ref().map(|path| format!("`impl {path} for {}`", head.self_ty));
+            let title = head
+                .trait_path
+                .as_ref()
+                .map(|path| format!("`impl {path} for {}`", head.self_ty));
             let of = file.parsed.items.iter().find(|item| {
-                item.kind == Kind::Impl && item.module == function.module && Some(&item.title) == title.as_ref()
+                item.kind == Kind::Impl
+                    && item.module == function.module
+                    && Some(&item.title) == title.as_ref()
             });
             derefs.extend(of.map(|item| (head.self_name.as_str(), item)));
         }
     }
     let leads_to = |name: &str, item: &OtherItem, field: &str| {
-        let Some(of) = derefs.get(name) else { return true };
-        let names = of.paths.iter().map(|path| path.rsplit("::").next().unwrap_or(path));
-        names.filter(|other| *other != name && !WITHOUT_FIELDS.contains(other)).any(|other| {
-            let Some(target) = types.get(other).filter(|target| target.name != item.name) else {
-                return true;
-            };
-            derefs.contains_key(other)
-                || target.paths.contains("Deref")
-                || target.members.is_empty()
-                || target.members.iter().any(|member| member.name == field)
-        })
+        let Some(of) = derefs.get(name) else {
+            return true;
+        };
+        let names = of
+            .paths
+            .iter()
+            .map(|path| path.rsplit("::").next().unwrap_or(path));
+        names
+            .filter(|other| *other != name && !WITHOUT_FIELDS.contains(other))
+            .any(|other| {
+                let Some(target) = types.get(other).filter(|target| target.name != item.name)
+                else {
+                    return true;
+                };
+                derefs.contains_key(other)
+                    || target.paths.contains("Deref")
+                    || target.members.is_empty()
+                    || target.members.iter().any(|member| member.name == field)
+            })
     };
     let mut out = Vec::new();
     for item in items().filter(|item| item.kind == Kind::Type) {
-        let Some(name) = item.names.first() else { continue };
+        let Some(name) = item.names.first() else {
+            continue;
+        };
         if !item.paths.contains("Deref") && !derefs.contains_key(name.as_str()) {
             continue;
         }
-        let own = item.members.iter().filter(|member| member.private && !member.name.contains('.'));
-        out.extend(own.filter(|member| leads_to(name, item, &member.name)).map(|member| Field {
-            module: item.module.clone(),
-            name: member.name.clone(),
-            key: format!("{}::{name}.{}", item.module.join("::"), member.name),
-        }));
+        let own = item
+            .members
+            .iter()
+            .filter(|member| member.private && !member.name.contains('.'));
+        out.extend(
+            own.filter(|member| leads_to(name, item, &member.name))
+                .map(|member| Field {
+                    module: item.module.clone(),
+                    name: member.name.clone(),
+                    key: format!("{}::{name}.{}", item.module.join("::"), member.name),
+                }),
+        );
     }
     out
 }
 
 /// Words of an `impl Deref` that name no type with fields of its own.
 const WITHOUT_FIELDS: &[&str] = &[
-    "impl", "for", "type", "Target", "Deref", "ops", "std", "core", "alloc", "where", "dyn", "static", "mut",
-    "Vec", "String", "Box", "Rc", "Arc", "str", "Option", "HashMap", "HashSet", "BTreeMap", "BTreeSet",
-    "VecDeque", "Path", "PathBuf", "OsStr", "OsString", "Mutex", "RwLock", "RefCell", "Cell", "bool", "char",
-    "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64",
-    "vec", "string", "boxed", "rc", "sync", "collections", "path", "crate", "self", "super",
+    "impl",
+    "for",
+    "type",
+    "Target",
+    "Deref",
+    "ops",
+    "std",
+    "core",
+    "alloc",
+    "where",
+    "dyn",
+    "static",
+    "mut",
+    "Vec",
+    "String",
+    "Box",
+    "Rc",
+    "Arc",
+    "str",
+    "Option",
+    "HashMap",
+    "HashSet",
+    "BTreeMap",
+    "BTreeSet",
+    "VecDeque",
+    "Path",
+    "PathBuf",
+    "OsStr",
+    "OsString",
+    "Mutex",
+    "RwLock",
+    "RefCell",
+    "Cell",
+    "bool",
+    "char",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "f32",
+    "f64",
+    "vec",
+    "string",
+    "boxed",
+    "rc",
+    "sync",
+    "collections",
+    "path",
+    "crate",
+    "self",
+    "super",
 ];
 
 /// Fields that must stay private, as [`super::file::Edit::field`] has them: visible, they would take the place
@@ -88,7 +165,8 @@ pub fn hidden(source: &CrateSource, is_library: bool) -> BTreeSet<String> {
             used.extend(names.map(|name| (function.module.clone(), name)));
         }
         own.retain(|field| {
-            used.iter().any(|(module, name)| *name == field.name && !module.starts_with(&field.module))
+            used.iter()
+                .any(|(module, name)| *name == field.name && !module.starts_with(&field.module))
         });
     }
     own.into_iter().map(|field| field.key).collect()

@@ -158,7 +158,7 @@ impl Reader<'_> {
                     text: Cow::Borrowed("pub "),
                     import,
                     of_type: false,
-                field: None,
+                    field: None,
                 }
             }
         };
@@ -182,7 +182,10 @@ impl Reader<'_> {
                 .map_or_else(|| field.ty.span(), Spanned::span);
             let before = self.out.widening.len();
             self.widen_type(&field.vis, at);
-            let name = field.ident.as_ref().map_or_else(|| index.to_string(), bare_name);
+            let name = field
+                .ident
+                .as_ref()
+                .map_or_else(|| index.to_string(), bare_name);
             for edit in &mut self.out.widening[before..] {
                 edit.field = Some(format!("{of}.{name}"));
             }
@@ -274,7 +277,10 @@ impl Reader<'_> {
                 )
                 .members = members;
                 self.widen(&item.vis, item.struct_token.span);
-                self.fields(&format!("{}::{}", module.join("::"), item.ident), &item.fields);
+                self.fields(
+                    &format!("{}::{}", module.join("::"), item.ident),
+                    &item.fields,
+                );
             }
             Item::Union(item) => {
                 let members = self.members("", &syn::Fields::Named(item.fields.clone()));

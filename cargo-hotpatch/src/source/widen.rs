@@ -71,7 +71,9 @@ pub fn base_text(file: &ParsedFile, quiet: bool, hidden: &BTreeSet<String>) -> S
 
 /// A field that would come before one that is meant; see [`super::fields`].
 fn is_hidden(edit: &Edit, hidden: &BTreeSet<String>) -> bool {
-    edit.field.as_ref().is_some_and(|field| hidden.contains(field))
+    edit.field
+        .as_ref()
+        .is_some_and(|field| hidden.contains(field))
 }
 
 /// Lints that tell what is visible from what is not.
