@@ -235,10 +235,16 @@ fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
         .files
         .first()
         .is_some_and(|root| widen::asks_for_lints(&root.parsed));
+    let closed = source.deref_types();
     let files = source.files.iter();
     Some(
         files
-            .map(|file| (file.path.clone(), widen::base_text(&file.parsed, quiet)))
+            .map(|file| {
+                (
+                    file.path.clone(),
+                    widen::base_text(&file.parsed, quiet, &closed),
+                )
+            })
             .collect(),
     )
 }

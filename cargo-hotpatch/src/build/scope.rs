@@ -134,6 +134,7 @@ impl Wanted<'_> {
     ) -> Result<Attempt> {
         let root = folder.join("source");
         let macros = self.source.macro_names();
+        let closed = self.source.deref_types();
         let mut files = BTreeMap::new();
         for file in &self.source.files {
             let lines = private
@@ -143,7 +144,14 @@ impl Wanted<'_> {
                 .collect();
             files.insert(
                 file.path.clone(),
-                widen::scope_text(&file.parsed, &macros, &lines, self.open, self.unit.widened),
+                widen::scope_text(
+                    &file.parsed,
+                    &macros,
+                    &lines,
+                    self.open,
+                    self.unit.widened,
+                    &closed,
+                ),
             );
         }
         overlay::write(&root, &files).context("failed to lay out the scope")?;

@@ -196,6 +196,8 @@ fn item(change: &ItemChange) -> Option<Refusal> {
             Code::HP0101,
             format!("{verb} {title} changes what becomes of values"),
         ),
+        // It decides which fields are visible in the base, see `CrateSource::deref_types`.
+        Kind::Impl if item.names.iter().any(|name| name == "Deref") => unsupported(title),
         // An impl without items of its own only holds functions, which are looked at one by one.
         Kind::Impl if change.became == Became::Added => return None,
         Kind::Impl if item.names.is_empty() && change.became == Became::Removed => return None,

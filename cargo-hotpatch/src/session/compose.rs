@@ -19,9 +19,9 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
-use crate::source::fields;
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::CrateSource;
+use crate::source::names;
 
 /// How often functions are added to a patch because what was compiled needs them.
 const ROUNDS: usize = 8;
@@ -62,9 +62,6 @@ impl Maker<'_> {
                 own_instances = true;
             } else if needs.functions.is_empty() {
                 return self.link(sources, index, round, times);
-            }
-            if let Some(refusal) = behind_fields(sources, index, &needs.functions) {
-                return Ok(Built::Refused(refusal));
             }
             include.extend(needs.functions);
         }
@@ -496,45 +493,6 @@ pub(super) enum Built {
     Refused(Refusal),
 }
 
-/// A private field of a type with `Deref` hides one of the target's in a scope, where it is visible.
-pub(super) fn behind_fields(
-    sources: &[CrateSource],
-    index: &Index,
-    functions: &BTreeSet<Vertex>,
-) -> Option<Refusal> {
-    let mut hiding = Vec::new();
-    for (krate, source) in sources.iter().enumerate() {
-        let own = fields::private_fields_before_deref(source);
-        hiding.extend(
-            own.into_iter()
-                .map(|(module, field)| (krate, module, field)),
-        );
-    }
-    functions
-        .iter()
-        .copied()
-        .filter(|_| !hiding.is_empty())
-        .find_map(|vertex| {
-            let known = index.known(vertex)?;
-            let source = sources.get(known.krate)?;
-            let uses = known.keys.iter().filter_map(|key| source.function(key));
-            let uses: BTreeSet<String> = uses
-                .flat_map(|(file, function)| fields::fields_used(file, function))
-                .collect();
-            let (_, _, field) = hiding.iter().find(|(krate, module, field)| {
-                uses.contains(field) && !(*krate == known.krate && known.module.starts_with(module))
-            })?;
-            refuse(sources, index, vertex, Code::HP0001, |path| {
-                format!("names in `{path}` may not mean what they mean in the crate")
-            })
-            .map(|refusal| {
-                refusal.because(format!(
-                    "`{field}` is also a private field that a `Deref` leads past"
-                ))
-            })
-        })
-}
-
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
 /// that calls a private function from outside its module shows it.
 pub(super) fn strangers(
@@ -554,11 +512,14 @@ pub(super) fn strangers(
         };
         for callee in graph.callees(node) {
             let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
-            let Some(known) = known.filter(|known| known.private && known.krate == part.krate)
-            else {
+            let Some(known) = known.filter(|known| known.krate == part.krate) else {
                 continue;
             };
-            if !module.starts_with(&known.module) {
+            let own = known.private.then(|| known.module.clone());
+            let home = own.or_else(|| {
+                names::home_of_private_trait(&sources[part.krate], known.keys.first()?)
+            });
+            if home.is_some_and(|home| !module.starts_with(&home)) {
                 return refuse(sources, index, caller, Code::HP0001, |path| {
                     format!("names in `{path}` would not mean what they mean in the crate")
                 })

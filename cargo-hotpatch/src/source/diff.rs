@@ -78,6 +78,8 @@ impl Changes {
             && self.removed.is_empty()
             && self.heated.is_empty()
             && self.items.is_empty()
+            && self.names.is_empty()
+            && self.modules.is_empty()
     }
 }
 
@@ -109,7 +111,72 @@ pub fn compare(old: &CrateSource, new: &CrateSource) -> Changes {
         }
     }
     compare_items(&before_files, &after_files, &mut out);
+    for new in &after_files {
+        let old = before_files
+            .iter()
+            .find(|old| old.path == new.path && old.module == new.module);
+        out.names.extend(
+            old.map(|old| moved_macros(&old.parsed, &new.parsed))
+                .unwrap_or_default(),
+        );
+    }
     out
+}
+
+/// Macros that other functions and modules stand below than before: those know them only now, or no more.
+fn moved_macros(old: &ParsedFile, new: &ParsedFile) -> BTreeSet<String> {
+    let below = |file: &ParsedFile| -> Vec<(String, BTreeSet<String>)> {
+        let functions = file
+            .functions
+            .iter()
+            .map(|f| (f.place, format!("{:?}", f.key)));
+        let modules = file
+            .module_files
+            .iter()
+            .map(|module| (module.place, module.path.join("::")));
+        let others: Vec<_> = functions.chain(modules).collect();
+        let macros = file
+            .items
+            .iter()
+            .filter(|item| item.kind == Kind::MacroRules);
+        macros
+            .map(|item| {
+                let at = (item.place.line, item.place.column);
+                let later = others
+                    .iter()
+                    .filter(|(place, _)| (place.line, place.column) > at);
+                let name = item.names.first().cloned().unwrap_or_default();
+                (name, later.map(|(_, key)| key.clone()).collect())
+            })
+            .collect()
+    };
+    let keys = |file: &ParsedFile| -> BTreeSet<String> {
+        let functions = file.functions.iter().map(|f| format!("{:?}", f.key));
+        functions
+            .chain(
+                file.module_files
+                    .iter()
+                    .map(|module| module.path.join("::")),
+            )
+            .collect()
+    };
+    let (before, after) = (below(old), below(new));
+    if before.is_empty() || after.is_empty() {
+        return BTreeSet::new();
+    }
+    let common = &keys(old) & &keys(new);
+    let only_common =
+        |found: Vec<(String, BTreeSet<String>)>| -> BTreeSet<(String, BTreeSet<String>)> {
+            found
+                .into_iter()
+                .map(|(name, keys)| (name, &keys & &common))
+                .collect()
+        };
+    let (before, after) = (only_common(before), only_common(after));
+    before
+        .symmetric_difference(&after)
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// The files of a crate that another version of it does not share.

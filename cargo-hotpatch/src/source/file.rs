@@ -193,6 +193,8 @@ pub struct OtherItem {
     pub paths: Arc<BTreeSet<String>>,
     /// For a `use`: what it brings in.
     pub imports: Vec<Import>,
+    /// For a trait: only its module may name it.
+    pub private: bool,
     /// For types: what values consist of, in order.
     pub members: Vec<Member>,
 }
@@ -243,8 +245,8 @@ pub struct Edit {
     pub range: Range<usize>,
     /// By what.
     pub text: Cow<'static, str>,
-    /// It is about a field or an enum: what it makes visible is part of the identity of a type.
-    pub of_type: bool,
+    /// The type whose field, or the enum, it makes visible: that is part of the type's identity.
+    pub of_type: Option<String>,
     /// It widens the `use` that is this one of the items.
     pub import: Option<usize>,
 }

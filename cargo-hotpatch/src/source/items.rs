@@ -147,6 +147,25 @@ impl CrateSource {
         self.functions().find(|(_, function)| function.key == *key)
     }
 
+    /// Types with a `Deref`: a field of theirs that becomes visible may take the place of one behind it, so
+    /// theirs stay as they are.
+    #[must_use]
+    pub fn deref_types(&self) -> BTreeSet<String> {
+        let impls = self
+            .functions()
+            .filter_map(|(_, function)| match &function.owner {
+                Owner::Impl(head) if head.trait_name.as_deref() == Some("Deref") => {
+                    Some(head.self_name.clone())
+                }
+                _ => None,
+            });
+        let items = self.files.iter().flat_map(|file| &file.parsed.items);
+        let derived = items
+            .filter(|item| item.kind == file::Kind::Type && item.paths.contains("Deref"))
+            .flat_map(|item| item.names.iter().cloned());
+        impls.chain(derived).collect()
+    }
+
     /// Names of `macro_rules!` macros.
     #[must_use]
     pub fn macro_names(&self) -> BTreeSet<&str> {

@@ -67,7 +67,7 @@ impl Reader<'_> {
                         range,
                         text: Cow::Borrowed(""),
                         import: None,
-                        of_type: false,
+                        of_type: None,
                     });
                 }
                 _ => {
@@ -76,7 +76,7 @@ impl Reader<'_> {
                         range: start..start,
                         text: Cow::Borrowed("pub "),
                         import: None,
-                        of_type: false,
+                        of_type: None,
                     });
                 }
             }

@@ -86,6 +86,7 @@ impl Reader<'_> {
             mentions: Arc::default(),
             paths: Arc::new(named),
             imports: Vec::new(),
+            private: false,
             members: Vec::new(),
         });
         self.out
@@ -121,6 +122,7 @@ impl Reader<'_> {
             mentions: Arc::default(),
             paths: Arc::new(named),
             imports: Vec::new(),
+            private: false,
             members: Vec::new(),
         });
         self.out
@@ -146,7 +148,7 @@ impl Reader<'_> {
                 range: self.range(vis.span()),
                 text: Cow::Borrowed("pub"),
                 import,
-                of_type: false,
+                of_type: None,
             },
             Visibility::Inherited => {
                 let start = self.range(at).start;
@@ -154,7 +156,7 @@ impl Reader<'_> {
                     range: start..start,
                     text: Cow::Borrowed("pub "),
                     import,
-                    of_type: false,
+                    of_type: None,
                 }
             }
         };
@@ -162,21 +164,21 @@ impl Reader<'_> {
     }
 
     /// The visibility of a field, which an enum's fields have from it, counts in type ids.
-    pub(super) fn widen_type(&mut self, vis: &Visibility, at: Span) {
+    pub(super) fn widen_type(&mut self, of: &syn::Ident, vis: &Visibility, at: Span) {
         let before = self.out.widening.len();
         self.widen(vis, at);
         for edit in &mut self.out.widening[before..] {
-            edit.of_type = true;
+            edit.of_type = Some(bare_name(of));
         }
     }
 
-    pub(super) fn fields(&mut self, fields: &syn::Fields) {
+    pub(super) fn fields(&mut self, of: &syn::Ident, fields: &syn::Fields) {
         for field in fields {
             let at = field
                 .ident
                 .as_ref()
                 .map_or_else(|| field.ty.span(), Spanned::span);
-            self.widen_type(&field.vis, at);
+            self.widen_type(of, &field.vis, at);
         }
     }
 
@@ -265,7 +267,7 @@ impl Reader<'_> {
                 )
                 .members = members;
                 self.widen(&item.vis, item.struct_token.span);
-                self.fields(&item.fields);
+                self.fields(&item.ident, &item.fields);
             }
             Item::Union(item) => {
                 let members = self.members("", &syn::Fields::Named(item.fields.clone()));
@@ -279,7 +281,7 @@ impl Reader<'_> {
                 .members = members;
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
-                    self.widen_type(&field.vis, field.ident.span());
+                    self.widen_type(&item.ident, &field.vis, field.ident.span());
                 }
             }
             Item::Enum(item) => {
@@ -292,7 +294,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
-                self.widen_type(&item.vis, item.enum_token.span);
+                self.widen_type(&item.ident, &item.vis, item.enum_token.span);
             }
             Item::Type(item) => {
                 self.named(
@@ -443,6 +445,7 @@ impl Reader<'_> {
         entry.surface = surface;
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
+        entry.private = item.vis == Visibility::Inherited;
         self.widen(&item.vis, item.trait_token.span);
         // `unsafe trait`, `auto trait`: the visibility stands before those words.
         if let (Visibility::Inherited, Some(word)) = (&item.vis, &item.unsafety)

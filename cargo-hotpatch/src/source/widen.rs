@@ -14,7 +14,7 @@ const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, pleas
 
 /// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
 /// in `private`, stay as visible as they are; functions in `open` keep their bodies. Fields and enums are
-/// only widened if the base has them so (see [`base_text`]).
+/// only widened if the base has them so (see [`base_text`]), but for those of the types in `closed`.
 #[must_use]
 pub fn scope_text(
     file: &ParsedFile,
@@ -22,6 +22,7 @@ pub fn scope_text(
     private: &BTreeSet<usize>,
     open: &BTreeSet<FnKey>,
     types: bool,
+    closed: &BTreeSet<String>,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for edit in &file.widening {
@@ -32,7 +33,8 @@ pub fn scope_text(
                 item.names.iter().any(|name| macros.contains(name.as_str()))
                     || private.contains(&item.place.line)
             });
-        if !keeps && (types || !edit.of_type) {
+        let opens = |of: &String| types && !closed.contains(of);
+        if !keeps && edit.of_type.as_ref().is_none_or(opens) {
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
@@ -51,7 +53,7 @@ pub fn scope_text(
 /// patch, which sees them so by the scope, must mean the same types. `quiet` keeps lints that the crate
 /// itself turns on from noticing; see [`LINTS`] for those it does not.
 #[must_use]
-pub fn base_text(file: &ParsedFile, quiet: bool) -> String {
+pub fn base_text(file: &ParsedFile, quiet: bool, closed: &BTreeSet<String>) -> String {
     let mark = if quiet {
         format!("#[doc(hidden)] #[allow({})] ", LINTS.join(", "))
     } else {
@@ -62,7 +64,7 @@ pub fn base_text(file: &ParsedFile, quiet: bool) -> String {
         &file.text,
         file.widening
             .iter()
-            .filter(|edit| edit.of_type)
+            .filter(|edit| edit.of_type.as_ref().is_some_and(|of| !closed.contains(of)))
             .map(edit)
             .collect(),
     )
@@ -202,6 +204,7 @@ mod tests {
             &BTreeSet::new(),
             &BTreeSet::new(),
             true,
+            &BTreeSet::new(),
         );
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
@@ -221,7 +224,7 @@ mod tests {
     fn the_base_shows_what_type_ids_see() {
         let text = "struct S { a: u32, pub b: u32 }\nstruct T(pub(crate) u8);\nenum E { A(u8) }\nfn f() {}\n";
         let krate = krate(&[("src/lib.rs", text)]);
-        let text = base_text(&krate.files[0].parsed, false);
+        let text = base_text(&krate.files[0].parsed, false, &BTreeSet::new());
         assert_eq!(
             text,
             "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\nfn f() {}\n"

@@ -1,0 +1,50 @@
+//! A private trait of a module that others take all from.
+
+use hotpatch_rt::hot;
+
+mod part {
+    pub struct Part(pub u32);
+
+    trait Hidden {
+        fn number(self) -> u32;
+    }
+
+    impl Hidden for Part {
+        fn number(self) -> u32 {
+            1000
+        }
+    }
+
+    impl Part {
+        pub fn number(&self) -> u32 {
+            self.0
+        }
+    }
+
+    pub fn hidden() -> u32 {
+        Hidden::number(Part(1))
+    }
+}
+
+mod user {
+    use super::part::*;
+
+    #[hotpatch_rt::hot]
+    pub fn value() -> u32 {
+        let part = Part(1);
+        part.number() + 1
+    }
+}
+
+#[hot]
+fn other() -> u32 {
+    part::hidden()
+}
+
+fn main() {
+    let _ = other();
+    for line in std::io::stdin().lines() {
+        let _ = line.expect("a line");
+        println!("{}", user::value());
+    }
+}
