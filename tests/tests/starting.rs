@@ -11,7 +11,6 @@ use hotpatch_tests::programs::{
 };
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::Options;
-use hotpatch_tests::skip;
 use hotpatch_tests::workspace::{artifacts, cargo, command, hot_target, tool};
 
 /// Runs the tool with an empty input, which ends a program that it starts, to its own end.
