@@ -21,7 +21,6 @@ use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::CrateSource;
-use crate::source::names;
 
 /// How often functions are added to a patch because what was compiled needs them.
 const ROUNDS: usize = 8;
@@ -516,9 +515,8 @@ pub(super) fn strangers(
                 continue;
             };
             let own = known.private.then(|| known.module.clone());
-            let home = own.or_else(|| {
-                names::home_of_private_trait(&sources[part.krate], known.keys.first()?)
-            });
+            let home =
+                own.or_else(|| sources[part.krate].home_of_private_trait(known.keys.first()?));
             if home.is_some_and(|home| !module.starts_with(&home)) {
                 return refuse(sources, index, caller, Code::HP0001, |path| {
                     format!("names in `{path}` would not mean what they mean in the crate")

@@ -166,6 +166,22 @@ impl CrateSource {
         impls.chain(derived).collect()
     }
 
+    /// The module outside of which nobody can call this function, because its trait is private there.
+    #[must_use]
+    pub fn home_of_private_trait(&self, key: &FnKey) -> Option<Arc<[String]>> {
+        let (_, function) = self.function(key)?;
+        let name = match &function.owner {
+            Owner::Free => return None,
+            Owner::Trait(name) => name,
+            Owner::Impl(head) => head.trait_name.as_ref()?,
+        };
+        let items = self.files.iter().flat_map(|file| &file.parsed.items);
+        let mut traits =
+            items.filter(|item| item.kind == file::Kind::Trait && item.names.contains(name));
+        let only = traits.next().filter(|item| item.private)?;
+        traits.next().is_none().then(|| only.module.clone())
+    }
+
     /// Names of `macro_rules!` macros.
     #[must_use]
     pub fn macro_names(&self) -> BTreeSet<&str> {

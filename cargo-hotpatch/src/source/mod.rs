@@ -8,6 +8,7 @@ mod function;
 pub mod items;
 pub mod layout;
 mod macros;
+mod members;
 pub mod names;
 mod read;
 mod rewrite;

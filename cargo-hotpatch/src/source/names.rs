@@ -10,7 +10,7 @@ use std::sync::Arc;
 use proc_macro2::TokenStream;
 
 use super::diff::{Became, Changes, ItemChange};
-use super::file::{FnKey, Function, Import, Kind, OtherItem, Owner, Shape};
+use super::file::{Function, Import, Kind, OtherItem, Owner, Shape};
 use super::items::{CrateSource, SourceFile};
 use super::tokens::paths;
 
@@ -472,21 +472,6 @@ impl Spread<'_> {
             }
         }
     }
-}
-
-/// The module outside of which nobody can call this function, because its trait is private there.
-#[must_use]
-pub fn home_of_private_trait(source: &CrateSource, key: &FnKey) -> Option<Arc<[String]>> {
-    let (_, function) = source.function(key)?;
-    let name = match &function.owner {
-        Owner::Free => return None,
-        Owner::Trait(name) => name,
-        Owner::Impl(head) => head.trait_name.as_ref()?,
-    };
-    let items = source.files.iter().flat_map(|file| &file.parsed.items);
-    let mut traits = items.filter(|item| item.kind == Kind::Trait && item.names.contains(name));
-    let only = traits.next().filter(|item| item.private)?;
-    traits.next().is_none().then(|| only.module.clone())
 }
 
 fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
