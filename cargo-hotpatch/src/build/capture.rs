@@ -5,7 +5,7 @@
 //! them. A binary crate becomes a library and a launcher. Everything else (build scripts, proc
 //! macros, cargo's questions to rustc) passes through unchanged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use super::{live, overlay, rustc};
 use crate::source::cfg::Cfg;
 use crate::source::items::{CrateSource, Disk};
 use crate::source::syntax::Edition;
-use crate::source::{fields, widen};
+use crate::source::widen;
 
 /// Tells a wrapper call where the tool keeps what all crates share.
 pub const FOLDER_ENV: &str = "CARGO_HOTPATCH_FOLDER";
@@ -80,8 +80,6 @@ pub struct Unit {
     pub cfg: String,
     /// Fields and enums are visible in it (see [`crate::source::widen::base_text`]).
     pub widened: bool,
-    /// Fields that are not (see [`crate::source::fields::hidden`]).
-    pub hidden: BTreeSet<String>,
     /// The agent and slots it was compiled with.
     pub live: PathBuf,
     /// A folder for what belongs to this unit.
@@ -190,7 +188,6 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
         .with_context(|| format!("failed to run `{}`", rustc.display()))?;
     let mut unit = Unit {
         widened: true,
-        hidden: BTreeSet::new(),
         rustc: rustc.to_owned(),
         cfg: String::from_utf8_lossy(&cfg.stdout).into_owned(),
         krate: args.crate_name().unwrap_or_default().to_owned(),
@@ -206,7 +203,7 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
         folder,
     };
     let base = rustc::base(&unit.args, &unit.live, &unit.folder.join("incremental"));
-    let code = match widened(&mut unit) {
+    let code = match widened(&unit) {
         Some(files) => {
             let held = library(&unit, &base, files, true)?;
             if held == 0 {
@@ -231,21 +228,21 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
 const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
 
 /// The crate's files with its types' parts visible, if they can be read: if not, rustc will say why.
-fn widened(unit: &mut Unit) -> Option<BTreeMap<PathBuf, String>> {
+fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
     let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
     let source = CrateSource::read(&unit.krate, &unit.root, &cfg, &Disk, None).ok()?;
-    unit.hidden = fields::hidden(&source, !unit.bin);
     let quiet = source
         .files
         .first()
         .is_some_and(|root| widen::asks_for_lints(&root.parsed));
+    let closed = source.deref_types();
     let files = source.files.iter();
     Some(
         files
             .map(|file| {
                 (
                     file.path.clone(),
-                    widen::base_text(&file.parsed, quiet, &unit.hidden),
+                    widen::base_text(&file.parsed, quiet, &closed),
                 )
             })
             .collect(),

@@ -58,7 +58,6 @@ impl Wanted<'_> {
         self.unit.args.as_slice().hash(&mut hasher);
         self.unit.rustc.hash(&mut hasher);
         self.unit.widened.hash(&mut hasher);
-        self.unit.hidden.hash(&mut hasher);
         for (path, stamp) in self.unit.libraries() {
             (path, stamp).hash(&mut hasher);
         }
@@ -135,6 +134,7 @@ impl Wanted<'_> {
     ) -> Result<Attempt> {
         let root = folder.join("source");
         let macros = self.source.macro_names();
+        let closed = self.source.deref_types();
         let mut files = BTreeMap::new();
         for file in &self.source.files {
             let lines = private
@@ -150,7 +150,7 @@ impl Wanted<'_> {
                     &lines,
                     self.open,
                     self.unit.widened,
-                    &self.unit.hidden,
+                    &closed,
                 ),
             );
         }

@@ -211,7 +211,7 @@ fn crates(text: &str) -> Vec<String> {
 /// The crate of a type with a path.
 fn self_crate(text: &str) -> Option<String> {
     let bare = text
-        .trim_start_matches(|c: char| c == '&' || c == ' ')
+        .trim_start_matches(['&', ' '])
         .trim_start_matches("mut ");
     let end = bare.find("::")?;
     let name = &bare[..end];

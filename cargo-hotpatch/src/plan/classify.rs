@@ -108,13 +108,14 @@ pub fn refusal(
             )
         })
     });
-    // `value[0]` may have meant what the value points to, and no name says so.
+    // `value[0]` may have meant what the value points to, and no name says so. Of a type with a `Deref` the
+    // fields are not widened, and in the base they are.
     let indexed = changes.added.iter().filter_map(|key| {
         let at = after.get(key)?;
         let Owner::Impl(head) = &at.1.owner else {
             return None;
         };
-        let is_index = matches!(head.trait_name.as_deref(), Some("Index" | "IndexMut"));
+        let is_index = matches!(head.trait_name.as_deref(), Some("Index" | "IndexMut" | "Deref"));
         let is_old = old
             .files
             .iter()
@@ -196,6 +197,8 @@ fn item(change: &ItemChange) -> Option<Refusal> {
             Code::HP0101,
             format!("{verb} {title} changes what becomes of values"),
         ),
+        // It decides which fields are visible in the base, see `CrateSource::deref_types`.
+        Kind::Impl if item.names.iter().any(|name| name == "Deref") => unsupported(title),
         // An impl without items of its own only holds functions, which are looked at one by one.
         Kind::Impl if change.became == Became::Added => return None,
         Kind::Impl if item.names.is_empty() && change.became == Became::Removed => return None,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
-use super::world::{Krate, Seen, libraries};
+use super::world::{Seen, libraries};
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
@@ -19,7 +19,6 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
-use crate::source::fields;
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::CrateSource;
 
@@ -62,11 +61,6 @@ impl Maker<'_> {
                 own_instances = true;
             } else if needs.functions.is_empty() {
                 return self.link(sources, index, round, times);
-            }
-            if let Some(refusal) =
-                behind_fields(&self.world.crates, sources, index, &needs.functions)
-            {
-                return Ok(Built::Refused(refusal));
             }
             include.extend(needs.functions);
         }
@@ -498,46 +492,6 @@ pub(super) enum Built {
     Refused(Refusal),
 }
 
-/// A private field of a type with `Deref` hides one of the target's in a scope, where it is visible.
-pub(super) fn behind_fields(
-    crates: &[Krate],
-    sources: &[CrateSource],
-    index: &Index,
-    functions: &BTreeSet<Vertex>,
-) -> Option<Refusal> {
-    let mut hiding = Vec::new();
-    for (krate, source) in sources.iter().enumerate() {
-        let unit = &crates[krate].unit;
-        // Those that are private in the base are so in the scope.
-        let own = fields::private_fields_before_deref(source).into_iter();
-        let own = own.filter(|field| unit.widened && !unit.hidden.contains(&field.key));
-        hiding.extend(own.map(|field| (krate, field.module, field.name)));
-    }
-    functions
-        .iter()
-        .copied()
-        .filter(|_| !hiding.is_empty())
-        .find_map(|vertex| {
-            let known = index.known(vertex)?;
-            let source = sources.get(known.krate)?;
-            let uses = known.keys.iter().filter_map(|key| source.function(key));
-            let uses: BTreeSet<String> = uses
-                .flat_map(|(file, function)| fields::fields_used(file, function))
-                .collect();
-            let (_, _, field) = hiding.iter().find(|(krate, module, field)| {
-                uses.contains(field) && !(*krate == known.krate && known.module.starts_with(module))
-            })?;
-            refuse(sources, index, vertex, Code::HP0001, |path| {
-                format!("names in `{path}` may not mean what they mean in the crate")
-            })
-            .map(|refusal| {
-                refusal.because(format!(
-                    "`{field}` is also a private field that a `Deref` leads past"
-                ))
-            })
-        })
-}
-
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
 /// that calls a private function from outside its module shows it.
 pub(super) fn strangers(
@@ -561,9 +515,8 @@ pub(super) fn strangers(
                 continue;
             };
             let own = known.private.then(|| known.module.clone());
-            let home = own.or_else(|| {
-                fields::home_of_private_trait(&sources[part.krate], known.keys.first()?)
-            });
+            let home =
+                own.or_else(|| sources[part.krate].home_of_private_trait(known.keys.first()?));
             if home.is_some_and(|home| !module.starts_with(&home)) {
                 return refuse(sources, index, caller, Code::HP0001, |path| {
                     format!("names in `{path}` would not mean what they mean in the crate")

@@ -245,10 +245,8 @@ pub struct Edit {
     pub range: Range<usize>,
     /// By what.
     pub text: Cow<'static, str>,
-    /// It is about a field or an enum: what it makes visible is part of the identity of a type.
-    pub of_type: bool,
-    /// For a struct's field: the module, type and name.
-    pub field: Option<String>,
+    /// The type whose field, or the enum, it makes visible: that is part of the type's identity.
+    pub of_type: Option<String>,
     /// It widens the `use` that is this one of the items.
     pub import: Option<usize>,
 }

@@ -147,6 +147,41 @@ impl CrateSource {
         self.functions().find(|(_, function)| function.key == *key)
     }
 
+    /// Types with a `Deref`: a field of theirs that becomes visible may take the place of one behind it, so
+    /// theirs stay as they are.
+    #[must_use]
+    pub fn deref_types(&self) -> BTreeSet<String> {
+        let impls = self
+            .functions()
+            .filter_map(|(_, function)| match &function.owner {
+                Owner::Impl(head) if head.trait_name.as_deref() == Some("Deref") => {
+                    Some(head.self_name.clone())
+                }
+                _ => None,
+            });
+        let items = self.files.iter().flat_map(|file| &file.parsed.items);
+        let derived = items
+            .filter(|item| item.kind == file::Kind::Type && item.paths.contains("Deref"))
+            .flat_map(|item| item.names.iter().cloned());
+        impls.chain(derived).collect()
+    }
+
+    /// The module outside of which nobody can call this function, because its trait is private there.
+    #[must_use]
+    pub fn home_of_private_trait(&self, key: &FnKey) -> Option<Arc<[String]>> {
+        let (_, function) = self.function(key)?;
+        let name = match &function.owner {
+            Owner::Free => return None,
+            Owner::Trait(name) => name,
+            Owner::Impl(head) => head.trait_name.as_ref()?,
+        };
+        let items = self.files.iter().flat_map(|file| &file.parsed.items);
+        let mut traits =
+            items.filter(|item| item.kind == file::Kind::Trait && item.names.contains(name));
+        let only = traits.next().filter(|item| item.private)?;
+        traits.next().is_none().then(|| only.module.clone())
+    }
+
     /// Names of `macro_rules!` macros.
     #[must_use]
     pub fn macro_names(&self) -> BTreeSet<&str> {

@@ -67,8 +67,7 @@ impl Reader<'_> {
                         range,
                         text: Cow::Borrowed(""),
                         import: None,
-                        of_type: false,
-                        field: None,
+                        of_type: None,
                     });
                 }
                 _ => {
@@ -77,8 +76,7 @@ impl Reader<'_> {
                         range: start..start,
                         text: Cow::Borrowed("pub "),
                         import: None,
-                        of_type: false,
-                        field: None,
+                        of_type: None,
                     });
                 }
             }

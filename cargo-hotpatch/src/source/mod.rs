@@ -3,12 +3,12 @@
 pub mod cfg;
 pub mod diff;
 pub mod extract;
-pub mod fields;
 pub mod file;
 mod function;
 pub mod items;
 pub mod layout;
 mod macros;
+mod members;
 pub mod names;
 mod read;
 mod rewrite;

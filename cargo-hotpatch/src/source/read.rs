@@ -12,7 +12,7 @@ use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::Cfg;
 use super::file::{
-    Edit, Impl, InlineModule, Kind, Member, ModuleFile, OtherItem, Owner, ParsedFile, Place,
+    Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
 use super::function::{PRELUDE, Parts};
 use super::tokens::{fingerprint, paths};
@@ -148,8 +148,7 @@ impl Reader<'_> {
                 range: self.range(vis.span()),
                 text: Cow::Borrowed("pub"),
                 import,
-                of_type: false,
-                field: None,
+                of_type: None,
             },
             Visibility::Inherited => {
                 let start = self.range(at).start;
@@ -157,8 +156,7 @@ impl Reader<'_> {
                     range: start..start,
                     text: Cow::Borrowed("pub "),
                     import,
-                    of_type: false,
-                    field: None,
+                    of_type: None,
                 }
             }
         };
@@ -166,79 +164,22 @@ impl Reader<'_> {
     }
 
     /// The visibility of a field, which an enum's fields have from it, counts in type ids.
-    pub(super) fn widen_type(&mut self, vis: &Visibility, at: Span) {
+    pub(super) fn widen_type(&mut self, of: &syn::Ident, vis: &Visibility, at: Span) {
         let before = self.out.widening.len();
         self.widen(vis, at);
         for edit in &mut self.out.widening[before..] {
-            edit.of_type = true;
+            edit.of_type = Some(bare_name(of));
         }
     }
 
-    pub(super) fn fields(&mut self, of: &str, fields: &syn::Fields) {
-        for (index, field) in fields.iter().enumerate() {
+    pub(super) fn fields(&mut self, of: &syn::Ident, fields: &syn::Fields) {
+        for field in fields {
             let at = field
                 .ident
                 .as_ref()
                 .map_or_else(|| field.ty.span(), Spanned::span);
-            let before = self.out.widening.len();
-            self.widen_type(&field.vis, at);
-            let name = field
-                .ident
-                .as_ref()
-                .map_or_else(|| index.to_string(), bare_name);
-            for edit in &mut self.out.widening[before..] {
-                edit.field = Some(format!("{of}.{name}"));
-            }
+            self.widen_type(of, &field.vis, at);
         }
-    }
-
-    pub(super) fn members(&self, of: &str, fields: &syn::Fields) -> Vec<Member> {
-        let kept = fields.iter().filter(|field| self.cfg.keeps(&field.attrs));
-        kept.enumerate()
-            .map(|(index, field)| {
-                let name = field
-                    .ident
-                    .as_ref()
-                    .map_or_else(|| index.to_string(), bare_name);
-                // Who may use it has no part in what it is.
-                let mut bare = field.clone();
-                bare.vis = Visibility::Inherited;
-                Member {
-                    name: format!("{of}{name}"),
-                    variant: false,
-                    private: !matches!(field.vis, Visibility::Public(_)),
-                    place: self.place(field.span()),
-                    code: fingerprint(bare.to_token_stream()),
-                }
-            })
-            .collect()
-    }
-
-    pub(super) fn variants(&self, item: &syn::ItemEnum) -> Vec<Member> {
-        let mut out = Vec::new();
-        for variant in item
-            .variants
-            .iter()
-            .filter(|variant| self.cfg.keeps(&variant.attrs))
-        {
-            let name = bare_name(&variant.ident);
-            let mut bare = variant.clone();
-            match &mut bare.fields {
-                syn::Fields::Named(fields) => fields.named.clear(),
-                syn::Fields::Unnamed(fields) => fields.unnamed.clear(),
-                syn::Fields::Unit => {}
-            }
-            let fields = self.members(&format!("{name}."), &variant.fields);
-            out.push(Member {
-                name,
-                variant: true,
-                private: false,
-                place: self.place(variant.ident.span()),
-                code: fingerprint(bare.to_token_stream()),
-            });
-            out.extend(fields);
-        }
-        out
     }
 
     pub(super) fn items(&mut self, items: &[Item], module: &Arc<[String]>, inline: &[String]) {
@@ -277,10 +218,7 @@ impl Reader<'_> {
                 )
                 .members = members;
                 self.widen(&item.vis, item.struct_token.span);
-                self.fields(
-                    &format!("{}::{}", module.join("::"), item.ident),
-                    &item.fields,
-                );
+                self.fields(&item.ident, &item.fields);
             }
             Item::Union(item) => {
                 let members = self.members("", &syn::Fields::Named(item.fields.clone()));
@@ -294,7 +232,7 @@ impl Reader<'_> {
                 .members = members;
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
-                    self.widen_type(&field.vis, field.ident.span());
+                    self.widen_type(&item.ident, &field.vis, field.ident.span());
                 }
             }
             Item::Enum(item) => {
@@ -307,7 +245,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
-                self.widen_type(&item.vis, item.enum_token.span);
+                self.widen_type(&item.ident, &item.vis, item.enum_token.span);
             }
             Item::Type(item) => {
                 self.named(

@@ -14,7 +14,7 @@ const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, pleas
 
 /// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
 /// in `private`, stay as visible as they are; functions in `open` keep their bodies. Fields and enums are
-/// only widened if the base has them so (see [`base_text`]).
+/// only widened if the base has them so (see [`base_text`]), but for those of the types in `closed`.
 #[must_use]
 pub fn scope_text(
     file: &ParsedFile,
@@ -22,7 +22,7 @@ pub fn scope_text(
     private: &BTreeSet<usize>,
     open: &BTreeSet<FnKey>,
     types: bool,
-    hidden: &BTreeSet<String>,
+    closed: &BTreeSet<String>,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     for edit in &file.widening {
@@ -33,7 +33,8 @@ pub fn scope_text(
                 item.names.iter().any(|name| macros.contains(name.as_str()))
                     || private.contains(&item.place.line)
             });
-        if !keeps && (types || !edit.of_type) && !is_hidden(edit, hidden) {
+        let opens = |of: &String| types && !closed.contains(of);
+        if !keeps && edit.of_type.as_ref().is_none_or(opens) {
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
@@ -52,7 +53,7 @@ pub fn scope_text(
 /// patch, which sees them so by the scope, must mean the same types. `quiet` keeps lints that the crate
 /// itself turns on from noticing; see [`LINTS`] for those it does not.
 #[must_use]
-pub fn base_text(file: &ParsedFile, quiet: bool, hidden: &BTreeSet<String>) -> String {
+pub fn base_text(file: &ParsedFile, quiet: bool, closed: &BTreeSet<String>) -> String {
     let mark = if quiet {
         format!("#[doc(hidden)] #[allow({})] ", LINTS.join(", "))
     } else {
@@ -63,17 +64,10 @@ pub fn base_text(file: &ParsedFile, quiet: bool, hidden: &BTreeSet<String>) -> S
         &file.text,
         file.widening
             .iter()
-            .filter(|edit| edit.of_type && !is_hidden(edit, hidden))
+            .filter(|edit| edit.of_type.as_ref().is_some_and(|of| !closed.contains(of)))
             .map(edit)
             .collect(),
     )
-}
-
-/// A field that would come before one that is meant; see [`super::fields`].
-fn is_hidden(edit: &Edit, hidden: &BTreeSet<String>) -> bool {
-    edit.field
-        .as_ref()
-        .is_some_and(|field| hidden.contains(field))
 }
 
 /// Lints that tell what is visible from what is not.
