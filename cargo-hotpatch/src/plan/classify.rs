@@ -108,14 +108,13 @@ pub fn refusal(
             )
         })
     });
-    // `value[0]` may have meant what the value points to, and no name says so. Of a type with a `Deref` the
-    // fields are not widened, and in the base they are.
+    // `value[0]` may have meant what the value points to, and no name says so.
     let indexed = changes.added.iter().filter_map(|key| {
         let at = after.get(key)?;
         let Owner::Impl(head) = &at.1.owner else {
             return None;
         };
-        let is_index = matches!(head.trait_name.as_deref(), Some("Index" | "IndexMut" | "Deref"));
+        let is_index = matches!(head.trait_name.as_deref(), Some("Index" | "IndexMut"));
         let is_old = old
             .files
             .iter()
