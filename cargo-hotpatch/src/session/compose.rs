@@ -9,13 +9,14 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
 use super::world::{Seen, libraries};
+use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
 use crate::patch::compile::{Compiled, Recipe};
 use crate::patch::{assemble, compile};
 use crate::plan::codes::Code;
-use crate::plan::index::{Index, Vertex};
+use crate::plan::index::{Index, Known, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
@@ -101,6 +102,7 @@ impl Maker<'_> {
                     wanted.push(Wanted {
                         key: key.clone(),
                         hot: known.hot,
+                        symbol: only_symbol(known, graph),
                         statics,
                     });
                     vertices.push(*vertex);
@@ -166,7 +168,7 @@ impl Maker<'_> {
         &self,
         source: &CrateSource,
         key: &FnKey,
-        known: &crate::plan::index::Known,
+        known: &Known,
         graph: &CallGraph,
     ) -> Result<BTreeMap<String, String>> {
         let mut out = BTreeMap::new();
@@ -494,6 +496,22 @@ pub(super) struct Ready {
 pub(super) enum Built {
     Ready(Ready),
     Refused(Refusal),
+}
+
+/// The symbol of the function itself, not of closures in it, if there is one and no other.
+fn only_symbol(known: &Known, graph: &CallGraph) -> Option<String> {
+    let is_own = |symbol: &&str| demangle(symbol).is_some_and(|found| found.rest.is_empty());
+    let names: BTreeSet<&str> = known
+        .nodes
+        .iter()
+        .map(|node| graph.name(*node))
+        .filter(is_own)
+        .collect();
+    let mut names = names.into_iter();
+    names
+        .next()
+        .filter(|_| names.next().is_none())
+        .map(str::to_owned)
 }
 
 /// Private fields of a type with a `Deref` stay private in a scope. Code that may use one would, in a patch,
