@@ -9,16 +9,18 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
 use super::world::{Seen, libraries};
+use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
 use crate::patch::compile::{Compiled, Recipe};
 use crate::patch::{assemble, compile};
 use crate::plan::codes::Code;
-use crate::plan::index::{Index, Vertex};
+use crate::plan::index::{Index, Known, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
+use crate::source::fields;
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::CrateSource;
 
@@ -62,6 +64,9 @@ impl Maker<'_> {
             } else if needs.functions.is_empty() {
                 return self.link(sources, index, round, times);
             }
+            if let Some(refusal) = before_deref(sources, index, &needs.functions) {
+                return Ok(Built::Refused(refusal));
+            }
             include.extend(needs.functions);
         }
         let vertex = include.first().copied();
@@ -97,6 +102,7 @@ impl Maker<'_> {
                     wanted.push(Wanted {
                         key: key.clone(),
                         hot: known.hot,
+                        symbol: only_symbol(known, graph),
                         statics,
                     });
                     vertices.push(*vertex);
@@ -162,7 +168,7 @@ impl Maker<'_> {
         &self,
         source: &CrateSource,
         key: &FnKey,
-        known: &crate::plan::index::Known,
+        known: &Known,
         graph: &CallGraph,
     ) -> Result<BTreeMap<String, String>> {
         let mut out = BTreeMap::new();
@@ -490,6 +496,56 @@ pub(super) struct Ready {
 pub(super) enum Built {
     Ready(Ready),
     Refused(Refusal),
+}
+
+/// The symbol of the function itself, not of closures in it, if there is one and no other.
+fn only_symbol(known: &Known, graph: &CallGraph) -> Option<String> {
+    let is_own = |symbol: &&str| demangle(symbol).is_some_and(|found| found.rest.is_empty());
+    let names: BTreeSet<&str> = known
+        .nodes
+        .iter()
+        .map(|node| graph.name(*node))
+        .filter(is_own)
+        .collect();
+    let mut names = names.into_iter();
+    names
+        .next()
+        .filter(|_| names.next().is_none())
+        .map(str::to_owned)
+}
+
+/// Private fields of a type with a `Deref` stay private in a scope. Code that may use one would, in a patch,
+/// be led past it to a field of that name behind the `Deref`.
+pub(super) fn before_deref(
+    sources: &[CrateSource],
+    index: &Index,
+    functions: &BTreeSet<Vertex>,
+) -> Option<Refusal> {
+    let fields: Vec<_> = sources
+        .iter()
+        .map(fields::private_fields_before_deref)
+        .collect();
+    functions.iter().find_map(|vertex| {
+        let known = index.known(*vertex)?;
+        let source = sources.get(known.krate)?;
+        let own = fields.get(known.krate)?;
+        let used: BTreeSet<String> = known
+            .keys
+            .iter()
+            .filter(|_| !own.is_empty())
+            .filter_map(|key| source.function(key))
+            .flat_map(|(file, function)| fields::fields_used(file, function))
+            .collect();
+        let (_, field) = own
+            .iter()
+            .find(|(module, field)| used.contains(field) && known.module.starts_with(module))?;
+        refuse(sources, index, *vertex, Code::HP0001, |path| {
+            format!(
+                "`{path}` uses a private field of a type with a `Deref`, which is not supported yet"
+            )
+        })
+        .map(|refusal| refusal.because(format!("`.{field}` could mean a field behind the `Deref`")))
+    })
 }
 
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code

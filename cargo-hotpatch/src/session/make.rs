@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::changed::{behind, changed_in, include_added, notes, unreached};
-use super::compose::{Built, Unbindable};
+use super::compose::{Built, Unbindable, before_deref};
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
@@ -155,6 +155,9 @@ impl Maker<'_> {
             .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
             return self.not_reached(&sources, vertex, &index, &plan, &changes);
+        }
+        if let Some(refusal) = before_deref(&sources, &index, &plan.include) {
+            return Ok(Outcome::Refused(refusal));
         }
         if plan.include.is_empty() {
             return self.nothing_reached(sources, &changed, &index);

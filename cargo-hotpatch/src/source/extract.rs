@@ -34,6 +34,8 @@ pub struct Wanted {
     pub key: FnKey,
     /// It has a slot: calls of its name, its own among them, go there.
     pub hot: bool,
+    /// Its symbol, needed for `Drop::drop`, which no code may name.
+    pub symbol: Option<String>,
     /// Symbols of the statics inside it, by name.
     pub statics: BTreeMap<String, String>,
 }
@@ -370,6 +372,13 @@ impl Page<'_> {
                 let ty = with_static_lifetimes(self_ty)?;
                 let params = with_static_lifetimes(params)?;
                 let old = match &head.trait_path {
+                    Some(_) if head.trait_name.as_deref() == Some("Drop") => {
+                        let symbol = want.symbol.as_ref().with_context(|| {
+                            format!("the symbol of `drop` of `{self_ty}` is not known")
+                        })?;
+                        let item = format!("#[link_name = \"{symbol}\"] fn __hp_old();");
+                        format!("{{ unsafe extern \"Rust\" {{ {item} }} __hp_old }}")
+                    }
                     Some(path) => format!("<{ty} as {}>::{name}", with_static_lifetimes(path)?),
                     None => format!("<{ty}>::{name}"),
                 };
@@ -530,6 +539,7 @@ mod tests {
             .map(|(_, f)| Wanted {
                 key: f.key.clone(),
                 hot,
+                symbol: None,
                 statics: f
                     .statics
                     .iter()

@@ -3,6 +3,7 @@
 pub mod cfg;
 pub mod diff;
 pub mod extract;
+pub mod fields;
 pub mod file;
 mod function;
 pub mod items;

@@ -15,7 +15,7 @@ mod wrapper {
             Self { len: 1000, inner: Inner { len: 1 } }
         }
         pub fn own(&self) -> u32 {
-            self.len
+            self.len % 10
         }
     }
     impl std::ops::Deref for Wrapper {
@@ -28,12 +28,11 @@ mod wrapper {
 
 #[hot]
 fn value(wrapper: &wrapper::Wrapper) -> u32 {
-    wrapper.len + 1
+    wrapper.len + 1 + wrapper.own()
 }
 
 fn main() {
     let wrapper = wrapper::Wrapper::new();
-    let _ = wrapper.own();
     for line in std::io::stdin().lines() {
         let _ = line.expect("a line");
         println!("{}", value(&wrapper));

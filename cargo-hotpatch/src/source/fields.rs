@@ -1,0 +1,70 @@
+//! Fields whose visibility decides what a name means.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
+
+use super::file::{Function, Kind, Owner};
+use super::items::{CrateSource, SourceFile};
+
+/// Private fields of types with a `Deref`: the module that may use them, and their name.
+#[must_use]
+pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, String)> {
+    let derefs: BTreeSet<&str> = source
+        .functions()
+        .filter_map(|(_, function)| match &function.owner {
+            Owner::Impl(head) if head.trait_name.as_deref() == Some("Deref") => {
+                Some(head.self_name.as_str())
+            }
+            _ => None,
+        })
+        .collect();
+    let items = source.files.iter().flat_map(|file| &file.parsed.items);
+    let types = items.filter(|item| {
+        item.kind == Kind::Type
+            && (item.paths.contains("Deref")
+                || item.names.iter().any(|name| derefs.contains(name.as_str())))
+    });
+    types
+        .flat_map(|item| {
+            let fields = item
+                .members
+                .iter()
+                .filter(|member| member.private && !member.name.contains('.'));
+            fields.map(|member| (item.module.clone(), member.name.clone()))
+        })
+        .collect()
+}
+
+/// What stands after a dot in the function and is not called.
+#[must_use]
+pub fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
+    fn walk(tokens: TokenStream, out: &mut BTreeSet<String>) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        for (index, token) in tokens.iter().enumerate() {
+            let after_dot = index > 0
+                && matches!(&tokens[index - 1], TokenTree::Punct(p) if p.as_char() == '.');
+            match token {
+                TokenTree::Group(group) => walk(group.stream(), out),
+                TokenTree::Ident(name) if after_dot => {
+                    let called = matches!(tokens.get(index + 1), Some(TokenTree::Group(group))
+                        if group.delimiter() == Delimiter::Parenthesis);
+                    if !called {
+                        out.insert(name.to_string().trim_start_matches("r#").to_owned());
+                    }
+                }
+                TokenTree::Literal(number) if after_dot => {
+                    out.extend(number.to_string().split('.').map(str::to_owned));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut out = BTreeSet::new();
+    if let Ok(tokens) = file.parsed.text[function.body.clone()].parse() {
+        walk(tokens, &mut out);
+    }
+    proc_macro2::extra::invalidate_current_thread_spans();
+    out
+}
