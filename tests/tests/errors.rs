@@ -20,6 +20,19 @@ fn shim(project: &Project) -> Result<Shim> {
     Shim::new(project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))
 }
 
+/// What Ctrl-C sends, unless it is ignored here, as in a script's background, and so in the tool.
+fn interrupt() -> Result<Signal> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.unwrap_or("0").trim(), 16)?;
+    let is_ignored = ignored & (1 << (Signal::INT.as_raw() - 1)) != 0;
+    Ok(if is_ignored {
+        Signal::TERM
+    } else {
+        Signal::INT
+    })
+}
+
 /// Everything a verdict says in words.
 fn words(verdict: &Event) -> String {
     format!("{}\n{}", verdict.text("message"), verdict.text("rendered"))
@@ -199,7 +212,7 @@ fn interrupting_the_tool_ends_the_program() -> Result<()> {
     with_session(&project, &Options::default(), |session| {
         session.ready(FIRST_BUILD)?;
         let pid = session.pid()?;
-        signal(session.tool_pid(), Signal::INT);
+        signal(session.tool_pid(), interrupt()?);
         session.wait(LIMIT)?;
         wait_until("the program is gone", || Ok(!is_running(pid)))
     })

@@ -21,12 +21,15 @@ pub struct Base {
     pub program: PathBuf,
     /// Its crates, those a crate depends on before it; the program's own is the last.
     pub units: Vec<Unit>,
+    /// When its build began.
+    pub began: SystemTime,
 }
 
 impl Base {
-    /// A file of it was written after `began`, when its build began.
+    /// A file of it was written after its build began.
     #[must_use]
-    pub fn is_older_than_a_source(&self, began: SystemTime) -> bool {
+    pub fn is_older_than_a_source(&self) -> bool {
+        let began = self.began;
         self.units
             .iter()
             .flat_map(Unit::files)
@@ -71,6 +74,7 @@ pub enum BuildError {
 /// # Errors
 /// See [`BuildError`].
 pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<Base, BuildError> {
+    let began = SystemTime::now();
     let wrapper = wrapper(project.target_dir())?;
     let mut tool = Tool::new(&project.cargo)
         .arg("build")
@@ -121,7 +125,7 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
             code: output.status.code().unwrap_or(101),
         });
     }
-    collect(project, &artifacts)
+    collect(project, &artifacts, began)
 }
 
 /// Compiles the agent while cargo is busy with dependencies, for the compiler that cargo most likely takes.
@@ -199,7 +203,11 @@ fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
     Ok(folder.join(capture::WRAPPER_NAME))
 }
 
-fn collect(project: &Project, artifacts: &[Artifact]) -> Result<Base, BuildError> {
+fn collect(
+    project: &Project,
+    artifacts: &[Artifact],
+    began: SystemTime,
+) -> Result<Base, BuildError> {
     let mut units: BTreeMap<String, Unit> = BTreeMap::new();
     let mut program = None;
     for artifact in artifacts {
@@ -243,7 +251,11 @@ fn collect(project: &Project, artifacts: &[Artifact]) -> Result<Base, BuildError
         .into_iter()
         .filter(|unit| used.contains(&unit.stem()))
         .collect();
-    Ok(Base { program, units })
+    Ok(Base {
+        program,
+        units,
+        began,
+    })
 }
 
 fn supported(unit: &Unit) -> Result<(), BuildError> {

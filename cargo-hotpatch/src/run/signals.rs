@@ -79,9 +79,10 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let interrupts = Interrupts::listen(move |interrupt| sender.send(interrupt).unwrap());
         let interrupts = interrupts.unwrap();
-        signal_hook::low_level::raise(SIGHUP).unwrap();
+        // Unlike the others this one is not ignored under `nohup` or in a script's background.
+        signal_hook::low_level::raise(SIGTERM).unwrap();
         let interrupt = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
-        assert_eq!(interrupt, Interrupt { signal: SIGHUP });
+        assert_eq!(interrupt, Interrupt { signal: SIGTERM });
         drop(interrupts);
         assert!(receiver.recv().is_err());
     }

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -208,10 +208,9 @@ impl Session<'_> {
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
         loop {
-            let began = SystemTime::now();
             let base = base::build(&self.project, self.args, &self.ending)?;
             // What was saved meanwhile may or may not be in it; cargo knows how to tell.
-            if !base.is_older_than_a_source(began) {
+            if !base.is_older_than_a_source() {
                 return Ok(base);
             }
         }

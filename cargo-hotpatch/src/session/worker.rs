@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::make::{Maker, Outcome};
 use super::texts::{Fixed, Texts};
@@ -137,6 +137,11 @@ fn work(
     } = tools;
     let texts = Texts::default();
     let mut world = World::open(&base, &texts)?;
+    if base.is_older_than_a_source() {
+        bail!(
+            "a source was saved just as the program started, so what it was built from is not known"
+        );
+    }
     let mut client = connect(&world.image.build_id)?;
     let modules: BTreeSet<PathBuf> = world
         .state()
