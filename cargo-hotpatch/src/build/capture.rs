@@ -235,6 +235,11 @@ fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
         .files
         .first()
         .is_some_and(|root| widen::asks_for_lints(&root.parsed));
+    // A `Deref` that a macro writes is for types we cannot tell.
+    let mut items = source.files.iter().flat_map(|file| &file.parsed.items);
+    if items.any(|item| item.kind.is_macro() && item.mentions.contains("Deref")) {
+        return None;
+    }
     let closed = source.deref_types();
     let files = source.files.iter();
     Some(

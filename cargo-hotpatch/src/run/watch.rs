@@ -19,7 +19,7 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind, INotifyWatcher, RecursiveMode, Watcher as _};
 
 /// After the last file of a save was finished, how long to wait for another one.
-pub const GRACE: Duration = Duration::from_millis(2);
+pub const GRACE: Duration = Duration::from_millis(8);
 /// How long a file that was written to may stay open.
 pub const OPEN_LIMIT: Duration = Duration::from_millis(100);
 /// How long a file may be away: editors that save by renaming take the old one away first.

@@ -151,6 +151,14 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// A macro's definition, or a call of one at item level.
+    #[must_use]
+    pub fn is_macro(self) -> bool {
+        matches!(self, Self::MacroRules | Self::ItemMacro)
+    }
+}
+
 /// A field or variant of a type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
