@@ -56,7 +56,7 @@ pub fn ensure(rustc: &Path, folder: &Path) -> Result<PathBuf> {
         .arg("--out-dir")
         .arg(&fresh)
         .arg(sources.join("lib.rs"))
-        .run(&CancelToken::new())
+        .run_checked(&CancelToken::new())
         .context("failed to compile the agent")?;
     let made = fresh.join("libhotpatch_live.rlib");
     // The first one stays: crates compiled against it must not see another.
