@@ -149,14 +149,15 @@ fn outside(
     let mut out = Vec::new();
     while let Some(vertex) = queue.pop_front() {
         for caller in callers(graph, index, vertex) {
-            if !seen.insert(caller) || include.contains(&caller) {
+            if !seen.insert(caller) || is_hot(index, caller) {
                 continue;
             }
             if is_table(caller) {
                 out.push(caller);
-            } else if index.known(caller).is_none() {
+            } else if index.known(caller).is_none() || reached[caller.number()] {
+                // Its old code is there for those who call it from outside.
                 queue.push_back(caller);
-            } else if !reached[caller.number()] {
+            } else if !include.contains(&caller) {
                 out.push(caller);
             }
         }
