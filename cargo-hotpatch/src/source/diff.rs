@@ -34,11 +34,11 @@ pub struct ItemChange {
 }
 
 impl ItemChange {
-    /// A type or static whose values are what they were: only what stands beside them changed.
+    /// A type, static or trait that is for others what it was: only derives, an initialiser or bodies changed.
     #[must_use]
     pub fn keeps_values(&self) -> bool {
         self.became == Became::Changed
-            && matches!(self.item.kind, Kind::Type | Kind::Static)
+            && matches!(self.item.kind, Kind::Type | Kind::Static | Kind::Trait)
             && self.old.as_ref().is_some_and(|old| old.surface == self.item.surface)
     }
 
