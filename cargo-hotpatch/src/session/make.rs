@@ -139,7 +139,8 @@ impl Maker<'_> {
         }
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
-        plan.retyped = self.world.state().retyped + u32::from(!retyped.is_empty());
+        let anew = !retyped.is_empty() || plan.everywhere;
+        plan.retyped = self.world.state().retyped + u32::from(anew);
         if let Some(base) = self
             .world
             .states
@@ -158,7 +159,7 @@ impl Maker<'_> {
         times.plan = started.elapsed();
         if let Some(vertex) = plan.hidden.first() {
             let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
-                format!("`{path}` may be part of its callers' code, where nothing names it")
+                format!("`{path}` may be part of any caller's code, and not all of it can be patched")
             });
             let why = "optimised code calls operators, `drop`, `fmt` and the like in place: \
                        such edits are patched in a build that is not optimised";

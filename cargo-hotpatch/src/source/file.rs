@@ -138,6 +138,8 @@ pub struct Function {
     pub nested: Vec<(String, u64)>,
     /// Fingerprint of the calls of macros that may make statics of their own.
     pub macros: u64,
+    /// It stands under attribute macros that a patch applies as well.
+    pub wrapped: bool,
     /// The body names a function of this name.
     pub names_itself: bool,
     /// Files it takes in, as written.

@@ -215,6 +215,7 @@ impl Reader<'_> {
                     vis: Some(&func.vis),
                     sig: &func.sig,
                     block: &func.block,
+                    around: &[],
                 };
                 self.function(&parts, module, Owner::Free);
                 if !(shadows && func.vis == Visibility::Inherited) {
@@ -442,6 +443,7 @@ impl Reader<'_> {
                     vis: None,
                     sig: &func.sig,
                     block,
+                    around: &item.attrs,
                 };
                 self.function(&parts, module, Owner::Trait(item.ident.to_string()));
             }
@@ -508,6 +510,7 @@ impl Reader<'_> {
                         vis: Some(&func.vis),
                         sig: &func.sig,
                         block: &func.block,
+                        around: &item.attrs,
                     };
                     self.function(&parts, module, Owner::Impl(head.clone()));
                     if item.trait_.is_none() {
