@@ -131,7 +131,8 @@ fn keep(folder: &Path, command: &str) {
 
 const SAVE_ENV: &str = "HOTPATCH_SAVE_DIR";
 
-/// The crate as the user wrote it, checked: what rustc has to say about it.
+/// The crate as the user wrote it, checked: what rustc has to say about it, and the metadata that others which use
+/// it are checked against.
 ///
 /// # Errors
 /// rustc cannot be run, or was cancelled.
@@ -139,7 +140,7 @@ pub fn check(
     unit: &Unit,
     changed: &BTreeMap<String, Scope>,
     cancel: &CancelToken,
-) -> Result<Vec<Diagnostic>> {
+) -> Result<(Vec<Diagnostic>, Scope)> {
     let folder = unit.folder.join("check");
     fs::create_dir_all(&folder)?;
     let metadata = folder.join(format!("lib{}.rmeta", unit.krate));
@@ -153,5 +154,9 @@ pub fn check(
     if !output.status.success() && !found.iter().any(|diagnostic| diagnostic.error) {
         return Err(output.into_error()).context("failed to check the crate");
     }
-    Ok(found)
+    let checked = Scope {
+        key: 0,
+        rmeta: metadata,
+    };
+    Ok((found, checked))
 }

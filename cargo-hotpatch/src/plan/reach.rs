@@ -180,7 +180,10 @@ pub fn callers_outside(
     included: &BTreeSet<Vertex>,
 ) -> BTreeSet<Vertex> {
     let reached = forward(graph, index);
-    let gone: BTreeSet<Vertex> = nodes.iter().filter_map(|node| index.vertex(*node)).collect();
+    let gone: BTreeSet<Vertex> = nodes
+        .iter()
+        .filter_map(|node| index.vertex(*node))
+        .collect();
     gone.iter()
         .flat_map(|vertex| outside(graph, index, *vertex, included, &reached))
         .filter(|caller| !gone.contains(caller))
@@ -228,9 +231,7 @@ fn is_itself(graph: &CallGraph, index: &Index, node: NodeId) -> bool {
     let Some(known) = known else {
         return true;
     };
-    let began = |rest: &str| {
-        known.shape == Shape::Reinstantiated && rest.starts_with("::{closure")
-    };
+    let began = |rest: &str| known.shape == Shape::Reinstantiated && rest.starts_with("::{closure");
     demangle(graph.name(node)).is_none_or(|found| found.rest.is_empty() || began(&found.rest))
 }
 

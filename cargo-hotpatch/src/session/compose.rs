@@ -124,8 +124,11 @@ impl Maker<'_> {
                     vertices.push(*vertex);
                 }
             }
-            let statics: Vec<NewStatic> =
-                added.iter().filter(|item| item.krate == krate).cloned().collect();
+            let statics: Vec<NewStatic> = added
+                .iter()
+                .filter(|item| item.krate == krate)
+                .cloned()
+                .collect();
             if !wanted.is_empty() || !statics.is_empty() {
                 jobs.push((krate, wanted, vertices, statics));
             }
@@ -198,7 +201,12 @@ impl Maker<'_> {
             .iter()
             .flat_map(|part| &part.compiled.object.pairs)
             .map(|pair| pair.old.as_str())
-            .chain(round.iter().flat_map(|part| &part.added).map(|item| item.symbol.as_str()))
+            .chain(
+                round
+                    .iter()
+                    .flat_map(|part| &part.added)
+                    .map(|item| item.symbol.as_str()),
+            )
             .collect();
         for part in round {
             let first = part.vertices.first().or_else(|| include.first()).copied();
@@ -372,7 +380,8 @@ impl Maker<'_> {
             }
             for item in &part.added {
                 let at = storage.get(&item.export()).copied();
-                let at = at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
+                let at =
+                    at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
                 storage.insert(item.symbol.clone(), at);
             }
             loaded.push(Loaded {
@@ -620,7 +629,13 @@ pub(super) fn strangers(
 
 /// A section of functions that run when the library is loaded.
 fn starts_by_itself(object: &[u8]) -> Option<String> {
-    let names = [".init_array", ".preinit_array", ".ctors", ".fini_array", ".dtors"];
+    let names = [
+        ".init_array",
+        ".preinit_array",
+        ".ctors",
+        ".fini_array",
+        ".dtors",
+    ];
     let elf = Elf::parse(object).ok()?;
     let mut found = elf.sections.iter().map(|section| section.name);
     let found = found.find(|section| names.iter().any(|name| section.starts_with(name)));

@@ -18,10 +18,11 @@ use super::compose::{Built, Ready, Unbindable, before_deref};
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
+use crate::build::scope::Scope;
 use crate::command::{CancelToken, CommandError};
+use crate::image::graph::CallGraph;
 use crate::patch::compile;
 use crate::patch::compile::Rejected;
-use crate::image::graph::CallGraph;
 use crate::plan::alive::{self, Reasons, touching};
 use crate::plan::classify::Facts;
 use crate::plan::codes::Code;
@@ -134,7 +135,10 @@ impl Maker<'_> {
         let retyped: BTreeSet<String> = alive.into_keys().collect();
         if !retyped.is_empty() {
             let nodes = [&old, &sources].map(|sources| touching(&retyped, sources, &graph));
-            let touched = nodes.iter().flatten().filter_map(|node| index.vertex(*node));
+            let touched = nodes
+                .iter()
+                .flatten()
+                .filter_map(|node| index.vertex(*node));
             changed.suspected.extend(touched);
         }
         let mut plan = reach::plan(&graph, &index, &changed);
@@ -159,7 +163,9 @@ impl Maker<'_> {
         times.plan = started.elapsed();
         if let Some(vertex) = plan.hidden.first() {
             let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
-                format!("`{path}` may be part of any caller's code, and not all of it can be patched")
+                format!(
+                    "`{path}` may be part of any caller's code, and not all of it can be patched"
+                )
             });
             let why = "optimised code calls operators, `drop`, `fmt` and the like in place: \
                        such edits are patched in a build that is not optimised";
@@ -314,9 +320,17 @@ impl Maker<'_> {
                 && !change.keeps_values()
         });
         let names: BTreeSet<String> = types.flat_map(|change| change.item.names.clone()).collect();
-        let optimised = self.world.crates.iter().any(|krate| krate.unit.args.optimised());
+        let optimised = self
+            .world
+            .crates
+            .iter()
+            .any(|krate| krate.unit.args.optimised());
         let is_hot = |krate: usize, function: &Function| {
-            let known = self.world.states.first().and_then(|base| base.sources[krate].function(&function.key));
+            let known = self
+                .world
+                .states
+                .first()
+                .and_then(|base| base.sources[krate].function(&function.key));
             known.is_some_and(|(_, function)| function.hot)
         };
         names
@@ -536,11 +550,14 @@ impl Maker<'_> {
     /// # Errors
     /// rustc cannot be run or was cancelled.
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
+        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
         for (number, krate) in self.world.crates.iter().enumerate() {
-            if !is_changed(number) {
+            let mut externs = krate.unit.externs().into_iter();
+            let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
+            if !is_changed(number) && !uses {
                 continue;
             }
-            let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;
+            let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
             if found.iter().any(|d| d.error && !d.places.is_empty()) {
                 // The last one only counts the others.
                 return Ok(found
@@ -548,6 +565,7 @@ impl Maker<'_> {
                     .filter(|d| d.error && !d.places.is_empty())
                     .collect());
             }
+            checked.insert(format!("lib{}", krate.tag), metadata);
         }
         Ok(Vec::new())
     }
@@ -567,7 +585,9 @@ fn static_traits(
             && change.became == Became::Changed
             && change.old.as_ref().is_some_and(same_frame)
     });
-    let names: BTreeSet<String> = changed.flat_map(|change| change.item.names.clone()).collect();
+    let names: BTreeSet<String> = changed
+        .flat_map(|change| change.item.names.clone())
+        .collect();
     if names.is_empty() {
         return names;
     }

@@ -11,11 +11,11 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::Cfg;
-use super::members::Looks;
 use super::file::{
     Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
 use super::function::{PRELUDE, Parts};
+use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
 use super::tree::{
@@ -411,7 +411,8 @@ impl Reader<'_> {
             _ => None,
         });
         let surface = fingerprint(bare.to_token_stream());
-        bare.items.retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
+        bare.items
+            .retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
         let frame = fingerprint(bare.into_token_stream());
         let entry = self.named(
             module,
