@@ -434,6 +434,7 @@ impl Maker<'_> {
             }
             patched.bytes += library.bytes;
         }
+        self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
         times.load += started.elapsed();
 
