@@ -92,10 +92,10 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
     if args.bin.is_none() && args.example.is_none() {
         tool = tool.args(["--bin".to_owned(), project.target.name.clone()]);
     }
-    if let Some(users) = std::env::var_os("RUSTC_WORKSPACE_WRAPPER") {
+    if let Some(users) = &project.config.workspace_wrapper {
         tool = tool.env(capture::INNER_ENV, users);
     }
-    if let Some(users) = std::env::var_os("RUSTC_WRAPPER").filter(|wrapper| !wrapper.is_empty()) {
+    if let Some(users) = &project.config.wrapper {
         // A cache must not answer for the crates we compile: what we keep of them would not be made.
         let ours = wrapper.with_file_name(capture::OUTER_NAME);
         tool = tool

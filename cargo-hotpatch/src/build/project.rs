@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
+use super::config::CargoConfig;
 use crate::args::RunArgs;
 
 /// The project and the program chosen from it.
@@ -20,6 +21,8 @@ pub struct Project {
     pub target: Target,
     /// The `cargo` to run.
     pub cargo: PathBuf,
+    /// What cargo's configuration says.
+    pub config: CargoConfig,
     target_dir: PathBuf,
 }
 
@@ -65,6 +68,7 @@ impl Project {
             target: target.clone(),
             metadata,
             cargo,
+            config: CargoConfig::read(&args.config)?,
             target_dir,
         })
     }

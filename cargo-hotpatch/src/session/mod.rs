@@ -221,7 +221,7 @@ impl Session<'_> {
         self.runs += 1;
         let run = self.runs;
         let messages = self.messages.clone();
-        let running = program::start(&base, &self.args.args, move |exit| {
+        let running = program::start(&base, &self.project.config, &self.args.args, move |exit| {
             let _ = messages.send(Message::Exited(exit));
         })?;
         let running = Arc::new(running);
@@ -296,11 +296,7 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
-            Said::Ready(hot) => {
-                let pid = self
-                    .program
-                    .as_ref()
-                    .map_or(0, |program| program.running.child.pid());
+            Said::Ready(pid, hot) => {
                 let ready = Ready {
                     pid,
                     generation: 0,
