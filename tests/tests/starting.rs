@@ -284,6 +284,8 @@ fn the_users_flags_wrapper_and_linker_keep_working() -> Result<()> {
     let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
     let mut options = Options {
         env: shim.env(),
+        // Empty, so that all crates are compiled and the wrapper is called.
+        target: project.beside("target"),
         ..Options::default()
     };
     options.env.push((
