@@ -35,6 +35,8 @@ pub struct Options {
     pub env: Vec<(String, OsString)>,
     /// The target folder.
     pub target: PathBuf,
+    /// What runs the tool; it gets the tool and its arguments as its last ones.
+    pub before: Vec<OsString>,
     /// The name of the events file, which tells two sessions of one project apart.
     pub events: String,
 }
@@ -47,6 +49,7 @@ impl Default for Options {
             args: Vec::new(),
             env: Vec::new(),
             target: hot_target(),
+            before: Vec::new(),
             events: "events".to_owned(),
         }
     }
@@ -70,8 +73,10 @@ impl Session {
         if events.exists() {
             std::fs::remove_file(&events)?;
         }
-        let mut run = command(tool()?);
-        run.args(["hotpatch", "run", "--manifest-path"])
+        let words = [options.before.as_slice(), &[tool()?.into()]].concat();
+        let mut run = command(&words[0]);
+        run.args(&words[1..])
+            .args(["hotpatch", "run", "--manifest-path"])
             .arg(project.root().join(&options.manifest))
             .arg("--events")
             .arg(&events)
