@@ -309,6 +309,26 @@ fn the_users_flags_wrapper_and_linker_keep_working() -> Result<()> {
 }
 
 #[test]
+fn link_time_optimisation_from_a_variable_is_turned_off() -> Result<()> {
+    let project = program("server", "lto")?;
+    let mut options = Options::default();
+    options.options.push("--release".to_owned());
+    let variable = ("CARGO_PROFILE_RELEASE_LTO".to_owned(), "fat".into());
+    options.env.push(variable);
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        let said = session.stderr();
+        ensure!(
+            said.contains("`lto` of profile `release` is off in this build"),
+            "{said}"
+        );
+        expect_patch(session, &project, "base", "one")?;
+        expect_answer(session, "x", "one x")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
 fn a_nightly_toolchain() -> Result<()> {
     let which = |tool: &str| -> Result<Option<OsString>> {
         let mut which = command("rustup");

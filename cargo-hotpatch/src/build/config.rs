@@ -7,12 +7,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cargo_config2::{Config, de};
+use cargo_config2::{Config, Walk, de};
 
 use super::base::HOST;
 
 /// The part of cargo's configuration that concerns us.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CargoConfig {
     /// What starts the program in its own place (`target.<triple>.runner`), with its arguments.
     pub runner: Option<(PathBuf, Vec<OsString>)>,
@@ -20,6 +20,9 @@ pub struct CargoConfig {
     pub wrapper: Option<PathBuf>,
     /// The same for the crates of the workspace (`RUSTC_WORKSPACE_WRAPPER`, `build.rustc-workspace-wrapper`).
     pub workspace_wrapper: Option<PathBuf>,
+    /// Values of `--config` and files with profiles, what holds first first; variables come between the two.
+    given: Vec<toml::Table>,
+    files: Vec<toml::Table>,
 }
 
 impl CargoConfig {
@@ -30,9 +33,13 @@ impl CargoConfig {
     pub fn read(given: &[String]) -> Result<Self> {
         let here = std::env::current_dir().context("failed to find the working directory")?;
         let found = Config::load_with_cwd(&here).context("failed to read cargo's configuration")?;
-        let given: Vec<de::Config> = given
+        let texts: Vec<String> = given
             .iter()
-            .map(|text| parse(&here, text).with_context(|| format!("in `--config {text}`")))
+            .map(|value| read_given(&here, value).with_context(|| format!("in `--config {value}`")))
+            .collect::<Result<_>>()?;
+        let given: Vec<de::Config> = texts
+            .iter()
+            .map(|text| toml::from_str(text).context("in a value of `--config`"))
             .collect::<Result<_>>()?;
         // Of several the last one holds.
         let mut last_first = given.iter().rev();
@@ -59,7 +66,10 @@ impl CargoConfig {
             };
             chosen.filter(|path| !path.as_os_str().is_empty())
         };
+        let files = Walk::new(&here).filter_map(|path| std::fs::read_to_string(path).ok());
         Ok(Self {
+            given: texts.iter().rev().filter_map(table).collect(),
+            files: files.filter_map(table).collect(),
             runner,
             wrapper: choose("RUSTC_WRAPPER", given_wrapper, &found.build.rustc_wrapper),
             workspace_wrapper: choose(
@@ -71,13 +81,37 @@ impl CargoConfig {
     }
 }
 
-/// A value of `--config`: a file, or `KEY=VALUE` in TOML.
-fn parse(here: &Path, text: &str) -> Result<de::Config> {
-    let file = here.join(text);
-    if file.is_file() {
-        return Ok(de::Config::load_file(file)?);
+impl CargoConfig {
+    /// What stands in a profile under this key, if the configuration says it: it comes before the manifest.
+    #[must_use]
+    pub fn in_profile(&self, profile: &str, key: &str) -> Option<toml::Value> {
+        let find = |tables: &[toml::Table]| {
+            tables
+                .iter()
+                .find_map(|table| table.get("profile")?.get(profile)?.get(key).cloned())
+        };
+        let variable = format!("CARGO_PROFILE_{profile}_{key}");
+        let variable = std::env::var(variable.to_uppercase().replace('-', "_"));
+        let variable = variable.ok().map(|value| match value.as_str() {
+            "true" => toml::Value::Boolean(true),
+            "false" => toml::Value::Boolean(false),
+            _ => toml::Value::String(value),
+        });
+        find(&self.given).or(variable).or_else(|| find(&self.files))
     }
-    Ok(toml::from_str(text)?)
+}
+
+fn table(text: impl AsRef<str>) -> Option<toml::Table> {
+    toml::from_str(text.as_ref()).ok()
+}
+
+/// A value of `--config`: a file's text, or `KEY=VALUE`, which is TOML too.
+fn read_given(here: &Path, value: &str) -> Result<String> {
+    let file = here.join(value);
+    if file.is_file() {
+        return Ok(std::fs::read_to_string(file)?);
+    }
+    Ok(value.to_owned())
 }
 
 fn runner(here: &Path, config: &de::Config) -> Option<(PathBuf, Vec<OsString>)> {
@@ -103,19 +137,34 @@ mod tests {
     #[test]
     fn values_of_the_command_line_are_understood() {
         let here = Path::new("/here");
-        let config = parse(here, &format!("target.{HOST}.runner = ['gdb', '--args']")).unwrap();
+        let parse = |text: &str| toml::from_str::<de::Config>(&read_given(here, text).unwrap());
+        let config = parse(&format!("target.{HOST}.runner = ['gdb', '--args']")).unwrap();
         let expected = (PathBuf::from("gdb"), vec![OsString::from("--args")]);
         assert_eq!(runner(here, &config), Some(expected));
-        let config = parse(here, &format!("target.{HOST}.runner = 'tools/time -v'")).unwrap();
+        let config = parse(&format!("target.{HOST}.runner = 'tools/time -v'")).unwrap();
         let expected = (
             PathBuf::from("/here/tools/time"),
             vec![OsString::from("-v")],
         );
         assert_eq!(runner(here, &config), Some(expected));
-        assert!(parse(here, "target.=").is_err());
-        let other = parse(here, "build.rustc-wrapper = 'sccache'").unwrap();
+        assert!(parse("target.=").is_err());
+        let other = parse("build.rustc-wrapper = 'sccache'").unwrap();
         assert_eq!(runner(here, &other), None);
         assert_eq!(other.build.rustc_wrapper.unwrap().val, "sccache");
+    }
+
+    #[test]
+    fn a_profile_is_looked_up_where_cargo_does() {
+        let tables = |text: &str| vec![table(text).unwrap()];
+        let config = CargoConfig {
+            given: tables("profile.release.lto = 'thin'"),
+            files: tables("[profile.release]\nlto = true\n[profile.quick]\nlto = false"),
+            ..CargoConfig::default()
+        };
+        let lto = |profile| config.in_profile(profile, "lto");
+        assert_eq!(lto("release"), Some(toml::Value::String("thin".into())));
+        assert_eq!(lto("quick"), Some(toml::Value::Boolean(false)));
+        assert_eq!(lto("dev"), None);
     }
 
     #[test]
