@@ -27,6 +27,8 @@ const FAREWELL: Duration = Duration::from_secs(20);
 pub struct Options {
     /// The manifest, from the project's folder.
     pub manifest: String,
+    /// The project's folder as the tool is told of it, if that is not its real path.
+    pub folder: Option<PathBuf>,
     /// What goes before `--`.
     pub options: Vec<String>,
     /// What goes after it.
@@ -45,6 +47,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             manifest: "Cargo.toml".to_owned(),
+            folder: None,
             options: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
@@ -74,16 +77,17 @@ impl Session {
             std::fs::remove_file(&events)?;
         }
         let words = [options.before.as_slice(), &[tool()?.into()]].concat();
+        let folder = options.folder.as_deref().unwrap_or(project.root());
         let mut run = command(&words[0]);
         run.args(&words[1..])
             .args(["hotpatch", "run", "--manifest-path"])
-            .arg(project.root().join(&options.manifest))
+            .arg(folder.join(&options.manifest))
             .arg("--events")
             .arg(&events)
             .args(&options.options)
             .arg("--")
             .args(&options.args)
-            .current_dir(project.root())
+            .current_dir(folder)
             .env("CARGO", crate::workspace::cargo())
             .env("CARGO_TARGET_DIR", &options.target)
             .envs(options.env.iter().map(|(name, value)| (name, value)))

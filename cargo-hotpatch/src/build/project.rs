@@ -32,6 +32,18 @@ pub fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
+/// The manifest by the path that rustc will have as its working folder: without symbolic links on the way.
+#[must_use]
+pub fn real_manifest(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        // cargo will say what is wrong with it.
+        _ => path.to_owned(),
+    }
+}
+
 impl Project {
     /// Asks cargo about the project and chooses the program as `cargo run` would.
     ///
@@ -91,9 +103,16 @@ impl Project {
             .map(|path| path.as_std_path().to_owned())
             .collect();
         folders.insert(self.metadata.workspace_root.as_std_path().to_owned());
-        // A folder inside another one is watched with it.
+        // A folder inside another one is watched with it, unless it is only a link there.
         let all = folders.clone();
-        folders.retain(|path| !path.ancestors().skip(1).any(|above| all.contains(above)));
+        folders.retain(|path| {
+            let mut above = path.ancestors().skip(1);
+            let is_inside = |above: &Path| match (path.canonicalize(), above.canonicalize()) {
+                (Ok(path), Ok(above)) => path.starts_with(above),
+                _ => true,
+            };
+            !above.any(|above| all.contains(above) && is_inside(above))
+        });
         folders.into_iter().collect()
     }
 

@@ -28,7 +28,7 @@ use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
-use crate::build::project::Project;
+use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
@@ -71,6 +71,10 @@ pub fn run(args: &RunArgs) -> Result<u8> {
             base::HOST
         );
     }
+    let args = &RunArgs {
+        manifest_path: args.manifest_path.as_deref().map(real_manifest),
+        ..args.clone()
+    };
     let project = Project::find(args)?;
     let log = match &args.events {
         Some(path) => {

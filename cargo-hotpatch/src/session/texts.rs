@@ -8,27 +8,52 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::build::base::Base;
 use crate::build::project::Project;
 use crate::source::items::Files;
+use crate::source::text;
 
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
 pub struct Texts {
-    known: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
+    known: Mutex<HashMap<PathBuf, Option<Known>>>,
+}
+
+/// A file that is there.
+#[derive(Debug, Clone)]
+struct Known {
+    /// May change where the text does not.
+    bytes: Arc<[u8]>,
+    /// `None` for bytes that are no text.
+    text: Option<Arc<str>>,
+}
+
+impl Known {
+    fn read(path: &Path) -> io::Result<Self> {
+        let bytes = std::fs::read(path)?;
+        Ok(Self {
+            bytes: bytes.as_slice().into(),
+            text: text::from_bytes(bytes).ok(),
+        })
+    }
+
+    fn text(self) -> io::Result<Arc<str>> {
+        self.text.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    }
 }
 
 impl Files for Texts {
     fn read(&self, path: &Path) -> io::Result<Arc<str>> {
         if let Some(known) = self.lock().get(path) {
-            return known.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
+            let known = known.clone();
+            return known.ok_or(io::ErrorKind::NotFound)?.text();
         }
-        let text = std::fs::read_to_string(path).map(Arc::<str>::from);
-        let known = text.as_ref().ok().cloned();
-        self.lock().insert(path.to_owned(), known);
-        text
+        let known = Known::read(path);
+        self.lock()
+            .insert(path.to_owned(), known.as_ref().ok().cloned());
+        known?.text()
     }
 }
 
 impl Texts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Option<Arc<str>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Option<Known>>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -37,11 +62,10 @@ impl Texts {
         let mut known = self.lock();
         let mut changed = BTreeSet::new();
         for path in paths {
-            let now = std::fs::read(path)
-                .ok()
-                .map(|bytes| Arc::<str>::from(String::from_utf8_lossy(&bytes).as_ref()));
+            let now = Known::read(path).ok();
+            let bytes = |known: &Option<Known>| known.as_ref().map(|known| known.bytes.clone());
             match known.get(path) {
-                Some(old) if *old == now => {}
+                Some(old) if bytes(old) == bytes(&now) => {}
                 None if now.is_none() => {}
                 _ => {
                     known.insert(path.clone(), now);
