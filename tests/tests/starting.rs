@@ -118,6 +118,41 @@ fn a_program_that_does_not_compile_at_the_start() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn an_agent_that_does_not_compile() -> Result<()> {
+    let project = program("server", "agent")?;
+    let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
+    shim.set("rustc fail-on hotpatch_live")?;
+    let options = Options {
+        env: shim.env(),
+        // Where no agent is yet.
+        target: project.beside("target"),
+        ..Options::default()
+    };
+    let mut end = None;
+    with_session(&project, &options, |session| {
+        end = Some(session.wait_for_words(FIRST_BUILD)?);
+        Ok(())
+    })?;
+    let (status, said) = end.context("the tool did not end")?;
+    ensure!(!status.success(), "the tool says it went well\n{said}");
+    for part in [
+        "failed to compile the agent",
+        "rustc --crate-name hotpatch_live",
+        "shim: told to fail on hotpatch_live",
+        "could not compile `errors_agent`",
+    ] {
+        ensure!(said.contains(part), "no `{part}` in\n{said}");
+    }
+    shim.set("")?;
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_patch(session, &project, "base", "one")?;
+        expect_answer(session, "x", "one x")?;
+        session.stop().map(drop)
+    })
+}
+
 /// Variables that may differ from `cargo run`: the shell's note of the last command.
 const MAY_DIFFER: [&str; 1] = ["_"];
 
