@@ -170,6 +170,9 @@ impl Wanted<'_> {
             return Ok(Attempt::Made);
         }
         let found = diagnostics::parse(&output.stderr_text());
+        if let Some(said) = diagnostics::beside_the_code(&found) {
+            return Err(output.saying(said).into_error()).context("failed to compile the scope");
+        }
         let refused: BTreeSet<(PathBuf, usize)> = found
             .iter()
             .flat_map(|found| match found.code.as_deref() {

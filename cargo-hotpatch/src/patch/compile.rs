@@ -101,6 +101,9 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     keep(folder, tool.line().full());
     if !output.status.success() {
         let found = diagnostics::parse(&output.stderr_text());
+        if let Some(said) = diagnostics::beside_the_code(&found) {
+            return Err(output.saying(said).into_error()).context("failed to compile the patch");
+        }
         if found.iter().any(|diagnostic| diagnostic.error) {
             return Err(Rejected(found).into());
         }
@@ -151,6 +154,9 @@ pub fn check(
         .run(cancel)
         .context("failed to check the crate")?;
     let found = diagnostics::parse(&output.stderr_text());
+    if let Some(said) = diagnostics::beside_the_code(&found) {
+        return Err(output.saying(said).into_error()).context("failed to check the crate");
+    }
     if !output.status.success() && !found.iter().any(|diagnostic| diagnostic.error) {
         return Err(output.into_error()).context("failed to check the crate");
     }

@@ -455,6 +455,7 @@ impl Maker<'_> {
             }
             patched.bytes += library.bytes;
         }
+        self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
         self.world.storage.extend(ready.storage);
         self.world.storage.note(&sources);

@@ -27,8 +27,8 @@ use crate::ui::events::HotFunction;
 /// What the worker says.
 #[derive(Debug)]
 pub enum Said {
-    /// Edits can be patched from now on.
-    Ready(Vec<HotFunction>),
+    /// Edits of the program in this process can be patched from now on.
+    Ready(u32, Vec<HotFunction>),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
     /// What a save led to.
@@ -172,7 +172,7 @@ fn work(
             error.context("edits of this program may not be patched"),
         ));
     }
-    say(Said::Ready(hot_functions(&world)));
+    say(Said::Ready(client.pid(), hot_functions(&world)));
     world.fetch_graph();
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
