@@ -5,6 +5,7 @@
 
 mod changed;
 mod compose;
+pub mod guard;
 pub mod known;
 pub mod make;
 pub mod program;

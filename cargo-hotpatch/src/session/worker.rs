@@ -165,6 +165,7 @@ fn work(
     }
     say(Said::Ready(hot_functions(&world)));
     world.fetch_graph();
+    world.guard.fetch();
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
     while let Ok(change) = inbox.recv() {
