@@ -98,7 +98,7 @@ fn function(around: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bound, last};
+    use super::{function, last};
 
     #[test]
     fn the_last_part_of_a_path_has_no_arguments() {
@@ -108,5 +108,11 @@ mod tests {
         assert_eq!(last("<app::A as app::T<u8>>::f::<u8>"), "f");
         assert_eq!(last("core::ops::Fn<(app::A,)>"), "Fn");
         assert_eq!(last("<app::A>"), "<app::A>");
+    }
+
+    #[test]
+    fn a_closure_in_a_closure_is_of_the_function_around_both() {
+        assert_eq!(function("app::f::{closure#1}::{async_block#0}"), "f");
+        assert_eq!(function("app::{impl#0}::f"), "f");
     }
 }
