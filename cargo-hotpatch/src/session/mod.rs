@@ -10,6 +10,7 @@ pub mod known;
 pub mod make;
 pub mod program;
 mod shown;
+mod storage;
 pub mod texts;
 pub mod worker;
 pub mod world;
