@@ -15,10 +15,11 @@ use super::known;
 use super::make::Maker;
 use crate::build::base::{Base, stamp};
 use crate::image::layouts::{Disagreement, Layouts, disagreements};
-use crate::plan::classify;
 use crate::plan::codes::Code;
 use crate::plan::index::Index;
 use crate::plan::verdict::Refusal;
+use crate::plan::{classify, strict};
+use crate::source::diff::Changes;
 use crate::source::file::{Kind, Place};
 use crate::source::items::CrateSource;
 
@@ -32,6 +33,9 @@ pub struct Guard {
     known: Option<Layouts>,
     /// Of a patch that is not live yet.
     pending: Vec<Layouts>,
+    /// Not all of the program's types are described.
+    blind: bool,
+    told: bool,
 }
 
 /// A compiled part of a patch.
@@ -56,7 +60,14 @@ impl Guard {
             reading: None,
             known: None,
             pending: Vec::new(),
+            blind: !base.units.iter().all(|unit| unit.args.describes_types()),
+            told: false,
         }
+    }
+
+    /// Whether, as far as is known by now, it has no opinion on some types. Says yes once.
+    pub fn is_new_to_blindness(&mut self) -> bool {
+        self.blind && !std::mem::replace(&mut self.told, self.blind)
     }
 
     /// Begins to read the program, which the first patch will need.
@@ -78,7 +89,10 @@ impl Guard {
             let read = reading
                 .join()
                 .map_err(|_| anyhow!("reading the program's types panicked, please report this"))?;
-            self.known = Some(read.context("failed to read the program's types")?);
+            let known = read.context("failed to read the program's types")?;
+            // A linker may have dropped it.
+            self.blind |= !known.has_units();
+            self.known = Some(known);
         }
         self.known.as_ref().context("no types were read")
     }
@@ -118,6 +132,24 @@ impl Guard {
 }
 
 impl Maker<'_> {
+    /// Refuses what may change a type where only the source can tell.
+    ///
+    /// # Errors
+    /// The program cannot be read.
+    pub(super) fn unguarded(
+        &mut self,
+        sources: &[CrateSource],
+        changes: &[Changes],
+    ) -> Result<Option<Refusal>> {
+        self.world.guard.known()?;
+        if !self.world.guard.blind {
+            return Ok(None);
+        }
+        let states = self.world.states.iter();
+        let earlier: Vec<&[CrateSource]> = states.map(|state| &*state.sources).collect();
+        Ok(strict::refusal(&earlier, sources, changes))
+    }
+
     /// Refuses a compiled patch that says something else about a type than the process does.
     ///
     /// # Errors

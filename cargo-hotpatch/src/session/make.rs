@@ -123,6 +123,9 @@ impl Maker<'_> {
         if let Some(refusal) = self.refusal(&old, &sources, &changes, &index) {
             return Ok(Outcome::Refused(refusal));
         }
+        if let Some(refusal) = self.unguarded(&sources, &changes)? {
+            return Ok(Outcome::Refused(refusal));
+        }
         let changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
         let graph = self.world.state().graph.clone();
         let mut plan = reach::plan(&graph, &index, &changed);

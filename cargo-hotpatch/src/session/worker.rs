@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::guard::Guard;
 use super::make::{Maker, Outcome};
 use super::texts::{Fixed, Texts};
 use super::world::World;
@@ -35,6 +36,8 @@ pub enum Said {
     Verdict(Box<Verdict>),
     /// Something that edits will meet with.
     Warning(anyhow::Error),
+    /// Nothing but the source tells what types look like.
+    Unguarded,
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }
@@ -152,9 +155,7 @@ fn work(
     let mut fixed = Fixed::read(&project, &base, &modules);
     let mut included = taken_in(&world.state().sources);
     // Those that code names are followed; what a macro finds by itself is not.
-    fixed
-        .included
-        .retain(|path, _| !included.contains(&plain(path)));
+    fixed.included.retain(|path, _| !included.contains(&plain(path)));
     // What the build wrote itself, such as `Cargo.lock`, is no save.
     texts.refresh(&fixed.paths());
     let watched = |included: &BTreeSet<PathBuf>| {
@@ -175,6 +176,8 @@ fn work(
     say(Said::Ready(hot_functions(&world)));
     world.fetch_graph();
     world.guard.fetch();
+    let remark = |guard: &mut Guard| guard.is_new_to_blindness().then(|| say(Said::Unguarded));
+    remark(&mut world.guard);
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
     while let Ok(change) = inbox.recv() {
@@ -209,6 +212,7 @@ fn work(
             unfinished = files;
             continue;
         }
+        remark(&mut world.guard);
         let now = taken_in(&world.state().sources);
         if now != included {
             included = now;

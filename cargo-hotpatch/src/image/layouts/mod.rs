@@ -64,6 +64,8 @@ pub struct Layouts {
     types: BTreeMap<String, Layout>,
     /// Paths that mean several types, such as those of two versions of a crate.
     ambiguous: BTreeSet<String>,
+    /// How many units of the crates there were.
+    units: usize,
 }
 
 impl Layouts {
@@ -75,10 +77,16 @@ impl Layouts {
         read::read(data, crates)
     }
 
-    /// Whether nothing is known: there was no debug information about types.
+    /// Whether no type is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.types.is_empty()
+    }
+
+    /// Whether there was debug information about the crates at all.
+    #[must_use]
+    pub fn has_units(&self) -> bool {
+        self.units > 0
     }
 
     /// How many types are known.

@@ -19,6 +19,7 @@ pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError>
     let mut paths = Paths::new(crates);
     let mut found = Found::default();
     let mut units = dwarf.units();
+    let mut read = 0;
     while let Some(header) = units.next()? {
         let unit = dwarf.unit(header)?;
         let name = unit.name.map(|name| name.to_string_lossy());
@@ -31,6 +32,7 @@ pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError>
                 types: Vec::new(),
             };
             walk.run(&mut found)?;
+            read += 1;
         }
     }
     let text = |id| paths.text(id).to_owned();
@@ -53,6 +55,7 @@ pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError>
     Ok(Layouts {
         types: types.map(|(path, ty)| (text(*path), layout(ty))).collect(),
         ambiguous: found.ambiguous.into_iter().map(text).collect(),
+        units: read,
     })
 }
 
