@@ -246,3 +246,82 @@ fn place(source: &CrateSource, found: &Disagreement) -> Option<(String, (PathBuf
     let place = member.map_or(item.place, |member| member.place);
     Some((name.to_owned(), (file.path.clone(), place)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::samples::Samples;
+    use crate::source::items::fake::krate;
+
+    /// The refusal of a patch with `new` types for a program with `old` ones, as a user reads it.
+    fn refused(old: &str, new: &str, source: &str) -> Option<String> {
+        let samples = Samples::new();
+        let read = |types: &str| {
+            let flags = ["-Cdebuginfo=2", "--crate-name=fake"];
+            let object = samples.object(&format!("{types} pub fn f(t: Option<m::T>) {{}}"), &flags);
+            Layouts::read(&object, &["fake"]).expect("it is whole")
+        };
+        let found = disagreements(&read(old), &read(new), &[]);
+        let mut source = krate(&[("src/main.rs", source)]);
+        "fake".clone_into(&mut source.name);
+        let edited = (PathBuf::from("src/edited.rs"), Place { line: 7, column: 1 });
+        let refusal = refusal(found.first()?, &[source], edited);
+        let Place { line, column } = refusal.place;
+        Some(format!(
+            "{refusal} --> {}:{line}:{column} [{}] = {}",
+            refusal.file.display(),
+            refusal.label,
+            refusal.reasons.join(" = ")
+        ))
+    }
+
+    #[test]
+    fn a_disagreement_names_the_type_the_part_and_the_place() {
+        let (old, new) = (
+            "pub mod m { pub struct T { pub a: u8, pub b: [u8; 4] } }",
+            "pub mod m { pub struct T { pub a: u8, pub b: [u8; 8] } }",
+        );
+        assert_eq!(
+            refused(old, new, "mod m {\n struct T {\n  a: u8,\n  b: [u8; N],\n }\n}").as_deref(),
+            Some(
+                "HP0101: layout of `T` changed --> /src/main.rs:4:3 \
+                 [field `b` was `[u8; 4]` and is `[u8; 8]`] \
+                 = the patch and the running program disagree about it"
+            )
+        );
+        // A macro made it.
+        assert_eq!(
+            refused(old, new, "mod m {\n make!(T);\n}").as_deref(),
+            Some(
+                "HP0101: layout of `fake::m::T` changed --> src/edited.rs:7:1 [] \
+                 = field `b` was `[u8; 4]` and is `[u8; 8]` \
+                 = the patch and the running program disagree about it"
+            )
+        );
+        assert_eq!(refused(old, old, ""), None);
+    }
+
+    #[test]
+    fn parts_of_enums_and_generic_types_have_their_places() {
+        let (old, new) = (
+            "pub mod m { pub enum T { A, B { x: u8 } } }",
+            "pub mod m { pub enum T { A, B { x: i8 } } }",
+        );
+        let place = |text: Option<String>| {
+            let text = text.expect("it is refused");
+            text.split(" [").next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(
+            place(refused(old, new, "mod m {\n enum T {\n  A,\n  B {\n   x: t!() } } }")),
+            "HP0101: layout of `T` changed --> /src/main.rs:5:4"
+        );
+        let (old, new) = (
+            "pub mod m { pub type T = G<u8>; pub struct G<X>(pub u32, pub X); }",
+            "pub mod m { pub type T = G<u8>; pub struct G<X>(pub i32, pub X); }",
+        );
+        assert_eq!(
+            place(refused(old, new, "mod m {\n struct G<X>(t!(), X); }")),
+            "HP0101: layout of `G` changed --> /src/main.rs:2:14"
+        );
+    }
+}

@@ -838,6 +838,12 @@ refused HP0101: layout of `Player` changed
              = the old code runs on; the next save tries again\n"
         );
         assert_eq!(render_warning(PLAIN, "slow disk"), "warning: slow disk\n");
+        assert_eq!(
+            render_warning(PLAIN, TYPES_ARE_NOT_TOLD),
+            "warning: this build has no debug information about types, so that a patch cannot be held \
+             against the program; from the source alone more edits are refused (`debug = \"full\"` in the \
+             profile helps)\n"
+        );
     }
 
     #[test]
