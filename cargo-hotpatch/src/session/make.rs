@@ -131,6 +131,9 @@ impl Maker<'_> {
         if let Some(refusal) = self.refusal(&old, &sources, &changes, &index, judged) {
             return Ok(Outcome::Refused(refusal));
         }
+        if let Some(refusal) = self.unguarded(&sources, &changes)? {
+            return Ok(Outcome::Refused(refusal));
+        }
         let mut changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
         let retyped: BTreeSet<String> = alive.into_keys().collect();
         if !retyped.is_empty() {
@@ -145,6 +148,7 @@ impl Maker<'_> {
         include_added(&changes, &index, &mut plan);
         let anew = !retyped.is_empty() || plan.everywhere;
         plan.retyped = self.world.state().retyped + u32::from(anew);
+        plan.free = retyped;
         if let Some(base) = self
             .world
             .states

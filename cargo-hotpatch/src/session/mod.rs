@@ -5,6 +5,7 @@
 
 mod changed;
 mod compose;
+pub mod guard;
 pub mod known;
 pub mod make;
 pub mod program;
@@ -312,6 +313,8 @@ impl Session<'_> {
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
+            Said::Unguarded if self.runs == 1 => self.report.types_are_not_told(),
+            Said::Unguarded => {}
             Said::Lost(error) => {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::guard::Guard;
 use super::make::{Maker, Outcome};
 use super::texts::{Fixed, Texts};
 use super::world::World;
@@ -35,6 +36,8 @@ pub enum Said {
     Verdict(Box<Verdict>),
     /// Something that edits will meet with.
     Warning(anyhow::Error),
+    /// Nothing but the source tells what types look like.
+    Unguarded,
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }
@@ -174,6 +177,9 @@ fn work(
     }
     say(Said::Ready(client.pid(), hot_functions(&world)));
     world.fetch_graph();
+    world.guard.fetch();
+    let remark = |guard: &mut Guard| guard.is_new_to_blindness().then(|| say(Said::Unguarded));
+    remark(&mut world.guard);
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
     while let Ok(change) = inbox.recv() {
@@ -208,6 +214,7 @@ fn work(
             unfinished = files;
             continue;
         }
+        remark(&mut world.guard);
         let now = taken_in(&world.state().sources);
         if now != included {
             included = now;
