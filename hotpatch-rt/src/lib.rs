@@ -36,9 +36,12 @@
 //!
 //! # Features
 //!
-//! The features are the tool's. `live` is the part that runs inside a program under `cargo hotpatch`; the
+//! `keep` brings [`keep`] and [`Keep`]: values that survive a restart under `cargo hotpatch`, and, with them, serde.
+//! Without it this crate depends on nothing but its macro.
+//!
+//! The other features are the tool's. `live` is the part that runs inside a program under `cargo hotpatch`; the
 //! tool compiles it from the sources in this crate, with the program's own compiler and nothing but `std`,
-//! which is why no part of it may have a dependency. Turning a feature on yourself is never needed.
+//! which is why no part of it may have a dependency. Turning one of them on yourself is never needed.
 
 #[cfg(not(feature = "live"))]
 pub use hotpatch_macros::hot;
@@ -51,10 +54,18 @@ mod apply;
 mod elf;
 #[cfg(feature = "live")]
 mod error;
+#[cfg(any(feature = "live", feature = "keep"))]
+mod hook;
+#[cfg(feature = "live")]
+mod hooks;
 #[cfg(feature = "live")]
 mod image;
+#[cfg(feature = "keep")]
+mod keep;
 #[cfg(feature = "live")]
 mod loader;
+#[cfg(any(feature = "wire", feature = "keep"))]
+pub mod news;
 #[cfg(feature = "live")]
 mod peer;
 #[cfg(feature = "live")]
@@ -68,6 +79,8 @@ pub mod wire;
 
 #[cfg(feature = "live")]
 pub use crate::agent::start;
+#[cfg(feature = "keep")]
+pub use crate::keep::{Guard, Keep, Keepable, keep};
 
 /// What the expansion of `#[hot]` refers to. The number changes with the shape of the generated code, so
 /// that a macro and a runtime that do not belong together fail to compile.

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -70,6 +70,21 @@ pub enum Request {
         /// The slots to change.
         stores: Vec<Store>,
     },
+    /// Saves what is kept, all of it or nothing, at a point where no guard is held; then no guard can be taken until
+    /// [`Request::Thaw`] or the end of the conversation.
+    Keep {
+        /// Where to.
+        folder: PathBuf,
+        /// How long to wait for such a point, in milliseconds.
+        wait: u32,
+        /// Save what can be saved, whatever cannot.
+        insist: bool,
+    },
+    /// Lets guards be taken again.
+    Thaw {
+        /// Save once more when the program ends by itself.
+        save_at_the_end: bool,
+    },
 }
 
 /// What the agent answers.
@@ -94,6 +109,15 @@ pub enum Response {
         /// How many slots were stored.
         count: u32,
     },
+    /// Answers [`Request::Keep`].
+    Kept {
+        /// The names that were saved.
+        names: Vec<String>,
+        /// Names that could not be saved, each with the reason. Without `insist` nothing was saved then.
+        failed: Vec<(String, String)>,
+    },
+    /// Answers [`Request::Thaw`].
+    Thawed,
     /// The request was not obeyed, and nothing changed.
     Refused {
         /// Why, as a fragment to complete "the agent refused: ".
@@ -128,6 +152,20 @@ impl Request {
                     put_store(&mut out, store);
                 }
             }
+            Request::Keep {
+                folder,
+                wait,
+                insist,
+            } => {
+                out.push(3);
+                put_bytes(&mut out, folder.as_os_str().as_bytes())?;
+                put_u32(&mut out, *wait);
+                out.push(u8::from(*insist));
+            }
+            Request::Thaw { save_at_the_end } => {
+                out.push(4);
+                out.push(u8::from(*save_at_the_end));
+            }
         }
         write_frame(writer, &out)
     }
@@ -155,6 +193,14 @@ impl Request {
                 }
                 Request::Publish { stores }
             }
+            3 => Request::Keep {
+                folder: PathBuf::from(OsString::from_vec(payload.bytes()?)),
+                wait: payload.u32()?,
+                insist: payload.bool()?,
+            },
+            4 => Request::Thaw {
+                save_at_the_end: payload.bool()?,
+            },
             _ => return Err(malformed("unknown kind of request")),
         };
         payload.end()?;
@@ -185,6 +231,19 @@ impl Response {
                 out.push(3);
                 put_bytes(&mut out, reason.as_bytes())?;
             }
+            Response::Kept { names, failed } => {
+                out.push(4);
+                put_u32(&mut out, length(names.len())?);
+                for name in names {
+                    put_bytes(&mut out, name.as_bytes())?;
+                }
+                put_u32(&mut out, length(failed.len())?);
+                for (name, why) in failed {
+                    put_bytes(&mut out, name.as_bytes())?;
+                    put_bytes(&mut out, why.as_bytes())?;
+                }
+            }
+            Response::Thawed => out.push(5),
         }
         write_frame(writer, &out)
     }
@@ -208,6 +267,18 @@ impl Response {
             3 => Response::Refused {
                 reason: payload.string()?,
             },
+            4 => {
+                // As with stores, no count is trusted with an allocation.
+                let (mut names, mut failed) = (Vec::new(), Vec::new());
+                for _ in 0..payload.u32()? {
+                    names.push(payload.string()?);
+                }
+                for _ in 0..payload.u32()? {
+                    failed.push((payload.string()?, payload.string()?));
+                }
+                Response::Kept { names, failed }
+            }
+            5 => Response::Thawed,
             _ => return Err(malformed("unknown kind of response")),
         };
         payload.end()?;
@@ -293,6 +364,14 @@ impl Payload<'_> {
 
     fn u8(&mut self) -> io::Result<u8> {
         self.array().map(u8::from_le_bytes)
+    }
+
+    fn bool(&mut self) -> io::Result<bool> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(malformed("neither yes nor no")),
+        }
     }
 
     fn u32(&mut self) -> io::Result<u32> {

@@ -29,6 +29,14 @@ fn requests() -> Vec<Request> {
                 },
             ],
         },
+        Request::Keep {
+            folder: "/run/kept".into(),
+            wait: 2000,
+            insist: true,
+        },
+        Request::Thaw {
+            save_at_the_end: false,
+        },
     ]
 }
 
@@ -44,6 +52,11 @@ fn responses() -> Vec<Response> {
         Response::Refused {
             reason: "nö".into(),
         },
+        Response::Kept {
+            names: vec!["world".into(), String::new()],
+            failed: vec![("hits".into(), "in use".into())],
+        },
+        Response::Thawed,
     ]
 }
 
