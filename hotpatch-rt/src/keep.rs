@@ -169,6 +169,12 @@ impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
     }
 }
 
+impl<T: fmt::Display> fmt::Display for Guard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 /// Where a value lies, for the life of the process.
 struct Place<T> {
     value: Mutex<T>,

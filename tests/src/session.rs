@@ -120,6 +120,30 @@ impl Session {
         Ok(event)
     }
 
+    /// Waits for an event called `name` and gives back those before it as well.
+    pub fn wait_for(&mut self, name: &str) -> Result<(Event, Vec<Event>)> {
+        let mut before = Vec::new();
+        loop {
+            let event = self
+                .event(LIMIT)
+                .with_context(|| format!("waiting for `{name}` after {before:?}"))?;
+            if event.name() == name {
+                return Ok((event, before));
+            }
+            before.push(event);
+        }
+    }
+
+    /// Waits until the program was started anew and can be patched. Gives back what `restarted` says, and the events
+    /// between it and `ready`.
+    pub fn restarted(&mut self) -> Result<(Event, Vec<Event>)> {
+        let restarted = self.expect("restarted")?;
+        let (ready, between) = self.wait_for("ready")?;
+        ensure!(ready.number("pid")? == restarted.number("pid")?, "{ready}");
+        self.program = Some(Process::of(ready.number("pid")?)?);
+        Ok((restarted, between))
+    }
+
     /// The next event that ends the program or answers a save. Fails when it is no verdict.
     pub fn verdict(&mut self) -> Result<Event> {
         loop {
