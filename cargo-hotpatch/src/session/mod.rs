@@ -10,6 +10,7 @@ pub mod make;
 pub mod program;
 mod restart;
 mod shown;
+mod storage;
 pub mod texts;
 pub mod worker;
 pub mod world;
