@@ -14,6 +14,7 @@ use crate::events::{Event, EventLog};
 use crate::fresh::Talk;
 use crate::lines::Text;
 use crate::project::Project;
+use crate::terminal::{self, Terminal};
 use crate::workspace::{command, hot_target, shown, tool};
 
 /// How often a wait looks again.
@@ -37,6 +38,20 @@ pub struct Options {
     pub target: PathBuf,
     /// The name of the events file, which tells two sessions of one project apart.
     pub events: String,
+    /// The terminal it is started at.
+    pub terminal: At,
+}
+
+/// Where a session is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// At no terminal.
+    #[default]
+    None,
+    /// At one, which is the standard input as well.
+    Terminal,
+    /// At one, with something else as the standard input.
+    TerminalWithInput,
 }
 
 impl Default for Options {
@@ -48,6 +63,7 @@ impl Default for Options {
             env: Vec::new(),
             target: hot_target(),
             events: "events".to_owned(),
+            terminal: At::None,
         }
     }
 }
@@ -60,6 +76,8 @@ pub struct Session {
     program: Option<Process>,
     /// The conversation with the program.
     pub talk: Talk,
+    /// The terminal that the tool was started at.
+    pub terminal: Option<Terminal>,
 }
 
 impl Session {
@@ -81,17 +99,42 @@ impl Session {
             .current_dir(project.root())
             .env("CARGO", crate::workspace::cargo())
             .env("CARGO_TARGET_DIR", &options.target)
-            .envs(options.env.iter().map(|(name, value)| (name, value)))
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .envs(options.env.iter().map(|(name, value)| (name, value)));
+        let mut input = None;
+        let terminal = match options.terminal {
+            At::None => {
+                run.process_group(0)
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped());
+                None
+            }
+            At::Terminal => {
+                let terminal = Terminal::open()?;
+                run = terminal.login(&run, None)?;
+                Some(terminal)
+            }
+            At::TerminalWithInput => {
+                let terminal = Terminal::open()?;
+                let path = project.beside("input");
+                input = Some(terminal::pipe(&path)?);
+                run = terminal.login(&run, Some(&path))?;
+                Some(terminal)
+            }
+        };
         let mut tool = run
             .spawn()
             .with_context(|| format!("failed to start {}", shown(&run)))?;
-        let stderr = Text::of(tool.stderr.take().expect("invariant: the errors are piped"));
-        let talk = Talk::with(&mut tool);
+        let stderr = match (&terminal, tool.stderr.take()) {
+            (Some(terminal), _) => terminal.screen(),
+            (None, errors) => Text::of(errors.expect("invariant: the errors are piped")),
+        };
+        let mut talk = Talk::with(&mut tool);
+        if let Some(input) = input {
+            talk.say_to(input);
+        }
         Ok(Session {
+            terminal,
             tool,
             stderr,
             events: EventLog::new(&events),
@@ -209,6 +252,12 @@ impl Session {
             .as_ref()
             .context("the program is not ready yet")?
             .pid)
+    }
+
+    /// Types keys at the terminal.
+    pub fn type_keys(&mut self, keys: &str) -> Result<()> {
+        let terminal = self.terminal.as_mut();
+        terminal.context("there is no terminal")?.type_keys(keys)
     }
 
     /// The tool's process id.

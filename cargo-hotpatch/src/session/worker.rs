@@ -279,7 +279,9 @@ fn work(
     let mut fixed = Fixed::read(project, base, &modules);
     let mut included = taken_in(&world.state().sources);
     // Those that code names are followed; what a macro finds by itself is not.
-    fixed.included.retain(|path, _| !included.contains(&plain(path)));
+    fixed
+        .included
+        .retain(|path, _| !included.contains(&plain(path)));
     // What the build wrote itself, such as `Cargo.lock`, is no save.
     texts.refresh(&fixed.paths());
     let watched = |included: &BTreeSet<PathBuf>| {
