@@ -24,11 +24,13 @@ const RESTARTS: usize = 10;
 const CLIENTS: [bool; 6] = [true, true, true, false, false, false];
 
 /// A copy of `examples/web`, with the versions that the examples are locked to.
-fn web() -> Result<Project> {
-    let project = Project::empty("listen_web")?;
+fn web(name: &str) -> Result<Project> {
+    let project = Project::empty(name)?;
     let examples = root().join("examples");
     let manifest = fs::read_to_string(examples.join("web/Cargo.toml"))?;
     let runtime = format!("path = \"{}\"", runtime().display());
+    // All share a target folder, where packages are told apart by their names.
+    let manifest = manifest.replace("name = \"web\"", &format!("name = \"{name}\""));
     let manifest = manifest.replace("path = \"../../hotpatch-rt\"", &runtime) + "\n[workspace]\n";
     fs::create_dir_all(project.root().join("src"))?;
     fs::write(project.root().join("Cargo.toml"), manifest)?;
@@ -153,7 +155,7 @@ fn visit_often(
 
 #[test]
 fn ten_restarts_under_load_fail_no_request_and_lose_no_visit() -> Result<()> {
-    let project = web()?;
+    let project = web("listen_web")?;
     with_session(&project, &listening("restart"), |session| {
         let address = address(session)?;
         let (enough, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
@@ -220,6 +222,37 @@ fn restart_often<T>(
         ensure!(between.is_empty(), "{between:?}");
     }
     more_answers()
+}
+
+#[test]
+fn what_cannot_be_saved_at_the_end_is_as_it_was_before() -> Result<()> {
+    let project = web("listen_stale")?;
+    let with_guard = "    std::mem::forget(VISITS.lock());\n    Ok(())\n}\n\n/// Answers";
+    project.replace("src/main.rs", "    Ok(())\n}\n\n/// Answers", with_guard)?;
+    with_session(&project, &listening("restart"), |session| {
+        let address = address(session)?;
+        let visits = |number: u64| -> Result<()> {
+            let page = Connection::open(address)?.get()?.context("no answer")?;
+            ensure!(visit(&page)? == number, "{page}");
+            Ok(())
+        };
+        visits(1)?;
+        visits(2)?;
+        project.replace("src/main.rs", "\"serving http", "\"serving: http")?;
+        session.expect("refused")?;
+        // The next process is told of the old one's end before it is there.
+        let (lost, mut events) = session.wait_for("lost")?;
+        ensure!(lost.list("names", None)? == ["visits"], "{lost}");
+        let message = lost.text("message");
+        let end = " is still held; it is as it was when the program was asked to end";
+        ensure!(message.ends_with(end), "{message}");
+        if events.is_empty() {
+            events.push(session.expect("restarted")?);
+        }
+        ensure!(events[0].list("kept", None)? == ["visits"], "{events:?}");
+        visits(3)?;
+        session.stop().map(drop)
+    })
 }
 
 #[test]

@@ -258,3 +258,36 @@ fn a_guard_that_is_held_puts_the_restart_off() -> Result<()> {
         session.stop().map(drop)
     })
 }
+
+#[test]
+fn nothing_happens_between_the_save_and_the_end() -> Result<()> {
+    let project = program("keeper", "count")?;
+    with_session(&project, &restarting(), |session| {
+        session.ready(FIRST_BUILD)?;
+        let mut last: u64 = 100;
+        for round in 0..4 {
+            session.talk.say("count")?;
+            // What the process before this one said comes first.
+            loop {
+                let line = session.talk.hear()?;
+                if let Some(from) = line.strip_prefix("from ") {
+                    ensure!(from == last.to_string(), "after {last}: {line}");
+                    break;
+                }
+                ensure!(line == (last + 1).to_string(), "after {last}: {line}");
+                last += 1;
+            }
+            let boot =
+                |round: u32| format!("fn boot() {{{}}}", " let _ = 1;".repeat(round as usize));
+            project.replace("src/main.rs", &boot(round), &boot(round + 1))?;
+            expect_refusal(session, "HP0201")?;
+            let (restarted, _) = session.restarted()?;
+            ensure!(
+                names(&restarted, "kept")?.contains(&"hits".to_owned()),
+                "{restarted}"
+            );
+        }
+        ensure!(last > 103, "nothing was counted");
+        session.stop().map(drop)
+    })
+}

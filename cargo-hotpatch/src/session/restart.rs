@@ -17,7 +17,7 @@ use crate::build::base::{Base, BuildError};
 use crate::build::project::Project;
 use crate::image::symbols;
 use crate::plan::codes::Code;
-use crate::run::child::TERM_GRACE;
+use crate::run::child::{ExitHow, TERM_GRACE};
 use crate::run::client::{Saved, private_folder};
 use crate::ui::events::{Broken, Event, Lost, NotRestarted, Restarted};
 use crate::ui::keys::Keys;
@@ -170,10 +170,17 @@ impl Session<'_> {
         }
         if let Some(program) = self.program.take() {
             // A program that dies of the signal has nothing left to do: it stays as it was saved.
-            if program.running.child.heeds(Signal::TERM) {
+            let goes_on = program.running.child.heeds(Signal::TERM);
+            if goes_on {
                 program.worker.thaw();
             }
-            program.running.child.terminate(TERM_GRACE);
+            let how = program.running.child.terminate(TERM_GRACE);
+            if goes_on && matches!(how, ExitHow::Signal(_)) && !self.kept.names.is_empty() {
+                self.told(News::Stale {
+                    name: String::new(),
+                    why: "the program did not end by itself".to_owned(),
+                });
+            }
         }
         self.waiting_build = false;
         // The manifest may have brought other folders.

@@ -71,7 +71,7 @@ pub fn dropped(why: &str) -> String {
 /// What became of a value that was saved too early.
 #[must_use]
 pub fn stale(why: &str) -> String {
-    format!("{why}; what happened to it since the program was asked to end")
+    format!("{why}; it is as it was when the program was asked to end")
 }
 
 fn list(names: &[String]) -> String {
@@ -194,7 +194,7 @@ not restarted: not everything that the program keeps can be saved
         );
         assert_eq!(
             render_lost(PLAIN, &names[..1], &stale("it is in use")),
-            "lost `world`: it is in use; what happened to it since the program was asked to end\n"
+            "lost `world`: it is in use; it is as it was when the program was asked to end\n"
         );
         assert_eq!(render_lost(PLAIN, &[], "why"), "lost what was kept: why\n");
     }

@@ -1,6 +1,7 @@
 //! A line server whose state is kept. Another thread can be told to hold on to it.
 
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use hotpatch_rt::{Keep, hot, keep};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,18 @@ fn main() {
                 let mut hits = HITS.lock();
                 *hits += 1;
                 println!("{hits}");
+            }
+            "count" => {
+                println!("from {}", HITS.lock());
+                std::thread::spawn(|| {
+                    loop {
+                        let mut hits = HITS.lock();
+                        *hits += 1;
+                        println!("{hits}");
+                        drop(hits);
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                });
             }
             "hold" => {
                 let (sender, released) = channel();
