@@ -122,25 +122,25 @@ fn a_build_that_fails_leaves_the_program_and_its_patches() -> Result<()> {
         session.ready(FIRST_BUILD)?;
         expect_answer(session, "step", "base 1")?;
         expect_patch(session, &project, "base", "patched")?;
-        let dependencies = "[dependencies]\n";
-        for (what, broken) in [
+        for (file, good, broken) in [
             (
-                "no package",
+                "Cargo.toml",
+                "[dependencies]\n",
                 "[dependencies]\nno-such-package = { path = \"nowhere\" }\n",
             ),
-            ("no TOML", "[dependencies\n"),
-            (
-                "no feature",
-                "[dependencies]\nserde_derive = { version = \"1\", features = [\"no-such\"] }\n",
-            ),
+            ("Cargo.toml", "[dependencies]\n", "[dependencies\n"),
+            ("Cargo.toml", "\"derive\"", "\"no-such-feature\""),
+            ("Cargo.lock", "version = 4\n", "version = 99\n"),
         ] {
-            project.replace("Cargo.toml", dependencies, broken)?;
-            expect_refusal(session, "HP0401").context(what)?;
-            let failed = session.expect("broken").context(what)?;
+            project.replace(file, good, broken)?;
+            let refused = session.expect("refused").context(broken)?;
+            ensure!(refused.text("code") == "HP0401", "{refused}");
+            ensure!(refused.text("file").ends_with(file), "{refused}");
+            let failed = session.expect("broken").context(broken)?;
             ensure!(!failed.text("rendered").is_empty(), "{failed}");
             session.check_alive()?;
-            project.replace("Cargo.toml", broken, dependencies)?;
-            ensure!(session.verdict()?.name() == "unchanged", "{what}");
+            project.replace(file, broken, good)?;
+            ensure!(session.verdict()?.name() == "unchanged", "{broken}");
         }
         expect_answer(session, "step", "patched 2")?;
         expect_patch(session, &project, "patched", "again")?;

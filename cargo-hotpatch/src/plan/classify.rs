@@ -140,15 +140,9 @@ pub fn refusal(
         let at = after.get(key)?;
         let name = new.path_of(at.1);
         let (code, what) = if what.starts_with("static") {
-            (
-                Code::HP0103,
-                format!("the type of {what} in `{name}` changed"),
-            )
+            (Code::HP0103, format!("the type of {what} in `{name}` changed"))
         } else {
-            (
-                Code::HP0101,
-                format!("layout of {what} in `{name}` changed"),
-            )
+            (Code::HP0101, format!("layout of {what} in `{name}` changed"))
         };
         refuse(code, what, at)
     });
@@ -179,12 +173,7 @@ fn made_types(new: &CrateSource, change: &ItemChange) -> Option<Refusal> {
         return None;
     }
     let message = format!("layout of types that {} makes may have changed", item.title);
-    Some(Refusal::new(
-        Code::HP0101,
-        message,
-        &change.file,
-        change.place,
-    ))
+    Some(Refusal::new(Code::HP0101, message, &change.file, change.place))
 }
 
 fn item(change: &ItemChange, optimised: bool) -> Option<Refusal> {
@@ -391,10 +380,7 @@ mod tests {
         assert_eq!(code("async fn f() {}", "async fn f() { 1; }"), None);
         assert_eq!(code("const N: u8 = 1;", "const N: u8 = 2;"), None);
         assert_eq!(
-            code(
-                "struct S { a: u8 }",
-                "#[derive(Clone)] pub struct S { pub a: u8 }"
-            ),
+            code("struct S { a: u8 }", "#[derive(Clone)] pub struct S { pub a: u8 }"),
             None
         );
         assert_eq!(

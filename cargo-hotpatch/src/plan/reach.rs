@@ -173,7 +173,9 @@ fn is_itself(graph: &CallGraph, index: &Index, node: NodeId) -> bool {
     let Some(known) = known else {
         return true;
     };
-    let began = |rest: &str| known.shape == Shape::Reinstantiated && rest.starts_with("::{closure");
+    let began = |rest: &str| {
+        known.shape == Shape::Reinstantiated && rest.starts_with("::{closure")
+    };
     demangle(graph.name(node)).is_none_or(|found| found.rest.is_empty() || began(&found.rest))
 }
 

@@ -42,8 +42,7 @@ pub(super) fn changed_in(
         out.behind.extend(&added);
         for change in changes.items.iter().filter(|change| change.rederives()) {
             let names = change.item.names.iter();
-            out.suspected
-                .extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
+            out.suspected.extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
         }
         if names.is_empty() {
             continue;
@@ -203,9 +202,7 @@ pub(super) fn gone(world: &mut World, old: &[CrateSource], changes: &[Changes]) 
     let mut out = Vec::new();
     for (krate, changes) in changes.iter().enumerate() {
         for key in &changes.removed {
-            let known = index
-                .find(krate, key)
-                .and_then(|vertex| index.known(vertex));
+            let known = index.find(krate, key).and_then(|vertex| index.known(vertex));
             let place = classify::place(&old[krate], key);
             if let (Some(known), Some((file, place, path))) = (known, place) {
                 out.push(Gone {
@@ -227,10 +224,7 @@ pub(super) fn left_behind(
     graph: &CallGraph,
     included: &BTreeSet<Vertex>,
 ) -> Vec<Note> {
-    let own: BTreeSet<NodeId> = gone
-        .iter()
-        .flat_map(|gone| gone.nodes.iter().copied())
-        .collect();
+    let own: BTreeSet<NodeId> = gone.iter().flat_map(|gone| gone.nodes.iter().copied()).collect();
     let mut out = Vec::new();
     for gone in gone {
         let callers = gone.nodes.iter().flat_map(|node| graph.callers(*node));
@@ -244,11 +238,7 @@ pub(super) fn left_behind(
             let names: Vec<String> = names.into_iter().collect();
             out.push(Note {
                 code: Code::HP0203,
-                message: format!(
-                    "{} keep the old code of `{}`, which is gone",
-                    names.join(", "),
-                    gone.path
-                ),
+                message: format!("{} keep the old code of `{}`, which is gone", names.join(", "), gone.path),
                 file: gone.file.clone(),
                 line: gone.line,
             });

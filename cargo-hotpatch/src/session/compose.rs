@@ -121,11 +121,8 @@ impl Maker<'_> {
                     vertices.push(*vertex);
                 }
             }
-            let statics: Vec<NewStatic> = added
-                .iter()
-                .filter(|item| item.krate == krate)
-                .cloned()
-                .collect();
+            let statics: Vec<NewStatic> =
+                added.iter().filter(|item| item.krate == krate).cloned().collect();
             if !wanted.is_empty() || !statics.is_empty() {
                 jobs.push((krate, wanted, vertices, statics));
             }
@@ -198,12 +195,7 @@ impl Maker<'_> {
             .iter()
             .flat_map(|part| &part.compiled.object.pairs)
             .map(|pair| pair.old.as_str())
-            .chain(
-                round
-                    .iter()
-                    .flat_map(|part| &part.added)
-                    .map(|item| item.symbol.as_str()),
-            )
+            .chain(round.iter().flat_map(|part| &part.added).map(|item| item.symbol.as_str()))
             .collect();
         for part in round {
             let first = part.vertices.first().or_else(|| include.first()).copied();
@@ -364,8 +356,7 @@ impl Maker<'_> {
             }
             for item in &part.added {
                 let at = storage.get(&item.export()).copied();
-                let at =
-                    at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
+                let at = at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
                 storage.insert(item.symbol.clone(), at);
             }
             loaded.push(Loaded {

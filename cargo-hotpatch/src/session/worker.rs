@@ -384,14 +384,21 @@ fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome>
     let whole = Place { line: 0, column: 0 };
     if let Some(path) = fixed.build_changed() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let message = format!("`{name}` decides the build, which a running program cannot follow");
-        let mut refusal = Refusal::new(Code::HP0401, message, path, whole);
         if name.starts_with("rust-toolchain") {
-            let reason =
-                "a restart builds with the toolchain of this session: end it and start it again";
+            let message =
+                format!("`{name}` chooses the toolchain, and this session has one already");
+            let mut refusal = Refusal::new(Code::HP0402, message, path, whole);
+            let reason = "a restart builds with it again: end the session and start it anew";
             refusal.reasons.push(reason.to_owned());
+            return Ok(Outcome::Refused(refusal));
         }
-        return Ok(Outcome::Refused(refusal));
+        let message = format!("`{name}` decides the build, which a running program cannot follow");
+        return Ok(Outcome::Refused(Refusal::new(
+            Code::HP0401,
+            message,
+            path,
+            whole,
+        )));
     }
     if let Some(path) = maker.world.rebuilt() {
         let message = "a library of the program was built anew since the program started";

@@ -39,10 +39,7 @@ impl ItemChange {
     pub fn keeps_values(&self) -> bool {
         self.became == Became::Changed
             && matches!(self.item.kind, Kind::Type | Kind::Static | Kind::Trait)
-            && self
-                .old
-                .as_ref()
-                .is_some_and(|old| old.surface == self.item.surface)
+            && self.old.as_ref().is_some_and(|old| old.surface == self.item.surface)
     }
 
     /// Traits whose derived impls came or went.
@@ -58,10 +55,7 @@ impl ItemChange {
     pub fn rederives(&self) -> bool {
         self.item.kind == Kind::Type
             && !self.item.derives.is_empty()
-            && self
-                .old
-                .as_ref()
-                .is_some_and(|old| old.helpers != self.item.helpers)
+            && self.old.as_ref().is_some_and(|old| old.helpers != self.item.helpers)
     }
 }
 

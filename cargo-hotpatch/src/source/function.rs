@@ -333,12 +333,7 @@ impl Nested {
 
     /// Two statics that only their order tells apart.
     fn has_twins(&self) -> bool {
-        let statics = || {
-            self.state
-                .iter()
-                .map(|(name, _)| name)
-                .filter(|name| name.contains("static"))
-        };
+        let statics = || self.state.iter().map(|(name, _)| name).filter(|name| name.contains("static"));
         statics().collect::<BTreeSet<_>>().len() < statics().count()
     }
 
@@ -358,19 +353,15 @@ impl Nested {
     fn declared(&mut self, call: &syn::Macro) -> bool {
         let tokens: Vec<TokenTree> = call.tokens.clone().into_iter().collect();
         let is = |at: usize, word: &str| matches!(&tokens[at], TokenTree::Ident(i) if i == word);
-        let is_lifetime = |at: usize| {
-            at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(p) if p.as_char() == '\'')
-        };
+        let is_lifetime =
+            |at: usize| at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(p) if p.as_char() == '\'');
         let mut found = false;
         for at in (0..tokens.len()).filter(|at| is(*at, "static") && !is_lifetime(*at)) {
             let name = tokens[at + 1..]
                 .iter()
                 .find(|token| matches!(token, TokenTree::Ident(i) if i != "ref" && i != "mut"))
                 .map(ToString::to_string);
-            self.keep(
-                format!("static `{}`", name.unwrap_or_default()),
-                call.tokens.clone(),
-            );
+            self.keep(format!("static `{}`", name.unwrap_or_default()), call.tokens.clone());
             found = true;
         }
         found

@@ -24,9 +24,7 @@ pub trait Files: Sync {
 
     /// Equal for equal bytes; none if there is no such file.
     fn fingerprint(&self, path: &Path) -> Option<u64> {
-        self.read(path)
-            .ok()
-            .map(|text| fingerprint(text.as_bytes()))
+        self.read(path).ok().map(|text| fingerprint(text.as_bytes()))
     }
 }
 

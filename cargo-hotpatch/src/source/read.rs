@@ -11,11 +11,11 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::Cfg;
+use super::members::Looks;
 use super::file::{
     Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
 use super::function::{PRELUDE, Parts};
-use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
 use super::tree::{
