@@ -36,6 +36,8 @@ pub struct Plan {
     pub hidden: Vec<Vertex>,
     /// The same for everything that changed since the base: only what later patches brought is fresh.
     pub outdated: BTreeSet<Vertex>,
+    /// How often types changed whose values did not matter: if ever, no code of the program for such a type fits.
+    pub retyped: u32,
     /// Edited functions with those who keep calling their old code.
     pub outside: BTreeMap<Vertex, Vec<Vertex>>,
 }
@@ -130,6 +132,22 @@ impl Plan {
         }
         self.unreached.retain(|vertex| !named.contains(vertex));
     }
+}
+
+/// Code outside of what hot functions reach that calls these symbols of functions that are gone.
+#[must_use]
+pub fn callers_outside(
+    graph: &CallGraph,
+    index: &Index,
+    nodes: &[NodeId],
+    included: &BTreeSet<Vertex>,
+) -> BTreeSet<Vertex> {
+    let reached = forward(graph, index);
+    let gone: BTreeSet<Vertex> = nodes.iter().filter_map(|node| index.vertex(*node)).collect();
+    gone.iter()
+        .flat_map(|vertex| outside(graph, index, *vertex, included, &reached))
+        .filter(|caller| !gone.contains(caller))
+        .collect()
 }
 
 /// Functions outside of what hot ones reach that call `vertex`, perhaps through instances of generic code,

@@ -44,7 +44,9 @@ impl Maker<'_> {
             .stale
             .iter()
             .filter_map(|vertex| index.known(*vertex))
-            .any(|known| known.shape == Shape::Reinstantiated);
+            .any(|known| known.shape == Shape::Reinstantiated)
+            // And so are those for types that look different now.
+            || plan.retyped > 0;
         for _ in 0..ROUNDS {
             let started = Instant::now();
             let mut wanted = vec![false; sources.len()];
@@ -379,6 +381,7 @@ impl Maker<'_> {
         ready: Ready,
         notes: Vec<Note>,
         behind: BTreeSet<(usize, FnKey)>,
+        retyped: u32,
         mut times: Times,
     ) -> Result<Outcome> {
         let started = Instant::now();
@@ -444,6 +447,7 @@ impl Maker<'_> {
         state.sources = sources;
         state.graph = graph;
         state.behind = behind;
+        state.retyped = retyped;
         self.world.states.push(state);
         self.world.generation += 1;
         self.world.adopt(index.clone());

@@ -361,7 +361,10 @@ impl Nested {
                 .iter()
                 .find(|token| matches!(token, TokenTree::Ident(i) if i != "ref" && i != "mut"))
                 .map(ToString::to_string);
-            self.keep(format!("static `{}`", name.unwrap_or_default()), call.tokens.clone());
+            let of = cfg::name(&call.path);
+            let of = of.rsplit("::").next().unwrap_or_default();
+            let name = name.unwrap_or_default();
+            self.keep(format!("static `{name}` of `{of}!`"), call.tokens.clone());
             found = true;
         }
         found

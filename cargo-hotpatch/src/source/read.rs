@@ -410,6 +410,8 @@ impl Reader<'_> {
             _ => None,
         });
         let surface = fingerprint(bare.to_token_stream());
+        bare.items.retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
+        let frame = fingerprint(bare.into_token_stream());
         let entry = self.named(
             module,
             Kind::Trait,
@@ -418,6 +420,7 @@ impl Reader<'_> {
             item.to_token_stream(),
         );
         entry.surface = surface;
+        entry.helpers = frame;
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
         entry.private = item.vis == Visibility::Inherited;
@@ -495,6 +498,7 @@ impl Reader<'_> {
             None => format!("`impl {}`", head.self_ty),
         };
         entry.names = head.trait_name.iter().cloned().collect();
+        entry.mentions = Arc::new(head.types.iter().cloned().collect());
         let key = entry.name.clone();
         for part in &item.items {
             match part {
