@@ -104,12 +104,13 @@ impl<T: Keepable> Keep<T> {
     #[track_caller]
     pub fn lock(&self) -> Guard<'_, T> {
         let place = *self.place.get_or_init(|| Place::find(self.name, self.init));
-        gate::enter();
+        let entered = gate::enter();
         let value = place.value.lock().unwrap_or_else(PoisonError::into_inner);
         *place.holder() = Some(Location::caller());
         Guard {
             value: Some(value),
             place,
+            entered,
         }
     }
 }
@@ -138,6 +139,8 @@ pub struct Guard<'a, T: 'static> {
     /// `None` only while it is dropped.
     value: Option<MutexGuard<'a, T>>,
     place: &'static Place<T>,
+    /// Whether it has passed the gate.
+    entered: bool,
 }
 
 impl<T> Deref for Guard<'_, T> {
@@ -159,7 +162,9 @@ impl<T> Drop for Guard<'_, T> {
         *self.place.holder() = None;
         // The value first: who passes the gate after us must find it free.
         self.value = None;
-        gate::leave();
+        if self.entered {
+            gate::leave();
+        }
     }
 }
 

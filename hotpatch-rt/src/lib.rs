@@ -26,7 +26,7 @@
 //!
 //! Under `cargo hotpatch run` an edit to such a function, or to anything it calls, takes effect from its
 //! next call on. Under plain `cargo build` and `cargo run` the attribute hands the function back as it was
-//! written, so a release carries nothing of this crate.
+//! written, so a release carries nothing of this crate but what the feature `keep` brings.
 //!
 //! # What a function needs to be hot
 //!
@@ -36,8 +36,8 @@
 //!
 //! # Features
 //!
-//! `keep` brings [`keep`] and [`Keep`]: values that survive a restart under `cargo hotpatch`, and, with them, serde.
-//! Without it this crate depends on nothing but its macro.
+//! `keep` brings the function `keep` and the type `Keep`: values that survive a restart under `cargo hotpatch`, and
+//! with them serde. Without it this crate depends on nothing but its macro.
 //!
 //! The other features are the tool's. `live` is the part that runs inside a program under `cargo hotpatch`; the
 //! tool compiles it from the sources in this crate, with the program's own compiler and nothing but `std`,

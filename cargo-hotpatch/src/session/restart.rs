@@ -86,7 +86,8 @@ impl Session<'_> {
                 let _ = messages.send(Message::Key(key));
             })
             .ok();
-            if self.keys.is_some() {
+            if self.keys.is_some() && !self.told_of_keys {
+                self.told_of_keys = true;
                 self.report.keys();
             }
         }
@@ -114,14 +115,16 @@ impl Session<'_> {
 
     /// A key was typed.
     pub(super) fn key(&mut self, key: u8) -> Result<Next> {
-        if self.asked.is_some() {
-            let Some(answer) = Answer::of_key(key) else {
-                return Ok(Next::GoOn);
-            };
+        if self.asked.is_some()
+            && let Some(answer) = Answer::of_key(key)
+        {
             self.report.prompt(&format!("{}\n", answer.word()));
             return self.answered(answer);
         }
         if key == b'r' {
+            if self.asked.is_some() {
+                self.report.prompt("\n");
+            }
             self.restart(false)?;
         }
         Ok(Next::GoOn)
@@ -156,18 +159,17 @@ impl Session<'_> {
             // The build may write what its work reads.
             program.worker.pause(&self.ending);
         }
-        let Some(base) = self.build_anew() else {
+        // cargo may have something to ask as well.
+        self.keys = None;
+        let built = self.build_anew();
+        self.read_keys(self.program.is_some());
+        let base = built.filter(|_| self.save(insist));
+        let Some(base) = base else {
             if let Some(program) = &self.program {
                 program.worker.resume();
             }
             return Ok(());
         };
-        if !self.save(insist) {
-            if let Some(program) = &self.program {
-                program.worker.resume();
-            }
-            return Ok(());
-        }
         if let Some(program) = self.program.take() {
             // A program that dies of the signal has nothing left to do: it stays as it was saved.
             let goes_on = program.running.child.heeds(Signal::TERM);

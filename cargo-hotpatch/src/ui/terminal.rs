@@ -88,7 +88,7 @@ impl Answer {
     #[must_use]
     pub fn of_key(key: u8) -> Option<Self> {
         match key.to_ascii_lowercase() {
-            b'y' | b'r' => Some(Self::Yes),
+            b'y' => Some(Self::Yes),
             b'n' => Some(Self::No),
             b'a' => Some(Self::Always),
             b'v' => Some(Self::Never),

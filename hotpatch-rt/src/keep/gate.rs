@@ -48,10 +48,10 @@ pub fn guard() {
     GUARDED.store(true, Ordering::Relaxed);
 }
 
-/// Passes the gate, unless this thread has; waits while it is shut.
-pub fn enter() {
+/// Passes the gate, unless this thread has; waits while it is shut. Gives back whether to [`leave`].
+pub fn enter() -> bool {
     if !GUARDED.load(Ordering::Relaxed) {
-        return;
+        return false;
     }
     let held = HELD.get();
     if held == 0 {
@@ -65,18 +65,20 @@ pub fn enter() {
         state.inside += 1;
     }
     HELD.set(held + 1);
+    true
 }
 
-/// Takes back one [`enter`].
+/// Takes back one [`enter`] that said so.
 pub fn leave() {
-    if !GUARDED.load(Ordering::Relaxed) {
-        return;
-    }
     let held = HELD.get() - 1;
     HELD.set(held);
     if held == 0 {
-        GATE.state().inside -= 1;
-        GATE.changed.notify_all();
+        let mut state = GATE.state();
+        state.inside -= 1;
+        // Nobody waits for less, and waking nobody costs a system call.
+        if state.shut && state.inside == 0 {
+            GATE.changed.notify_all();
+        }
     }
 }
 
