@@ -2,7 +2,9 @@
 
 pub mod demo;
 pub mod events;
+pub mod keys;
 pub mod page;
 pub mod paint;
 pub mod report;
+pub mod restarts;
 pub mod terminal;
