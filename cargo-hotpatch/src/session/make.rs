@@ -13,6 +13,7 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::changed::{behind, changed_in, include_added, notes, unreached};
 use super::compose::{Built, Unbindable, before_deref};
+use super::process::Process;
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
@@ -24,7 +25,6 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
-use crate::run::client::Client;
 use crate::source::diff::Changes;
 use crate::source::file::Place;
 use crate::source::items::CrateSource;
@@ -78,12 +78,14 @@ pub(super) const CALL_SITE: &str = "__CALLSITE";
 pub struct Maker<'a> {
     /// What is known of the program.
     pub world: &'a mut World,
-    /// The agent in it.
-    pub client: &'a mut Client,
+    /// The process, or what stands for it.
+    pub client: &'a mut dyn Process,
     /// A folder for patches.
     pub folder: &'a Path,
     /// Ends the work early.
     pub cancel: &'a CancelToken,
+    /// The sources compile: whatever rustc refuses, it refuses because of the patch.
+    pub compiles: bool,
 }
 
 impl Maker<'_> {
@@ -462,7 +464,7 @@ impl Maker<'_> {
     /// rustc cannot be run or was cancelled.
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
         for (number, krate) in self.world.crates.iter().enumerate() {
-            if !is_changed(number) {
+            if self.compiles || !is_changed(number) {
                 continue;
             }
             let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;

@@ -192,6 +192,7 @@ fn work(
             client: &mut client,
             folder: &folder,
             cancel: &token,
+            compiles: false,
         };
         let outcome = judge(&mut maker, &fixed, &texts);
         if outcome.is_err() && token.is_cancelled() {

@@ -1,6 +1,7 @@
 //! What the session says: to the user in sentences, to editors and scripts in JSON lines.
 
 pub mod demo;
+pub mod doctor;
 pub mod events;
 pub mod page;
 pub mod paint;
