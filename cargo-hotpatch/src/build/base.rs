@@ -73,7 +73,11 @@ pub enum BuildError {
 ///
 /// # Errors
 /// See [`BuildError`].
-pub fn build(project: &Project, args: &BuildArgs, cancel: &CancelToken) -> Result<Base, BuildError> {
+pub fn build(
+    project: &Project,
+    args: &BuildArgs,
+    cancel: &CancelToken,
+) -> Result<Base, BuildError> {
     let began = SystemTime::now();
     let wrapper = wrapper(project.target_dir())?;
     let mut tool = Tool::new(&project.cargo)

@@ -214,7 +214,10 @@ fn with_its_own_scopes(world: &mut World, homes: &[PathBuf], worker: usize) -> V
     for (krate, home) in crates.iter_mut().zip(homes) {
         krate.unit.folder = home.join("doctor").join(worker.to_string());
     }
-    crates.iter().map(|krate| krate.unit.folder.clone()).collect()
+    crates
+        .iter()
+        .map(|krate| krate.unit.folder.clone())
+        .collect()
 }
 
 /// Gives the scopes in `from` to `to`, folder by folder.
@@ -222,9 +225,16 @@ fn share(from: &[PathBuf], to: &[PathBuf]) -> Result<()> {
     for (from, to) in from.iter().zip(to) {
         let to = to.join("scope");
         fs::create_dir_all(&to).with_context(|| format!("failed to create `{}`", to.display()))?;
-        for entry in fs::read_dir(from.join("scope")).into_iter().flatten().flatten() {
+        for entry in fs::read_dir(from.join("scope"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let path = entry.path();
-            if path.extension().is_none_or(|extension| extension != "rmeta") {
+            let is_wanted = path
+                .extension()
+                .is_some_and(|e| e == "rmeta" || e == "json");
+            if !is_wanted {
                 continue;
             }
             match fs::hard_link(&path, to.join(entry.file_name())) {
@@ -257,7 +267,9 @@ impl Bench<'_> {
             let refusal = match self.attempt(&batch)? {
                 Verdict::Refused(refusal) => refusal,
                 verdict if batch.len() == 1 || matches!(verdict, Verdict::Patchable) => {
-                    batch.iter().for_each(|number| say(*number, verdict.clone()));
+                    batch
+                        .iter()
+                        .for_each(|number| say(*number, verdict.clone()));
                     continue;
                 }
                 _ => {

@@ -1,26 +1,33 @@
 //! `cargo hotpatch doctor`: what keeps edits from being patched on this machine, in this project and, with
 //! `--functions`, function by function. Starts no program of the user's and changes none of their files.
 
-mod functions;
-pub use functions::{Tried, Verdict};
+pub mod checks;
+pub mod facts;
+pub mod functions;
 mod noop;
+mod settings;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use self::checks::Level;
+use self::facts::Facts;
 use crate::args::DoctorArgs;
 use crate::build::base::{self, Base, BuildError};
 use crate::build::project::Project;
 use crate::command::{CancelToken, Tool};
+use crate::run::child::ExitHow;
 use crate::run::signals::Interrupts;
 use crate::session::program::library_path;
 use crate::ui::doctor::{Account, Progress};
-use crate::ui::report::{Report, Verbosity};
 use crate::ui::terminal::Terminal;
 
-/// Exit status of a doctor that was ended early, as a shell has it for Ctrl-C.
-const INTERRUPTED: u8 = 130;
+/// Exit status when a check found an error.
+const UNWELL: u8 = 1;
 /// Exit status when the project does not build, as `cargo build` has it.
 const BUILD_FAILED: u8 = 101;
 
@@ -30,21 +37,39 @@ const BUILD_FAILED: u8 = 101;
 /// There is no project, or it cannot be looked at.
 pub fn run(args: &DoctorArgs) -> Result<u8> {
     let project = Project::find(&args.build)?;
-    let account = Account::new(Terminal::of_stderr(args.build.color), args.message_format);
-    if !args.functions {
-        return Ok(0);
-    }
     let cancel = CancelToken::new();
+    let signal = Arc::new(AtomicI32::new(0));
     let interrupts = {
-        let cancel = cancel.clone();
-        Interrupts::listen(move |_| cancel.cancel()).context("failed to listen for signals")?
+        let (cancel, signal) = (cancel.clone(), signal.clone());
+        Interrupts::listen(move |interrupt| {
+            signal.store(interrupt.signal, Ordering::Release);
+            cancel.cancel();
+        })
+        .context("failed to listen for signals")?
     };
-    let status = try_functions(args, &project, &account, &cancel);
+    let status = examine(args, &project, &cancel);
     drop(interrupts);
-    if cancel.is_cancelled() {
-        return Ok(INTERRUPTED);
+    match signal.load(Ordering::Acquire) {
+        0 => status,
+        signal => Ok(ExitHow::Signal(signal).shell_code()),
     }
-    status
+}
+
+fn examine(args: &DoctorArgs, project: &Project, cancel: &CancelToken) -> Result<u8> {
+    let account = Account::new(args.message_format, args.build.color, args.build.quiet);
+    let found = checks::findings(&Facts::read(project, &args.build, cancel));
+    if cancel.is_cancelled() {
+        return Ok(UNWELL);
+    }
+    account.findings(&found);
+    let worst = found.iter().map(|finding| finding.level).max();
+    if worst == Some(Level::Error) {
+        return Ok(UNWELL);
+    }
+    if args.functions {
+        return try_functions(args, project, &account, cancel);
+    }
+    Ok(0)
 }
 
 fn try_functions(
@@ -53,26 +78,20 @@ fn try_functions(
     account: &Account,
     cancel: &CancelToken,
 ) -> Result<u8> {
-    let report = Report::new(
-        Terminal::of_stderr(args.build.color),
-        Verbosity::from_flags(args.build.quiet, args.build.verbose),
-    );
-    if let Some(profile) = base::profile_with_lto(project, &args.build) {
-        report.lto_is_off(&profile);
-    }
     let base = match base::build(project, &args.build, cancel) {
         Ok(base) => base,
         Err(BuildError::Failed { code }) => return Ok(u8::try_from(code).unwrap_or(BUILD_FAILED)),
         Err(BuildError::Unsupported(why)) => bail!("{why}"),
         Err(BuildError::Other(error)) => return Err(error),
     };
+    let began = Instant::now();
     let libraries = libraries(&base, cancel)?;
     let progress = Progress::new(Terminal::of_stderr(args.build.color), args.build.quiet);
     let tried = functions::try_all(&base, &libraries, jobs(args), cancel, &|done, of| {
         progress.at(done, of);
     })?;
     drop(progress);
-    account.functions(&tried);
+    account.functions(&tried, base.units.len(), began.elapsed());
     Ok(0)
 }
 
@@ -80,10 +99,16 @@ fn try_functions(
 /// negative.
 fn jobs(args: &DoctorArgs) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let asked = args.build.jobs.as_deref().and_then(|jobs| jobs.parse().ok());
+    let asked = args
+        .build
+        .jobs
+        .as_deref()
+        .and_then(|jobs| jobs.parse().ok());
     match asked {
         Some(jobs @ 1..) => usize::try_from(jobs).unwrap_or(cores),
-        Some(jobs @ ..=-1i64) => cores.saturating_sub(usize::try_from(-jobs).unwrap_or(cores)).max(1),
+        Some(jobs @ ..=-1i64) => cores
+            .saturating_sub(usize::try_from(-jobs).unwrap_or(cores))
+            .max(1),
         _ => cores,
     }
 }
@@ -118,4 +143,17 @@ fn listed(text: &str) -> Vec<PathBuf> {
             path.starts_with('/').then(|| Path::new(path).to_owned())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loaders_list_is_read() {
+        let text = "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibgcc_s.so.1 => /lib/my libs/libgcc_s.so.1 (0x00007f01)\n\
+                    \tlibx.so => not found\n\t/lib64/ld-linux-x86-64.so.2 (0x00007f02)\n";
+        let paths = ["/lib/my libs/libgcc_s.so.1", "/lib64/ld-linux-x86-64.so.2"];
+        assert_eq!(listed(text), paths.map(PathBuf::from));
+    }
 }

@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn only_bodies_change_and_lines_stay() {
-        let text = "fn a() {}\nfn b<T>(t: T) -> T { t }\nconst fn c() -> u8 { 1 }\nasync fn d() { 2; }\n";
+        let text =
+            "fn a() {}\nfn b<T>(t: T) -> T { t }\nconst fn c() -> u8 { 1 }\nasync fn d() { 2; }\n";
         let (old, new) = (
             krate(&[("src/main.rs", text)]),
             krate(&[("src/main.rs", &edit(text))]),

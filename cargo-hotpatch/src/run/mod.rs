@@ -4,3 +4,4 @@ pub mod child;
 pub mod client;
 pub mod signals;
 pub mod watch;
+pub mod watchlist;

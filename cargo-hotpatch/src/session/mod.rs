@@ -66,7 +66,12 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         Terminal::of_stderr(args.build.color),
         Verbosity::from_flags(args.build.quiet, args.build.verbose),
     );
-    if let Some(target) = args.build.target.iter().find(|target| *target != base::HOST) {
+    if let Some(target) = args
+        .build
+        .target
+        .iter()
+        .find(|target| *target != base::HOST)
+    {
         bail!(
             "`--target {target}`: only programs for `{}` can be patched",
             base::HOST

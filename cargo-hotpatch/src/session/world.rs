@@ -341,7 +341,10 @@ impl World {
         self.ensure_graph()?;
         let sources = self.state().sources.clone();
         let index = self.index(&sources, &[]);
-        let plain = index.functions().iter().filter(|known| known.shape == Shape::Plain);
+        let plain = index
+            .functions()
+            .iter()
+            .filter(|known| known.shape == Shape::Plain);
         let nodes = plain.flat_map(|known| &known.nodes);
         let graph = &self.state().graph;
         let symbols = nodes.map(|node| graph.name(*node).to_owned()).collect();

@@ -25,6 +25,7 @@ use proc_macro2::TokenStream;
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
+use super::own_imports::{Imports, imports, scope_path};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::splice;
 
@@ -57,11 +58,16 @@ pub struct PatchFile {
 }
 
 /// Makes the patch crate of `wanted`; the index of a function in it is what its pair carries.
-/// `folder` is where the caller will write it.
+/// `private` are imports that the scope does not show, `folder` is where the caller will write it.
 ///
 /// # Errors
 /// A function cannot be taken out of its place.
-pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Result<PatchCrate> {
+pub fn patch_crate(
+    krate: &CrateSource,
+    wanted: &[Wanted],
+    private: &Imports,
+    folder: &Path,
+) -> Result<PatchCrate> {
     let mut by_key: BTreeMap<&FnKey, (usize, &Wanted)> = BTreeMap::new();
     for (index, want) in wanted.iter().enumerate() {
         by_key.insert(&want.key, (index, want));
@@ -101,8 +107,8 @@ pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Res
             file,
             pieces: Vec::new(),
         };
-        page.prologue(root, krate);
-        page.modules(krate, &modules, folder);
+        page.prologue(root, krate, private);
+        page.modules(krate, &modules, private, folder);
         page.macros(&macros);
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
             page.function(function, *index, want)?;
@@ -194,7 +200,7 @@ impl Page<'_> {
         });
     }
 
-    fn prologue(&mut self, root: bool, krate: &CrateSource) {
+    fn prologue(&mut self, root: bool, krate: &CrateSource, private: &Imports) {
         let mut text = String::new();
         if root {
             for range in &self.file.parsed.inner_attrs {
@@ -225,11 +231,17 @@ impl Page<'_> {
                 }
             }
         }
-        text.push_str(&glob(&self.file.module));
+        text.push_str(&imports(krate, &self.file.module, private));
         self.insert(0, text);
     }
 
-    fn modules(&mut self, krate: &CrateSource, modules: &BTreeSet<Vec<String>>, folder: &Path) {
+    fn modules(
+        &mut self,
+        krate: &CrateSource,
+        modules: &BTreeSet<Vec<String>>,
+        private: &Imports,
+        folder: &Path,
+    ) {
         let parsed = &self.file.parsed;
         for module in &parsed.inline_modules {
             if !modules.contains(&module.path.to_vec()) {
@@ -244,7 +256,7 @@ impl Page<'_> {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
                 edits: Vec::new(),
-                after: format!(" {}", glob(&module.path)),
+                after: format!(" {}", imports(krate, &module.path, private)),
             });
             self.pieces.push(Piece {
                 range: module.close.clone(),
@@ -497,21 +509,6 @@ impl Page<'_> {
     }
 }
 
-fn glob(module: &[String]) -> String {
-    let path = scope_path(module, "*");
-    format!("#[allow(unused_imports)] pub use {path}; ")
-}
-
-fn scope_path(module: &[String], name: &str) -> String {
-    let mut path = "::hp_scope::".to_owned();
-    for part in module {
-        path.push_str(&raw(part));
-        path.push_str("::");
-    }
-    path.push_str(name);
-    path
-}
-
 fn pair(old: &str, new: &str, index: usize) -> String {
     format!(
         " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
@@ -547,7 +544,8 @@ mod tests {
                     .collect(),
             })
             .collect();
-        let out = patch_crate(&krate, &wanted, Path::new("/p")).expect("it can be extracted");
+        let out = patch_crate(&krate, &wanted, &Imports::new(), Path::new("/p"))
+            .expect("it can be extracted");
         out.files.into_iter().map(|file| file.text).collect()
     }
 

@@ -11,6 +11,7 @@ pub mod layout;
 mod macros;
 mod members;
 pub mod names;
+pub mod own_imports;
 mod read;
 mod rewrite;
 pub mod syntax;

@@ -7,3 +7,4 @@ pub mod page;
 pub mod paint;
 pub mod report;
 pub mod terminal;
+pub mod wrap;
