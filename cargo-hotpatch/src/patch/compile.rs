@@ -12,7 +12,7 @@ use crate::build::rustc;
 use crate::build::scope::{Scope, private_imports, tool, with_scopes};
 use crate::command::CancelToken;
 use crate::image::object_file::PatchObject;
-use crate::source::extract::{self, Wanted};
+use crate::source::extract::{self, Added, Wanted};
 use crate::source::items::CrateSource;
 
 /// What a patch crate is made of.
@@ -23,6 +23,8 @@ pub struct Recipe<'a> {
     pub source: &'a CrateSource,
     /// The functions.
     pub wanted: &'a [Wanted],
+    /// Statics to give storage to.
+    pub added: &'a [Added],
     /// The crate's scope.
     pub scope: &'a Scope,
     /// Scopes that stand for changed libraries.
@@ -57,6 +59,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         unit,
         source,
         wanted,
+        added,
         scope,
         changed,
         folder,
@@ -65,7 +68,8 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     } = recipe;
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
-    let krate = extract::patch_crate(source, wanted, &private_imports(unit), folder)?;
+    let private = private_imports(unit);
+    let krate = extract::patch_crate(source, wanted, added, &private, folder)?;
     let mut remaps = Vec::new();
     for file in &krate.files {
         fs::write(&file.path, &file.text)

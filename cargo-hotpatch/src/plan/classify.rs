@@ -13,9 +13,13 @@ pub fn refusal(
     old: &CrateSource,
     new: &CrateSource,
     changes: &Changes,
+    optimised: bool,
     is_hot: &dyn Fn(&FnKey) -> bool,
 ) -> Option<Refusal> {
-    let items = changes.items.iter().filter_map(item);
+    let items = changes
+        .items
+        .iter()
+        .filter_map(|change| made_types(new, change).or_else(|| item(change, optimised)));
     let before = Functions(old);
     let after = Functions(new);
     let refuse = |code, message: String, (file, function): (&SourceFile, &Function)| {
@@ -33,6 +37,16 @@ pub fn refusal(
     let signatures = changes.signatures.iter().filter_map(|key| {
         let at = after.get(key)?;
         let name = new.path_of(at.1);
+        let same = before
+            .get(key)
+            .is_some_and(|(_, f)| f.signature == at.1.signature);
+        if is_hot(key) && same {
+            return refuse(
+                Code::HP0001,
+                format!("hot function `{name}` cannot be taken out of its place any more"),
+                at,
+            );
+        }
         if is_hot(key) {
             return refuse(
                 Code::HP0301,
@@ -40,12 +54,11 @@ pub fn refusal(
                 at,
             );
         }
-        let was = before.get(key).map(|(_, f)| &f.shape);
-        match (was, &at.1.shape, &at.1.owner) {
-            (Some(Shape::Plain), Shape::Plain, Owner::Free) => None,
-            (Some(Shape::Plain), Shape::Plain, Owner::Impl(head)) if head.trait_path.is_none() => {
-                None
-            }
+        let can = |shape: &Shape| matches!(shape, Shape::Plain | Shape::Reinstantiated);
+        let was = before.get(key).is_some_and(|(_, f)| can(&f.shape));
+        match &at.1.owner {
+            Owner::Free if was && can(&at.1.shape) => None,
+            Owner::Impl(head) if head.trait_path.is_none() && was && can(&at.1.shape) => None,
             _ => refuse(
                 Code::HP0001,
                 format!("a change to the signature of `{name}` is not supported yet"),
@@ -70,13 +83,6 @@ pub fn refusal(
     let removed = changes.removed.iter().filter_map(|key| {
         let at = before.get(key)?;
         let name = old.path_of(at.1);
-        if is_hot(key) {
-            return refuse(
-                Code::HP0001,
-                format!("removing hot function `{name}` is not supported yet"),
-                at,
-            );
-        }
         match &at.1.owner {
             Owner::Impl(head) if head.trait_path.is_some() => refuse(
                 Code::HP0001,
@@ -130,8 +136,25 @@ pub fn refusal(
         }
         None
     });
+    let nested = changes.nested.iter().filter_map(|(key, what)| {
+        let at = after.get(key)?;
+        let name = new.path_of(at.1);
+        let (code, what) = if what.starts_with("static") {
+            (
+                Code::HP0103,
+                format!("the type of {what} in `{name}` changed"),
+            )
+        } else {
+            (
+                Code::HP0101,
+                format!("layout of {what} in `{name}` changed"),
+            )
+        };
+        refuse(code, what, at)
+    });
     heated
         .chain(indexed)
+        .chain(nested)
         .chain(items)
         .chain(signatures)
         .chain(bodies)
@@ -140,9 +163,36 @@ pub fn refusal(
         .next()
 }
 
-fn item(change: &ItemChange) -> Option<Refusal> {
+/// A macro at item level may make other types now.
+fn made_types(new: &CrateSource, change: &ItemChange) -> Option<Refusal> {
+    let item = &change.item;
+    if item.kind != Kind::ItemMacro || change.became == Became::Added {
+        return None;
+    }
+    let is_type = |word: &str| matches!(word, "struct" | "enum" | "union");
+    let items = new.files.iter().flat_map(|file| &file.parsed.items);
+    let mut macros = items.filter(|other| {
+        other.kind == Kind::MacroRules && other.names.iter().any(|name| item.paths.contains(name))
+    });
+    let own = item.mentions.iter().any(|word| is_type(word));
+    if !own && !macros.any(|other| other.mentions.iter().any(|word| is_type(word))) {
+        return None;
+    }
+    let message = format!("layout of types that {} makes may have changed", item.title);
+    Some(Refusal::new(
+        Code::HP0101,
+        message,
+        &change.file,
+        change.place,
+    ))
+}
+
+fn item(change: &ItemChange, optimised: bool) -> Option<Refusal> {
     if diff::is_harmless(change) {
         return None;
+    }
+    if change.keeps_values() {
+        return rederived(change, optimised);
     }
     let item = &change.item;
     let title = &item.title;
@@ -206,6 +256,41 @@ fn item(change: &ItemChange) -> Option<Refusal> {
     Some(Refusal::new(code, message, &change.file, change.place))
 }
 
+/// Derive macros whose code is generic or `#[inline]`, so that patches make their own of it.
+const DERIVES: &[&str] = &[
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "PartialEq",
+    "Eq",
+    "PartialOrd",
+    "Ord",
+    "Hash",
+    "Serialize",
+    "Deserialize",
+];
+
+/// The type is what it was, and what is derived for it may not be.
+fn rederived(change: &ItemChange, optimised: bool) -> Option<Refusal> {
+    if !change.rederives() {
+        return None;
+    }
+    let title = &change.item.title;
+    let other = change
+        .item
+        .derives
+        .iter()
+        .find(|name| !DERIVES.contains(&name.as_str()));
+    let why = match other {
+        Some(name) => format!("what `#[derive({name})]` makes of it is not known"),
+        None if optimised => "optimised code calls what is derived in place".to_owned(),
+        None => return None,
+    };
+    let message = format!("a change to what is derived for {title} is not supported yet");
+    Some(Refusal::new(Code::HP0001, message, &change.file, change.place).because(why))
+}
+
 /// A type is not what its values were made as.
 fn retyped(change: &ItemChange) -> Refusal {
     let name = change.item.names.first().map_or("", String::as_str);
@@ -260,7 +345,7 @@ mod tests {
             krate(&[("src/main.rs", new)]),
         );
         let changes = diff::compare(&old, &new);
-        refusal(&old, &new, &changes, &|key| {
+        refusal(&old, &new, &changes, false, &|key| {
             format!("{key:?}").contains("hot_")
         })
         .map(|refusal| (refusal.code, refusal.message))
@@ -278,17 +363,14 @@ mod tests {
             code("static N: u8 = 1;", "static N: u16 = 1;"),
             Some(Code::HP0103)
         );
-        assert_eq!(
-            code("static N: u8 = 1;", "static N: u8 = 2;"),
-            Some(Code::HP0001)
-        );
+        assert_eq!(code("static N: u8 = 1;", "static N: u8 = 2;"), None);
         assert_eq!(
             code("trait T { fn a(); }", "trait T { fn a(); fn b(); }"),
             Some(Code::HP0102)
         );
         assert_eq!(
             code("trait T { fn a() {} }", "trait T { fn a() { 1; } }"),
-            Some(Code::HP0001)
+            None
         );
         assert_eq!(
             code(
@@ -303,12 +385,42 @@ mod tests {
         );
         assert_eq!(code("fn f() {}", "#[hot] fn f() {}"), Some(Code::HP0302));
         assert_eq!(
-            code("async fn f() {}", "async fn f() { 1; }"),
+            code("#[hot] const fn f() {}", "#[hot] const fn f() { 1; }"),
+            Some(Code::HP0001)
+        );
+        assert_eq!(code("async fn f() {}", "async fn f() { 1; }"), None);
+        assert_eq!(code("const N: u8 = 1;", "const N: u8 = 2;"), None);
+        assert_eq!(
+            code(
+                "struct S { a: u8 }",
+                "#[derive(Clone)] pub struct S { pub a: u8 }"
+            ),
+            None
+        );
+        assert_eq!(
+            code(
+                "#[derive(Serialize)] struct S { a: u8 }",
+                "#[derive(Serialize)] struct S { #[serde(rename = \"b\")] a: u8 }"
+            ),
+            None
+        );
+        assert_eq!(
+            code(
+                "#[derive(Parser)] struct S { a: u8 }",
+                "#[derive(Parser)] struct S { #[arg(short)] a: u8 }"
+            ),
             Some(Code::HP0001)
         );
         assert_eq!(
-            code("const N: u8 = 1;", "const N: u8 = 2;"),
-            Some(Code::HP0001)
+            code("struct S { a: u8 }", "#[repr(C)] struct S { a: u8 }"),
+            Some(Code::HP0101)
+        );
+        assert_eq!(
+            code(
+                "fn f() { static N: u8 = 1; }",
+                "fn f() { static N: u16 = 1; }"
+            ),
+            Some(Code::HP0103)
         );
         assert_eq!(
             code(

@@ -92,6 +92,8 @@ pub struct Index {
     vertices: Vec<Vertex>,
     /// For each vertex beyond the functions its node.
     others: Vec<NodeId>,
+    /// Of those the impls of traits, by type.
+    derived: HashMap<String, Vec<(String, Vertex)>>,
 }
 
 impl Index {
@@ -254,7 +256,17 @@ impl Index {
         unsure.extend(owner.map(|(number, _)| (node, number)));
         self.others.push(node);
         // Functions come first, and are all known before the first node is looked at.
-        Vertex::new(self.functions.len() + self.others.len() - 1)
+        let vertex = Vertex::new(self.functions.len() + self.others.len() - 1);
+        if let Some(FunctionKey::Method {
+            self_type,
+            trait_name: Some(name),
+            ..
+        }) = demangled.map(|demangled| demangled.key)
+        {
+            let known = self.derived.entry(self_type).or_default();
+            known.push((name, vertex));
+        }
+        vertex
     }
 
     fn attach(
@@ -348,6 +360,16 @@ impl Index {
                 .map(std::slice::from_ref)
                 .unwrap_or_default(),
         }
+    }
+
+    /// Code that no function of the source became, of impls of these traits for a type of this name.
+    #[must_use]
+    pub fn derived_for(&self, name: &str, traits: &[String]) -> Vec<Vertex> {
+        let found = self.derived.get(name).into_iter().flatten();
+        found
+            .filter(|(of, _)| traits.contains(of))
+            .map(|(_, vertex)| *vertex)
+            .collect()
     }
 
     /// How many vertices there are.

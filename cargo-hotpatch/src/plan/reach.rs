@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::index::{Index, Vertex};
-use crate::image::graph::{CallGraph, NodeKind};
+use crate::image::demangle::demangle;
+use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::file::Shape;
 
 /// What changed, as vertices.
@@ -148,20 +149,32 @@ fn outside(
     let mut queue = VecDeque::from([vertex]);
     let mut out = Vec::new();
     while let Some(vertex) = queue.pop_front() {
-        for caller in callers(graph, index, vertex) {
-            if !seen.insert(caller) || include.contains(&caller) {
+        for caller in callers_of(graph, index, vertex, &|node| is_itself(graph, index, node)) {
+            if !seen.insert(caller) || is_hot(index, caller) {
                 continue;
             }
             if is_table(caller) {
                 out.push(caller);
-            } else if index.known(caller).is_none() {
+            } else if index.known(caller).is_none() || reached[caller.number()] {
+                // Its old code is there for those who call it from outside.
                 queue.push_back(caller);
-            } else if !reached[caller.number()] {
+            } else if !include.contains(&caller) {
                 out.push(caller);
             }
         }
     }
     out
+}
+
+/// The function itself, and not only a closure or an item inside it. Closures made before keep their own code, as
+/// everybody expects; what an `async fn` began is another matter.
+fn is_itself(graph: &CallGraph, index: &Index, node: NodeId) -> bool {
+    let known = index.vertex(node).and_then(|vertex| index.known(vertex));
+    let Some(known) = known else {
+        return true;
+    };
+    let began = |rest: &str| known.shape == Shape::Reinstantiated && rest.starts_with("::{closure");
+    demangle(graph.name(node)).is_none_or(|found| found.rest.is_empty() || began(&found.rest))
 }
 
 fn is_hot(index: &Index, vertex: Vertex) -> bool {
@@ -233,9 +246,20 @@ fn callers<'a>(
     index: &'a Index,
     vertex: Vertex,
 ) -> impl Iterator<Item = Vertex> + 'a {
+    callers_of(graph, index, vertex, &|_| true)
+}
+
+/// Callers of those symbols of a vertex that `counts` names.
+fn callers_of<'a>(
+    graph: &'a CallGraph,
+    index: &'a Index,
+    vertex: Vertex,
+    counts: &dyn Fn(NodeId) -> bool,
+) -> impl Iterator<Item = Vertex> + use<'a> {
     let direct = index
         .nodes(vertex)
         .iter()
+        .filter(|node| counts(**node))
         .flat_map(|node| graph.callers(*node))
         .filter_map(|node| index.vertex(node));
     let inlined = index

@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::{Store, Target};
 
-use super::changed::{behind, changed_in, include_added, notes, unreached};
-use super::compose::{Built, Unbindable, before_deref};
+use super::changed::{
+    behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
+};
+use super::compose::{Built, Ready, Unbindable, before_deref};
 use super::process::Process;
 use super::world::{State, World};
 use crate::build::diagnostics;
@@ -118,6 +120,7 @@ impl Maker<'_> {
             return self.revert(state, sources, times);
         }
         self.world.ensure_graph()?;
+        let gone = gone(&mut *self.world, &old, &changes);
         let index = self.world.index(&sources, &changes);
         if let Some(refusal) = self.refusal(&old, &sources, &changes, &index) {
             return Ok(Outcome::Refused(refusal));
@@ -162,7 +165,7 @@ impl Maker<'_> {
             return Ok(Outcome::Refused(refusal));
         }
         if plan.include.is_empty() {
-            return self.nothing_reached(sources, &changed, &index);
+            return self.nothing_reached(sources, &changes, &changed, &index, times);
         }
         let callers_may_break = changes.iter().any(Changes::may_break_others)
             && changed
@@ -185,7 +188,9 @@ impl Maker<'_> {
                 plan.settle(&graph, &index, &changed, &included);
                 plan.unreached
                     .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
-                let notes = notes(&sources, &index, &graph, &plan);
+                let mut notes = notes(&sources, &index, &graph, &plan);
+                notes.extend(left_behind(&gone, &index, &graph, &included));
+                notes.extend(kept_values(&changes));
                 let behind = behind(&index, &changed, &included);
                 self.publish(sources, &index, ready, notes, behind, times)
             }
@@ -285,7 +290,10 @@ impl Maker<'_> {
         changes: &[Changes],
         index: &Index,
     ) -> Option<Refusal> {
-        changes.iter().enumerate().find_map(|(krate, changes)| {
+        let storage = &self.world.storage;
+        let moved = |(krate, changes)| storage.refusal(krate, &new[krate], changes);
+        let moved = changes.iter().enumerate().find_map(moved);
+        let refused = changes.iter().enumerate().find_map(|(krate, changes)| {
             let is_hot = |key: &_| {
                 old[krate]
                     .function(key)
@@ -295,8 +303,10 @@ impl Maker<'_> {
                         .and_then(|vertex| index.known(vertex))
                         .is_some_and(|known| known.hot)
             };
-            classify::refusal(&old[krate], &new[krate], changes, &is_hot)
-        })
+            let optimised = self.world.crates[krate].unit.args.optimised();
+            classify::refusal(&old[krate], &new[krate], changes, optimised, &is_hot)
+        });
+        refused.or(moved)
     }
 
     /// Whether a function says what the base was built from.
@@ -360,12 +370,18 @@ impl Maker<'_> {
     fn nothing_reached(
         &mut self,
         sources: Vec<CrateSource>,
+        changes: &[Changes],
         changed: &Changed,
         index: &Arc<Index>,
+        times: Times,
     ) -> Result<Outcome> {
         let is_new = |vertex: &&Vertex| !self.is_as_built(&sources, index, **vertex);
         let Some(vertex) = changed.edited.iter().find(is_new).copied() else {
             let behind = behind(index, changed, &BTreeSet::new());
+            let notes = kept_values(changes);
+            if !notes.is_empty() {
+                return self.publish(sources, index, Ready::default(), notes, behind, times);
+            }
             self.replace_sources(sources);
             if let Some(state) = self.world.states.last_mut() {
                 state.behind = behind;

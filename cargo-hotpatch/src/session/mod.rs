@@ -10,6 +10,7 @@ pub mod make;
 pub mod process;
 pub mod program;
 mod shown;
+mod storage;
 pub mod texts;
 pub mod worker;
 pub mod world;

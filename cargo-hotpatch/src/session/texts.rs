@@ -7,29 +7,65 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::build::base::Base;
 use crate::build::project::Project;
-use crate::source::items::Files;
+use crate::source::items::{Files, fingerprint};
 
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
 pub struct Texts {
-    known: Mutex<HashMap<PathBuf, Option<Arc<str>>>>,
+    known: Mutex<HashMap<PathBuf, Content>>,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Content {
+    /// None if there is no such file, or what is in it is no text.
+    text: Option<Arc<str>>,
+    /// Of the bytes; none if there is no such file.
+    fingerprint: Option<u64>,
+}
+
+impl Content {
+    fn read(path: &Path) -> Self {
+        let Ok(bytes) = std::fs::read(path) else {
+            return Self::default();
+        };
+        Self {
+            fingerprint: Some(fingerprint(&bytes)),
+            text: String::from_utf8(bytes).ok().map(Arc::from),
+        }
+    }
+
+    fn text(&self) -> io::Result<Arc<str>> {
+        let missing = match self.fingerprint {
+            Some(_) => io::Error::new(io::ErrorKind::InvalidData, "the file is not valid UTF-8"),
+            None => io::ErrorKind::NotFound.into(),
+        };
+        self.text.clone().ok_or(missing)
+    }
 }
 
 impl Files for Texts {
     fn read(&self, path: &Path) -> io::Result<Arc<str>> {
-        if let Some(known) = self.lock().get(path) {
-            return known.clone().ok_or_else(|| io::ErrorKind::NotFound.into());
-        }
-        let text = std::fs::read_to_string(path).map(Arc::<str>::from);
-        let known = text.as_ref().ok().cloned();
-        self.lock().insert(path.to_owned(), known);
-        text
+        self.content(path).text()
+    }
+
+    fn fingerprint(&self, path: &Path) -> Option<u64> {
+        self.content(path).fingerprint
     }
 }
 
 impl Texts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Option<Arc<str>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Content>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn content(&self, path: &Path) -> Content {
+        if let Some(known) = self.lock().get(path) {
+            return known.clone();
+        }
+        let content = Content::read(path);
+        self.lock().insert(path.to_owned(), content.clone());
+        content
     }
 
     /// Reads these files again and gives back those whose bytes are others than before.
@@ -37,12 +73,10 @@ impl Texts {
         let mut known = self.lock();
         let mut changed = BTreeSet::new();
         for path in paths {
-            let now = std::fs::read(path)
-                .ok()
-                .map(|bytes| Arc::<str>::from(String::from_utf8_lossy(&bytes).as_ref()));
+            let now = Content::read(path);
             match known.get(path) {
                 Some(old) if *old == now => {}
-                None if now.is_none() => {}
+                None if now.fingerprint.is_none() => {}
                 _ => {
                     known.insert(path.clone(), now);
                     changed.insert(path.clone());

@@ -21,7 +21,7 @@ use crate::plan::verdict::Refusal;
 use crate::run::client::Client;
 use crate::run::watch::Change;
 use crate::source::file::{Place, Shape};
-use crate::source::items::ReadError;
+use crate::source::items::{CrateSource, ReadError, plain};
 use crate::ui::events::HotFunction;
 
 /// What the worker says.
@@ -149,10 +149,19 @@ fn work(
         .iter()
         .flat_map(|source| source.files.iter().map(|file| file.path.clone()))
         .collect();
-    let fixed = Fixed::read(&project, &base, &modules);
+    let mut fixed = Fixed::read(&project, &base, &modules);
+    let mut included = taken_in(&world.state().sources);
+    // Those that code names are followed; what a macro finds by itself is not.
+    fixed
+        .included
+        .retain(|path, _| !included.contains(&plain(path)));
     // What the build wrote itself, such as `Cargo.lock`, is no save.
     texts.refresh(&fixed.paths());
-    say(Said::Included(fixed.included.keys().cloned().collect()));
+    let watched = |included: &BTreeSet<PathBuf>| {
+        let more = fixed.included.keys().cloned();
+        Said::Included(more.chain(included.iter().cloned()).collect())
+    };
+    say(watched(&included));
     // Scopes of earlier sessions are found again; others take their time, and a save waits for them.
     let everything = vec![true; world.crates.len()];
     let sources = world.state().sources.clone();
@@ -199,6 +208,11 @@ fn work(
             // A newer save is waiting; this one's files are part of its verdict.
             unfinished = files;
             continue;
+        }
+        let now = taken_in(&world.state().sources);
+        if now != included {
+            included = now;
+            say(watched(&included));
         }
         let total = first_event.elapsed();
         say(Said::Verdict(Box::new(Verdict {
@@ -274,6 +288,11 @@ fn unreadable(maker: &Maker<'_>, error: &ReadError) -> Result<Outcome> {
         Place { line, column: 1 },
     );
     Ok(Outcome::Refused(refusal))
+}
+
+/// Files that the code includes.
+fn taken_in(sources: &[CrateSource]) -> BTreeSet<PathBuf> {
+    sources.iter().flat_map(CrateSource::included).collect()
 }
 
 fn hot_functions(world: &World) -> Vec<HotFunction> {

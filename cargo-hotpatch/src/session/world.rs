@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use hotpatch_rt::wire::Target;
 
 use super::known;
+use super::storage::Storage;
 use crate::build::base::{Base, Stamp, stamp};
 use crate::build::capture::Unit;
 use crate::build::scope::{Scope, Wanted};
@@ -136,6 +137,8 @@ pub struct World {
     pub generation: u32,
     /// How many libraries were loaded.
     pub loads: u32,
+    /// Where statics are that patches brought.
+    pub storage: Storage,
     /// What the base consists of, as it was when the program started.
     files: Vec<(PathBuf, Stamp)>,
     /// Edits that were refused because no hot function reaches them.
@@ -177,6 +180,8 @@ impl World {
         let image = BaseImage::parse(&data)
             .with_context(|| format!("failed to understand `{}`", base.program.display()))?;
         let slots = Slots::read(&image);
+        let mut storage = Storage::default();
+        storage.note(&sources);
         let state = State {
             sources,
             slots: BTreeMap::new(),
@@ -200,6 +205,7 @@ impl World {
             states: vec![state],
             generation: 0,
             loads: 0,
+            storage,
             files,
             told: BTreeSet::new(),
             graph: None,
@@ -366,6 +372,7 @@ impl World {
             loads: self.loads,
             files: self.files.clone(),
             told: self.told.clone(),
+            storage: self.storage.clone(),
             graph: None,
             index: self.index.clone(),
             open: self.open.clone(),

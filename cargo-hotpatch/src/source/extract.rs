@@ -37,8 +37,30 @@ pub struct Wanted {
     pub hot: bool,
     /// Its symbol, needed for `Drop::drop`, which no code may name.
     pub symbol: Option<String>,
-    /// Symbols of the statics inside it, by name.
-    pub statics: BTreeMap<String, String>,
+    /// The storage of the statics inside it, by name.
+    pub statics: BTreeMap<String, Slot>,
+}
+
+/// The storage of a static.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slot {
+    /// It is in the process, under this symbol.
+    Bound(String),
+    /// The patch brings it, under this symbol.
+    New(String),
+}
+
+/// A static of a module that the patch gives storage to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// The module.
+    pub module: Vec<String>,
+    /// Its name there.
+    pub name: String,
+    /// The symbol that code has for it.
+    pub symbol: String,
+    /// The symbol of the storage.
+    pub export: String,
 }
 
 /// The files of a patch crate.
@@ -65,6 +87,7 @@ pub struct PatchFile {
 pub fn patch_crate(
     krate: &CrateSource,
     wanted: &[Wanted],
+    added: &[Added],
     private: &Imports,
     folder: &Path,
 ) -> Result<PatchCrate> {
@@ -88,6 +111,11 @@ pub fn patch_crate(
     }
     if let Some(key) = by_key.keys().next() {
         bail!("the function {key:?} is not in the source");
+    }
+    for (file, item) in added.iter().filter_map(|added| static_item(krate, added)) {
+        need_module(&mut modules, &file.module);
+        need_module(&mut modules, &item.module);
+        names.extend(item.paths.iter().map(String::as_str));
     }
     let macros = needed_macros(krate, names);
     for (file, item) in macro_items(krate) {
@@ -113,6 +141,12 @@ pub fn patch_crate(
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
             page.function(function, *index, want)?;
         }
+        for want in added {
+            match static_item(krate, want) {
+                Some((of, item)) if of.path == file.path => page.storage(item, &want.export),
+                _ => {}
+            }
+        }
         files.push(PatchFile {
             path: file_name(folder, number),
             original: file.path.clone(),
@@ -131,6 +165,21 @@ fn need_module(modules: &mut BTreeSet<Vec<String>>, path: &[String]) {
     for depth in 0..=path.len() {
         modules.insert(path[..depth].to_vec());
     }
+}
+
+fn static_item<'a>(
+    krate: &'a CrateSource,
+    added: &Added,
+) -> Option<(&'a SourceFile, &'a super::file::OtherItem)> {
+    krate.files.iter().find_map(|file| {
+        let mut items = file.parsed.items.iter();
+        let item = items.find(|item| {
+            item.kind == Kind::Static
+                && *item.module == *added.module
+                && item.names.first() == Some(&added.name)
+        })?;
+        Some((file, item))
+    })
 }
 
 fn macro_items(
@@ -357,7 +406,15 @@ impl Page<'_> {
                     item.name, function.name
                 )
             })?;
-            edits.push((item.range.clone(), self.bound_static(item, symbol)));
+            match symbol {
+                Slot::Bound(symbol) => {
+                    edits.push((item.range.clone(), self.bound_static(item, symbol)));
+                }
+                Slot::New(symbol) => {
+                    let start = item.range.start;
+                    edits.push((start..start, exporting(symbol)));
+                }
+            }
         }
         self.includes(&function.body, &mut edits)?;
 
@@ -406,6 +463,16 @@ impl Page<'_> {
             after,
         });
         Ok(())
+    }
+
+    /// A static of the module, with an exported name; code goes on to call it what the scope does.
+    fn storage(&mut self, item: &super::file::OtherItem, export: &str) {
+        self.pieces.push(Piece {
+            range: item.range.clone(),
+            before: format!("const _: () = {{ {}", exporting(export)),
+            edits: Vec::new(),
+            after: " };".to_owned(),
+        });
     }
 
     /// `static N: T = init;` as a name for the storage it has in the program.
@@ -509,6 +576,10 @@ impl Page<'_> {
     }
 }
 
+fn exporting(symbol: &str) -> String {
+    format!("#[unsafe(export_name = \"{symbol}\")] ")
+}
+
 fn pair(old: &str, new: &str, index: usize) -> String {
     format!(
         " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
@@ -540,11 +611,11 @@ mod tests {
                 statics: f
                     .statics
                     .iter()
-                    .map(|s| (s.name.clone(), "SYM".to_owned()))
+                    .map(|s| (s.name.clone(), Slot::Bound("SYM".to_owned())))
                     .collect(),
             })
             .collect();
-        let out = patch_crate(&krate, &wanted, &Imports::new(), Path::new("/p"))
+        let out = patch_crate(&krate, &wanted, &[], &Imports::new(), Path::new("/p"))
             .expect("it can be extracted");
         out.files.into_iter().map(|file| file.text).collect()
     }

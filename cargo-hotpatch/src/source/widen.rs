@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
-use super::file::{Edit, FnKey, Function, ParsedFile};
+use super::file::{Edit, FnKey, Function, ParsedFile, Shape};
 use super::syntax::{self, Edition};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
@@ -25,6 +25,12 @@ pub fn scope_text(
     closed: &BTreeSet<String>,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    // They stand before a visibility that is added at the same place.
+    for function in file.functions.iter().filter(|function| function.opened) {
+        if function.shape == Shape::Reinstantiated {
+            edits.extend(open_up(file, function));
+        }
+    }
     for edit in &file.widening {
         let keeps = edit
             .import
@@ -47,6 +53,20 @@ pub fn scope_text(
         ));
     }
     splice(&file.text, edits)
+}
+
+/// Has rustc keep a function's code for other crates, which it does not for what it can call.
+fn open_up(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String)> {
+    let at = function.vis.start;
+    let never = function.attrs.iter().filter(|(_, name)| name == "inline");
+    let mut edits: Vec<_> = never
+        .map(|(range, _)| {
+            let lines = file.text[range.clone()].matches('\n').count();
+            (range.clone(), "\n".repeat(lines))
+        })
+        .collect();
+    edits.push((at..at, "#[inline] ".to_owned()));
+    edits
 }
 
 /// The file's text for the base: fields and enums are visible, for that is part of a type's identity, and a
@@ -213,7 +233,7 @@ mod tests {
              impl fmt::Debug for S { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {BLANK} }\n\
              thread_local! { pub static X: u8 = 1; pub static Y: u8 = 2; }\n\
              pub fn g<A>(a: A) -> A { a }\n\
-             pub const fn c() -> u8 { 3 }\n\
+             #[inline] pub const fn c() -> u8 { 3 }\n\
              pub mod inner { pub unsafe fn h() {BLANK} }\n\
              macro_rules! mac { () => {} }\n\
              use mac;\n";
