@@ -54,7 +54,8 @@ pub enum Verdict {
     Refused(Box<Refusal>),
 }
 
-/// Tries all functions of the base's crates; `progress` hears how many are done and of how many.
+/// Tries all functions of the base's crates; `heard` is told each verdict as it comes, how many there are by
+/// then, and how many there will be.
 ///
 /// The result is in the order of crates, files and lines.
 ///
@@ -65,7 +66,7 @@ pub fn try_all(
     libraries: &[PathBuf],
     jobs: usize,
     cancel: &CancelToken,
-    progress: &(dyn Fn(usize, usize) + Sync),
+    heard: &(dyn Fn(&Tried, usize, usize) + Sync),
 ) -> Result<Vec<Tried>> {
     let texts = Texts::default();
     let mut world = World::open(base, &texts)?;
@@ -77,16 +78,18 @@ pub fn try_all(
     let total = targets.len();
     let mut verdicts: Vec<Option<Verdict>> = vec![None; total];
     let mut wanted = Vec::new();
+    let mut without_code = 0;
     for (number, target) in targets.iter().enumerate() {
         if target.reached {
             wanted.push(number);
         } else {
             verdicts[number] = Some(Verdict::NoCode);
+            without_code += 1;
+            heard(&target.tried(Verdict::NoCode), without_code, total);
         }
     }
     let queue = Mutex::new(batches(&targets, &wanted));
-    let done = Mutex::new((verdicts, total - wanted.len()));
-    progress(total - wanted.len(), total);
+    let done = Mutex::new((verdicts, without_code));
 
     let homes: Vec<PathBuf> = base.units.iter().map(|unit| unit.folder.clone()).collect();
     let first = with_its_own_scopes(&mut world, &homes, 0);
@@ -100,7 +103,7 @@ pub fn try_all(
                 let (texts, targets, queue, done) = (&texts, &targets, &queue, &done);
                 let (homes, first) = (&homes, &first);
                 let folder = home.path().join(number.to_string());
-                scope.spawn(move || -> Result<()> {
+                let mut work = move || -> Result<()> {
                     if number > 0 {
                         share(first, &with_its_own_scopes(&mut world, homes, number))?;
                     }
@@ -117,12 +120,16 @@ pub fn try_all(
                     while let Some(batch) = take() {
                         bench.settle(batch, &|number, verdict| {
                             let mut done = lock(done);
-                            done.0[number] = Some(verdict);
                             done.1 += 1;
-                            progress(done.1, total);
+                            heard(&targets[number].tried(verdict.clone()), done.1, total);
+                            done.0[number] = Some(verdict);
                         })?;
                     }
                     Ok(())
+                };
+                scope.spawn(move || {
+                    // Nobody waits for the rest when one has failed.
+                    work().inspect_err(|_| lock(queue).clear())
                 })
             })
             .collect();
@@ -140,12 +147,7 @@ pub fn try_all(
     Ok(targets
         .into_iter()
         .zip(verdicts)
-        .map(|(target, verdict)| Tried {
-            name: target.name,
-            file: target.file,
-            place: target.place,
-            verdict: verdict.unwrap_or(Verdict::NoCode),
-        })
+        .filter_map(|(target, verdict)| Some(target.tried(verdict?)))
         .collect())
 }
 
@@ -162,6 +164,23 @@ struct Target {
     kept: bool,
     /// There is code of it in the program, or of what it is part of.
     reached: bool,
+}
+
+impl Target {
+    /// Whether this line is one of the function's.
+    fn has(&self, file: &Path, line: usize) -> bool {
+        let (first, last) = self.lines;
+        self.file == file && (first..=last).contains(&line)
+    }
+
+    fn tried(&self, verdict: Verdict) -> Tried {
+        Tried {
+            name: self.name.clone(),
+            file: self.file.clone(),
+            place: self.place,
+            verdict,
+        }
+    }
 }
 
 fn targets(world: &World, sources: &[CrateSource], index: &Index) -> Vec<Target> {
@@ -234,14 +253,8 @@ fn share(from: &[PathBuf], to: &[PathBuf]) -> Result<()> {
             let is_wanted = path
                 .extension()
                 .is_some_and(|e| e == "rmeta" || e == "json");
-            if !is_wanted {
-                continue;
-            }
-            match fs::hard_link(&path, to.join(entry.file_name())) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(error).context("failed to share a scope");
-                }
-                _ => {}
+            if is_wanted {
+                fs::copy(&path, to.join(entry.file_name())).context("failed to share a scope")?;
             }
         }
     }
@@ -264,46 +277,32 @@ impl Bench<'_> {
     fn settle(&self, batch: Vec<usize>, say: &dyn Fn(usize, Verdict)) -> Result<()> {
         let mut stack = vec![batch];
         while let Some(batch) = stack.pop() {
-            let refusal = match self.attempt(&batch)? {
-                Verdict::Refused(refusal) => refusal,
-                verdict if batch.len() == 1 || matches!(verdict, Verdict::Patchable) => {
-                    batch
-                        .iter()
-                        .for_each(|number| say(*number, verdict.clone()));
-                    continue;
-                }
-                _ => {
-                    stack.extend(halves(batch));
-                    continue;
-                }
+            let (verdict, places) = self.attempt(&batch)?;
+            if batch.len() == 1 || matches!(verdict, Verdict::Patchable) {
+                batch
+                    .iter()
+                    .for_each(|number| say(*number, verdict.clone()));
+                continue;
+            }
+            // Those that are blamed stand trial one by one, the others together.
+            let is_blamed = |number: &usize| {
+                let mut places = places.iter();
+                places.any(|(file, line)| self.targets[*number].has(file, *line))
             };
-            match batch.as_slice() {
-                [number] => say(*number, Verdict::Refused(refusal)),
-                _ => match self.named_by(&refusal, &batch) {
-                    Some(at) => {
-                        let mut rest = batch;
-                        let one = rest.swap_remove(at);
-                        stack.extend([rest, vec![one]]);
-                    }
-                    None => stack.extend(halves(batch)),
-                },
+            let (blamed, others): (Vec<usize>, Vec<usize>) =
+                batch.iter().copied().partition(is_blamed);
+            if blamed.is_empty() {
+                stack.extend(halves(batch));
+            } else {
+                stack.extend(Some(others).filter(|others| !others.is_empty()));
+                stack.extend(blamed.into_iter().map(|number| vec![number]));
             }
         }
         Ok(())
     }
 
-    /// The function of a batch that a refusal is about.
-    fn named_by(&self, refusal: &Refusal, batch: &[usize]) -> Option<usize> {
-        let line = refusal.place.line;
-        batch.iter().position(|number| {
-            let target = &self.targets[*number];
-            let (first, last) = target.lines;
-            target.file == refusal.file && (first..=last).contains(&line)
-        })
-    }
-
-    /// Makes a patch of these functions.
-    fn attempt(&self, batch: &[usize]) -> Result<Verdict> {
+    /// Makes a patch of these functions; with a refusal come the places it is about.
+    fn attempt(&self, batch: &[usize]) -> Result<(Verdict, Vec<(PathBuf, usize)>)> {
         let edited = self.edited(batch);
         let sources = self.world.read_sources(&edited)?;
         let mut world = self.world.fork();
@@ -316,13 +315,16 @@ impl Bench<'_> {
             folder: self.folder,
             cancel: self.cancel,
             compiles: true,
+            blamed: Vec::new(),
         };
         let target = &self.targets[batch[0]];
         let refuse = |message: String| {
             let refusal = Refusal::new(Code::HP0001, message, &target.file, target.place);
             Verdict::Refused(Box::new(refusal))
         };
-        Ok(match maker.apply(sources) {
+        let outcome = maker.apply(sources);
+        let mut places = std::mem::take(&mut maker.blamed);
+        let verdict = match outcome {
             Ok(Outcome::Patched(patched)) => {
                 let is_left_out = patched.notes.iter().any(|note| note.code == Code::HP0201);
                 if is_left_out {
@@ -332,7 +334,10 @@ impl Bench<'_> {
                 }
             }
             Ok(Outcome::Refused(refusal)) if refusal.code == Code::HP0201 => Verdict::NoCode,
-            Ok(Outcome::Refused(refusal)) => Verdict::Refused(Box::new(refusal)),
+            Ok(Outcome::Refused(refusal)) => {
+                places.push((refusal.file.clone(), refusal.place.line));
+                Verdict::Refused(Box::new(refusal))
+            }
             Ok(Outcome::Unchanged) => refuse("the edit would go unnoticed".to_owned()),
             Ok(Outcome::Broken(found)) => refuse(
                 found
@@ -341,7 +346,8 @@ impl Bench<'_> {
             ),
             Err(error) if self.cancel.is_cancelled() => return Err(error),
             Err(error) => refuse(format!("{error:#}")),
-        })
+        };
+        Ok((verdict, places))
     }
 
     /// The sources with a statement without effect in each of these functions.

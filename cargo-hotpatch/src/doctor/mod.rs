@@ -87,7 +87,8 @@ fn try_functions(
     let began = Instant::now();
     let libraries = libraries(&base, cancel)?;
     let progress = Progress::new(Terminal::of_stderr(args.build.color), args.build.quiet);
-    let tried = functions::try_all(&base, &libraries, jobs(args), cancel, &|done, of| {
+    let tried = functions::try_all(&base, &libraries, jobs(args), cancel, &|one, done, of| {
+        account.function(one);
         progress.at(done, of);
     })?;
     drop(progress);

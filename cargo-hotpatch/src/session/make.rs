@@ -88,6 +88,8 @@ pub struct Maker<'a> {
     pub cancel: &'a CancelToken,
     /// The sources compile: whatever rustc refuses, it refuses because of the patch.
     pub compiles: bool,
+    /// Where in the user's files rustc found fault with the last patch it refused.
+    pub blamed: Vec<(PathBuf, usize)>,
 }
 
 impl Maker<'_> {
@@ -439,6 +441,10 @@ impl Maker<'_> {
         );
         match rejected {
             Some(Rejected(found)) => {
+                let errors = found.iter().filter(|d| d.error).flat_map(|d| &d.places);
+                self.blamed = errors
+                    .filter_map(|(file, line)| self.user_file(sources, file, *line))
+                    .collect();
                 if let Some(summary) = diagnostics::summary(found) {
                     refusal = refusal.because(format!("rustc says of the patch: {summary}"));
                 }

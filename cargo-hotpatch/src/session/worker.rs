@@ -202,6 +202,7 @@ fn work(
             folder: &folder,
             cancel: &token,
             compiles: false,
+            blamed: Vec::new(),
         };
         let outcome = judge(&mut maker, &fixed, &texts);
         if outcome.is_err() && token.is_cancelled() {

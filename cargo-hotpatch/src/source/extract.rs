@@ -25,6 +25,7 @@ use proc_macro2::TokenStream;
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
+use super::lifetimes;
 use super::own_imports::{Imports, imports, scope_path};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::splice;
@@ -408,7 +409,7 @@ impl Page<'_> {
             })?;
             match symbol {
                 Slot::Bound(symbol) => {
-                    edits.push((item.range.clone(), self.bound_static(item, symbol)));
+                    edits.push((item.range.clone(), self.bound_static(item, symbol)?));
                 }
                 Slot::New(symbol) => {
                     let start = item.range.start;
@@ -424,6 +425,7 @@ impl Page<'_> {
                 ("const _: () = { ".to_owned(), pair(&path, &own, index))
             }
             Owner::Impl(head) => {
+                let head = &lifetimes::named(head)?;
                 self.associated(head, &function.sig, &mut edits)?;
                 self.associated(head, &function.body, &mut edits)?;
                 let decl = declaration(self.text(&function.sig), head, &own)?;
@@ -433,7 +435,7 @@ impl Page<'_> {
                     bounds,
                     self_ty,
                     ..
-                } = &**head;
+                } = head;
                 let before = format!(
                     "const _: () = {{ trait __Hp {generics} {bounds} {{ {decl} }} \
                      impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
@@ -476,19 +478,19 @@ impl Page<'_> {
     }
 
     /// `static N: T = init;` as a name for the storage it has in the program.
-    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> String {
-        let ty = self.text(&item.ty);
+    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> Result<String> {
+        let ty = lifetimes::of_static(self.text(&item.ty))?;
         let lines = self.text(&item.range).matches('\n').count() - ty.matches('\n').count();
         let word = if item.mutable {
             "unsafe static mut"
         } else {
             "safe static"
         };
-        format!(
+        Ok(format!(
             "unsafe extern \"Rust\" {{ #[link_name = \"{symbol}\"] pub {word} {}: {ty}; }}{}",
             raw(&item.name),
             "\n".repeat(lines)
-        )
+        ))
     }
 
     /// `Self::Output` in an impl of a trait is the trait's; in the local trait it must say so.

@@ -222,6 +222,7 @@ impl Reader<'_> {
                 }
             }
             Item::Struct(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.members("", &item.fields);
                 self.named(
                     module,
@@ -252,6 +253,7 @@ impl Reader<'_> {
                 }
             }
             Item::Enum(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.variants(item);
                 self.named(
                     module,

@@ -64,6 +64,13 @@ impl Account {
         }
     }
 
+    /// What became of trying a function; people read it in the end.
+    pub fn function(&self, one: &Tried) {
+        if self.format == MessageFormat::Json {
+            line(&Line::tried(one));
+        }
+    }
+
     /// What became of trying each function of so many crates, in this time.
     pub fn functions(&self, tried: &[Tried], crates: usize, took: Duration) {
         match self.format {
@@ -72,7 +79,6 @@ impl Account {
                 page::print(&render_functions(self.style, tried, crates, took, &here));
             }
             MessageFormat::Json => {
-                tried.iter().for_each(|one| line(&Line::tried(one)));
                 let count = Count::of(tried);
                 line(&Line::Summary {
                     functions: tried.len(),
