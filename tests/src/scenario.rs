@@ -36,6 +36,9 @@
 //! ask = ["step"]                   # after the verdict, as above
 //! live = []
 //! ```
+//!
+//! All that the tool says about the third edit, word for word, may stand in `expect/03.stderr` beside this file; see
+//! [`crate::words`].
 
 use std::path::{Path, PathBuf};
 

@@ -17,7 +17,7 @@ use crate::project::Project;
 use crate::workspace::{command, hot_target, shown, tool};
 
 /// How often a wait looks again.
-const GLANCE: Duration = Duration::from_millis(5);
+pub const GLANCE: Duration = Duration::from_millis(5);
 
 /// How long the tool gets to end by itself before it is killed.
 const FAREWELL: Duration = Duration::from_secs(20);
