@@ -46,7 +46,10 @@ pub fn check(session: &Session, scenario: &str, edit: usize, before: usize) -> R
         let is_complete = said().len() >= wanted.len();
         if start.elapsed() >= if is_complete { SILENCE } else { LIMIT } {
             let path = path.display();
-            bail!("not the words of `{path}`:\n{}---- but ----\n{wanted}", said());
+            bail!(
+                "not the words of `{path}`:\n{}---- but ----\n{wanted}",
+                said()
+            );
         }
         std::thread::sleep(GLANCE);
     }
@@ -90,7 +93,9 @@ mod tests {
     #[test]
     fn only_times_are_made_equal() {
         assert_eq!(
-            normal("     Patched f (gen 1) in 84 ms\nnote HP0202: calls in 3 ms of code\n  --> a.rs:1\n"),
+            normal(
+                "     Patched f (gen 1) in 84 ms\nnote HP0202: calls in 3 ms of code\n  --> a.rs:1\n"
+            ),
             "     Patched f (gen 1) in N ms\nnote HP0202: calls in 3 ms of code\n  --> a.rs:1\n"
         );
     }

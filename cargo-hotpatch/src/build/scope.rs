@@ -20,7 +20,7 @@ use crate::source::diff::scope_key;
 use crate::source::file::FnKey;
 use crate::source::items::CrateSource;
 use crate::source::own_imports::{Imports, globs_behind};
-use crate::source::widen;
+use crate::source::{fields, widen};
 
 /// A scope that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +136,7 @@ impl Wanted<'_> {
         let root = folder.join("source");
         let macros = self.source.macro_names();
         let closed = self.source.deref_types();
+        let in_place = fields::in_place(self.source);
         let mut files = BTreeMap::new();
         for file in &self.source.files {
             let lines = private
@@ -152,6 +153,7 @@ impl Wanted<'_> {
                     self.open,
                     self.unit.widened,
                     &closed,
+                    &in_place,
                 ),
             );
         }
