@@ -18,7 +18,7 @@ use crate::terminal::{self, Terminal};
 use crate::workspace::{command, hot_target, shown, tool};
 
 /// How often a wait looks again.
-const GLANCE: Duration = Duration::from_millis(5);
+pub const GLANCE: Duration = Duration::from_millis(5);
 
 /// How long the tool gets to end by itself before it is killed.
 const FAREWELL: Duration = Duration::from_secs(20);

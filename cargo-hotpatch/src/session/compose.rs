@@ -9,7 +9,7 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
 use super::storage::{NewStatic, STORAGE, exported};
-use super::world::{Seen, libraries};
+use super::world::Seen;
 use crate::image::demangle::demangle;
 use crate::image::elf::Elf;
 use crate::image::graph::CallGraph;
@@ -321,7 +321,7 @@ impl Maker<'_> {
         round: Vec<Part>,
         times: &mut Times,
     ) -> Result<Built> {
-        let libraries = libraries(self.client.pid(), &self.world.image.needed);
+        let libraries = self.client.libraries(&self.world.image.needed);
         let mut fresh: HashMap<String, u64> = HashMap::new();
         let mut storage: HashMap<String, u64> = HashMap::new();
         let mut loaded = Vec::new();
@@ -364,9 +364,8 @@ impl Maker<'_> {
                 return Err(anyhow!(Superseded));
             }
             let started = Instant::now();
-            let image = self.client.image().clone();
             self.world.loads = number;
-            let bias = self.client.load(number, &library.path, &image)?;
+            let bias = self.client.load(number, &library.path)?;
             times.load += started.elapsed();
             for pair in &part.compiled.object.pairs {
                 let at = library

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
@@ -31,7 +32,7 @@ pub struct Guard {
     cache: PathBuf,
     crates: Vec<String>,
     reading: Option<JoinHandle<Result<Layouts>>>,
-    known: Option<Layouts>,
+    known: Option<Arc<Layouts>>,
     /// Of a patch that is not live yet.
     pending: Vec<Layouts>,
     /// Types that this patch may change, since no value of them is alive.
@@ -69,6 +70,22 @@ impl Guard {
         }
     }
 
+    /// The same opinion once more, to try something out. What is not read yet it reads by itself.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            program: self.program.clone(),
+            cache: self.cache.clone(),
+            crates: self.crates.clone(),
+            reading: None,
+            known: self.known.clone(),
+            pending: Vec::new(),
+            free: BTreeSet::new(),
+            blind: self.blind,
+            told: self.told,
+        }
+    }
+
     /// Whether, as far as is known by now, it has no opinion on some types. Says yes once.
     pub fn is_new_to_blindness(&mut self) -> bool {
         self.blind && !std::mem::replace(&mut self.told, self.blind)
@@ -96,9 +113,9 @@ impl Guard {
             let known = read.context("failed to read the program's types")?;
             // A linker may have dropped it.
             self.blind |= !known.has_units();
-            self.known = Some(known);
+            self.known = Some(Arc::new(known));
         }
-        self.known.as_ref().context("no types were read")
+        self.known.as_deref().context("no types were read")
     }
 
     /// What the parts of a patch and the process disagree about, the likeliest cause first. Types with the names
@@ -115,7 +132,7 @@ impl Guard {
         self.free.clone_from(free);
         self.known()?;
         let crates: Vec<&str> = self.crates.iter().map(String::as_str).collect();
-        let known = self.known.as_ref();
+        let known = self.known.as_deref();
         let mut found = Vec::new();
         let mut read: Vec<Layouts> = Vec::new();
         for part in parts {
@@ -135,6 +152,7 @@ impl Guard {
     pub fn published(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         if let Some(known) = &mut self.known {
+            let known = Arc::make_mut(known);
             known.forget(&std::mem::take(&mut self.free));
             for layouts in pending {
                 known.learn(layouts);

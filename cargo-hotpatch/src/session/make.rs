@@ -15,6 +15,7 @@ use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
 };
 use super::compose::{Built, Ready, Unbindable, before_deref};
+use super::process::Process;
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
@@ -30,7 +31,6 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
-use crate::run::client::Client;
 use crate::source::diff::{Became, Changes};
 use crate::source::file::{Function, Kind, OtherItem, Place};
 use crate::source::items::CrateSource;
@@ -84,12 +84,16 @@ pub(super) const CALL_SITE: &str = "__CALLSITE";
 pub struct Maker<'a> {
     /// What is known of the program.
     pub world: &'a mut World,
-    /// The agent in it.
-    pub client: &'a mut Client,
+    /// The process, or what stands for it.
+    pub client: &'a mut dyn Process,
     /// A folder for patches.
     pub folder: &'a Path,
     /// Ends the work early.
     pub cancel: &'a CancelToken,
+    /// The sources compile: whatever rustc refuses, it refuses because of the patch.
+    pub compiles: bool,
+    /// Where in the user's files rustc found fault with the last patch it refused.
+    pub blamed: Vec<(PathBuf, usize)>,
 }
 
 impl Maker<'_> {
@@ -514,6 +518,10 @@ impl Maker<'_> {
         );
         match rejected {
             Some(Rejected(found)) => {
+                let errors = found.iter().filter(|d| d.error).flat_map(|d| &d.places);
+                self.blamed = errors
+                    .filter_map(|(file, line)| self.user_file(sources, file, *line))
+                    .collect();
                 if let Some(summary) = diagnostics::summary(found) {
                     refusal = refusal.because(format!("rustc says of the patch: {summary}"));
                 }
@@ -558,7 +566,7 @@ impl Maker<'_> {
         for (number, krate) in self.world.crates.iter().enumerate() {
             let mut externs = krate.unit.externs().into_iter();
             let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
-            if !is_changed(number) && !uses {
+            if self.compiles || (!is_changed(number) && !uses) {
                 continue;
             }
             let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;

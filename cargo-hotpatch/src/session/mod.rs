@@ -8,6 +8,7 @@ mod compose;
 pub mod guard;
 pub mod known;
 pub mod make;
+pub mod process;
 pub mod program;
 mod restart;
 mod shown;
@@ -71,27 +72,31 @@ enum Message {
 /// There is nothing to run, or the session cannot be set up.
 pub fn run(args: &RunArgs) -> Result<u8> {
     let report = Report::new(
-        Terminal::of_stderr(args.color),
-        Verbosity::from_flags(args.quiet, args.verbose),
+        Terminal::of_stderr(args.build.color),
+        Verbosity::from_flags(args.build.quiet, args.build.verbose),
     );
-    if let Some(target) = args.target.iter().find(|target| *target != base::HOST) {
+    if let Some(target) = args
+        .build
+        .target
+        .iter()
+        .find(|target| *target != base::HOST)
+    {
         bail!(
             "`--target {target}`: only programs for `{}` can be patched",
             base::HOST
         );
     }
-    let args = &RunArgs {
-        manifest_path: args.manifest_path.as_deref().map(real_manifest),
-        ..args.clone()
-    };
-    let project = Project::find(args)?;
+    let mut args = args.clone();
+    args.build.manifest_path = args.build.manifest_path.as_deref().map(real_manifest);
+    let args = &args;
+    let project = Project::find(&args.build)?;
     let log = match &args.events {
         Some(path) => {
             EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
         }
         None => EventLog::none(),
     };
-    if let Some(profile) = base::profile_with_lto(&project, args) {
+    if let Some(profile) = base::profile_with_lto(&project, &args.build) {
         report.lto_is_off(&profile);
     }
     let sockets = Sockets::bind(&args.listen)?;
@@ -236,7 +241,7 @@ impl Session<'_> {
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
         loop {
-            let base = base::build(&self.project, self.args, &self.ending)?;
+            let base = base::build(&self.project, &self.args.build, &self.ending)?;
             // What was saved meanwhile may or may not be in it; cargo knows how to tell.
             if !base.is_older_than_a_source() {
                 return Ok(base);

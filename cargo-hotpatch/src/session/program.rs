@@ -165,7 +165,7 @@ fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
 
 /// Where a program that `cargo run` starts finds shared libraries: what build scripts made, the folders of
 /// the build, the toolchain's own, then what the user has.
-fn library_path(unit: &Unit, users: Option<OsString>) -> OsString {
+pub(crate) fn library_path(unit: &Unit, users: Option<OsString>) -> OsString {
     let out_dir = unit.args.out_dir().unwrap_or(Path::new("")).to_owned();
     let root = out_dir.parent().unwrap_or(&out_dir).to_owned();
     let mut folders: Vec<PathBuf> = Vec::new();

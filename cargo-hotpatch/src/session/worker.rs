@@ -348,6 +348,8 @@ fn work(
             client,
             folder,
             cancel: &token,
+            compiles: false,
+            blamed: Vec::new(),
         };
         let outcome = judge(&mut maker, &fixed, &texts);
         if outcome.is_err() && token.is_cancelled() {
