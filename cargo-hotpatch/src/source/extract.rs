@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use proc_macro2::TokenStream;
 
+use super::fields;
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::own_imports::{Imports, imports, scope_path};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
-use super::fields;
 use super::widen::{name_in_place, splice};
 
 /// A function to extract.

@@ -90,7 +90,12 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
     let text = |range: &Range<usize>| &file.text[range.clone()];
     let hot = function.attrs.iter().filter(|(_, name)| is_hot(name));
     let mut edits: Vec<_> = hot
-        .map(|(range, _)| (range.clone(), "\n".repeat(text(range).matches('\n').count())))
+        .map(|(range, _)| {
+            (
+                range.clone(),
+                "\n".repeat(text(range).matches('\n').count()),
+            )
+        })
         .collect();
     edits.push((function.ident.clone(), name_in_place(&function.name)));
     let sig = text(&function.sig).replace('\n', " ");
