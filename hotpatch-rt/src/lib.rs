@@ -54,7 +54,7 @@ mod apply;
 mod elf;
 #[cfg(feature = "live")]
 mod error;
-#[cfg(any(feature = "live", feature = "keep"))]
+#[cfg(any(feature = "live", all(feature = "keep", target_os = "linux")))]
 mod hook;
 #[cfg(feature = "live")]
 mod hooks;

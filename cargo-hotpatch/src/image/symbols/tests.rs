@@ -103,3 +103,17 @@ fn local_names_with_two_addresses_are_ambiguous() {
     assert!(both > once);
     assert!(image.symbols.iter().all(|(name, _)| name != "twice"));
 }
+
+#[test]
+fn a_program_that_keeps_values_has_more_than_the_agents_own_entry() {
+    let samples = Samples::new();
+    let entry = |name: &str| {
+        format!("#[used] #[unsafe(link_section = \"hotpatch_keep\")] static {name}: &u8 = &1;")
+    };
+    let agent = samples.object(&entry("AGENT"), &[]);
+    let keeps = samples.object(&(entry("AGENT") + &entry("KEEP")), &[]);
+    let neither = samples.object("", &[]);
+    let found = [&agent, &keeps, &neither].map(|data| super::keeps_values(data));
+    assert_eq!(found, [false, true, false]);
+    assert!(!super::keeps_values(b"no program"));
+}
