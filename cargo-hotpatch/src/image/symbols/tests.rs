@@ -110,10 +110,12 @@ fn a_program_that_keeps_values_has_more_than_the_agents_own_entry() {
     let entry = |name: &str| {
         format!("#[used] #[unsafe(link_section = \"hotpatch_keep\")] static {name}: &u8 = &1;")
     };
-    let agent = samples.object(&entry("AGENT"), &[]);
-    let keeps = samples.object(&(entry("AGENT") + &entry("KEEP")), &[]);
-    let neither = samples.object("", &[]);
-    let found = [&agent, &keeps, &neither].map(|data| super::keeps_values(data));
+    let keeps = |entries: &[&str]| {
+        let entries: String = entries.iter().map(|name| entry(name)).collect();
+        let program = samples.rustc(&(entries + "fn main() {}"), "program", &[]);
+        super::keeps_values(&std::fs::read(program).unwrap())
+    };
+    let found = [keeps(&["AGENT"]), keeps(&["AGENT", "KEEP"]), keeps(&[])];
     assert_eq!(found, [false, true, false]);
     assert!(!super::keeps_values(b"no program"));
 }
