@@ -7,6 +7,7 @@ pub mod args;
 pub mod build;
 pub mod command;
 pub mod demo;
+pub mod doctor;
 pub mod image;
 pub mod patch;
 pub mod plan;
@@ -68,7 +69,8 @@ fn command(args: Vec<OsString>) -> ExitCode {
         }
     };
     let (color, result) = match cli.command {
-        Command::Run(args) => (args.color, session::run(&args)),
+        Command::Run(args) => (args.build.color, session::run(&args)),
+        Command::Doctor(args) => (args.build.color, doctor::run(&args)),
         Command::Demo(args) => (None, demo::run(&args)),
         Command::Explain(args) => {
             ui::page::print(

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::apply::Program;
+use crate::backtraces;
 use crate::error::Refusal;
 use crate::hooks;
 use crate::image::Image;
@@ -179,6 +180,10 @@ impl Agent {
             Request::Publish { stores } => {
                 let count = self.program.publish(&stores)?;
                 Ok(Response::Published { count })
+            }
+            Request::Relist { list } => {
+                backtraces::relist(self.program.image(), &list)?;
+                Ok(Response::Relisted)
             }
             Request::Keep {
                 folder,

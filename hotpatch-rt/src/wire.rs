@@ -46,6 +46,21 @@ pub struct Store {
     pub target: Target,
 }
 
+/// Where std keeps the list of libraries that its backtraces know, and the lock over it.
+///
+/// Addresses are ELF virtual addresses in the base, without load bias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryList {
+    /// The lock, a `std::sync::Mutex<()>`.
+    pub lock: u64,
+    /// Size of the lock in bytes, by the symbol table.
+    pub lock_size: u64,
+    /// The list, an `Option`.
+    pub list: u64,
+    /// What the executable's file holds there: the bytes of `None`.
+    pub empty: Vec<u8>,
+}
+
 /// What the tool asks of the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -69,6 +84,11 @@ pub enum Request {
     Publish {
         /// The slots to change.
         stores: Vec<Store>,
+    },
+    /// Makes std list the loaded libraries anew at its next backtrace.
+    Relist {
+        /// Where the list lies.
+        list: LibraryList,
     },
     /// Saves what is kept, all of it or nothing, at a point where no guard is held; then no guard can be taken until
     /// [`Request::Thaw`] or the end of the conversation.
@@ -109,6 +129,8 @@ pub enum Response {
         /// How many slots were stored.
         count: u32,
     },
+    /// Answers [`Request::Relist`].
+    Relisted,
     /// Answers [`Request::Keep`].
     Kept {
         /// The names that were saved.
@@ -152,6 +174,13 @@ impl Request {
                     put_store(&mut out, store);
                 }
             }
+            Request::Relist { list } => {
+                out.push(5);
+                put_u64(&mut out, list.lock);
+                put_u64(&mut out, list.lock_size);
+                put_u64(&mut out, list.list);
+                put_bytes(&mut out, &list.empty)?;
+            }
             Request::Keep {
                 folder,
                 wait,
@@ -193,6 +222,14 @@ impl Request {
                 }
                 Request::Publish { stores }
             }
+            5 => Request::Relist {
+                list: LibraryList {
+                    lock: payload.u64()?,
+                    lock_size: payload.u64()?,
+                    list: payload.u64()?,
+                    empty: payload.bytes()?,
+                },
+            },
             3 => Request::Keep {
                 folder: PathBuf::from(OsString::from_vec(payload.bytes()?)),
                 wait: payload.u32()?,
@@ -231,6 +268,7 @@ impl Response {
                 out.push(3);
                 put_bytes(&mut out, reason.as_bytes())?;
             }
+            Response::Relisted => out.push(6),
             Response::Kept { names, failed } => {
                 out.push(4);
                 put_u32(&mut out, length(names.len())?);
@@ -267,6 +305,7 @@ impl Response {
             3 => Response::Refused {
                 reason: payload.string()?,
             },
+            6 => Response::Relisted,
             4 => {
                 // As with stores, no count is trusted with an allocation.
                 let (mut names, mut failed) = (Vec::new(), Vec::new());

@@ -35,6 +35,7 @@ use crate::fresh::{self, Program};
 use crate::project::{Project, Tree};
 use crate::scenario::{self, Edit, Expect, Question, Scenario};
 use crate::session::{Options, Session};
+use crate::words;
 use crate::workspace::plain_target;
 
 /// How long the first build of a scenario may take; the first of all builds the dependencies too.
@@ -45,6 +46,7 @@ pub fn judge(name: &str) -> Result<()> {
     let scenario = scenario::read(name)?;
     let project = Project::copy(&scenario::folder().join(name), name)?;
     let mut trial = Trial {
+        name,
         scenario: &scenario,
         project,
         applied: Vec::new(),
@@ -74,6 +76,7 @@ pub fn judge(name: &str) -> Result<()> {
 }
 
 struct Trial<'a> {
+    name: &'a str,
     scenario: &'a Scenario,
     project: Project,
     /// The source of each generation.
@@ -96,6 +99,7 @@ impl Trial<'_> {
             let place = || format!("edit {}: {}", index + 1, edit.what);
             let before = self.dump(session).with_context(place)?;
             session.nothing_more().with_context(place)?;
+            let said = session.stderr().len();
             changed = self
                 .project
                 .apply(edit, &self.applied)
@@ -110,6 +114,7 @@ impl Trial<'_> {
                 place()
             );
             check_verdict(edit, &verdict, generation).with_context(place)?;
+            words::check(session, self.name, index + 1, said).with_context(place)?;
             if edit.expect == Expect::Patched {
                 generation = verdict.number("generation")?;
                 self.build_fresh().with_context(place)?;

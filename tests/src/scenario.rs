@@ -39,6 +39,9 @@
 //!
 //! An edit that is `restarted` is refused first. Where one is expected, the session restarts without asking, and the
 //! state must come through: it is dumped before and after.
+//!
+//! All that the tool says about the third edit, word for word, may stand in `expect/03.stderr` beside this file; see
+//! [`crate::words`].
 
 use std::path::{Path, PathBuf};
 

@@ -6,3 +6,4 @@ pub mod listen;
 pub mod news;
 pub mod signals;
 pub mod watch;
+pub mod watchlist;

@@ -4,11 +4,15 @@
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
 mod changed;
+mod checks;
 mod compose;
+pub mod guard;
 pub mod known;
 pub mod make;
+pub mod process;
 pub mod program;
 mod restart;
+mod ruling;
 mod shown;
 mod storage;
 pub mod texts;
@@ -32,7 +36,7 @@ use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
-use crate::build::project::Project;
+use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
@@ -70,23 +74,31 @@ enum Message {
 /// There is nothing to run, or the session cannot be set up.
 pub fn run(args: &RunArgs) -> Result<u8> {
     let report = Report::new(
-        Terminal::of_stderr(args.color),
-        Verbosity::from_flags(args.quiet, args.verbose),
+        Terminal::of_stderr(args.build.color),
+        Verbosity::from_flags(args.build.quiet, args.build.verbose),
     );
-    if let Some(target) = args.target.iter().find(|target| *target != base::HOST) {
+    if let Some(target) = args
+        .build
+        .target
+        .iter()
+        .find(|target| *target != base::HOST)
+    {
         bail!(
             "`--target {target}`: only programs for `{}` can be patched",
             base::HOST
         );
     }
-    let project = Project::find(args)?;
+    let mut args = args.clone();
+    args.build.manifest_path = args.build.manifest_path.as_deref().map(real_manifest);
+    let args = &args;
+    let project = Project::find(&args.build)?;
     let log = match &args.events {
         Some(path) => {
             EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
         }
         None => EventLog::none(),
     };
-    if let Some(profile) = base::profile_with_lto(&project, args) {
+    if let Some(profile) = base::profile_with_lto(&project, &args.build) {
         report.lto_is_off(&profile);
     }
     let sockets = Sockets::bind(&args.listen)?;
@@ -231,7 +243,7 @@ impl Session<'_> {
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
         loop {
-            let base = base::build(&self.project, self.args, &self.ending)?;
+            let base = base::build(&self.project, &self.args.build, &self.ending)?;
             // What was saved meanwhile may or may not be in it; cargo knows how to tell.
             if !base.is_older_than_a_source() {
                 return Ok(base);
@@ -252,6 +264,7 @@ impl Session<'_> {
         let (messages, news) = (self.messages.clone(), self.messages.clone());
         let running = program::start(
             &base,
+            &self.project.config,
             &self.args.args,
             supplies,
             move |told| {
@@ -339,11 +352,7 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
-            Said::Ready(hot) => {
-                let pid = self
-                    .program
-                    .as_ref()
-                    .map_or(0, |program| program.running.child.pid());
+            Said::Ready(pid, hot) => {
                 let ready = Ready {
                     pid,
                     generation: 0,
@@ -355,6 +364,8 @@ impl Session<'_> {
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
+            Said::Unguarded if self.runs == 1 => self.report.types_are_not_told(),
+            Said::Unguarded => {}
             Said::Lost(error) => {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()

@@ -12,6 +12,7 @@ use hotpatch_rt::wire::BuildId;
 
 use crate::build::base::{Base, HOST};
 use crate::build::capture::{self, Unit};
+use crate::build::config::CargoConfig;
 use crate::run::child::{Child, ChildExit, Program};
 use crate::run::client::{Client, Rendezvous};
 use crate::run::listen::Sockets;
@@ -28,7 +29,11 @@ pub struct Running {
     _newsroom: Newsroom,
     /// Where tool and program meet, and patches lie.
     pub rendezvous: Rendezvous,
+    limit: Duration,
 }
+
+/// The same where the user's runner stands in between, which may be a debugger that waits for a person.
+const RUNNER_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a program gets beside its arguments.
 pub struct Supplies<'a> {
@@ -40,12 +45,13 @@ pub struct Supplies<'a> {
     pub kept: &'a Path,
 }
 
-/// Starts the program of a base.
+/// Starts the program of a base, through the user's runner if there is one.
 ///
 /// # Errors
 /// It cannot be started.
 pub fn start(
     base: &Base,
+    config: &CargoConfig,
     args: &[OsString],
     supplies: Supplies<'_>,
     on_news: impl Fn(News) + Send + 'static,
@@ -60,7 +66,7 @@ pub fn start(
     let (name, value) = rendezvous.env();
     let mut env = environment(base);
     env.push((name, Some(value)));
-    let program = Program {
+    let mut program = Program {
         path: base.program.clone(),
         arg0: Some(shown.as_os_str().to_owned()),
         args: args.to_vec(),
@@ -69,12 +75,21 @@ pub fn start(
         no_stdin: supplies.no_stdin,
         sockets: supplies.sockets,
     };
+    let mut limit = AGENT_LIMIT;
+    if let Some((runner, words)) = &config.runner {
+        limit = RUNNER_LIMIT;
+        program.path.clone_from(runner);
+        program.arg0 = None;
+        program.args.insert(0, shown.as_os_str().to_owned());
+        program.args.splice(0..0, words.iter().cloned());
+    }
     let child = Child::start(&program, on_exit)
-        .with_context(|| format!("failed to start `{}`", base.program.display()))?;
+        .with_context(|| format!("failed to start `{}`", program.path.display()))?;
     Ok(Running {
         child,
         _newsroom: newsroom,
         rendezvous,
+        limit,
     })
 }
 
@@ -86,7 +101,7 @@ impl Running {
     pub fn connect(&self, image: Option<&[u8]>) -> Result<Client> {
         let client = self
             .rendezvous
-            .connect(AGENT_LIMIT, || self.child.is_running())
+            .connect(self.limit, || self.child.is_running())
             .context("failed to reach the agent in the program")?;
         if image.is_some_and(|image| *client.image() != BuildId(image.to_vec())) {
             bail!("HP0403: the running program is not the one this session built");
@@ -150,7 +165,7 @@ fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
 
 /// Where a program that `cargo run` starts finds shared libraries: what build scripts made, the folders of
 /// the build, the toolchain's own, then what the user has.
-fn library_path(unit: &Unit, users: Option<OsString>) -> OsString {
+pub(crate) fn library_path(unit: &Unit, users: Option<OsString>) -> OsString {
     let out_dir = unit.args.out_dir().unwrap_or(Path::new("")).to_owned();
     let root = out_dir.parent().unwrap_or(&out_dir).to_owned();
     let mut folders: Vec<PathBuf> = Vec::new();

@@ -210,7 +210,7 @@ impl Session<'_> {
     /// The project as it is now, built; nothing if it cannot be, which is told.
     fn build_anew(&mut self) -> Option<Base> {
         // The manifest may name other packages and programs now.
-        let built = Project::find(self.args)
+        let built = Project::find(&self.args.build)
             .map_err(BuildError::Other)
             .and_then(|project| {
                 self.project = project;

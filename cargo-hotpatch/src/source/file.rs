@@ -138,6 +138,8 @@ pub struct Function {
     pub nested: Vec<(String, u64)>,
     /// Fingerprint of the calls of macros that may make statics of their own.
     pub macros: u64,
+    /// It stands under attribute macros that a patch applies as well.
+    pub wrapped: bool,
     /// The body names a function of this name.
     pub names_itself: bool,
     /// Files it takes in, as written.
@@ -346,7 +348,10 @@ impl ParsedFile {
         let functions = self.functions.iter().map(|function| &function.includes);
         let items = self.items.iter().map(|item| &item.includes);
         let included: BTreeSet<&String> = functions.chain(items).flatten().collect();
-        self.included = included.into_iter().map(|name| (name.clone(), None)).collect();
+        self.included = included
+            .into_iter()
+            .map(|name| (name.clone(), None))
+            .collect();
         self.sum_up();
     }
 

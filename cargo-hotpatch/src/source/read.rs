@@ -11,11 +11,11 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::Cfg;
-use super::members::Looks;
 use super::file::{
     Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
 use super::function::{PRELUDE, Parts};
+use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
 use super::tree::{
@@ -215,6 +215,7 @@ impl Reader<'_> {
                     vis: Some(&func.vis),
                     sig: &func.sig,
                     block: &func.block,
+                    around: &[],
                 };
                 self.function(&parts, module, Owner::Free);
                 if !(shadows && func.vis == Visibility::Inherited) {
@@ -222,6 +223,7 @@ impl Reader<'_> {
                 }
             }
             Item::Struct(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.members("", &item.fields);
                 self.named(
                     module,
@@ -252,6 +254,7 @@ impl Reader<'_> {
                 }
             }
             Item::Enum(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.variants(item);
                 self.named(
                     module,
@@ -410,7 +413,8 @@ impl Reader<'_> {
             _ => None,
         });
         let surface = fingerprint(bare.to_token_stream());
-        bare.items.retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
+        bare.items
+            .retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
         let frame = fingerprint(bare.into_token_stream());
         let entry = self.named(
             module,
@@ -442,6 +446,7 @@ impl Reader<'_> {
                     vis: None,
                     sig: &func.sig,
                     block,
+                    around: &item.attrs,
                 };
                 self.function(&parts, module, Owner::Trait(item.ident.to_string()));
             }
@@ -478,10 +483,8 @@ impl Reader<'_> {
                 || mentions_impl_trait(&item.self_ty.to_token_stream()),
         });
         let mut bare = item.clone();
-        bare.items.retain(|part| match part {
-            syn::ImplItem::Fn(_) | syn::ImplItem::Const(_) => false,
-            _ => true,
-        });
+        bare.items
+            .retain(|part| !matches!(part, syn::ImplItem::Fn(_) | syn::ImplItem::Const(_)));
         let mut name = bare.clone();
         name.items.clear();
         name.attrs.clear();
@@ -508,6 +511,7 @@ impl Reader<'_> {
                         vis: Some(&func.vis),
                         sig: &func.sig,
                         block: &func.block,
+                        around: &item.attrs,
                     };
                     self.function(&parts, module, Owner::Impl(head.clone()));
                     if item.trait_.is_none() {

@@ -52,7 +52,7 @@ impl Terminal {
 }
 
 /// The option decides, then cargo's variable, then `NO_COLOR`, then whether anybody could see it.
-fn use_color(
+pub(super) fn use_color(
     option: Option<Color>,
     cargo: Option<&OsStr>,
     no_color: Option<&OsStr>,
