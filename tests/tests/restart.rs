@@ -241,6 +241,10 @@ fn a_guard_that_is_held_puts_the_restart_off() -> Result<()> {
                 && message.ends_with(" is still held"),
             "{message}"
         );
+        // The new program took the old one's place in a file of its own.
+        let running = fs::read_link(format!("/proc/{}/exe", session.pid()?))?;
+        let running = running.to_string_lossy();
+        ensure!(running.ends_with(" (deleted)"), "it runs `{running}`");
         // Everything goes on: also what was not held.
         expect_answer(session, "hit", "102")?;
         expect_answer(session, "release", "released")?;
