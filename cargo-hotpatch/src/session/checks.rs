@@ -11,7 +11,6 @@ use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
-use crate::source::fields;
 use crate::source::file::Shape;
 use crate::source::items::CrateSource;
 
@@ -121,40 +120,6 @@ impl Maker<'_> {
         }
         needs
     }
-}
-
-/// Private fields of a type with a `Deref` stay private in a scope. Code that may use one would, in a patch,
-/// be led past it to a field of that name behind the `Deref`.
-pub(super) fn before_deref(
-    sources: &[CrateSource],
-    index: &Index,
-    functions: &BTreeSet<Vertex>,
-) -> Option<Refusal> {
-    let fields: Vec<_> = sources
-        .iter()
-        .map(fields::private_fields_before_deref)
-        .collect();
-    functions.iter().find_map(|vertex| {
-        let known = index.known(*vertex)?;
-        let source = sources.get(known.krate)?;
-        let own = fields.get(known.krate)?;
-        let used: BTreeSet<String> = known
-            .keys
-            .iter()
-            .filter(|_| !own.is_empty())
-            .filter_map(|key| source.function(key))
-            .flat_map(|(file, function)| fields::fields_used(file, function))
-            .collect();
-        let (_, field) = own
-            .iter()
-            .find(|(module, field)| used.contains(field) && known.module.starts_with(module))?;
-        refuse(sources, index, *vertex, Code::HP0001, |path| {
-            format!(
-                "`{path}` uses a private field of a type with a `Deref`, which is not supported yet"
-            )
-        })
-        .map(|refusal| refusal.because(format!("`.{field}` could mean a field behind the `Deref`")))
-    })
 }
 
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
-use super::checks::{before_deref, strangers};
+use super::checks::strangers;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
 use super::storage::{NewStatic, STORAGE, exported};
 use super::world::Seen;
@@ -78,9 +78,6 @@ impl Maker<'_> {
                 }
                 times.link += started.elapsed();
                 return self.link(sources, index, round, times);
-            }
-            if let Some(refusal) = before_deref(sources, index, &needs.functions) {
-                return Ok(Built::Refused(refusal));
             }
             include.extend(needs.functions);
             added.extend(needs.statics);

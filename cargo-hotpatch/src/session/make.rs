@@ -14,7 +14,6 @@ use hotpatch_rt::wire::{Store, Target};
 use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
 };
-use super::checks::before_deref;
 use super::compose::{Built, Ready, Told, Unbindable};
 use super::process::Process;
 use super::ruling::static_traits;
@@ -32,7 +31,7 @@ use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
 use crate::source::diff::Changes;
-use crate::source::file::Place;
+use crate::source::file::{FnKey, Place};
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
 
@@ -187,9 +186,6 @@ impl Maker<'_> {
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
             return self.not_reached(&sources, vertex, &index, &plan, &changes);
         }
-        if let Some(refusal) = before_deref(&sources, &index, &plan.include) {
-            return Ok(Outcome::Refused(refusal));
-        }
         if plan.include.is_empty() {
             return self.nothing_reached(sources, &changes, &changed, &index, times);
         }
@@ -226,7 +222,10 @@ impl Maker<'_> {
                 self.publish(sources, &index, ready, told, times)
             }
             Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
-            Err(error) => self.explain(error, &sources, &changes),
+            Err(error) => match self.in_its_place(&error, &sources, &index, &plan) {
+                Some(sources) => self.apply(sources),
+                None => self.explain(error, &sources, &changes),
+            },
         }
     }
 
@@ -386,6 +385,11 @@ impl Maker<'_> {
         let is_new = |vertex: &&Vertex| !self.is_as_built(&sources, index, **vertex);
         let Some(vertex) = changed.edited.iter().find(is_new).copied() else {
             let behind = behind(index, changed, &BTreeSet::new());
+            // Nobody else would look at it.
+            let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+            if !broken.is_empty() {
+                return Ok(Outcome::Broken(broken));
+            }
             let notes = kept_values(changes);
             if !notes.is_empty() {
                 let told = Told {
@@ -407,6 +411,36 @@ impl Maker<'_> {
         })
         .map(Outcome::Refused)
         .context("an edit without a place")
+    }
+
+    /// The sources with functions left in their place that rustc refused outside of it, if there are more of them
+    /// than before. A scope has all that a function may name, but cannot show what macros keep private.
+    fn in_its_place(
+        &mut self,
+        error: &anyhow::Error,
+        sources: &[CrateSource],
+        index: &Index,
+        plan: &Plan,
+    ) -> Option<Vec<CrateSource>> {
+        let Rejected(found) = error.chain().find_map(|e| e.downcast_ref::<Rejected>())?;
+        let mut sources = sources.to_vec();
+        let mut more = false;
+        for (file, line) in found.iter().filter(|d| d.error).flat_map(|d| &d.places) {
+            let (path, line) = self.user_file(&sources, file, *line)?;
+            for (krate, source) in sources.iter_mut().enumerate() {
+                let key = function_at(source, &path, line).filter(|key| {
+                    let vertex = index.find(krate, key);
+                    vertex.is_some_and(|vertex| plan.include.contains(&vertex))
+                });
+                if let Some(key) = key {
+                    more |= source.in_place.insert(key.clone());
+                    self.world.in_place[krate].insert(key);
+                }
+            }
+        }
+        // Such functions are planned in another way.
+        self.world.graph_replaced();
+        more.then_some(sources)
     }
 
     /// Tells code that does not compile from code that this tool cannot take out of its place.
@@ -529,6 +563,21 @@ fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Stor
             target: target(then, slot),
         })
         .collect()
+}
+
+/// The function that stands around a line.
+fn function_at(source: &CrateSource, path: &Path, line: usize) -> Option<FnKey> {
+    let found = source.functions().filter(|(file, function)| {
+        let text = &file.parsed.text;
+        let lines = |range: &str| range.matches('\n').count();
+        file.path == path && {
+            let first = lines(&text[..function.item.start]) + 1;
+            (first..=first + lines(&text[function.item.clone()])).contains(&line)
+        }
+    });
+    found
+        .max_by_key(|(_, function)| function.item.start)
+        .map(|(_, function)| function.key.clone())
 }
 
 pub(super) fn refuse(
