@@ -9,7 +9,7 @@ use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use super::build_side;
 use super::config::CargoConfig;
-use crate::args::RunArgs;
+use crate::args::BuildArgs;
 
 /// The project and the program chosen from it.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Project {
     ///
     /// # Errors
     /// There is no project, or no one program to run in it.
-    pub fn find(args: &RunArgs) -> Result<Self> {
+    pub fn find(args: &BuildArgs) -> Result<Self> {
         let cargo = cargo();
         let mut command = MetadataCommand::new();
         command.cargo_path(&cargo).no_deps();
@@ -168,7 +168,7 @@ fn without_prefix(stderr: &str) -> &str {
     text.strip_prefix("error: ").unwrap_or(text)
 }
 
-fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'a Target)> {
+fn choose<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<(&'a Package, &'a Target)> {
     let members: Vec<&Package> = metadata
         .packages
         .iter()
@@ -253,7 +253,7 @@ fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'
 }
 
 /// The folder of the manifest cargo would take.
-fn manifest_folder(metadata: &Metadata, args: &RunArgs) -> PathBuf {
+fn manifest_folder(metadata: &Metadata, args: &BuildArgs) -> PathBuf {
     if let Some(path) = &args.manifest_path {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         return path.parent().map(Path::to_owned).unwrap_or_default();

@@ -10,6 +10,7 @@ use super::link::{Link, Linker, link_command};
 use super::{bind, tls};
 use crate::command::{CancelToken, Tool};
 use crate::image::symbols::{BaseImage, PatchImage};
+use crate::source::extract::Added;
 
 /// A library that is ready to be loaded.
 pub struct Library {
@@ -25,6 +26,8 @@ pub struct Library {
 pub struct Parts<'a> {
     /// The compiled patch crate.
     pub compiled: &'a Compiled,
+    /// Statics it gives storage to: code has another symbol for them.
+    pub added: &'a [Added],
     /// The program.
     pub image: &'a BaseImage,
     /// Whether the function with this symbol has a slot: then even the patch's own calls go there.
@@ -64,6 +67,12 @@ pub fn library(
         .iter()
         .map(|pair| (pair.old.as_str(), pair.new.as_str()))
         .filter(|(old, new)| old != new && !(parts.is_hot)(old))
+        .chain(
+            parts
+                .added
+                .iter()
+                .map(|item| (item.symbol.as_str(), item.export.as_str())),
+        )
         .collect();
     bind::redirect(&mut object, &pairs).context("failed to redirect the patch's own calls")?;
     // By now only the table of pairs, which nobody reads any more, names a new function's own symbol.

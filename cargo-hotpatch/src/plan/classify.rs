@@ -1,5 +1,8 @@
 //! Which edits cannot be patched, whatever reaches them: decided from the source alone.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::alive::Reasons;
 use super::codes::Code;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
@@ -7,15 +10,64 @@ use crate::source::file::{FnKey, Function, Kind, Owner, Place, Shape};
 use crate::source::items::{CrateSource, SourceFile};
 use crate::source::layout;
 
+/// What is known of the program besides its source.
+pub struct Facts<'a> {
+    /// Its code may be in its callers'.
+    pub optimised: bool,
+    /// Functions with a slot.
+    pub is_hot: &'a dyn Fn(&FnKey) -> bool,
+    /// For each type that changed why values of it may be alive; nothing if there are none.
+    pub alive: &'a BTreeMap<String, Reasons>,
+    /// Traits that changed and of which there can be no trait objects.
+    pub static_traits: &'a BTreeSet<String>,
+}
+
+impl Facts<'_> {
+    /// The methods of this trait may be others now: all who call them are found.
+    fn may_vary(&self, owner: &Owner) -> bool {
+        match owner {
+            Owner::Free => false,
+            Owner::Impl(head) => {
+                let name = head.trait_name.as_ref();
+                name.is_some_and(|name| self.static_traits.contains(name))
+            }
+            Owner::Trait(name) => self.static_traits.contains(name),
+        }
+    }
+
+    /// No value of the type can meet both old and new code.
+    fn is_free(&self, name: &str) -> bool {
+        self.alive.get(name).is_some_and(Vec::is_empty)
+    }
+
+    fn alive(&self, refusal: Refusal, name: &str) -> Refusal {
+        const SHOWN: usize = 3;
+        let reasons = self.alive.get(name).map(Vec::as_slice).unwrap_or_default();
+        let more = match reasons.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let reasons = &reasons[..reasons.len().min(SHOWN)];
+        if reasons.is_empty() {
+            return refusal;
+        }
+        refusal.because(format!("alive in: {}{more}", reasons.join(", ")))
+    }
+}
+
 /// The first reason not to patch these changes of a crate, if there is one.
 #[must_use]
 pub fn refusal(
     old: &CrateSource,
     new: &CrateSource,
     changes: &Changes,
-    is_hot: &dyn Fn(&FnKey) -> bool,
+    known: &Facts<'_>,
 ) -> Option<Refusal> {
-    let items = changes.items.iter().filter_map(item);
+    let is_hot = known.is_hot;
+    let items = changes
+        .items
+        .iter()
+        .filter_map(|change| made_types(new, change).or_else(|| item(change, known)));
     let before = Functions(old);
     let after = Functions(new);
     let refuse = |code, message: String, (file, function): (&SourceFile, &Function)| {
@@ -33,6 +85,16 @@ pub fn refusal(
     let signatures = changes.signatures.iter().filter_map(|key| {
         let at = after.get(key)?;
         let name = new.path_of(at.1);
+        let same = before
+            .get(key)
+            .is_some_and(|(_, f)| f.signature == at.1.signature);
+        if is_hot(key) && same {
+            return refuse(
+                Code::HP0001,
+                format!("hot function `{name}` cannot be taken out of its place any more"),
+                at,
+            );
+        }
         if is_hot(key) {
             return refuse(
                 Code::HP0301,
@@ -40,12 +102,12 @@ pub fn refusal(
                 at,
             );
         }
-        let was = before.get(key).map(|(_, f)| &f.shape);
-        match (was, &at.1.shape, &at.1.owner) {
-            (Some(Shape::Plain), Shape::Plain, Owner::Free) => None,
-            (Some(Shape::Plain), Shape::Plain, Owner::Impl(head)) if head.trait_path.is_none() => {
-                None
-            }
+        let can = |shape: &Shape| matches!(shape, Shape::Plain | Shape::Reinstantiated);
+        let was = before.get(key).is_some_and(|(_, f)| can(&f.shape));
+        match &at.1.owner {
+            Owner::Free if was && can(&at.1.shape) => None,
+            Owner::Impl(head) if head.trait_path.is_none() && was && can(&at.1.shape) => None,
+            owner if known.may_vary(owner) && was && can(&at.1.shape) => None,
             _ => refuse(
                 Code::HP0001,
                 format!("a change to the signature of `{name}` is not supported yet"),
@@ -70,14 +132,8 @@ pub fn refusal(
     let removed = changes.removed.iter().filter_map(|key| {
         let at = before.get(key)?;
         let name = old.path_of(at.1);
-        if is_hot(key) {
-            return refuse(
-                Code::HP0001,
-                format!("removing hot function `{name}` is not supported yet"),
-                at,
-            );
-        }
         match &at.1.owner {
+            owner if known.may_vary(owner) => None,
             Owner::Impl(head) if head.trait_path.is_some() => refuse(
                 Code::HP0001,
                 format!("removing `{name}` is not supported yet"),
@@ -99,7 +155,7 @@ pub fn refusal(
             })
         }));
         let name = new.path_of(at.1);
-        (overrides).then(|| {
+        (overrides && !known.may_vary(&at.1.owner)).then(|| {
             Refusal::new(
                 Code::HP0001,
                 format!("adding `{name}` to an impl that exists is not supported yet"),
@@ -130,8 +186,47 @@ pub fn refusal(
         }
         None
     });
+    let nested = changes.nested.iter().filter_map(|(key, what)| {
+        let at = after.get(key)?;
+        let name = new.path_of(at.1);
+        let (code, what) = if what.starts_with("static") {
+            (
+                Code::HP0103,
+                format!("the type of {what} in `{name}` changed"),
+            )
+        } else {
+            (
+                Code::HP0101,
+                format!("layout of {what} in `{name}` changed"),
+            )
+        };
+        refuse(code, what, at)
+    });
+    let edited = changes
+        .bodies
+        .iter()
+        .chain(&changes.signatures)
+        .chain(&changes.added);
+    let locals = edited.filter_map(|key| {
+        let at = after.get(key)?;
+        let was = before
+            .get(key)
+            .map_or(&[][..], |(_, f)| f.nested.as_slice());
+        let mut parts = at.1.nested.iter().map(|(name, _)| name);
+        let added = parts.find(|name| {
+            name.ends_with("`thread_local!`") && !was.iter().any(|(other, _)| other == *name)
+        })?;
+        let name = new.path_of(at.1);
+        refuse(
+            Code::HP0104,
+            format!("{added} in `{name}` cannot be given storage"),
+            at,
+        )
+    });
     heated
         .chain(indexed)
+        .chain(nested)
+        .chain(locals)
         .chain(items)
         .chain(signatures)
         .chain(bodies)
@@ -140,9 +235,36 @@ pub fn refusal(
         .next()
 }
 
-fn item(change: &ItemChange) -> Option<Refusal> {
+/// A macro at item level may make other types now.
+fn made_types(new: &CrateSource, change: &ItemChange) -> Option<Refusal> {
+    let item = &change.item;
+    if item.kind != Kind::ItemMacro || change.became == Became::Added {
+        return None;
+    }
+    let is_type = |word: &str| matches!(word, "struct" | "enum" | "union");
+    let items = new.files.iter().flat_map(|file| &file.parsed.items);
+    let mut macros = items.filter(|other| {
+        other.kind == Kind::MacroRules && other.names.iter().any(|name| item.paths.contains(name))
+    });
+    let own = item.mentions.iter().any(|word| is_type(word));
+    if !own && !macros.any(|other| other.mentions.iter().any(|word| is_type(word))) {
+        return None;
+    }
+    let message = format!("layout of types that {} makes may have changed", item.title);
+    Some(Refusal::new(
+        Code::HP0101,
+        message,
+        &change.file,
+        change.place,
+    ))
+}
+
+fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
     if diff::is_harmless(change) {
         return None;
+    }
+    if change.keeps_values() {
+        return rederived(change, known.optimised);
     }
     let item = &change.item;
     let title = &item.title;
@@ -151,12 +273,23 @@ fn item(change: &ItemChange) -> Option<Refusal> {
         Became::Removed => "removing",
         Became::Changed | Became::Unclear => "a change to",
     };
+    let own = item.names.first().map_or("", String::as_str);
+    if item.kind == Kind::Type && change.became != Became::Added && known.is_free(own) {
+        return None;
+    }
     if change.became == Became::Unclear {
         let name = change
             .old
             .as_ref()
             .and_then(|old| old.names.first())
             .map_or("", String::as_str);
+        // It is an impl of what it was an impl of.
+        if item.kind == Kind::Impl && item.mentions.is_empty() && known.is_free(name) {
+            return None;
+        }
+        if matches!(item.kind, Kind::Impl | Kind::Trait) && known.static_traits.contains(name) {
+            return None;
+        }
         let (code, message) = match item.kind {
             Kind::Type => (Code::HP0101, format!("layout of {title} may have changed")),
             Kind::Static => (
@@ -172,11 +305,27 @@ fn item(change: &ItemChange) -> Option<Refusal> {
                 format!("a change to what {title} means is not supported yet"),
             ),
         };
-        return Some(
-            Refusal::new(code, message, &change.file, change.place).because(format!(
-                "`{name}`, which it names, may mean something else now"
-            )),
-        );
+        let refusal = Refusal::new(code, message, &change.file, change.place);
+        let refusal = known.alive(refusal, own);
+        return Some(refusal.because(format!(
+            "`{name}`, which it names, may mean something else now"
+        )));
+    }
+    if item.kind == Kind::ItemMacro && item.title.contains("thread_local!") {
+        if change.became == Became::Added {
+            let message = "a new `thread_local!` cannot be given storage";
+            let refusal = Refusal::new(Code::HP0104, message, &change.file, change.place);
+            return Some(refusal.because("threads that run already have no room for it"));
+        }
+        if change.became == Became::Changed {
+            let message = "the thread-locals of a `thread_local!` changed";
+            return Some(Refusal::new(
+                Code::HP0103,
+                message,
+                &change.file,
+                change.place,
+            ));
+        }
     }
     let unsupported = |what: &str| (Code::HP0001, format!("{verb} {what} is not supported yet"));
     let surface_changed = change
@@ -185,7 +334,8 @@ fn item(change: &ItemChange) -> Option<Refusal> {
         .is_none_or(|old| old.surface != item.surface);
     let drops = item.kind == Kind::Impl && item.names.iter().any(|name| name == "Drop");
     let (code, message) = match item.kind {
-        Kind::Type => return Some(retyped(change)),
+        Kind::Type => return Some(known.alive(retyped(change), own)),
+        Kind::Trait if surface_changed && known.static_traits.contains(own) => return None,
         Kind::Trait if surface_changed => (Code::HP0102, format!("the methods of {title} changed")),
         // The method itself is among the functions and says more.
         Kind::Trait => return None,
@@ -204,6 +354,41 @@ fn item(change: &ItemChange) -> Option<Refusal> {
         _ => unsupported(title),
     };
     Some(Refusal::new(code, message, &change.file, change.place))
+}
+
+/// Derive macros whose code is generic or `#[inline]`, so that patches make their own of it.
+const DERIVES: &[&str] = &[
+    "Clone",
+    "Copy",
+    "Debug",
+    "Default",
+    "PartialEq",
+    "Eq",
+    "PartialOrd",
+    "Ord",
+    "Hash",
+    "Serialize",
+    "Deserialize",
+];
+
+/// The type is what it was, and what is derived for it may not be.
+fn rederived(change: &ItemChange, optimised: bool) -> Option<Refusal> {
+    if !change.rederives() {
+        return None;
+    }
+    let title = &change.item.title;
+    let other = change
+        .item
+        .derives
+        .iter()
+        .find(|name| !DERIVES.contains(&name.as_str()));
+    let why = match other {
+        Some(name) => format!("what `#[derive({name})]` makes of it is not known"),
+        None if optimised => "optimised code calls what is derived in place".to_owned(),
+        None => return None,
+    };
+    let message = format!("a change to what is derived for {title} is not supported yet");
+    Some(Refusal::new(Code::HP0001, message, &change.file, change.place).because(why))
 }
 
 /// A type is not what its values were made as.
@@ -260,10 +445,14 @@ mod tests {
             krate(&[("src/main.rs", new)]),
         );
         let changes = diff::compare(&old, &new);
-        refusal(&old, &new, &changes, &|key| {
-            format!("{key:?}").contains("hot_")
-        })
-        .map(|refusal| (refusal.code, refusal.message))
+        let is_hot = |key: &FnKey| format!("{key:?}").contains("hot_");
+        let known = Facts {
+            optimised: false,
+            is_hot: &is_hot,
+            alive: &BTreeMap::new(),
+            static_traits: &BTreeSet::new(),
+        };
+        refusal(&old, &new, &changes, &known).map(|refusal| (refusal.code, refusal.message))
     }
 
     #[test]
@@ -278,17 +467,14 @@ mod tests {
             code("static N: u8 = 1;", "static N: u16 = 1;"),
             Some(Code::HP0103)
         );
-        assert_eq!(
-            code("static N: u8 = 1;", "static N: u8 = 2;"),
-            Some(Code::HP0001)
-        );
+        assert_eq!(code("static N: u8 = 1;", "static N: u8 = 2;"), None);
         assert_eq!(
             code("trait T { fn a(); }", "trait T { fn a(); fn b(); }"),
             Some(Code::HP0102)
         );
         assert_eq!(
             code("trait T { fn a() {} }", "trait T { fn a() { 1; } }"),
-            Some(Code::HP0001)
+            None
         );
         assert_eq!(
             code(
@@ -303,12 +489,42 @@ mod tests {
         );
         assert_eq!(code("fn f() {}", "#[hot] fn f() {}"), Some(Code::HP0302));
         assert_eq!(
-            code("async fn f() {}", "async fn f() { 1; }"),
+            code("#[hot] const fn f() {}", "#[hot] const fn f() { 1; }"),
+            Some(Code::HP0001)
+        );
+        assert_eq!(code("async fn f() {}", "async fn f() { 1; }"), None);
+        assert_eq!(code("const N: u8 = 1;", "const N: u8 = 2;"), None);
+        assert_eq!(
+            code(
+                "struct S { a: u8 }",
+                "#[derive(Clone)] pub struct S { pub a: u8 }"
+            ),
+            None
+        );
+        assert_eq!(
+            code(
+                "#[derive(Serialize)] struct S { a: u8 }",
+                "#[derive(Serialize)] struct S { #[serde(rename = \"b\")] a: u8 }"
+            ),
+            None
+        );
+        assert_eq!(
+            code(
+                "#[derive(Parser)] struct S { a: u8 }",
+                "#[derive(Parser)] struct S { #[arg(short)] a: u8 }"
+            ),
             Some(Code::HP0001)
         );
         assert_eq!(
-            code("const N: u8 = 1;", "const N: u8 = 2;"),
-            Some(Code::HP0001)
+            code("struct S { a: u8 }", "#[repr(C)] struct S { a: u8 }"),
+            Some(Code::HP0101)
+        );
+        assert_eq!(
+            code(
+                "fn f() { static N: u8 = 1; }",
+                "fn f() { static N: u16 = 1; }"
+            ),
+            Some(Code::HP0103)
         );
         assert_eq!(
             code(

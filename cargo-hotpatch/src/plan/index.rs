@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::image::demangle::{self, Demangled, FunctionKey};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
+use crate::source::fields;
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
 use crate::source::items::CrateSource;
 
@@ -92,6 +93,8 @@ pub struct Index {
     vertices: Vec<Vertex>,
     /// For each vertex beyond the functions its node.
     others: Vec<NodeId>,
+    /// Of those the impls of traits, by type.
+    derived: HashMap<String, Vec<(String, Vertex)>>,
 }
 
 impl Index {
@@ -126,8 +129,14 @@ impl Index {
             index.tags.push(view.tag.to_owned());
             index.names_of.push(view.source.name.clone());
             let own = own_types(view.source);
+            let in_place = fields::in_place(view.source);
             for (_, function) in view.source.functions() {
                 index.add(krate, view, &own, function);
+                if in_place.contains(&function.key)
+                    && let Some(number) = index.by_key.get(&(krate, function.key.clone()))
+                {
+                    index.functions[*number].shape = Shape::Reinstantiated;
+                }
             }
         }
         index.follow(graph, has_slot);
@@ -254,7 +263,17 @@ impl Index {
         unsure.extend(owner.map(|(number, _)| (node, number)));
         self.others.push(node);
         // Functions come first, and are all known before the first node is looked at.
-        Vertex::new(self.functions.len() + self.others.len() - 1)
+        let vertex = Vertex::new(self.functions.len() + self.others.len() - 1);
+        if let Some(FunctionKey::Method {
+            self_type,
+            trait_name: Some(name),
+            ..
+        }) = demangled.map(|demangled| demangled.key)
+        {
+            let known = self.derived.entry(self_type).or_default();
+            known.push((name, vertex));
+        }
+        vertex
     }
 
     fn attach(
@@ -311,6 +330,20 @@ impl Index {
             .map(|(number, _)| Vertex::new(number))
     }
 
+    /// The function whose item a symbol is, such as a static of its own.
+    #[must_use]
+    pub fn around(&self, symbol: &str) -> Option<Vertex> {
+        let mut text = demangle::demangle(symbol)?.text;
+        while let Some(at) = text.rfind("::") {
+            text.truncate(at);
+            let found = demangle::parse(&text).and_then(|found| self.owner(&found, None));
+            if let Some((number, true)) = found {
+                return Some(Vertex::new(number));
+            }
+        }
+        None
+    }
+
     /// All functions of the source.
     #[must_use]
     pub fn functions(&self) -> &[Known] {
@@ -348,6 +381,16 @@ impl Index {
                 .map(std::slice::from_ref)
                 .unwrap_or_default(),
         }
+    }
+
+    /// Code that no function of the source became, of impls of these traits for a type of this name.
+    #[must_use]
+    pub fn derived_for(&self, name: &str, traits: &[String]) -> Vec<Vertex> {
+        let found = self.derived.get(name).into_iter().flatten();
+        found
+            .filter(|(of, _)| traits.contains(of))
+            .map(|(_, vertex)| *vertex)
+            .collect()
     }
 
     /// How many vertices there are.

@@ -1,7 +1,9 @@
 //! What an edit means: which functions go into a patch, or why it cannot be one. Pure.
+pub mod alive;
 pub mod classify;
 pub mod codes;
 pub mod explain;
 pub mod index;
 pub mod reach;
+pub mod strict;
 pub mod verdict;

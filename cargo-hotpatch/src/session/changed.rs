@@ -1,16 +1,18 @@
 //! What an edit changed, in the terms of the plan, and what the user should know beside the patch. Pure.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::make::refuse;
-use super::world::Told;
-use crate::image::graph::CallGraph;
+use super::world::{Told, World};
+use crate::image::graph::{CallGraph, NodeId};
+use crate::plan::classify;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
-use crate::plan::reach::{Changed, Plan};
+use crate::plan::reach::{self, Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::diff::Changes;
-use crate::source::file::{FnKey, Kind, Shape};
+use crate::source::file::{FnKey, Kind, Owner, Shape};
 use crate::source::items::CrateSource;
 
 pub(super) fn changed_in(
@@ -27,6 +29,12 @@ pub(super) fn changed_in(
         ..Changed::default()
     };
     let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
+    let types: BTreeSet<&String> = changes
+        .iter()
+        .flat_map(|changes| &changes.items)
+        .filter(|change| change.item.kind == Kind::Type && !change.keeps_values())
+        .flat_map(|change| &change.item.names)
+        .collect();
     for (krate, changes) in changes.iter().enumerate() {
         let edited = changes.bodies.iter().chain(&changes.signatures);
         out.edited
@@ -38,6 +46,11 @@ pub(super) fn changed_in(
             .collect();
         // Code of the same name may be left from before it was last removed.
         out.behind.extend(&added);
+        for change in changes.items.iter().filter(|change| change.rederives()) {
+            let names = change.item.names.iter();
+            out.suspected
+                .extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
+        }
         if names.is_empty() {
             continue;
         }
@@ -51,10 +64,13 @@ pub(super) fn changed_in(
             .map(|change| &*change.item.module)
             .collect();
         for (_, function) in sources[krate].functions() {
-            let mentions = names.iter().any(|name| {
-                function.mentions.contains(*name)
-                    && (**name != function.name || function.names_itself)
-            });
+            let is_method =
+                matches!(&function.owner, Owner::Impl(head) if types.contains(&head.self_name));
+            let mentions = is_method
+                || names.iter().any(|name| {
+                    function.mentions.contains(*name)
+                        && (**name != function.name || function.names_itself)
+                });
             let near_a_glob = globs
                 .iter()
                 .any(|module| function.module.starts_with(module));
@@ -177,6 +193,106 @@ pub(super) fn notes(
         );
     }
     out
+}
+
+/// A function that is gone: what it was called, where it stood, and its symbols.
+pub(super) struct Gone {
+    path: String,
+    file: PathBuf,
+    line: usize,
+    nodes: Vec<NodeId>,
+}
+
+/// Functions that these changes take away.
+pub(super) fn gone(world: &mut World, old: &[CrateSource], changes: &[Changes]) -> Vec<Gone> {
+    if changes.iter().all(|changes| changes.removed.is_empty()) {
+        return Vec::new();
+    }
+    let index = world.index(old, &[]);
+    let mut out = Vec::new();
+    for (krate, changes) in changes.iter().enumerate() {
+        for key in &changes.removed {
+            let known = index
+                .find(krate, key)
+                .and_then(|vertex| index.known(vertex));
+            let place = classify::place(&old[krate], key);
+            if let (Some(known), Some((file, place, path))) = (known, place) {
+                out.push(Gone {
+                    path,
+                    file,
+                    line: place.line,
+                    nodes: known.nodes.clone(),
+                });
+            }
+        }
+    }
+    out
+}
+
+/// Notes about functions that are gone and that code outside the patch goes on to call.
+pub(super) fn left_behind(
+    gone: &[Gone],
+    index: &Index,
+    graph: &CallGraph,
+    included: &BTreeSet<Vertex>,
+) -> Vec<Note> {
+    let mut out = Vec::new();
+    for gone in gone {
+        let callers = reach::callers_outside(graph, index, &gone.nodes, included);
+        let names: BTreeSet<String> = callers
+            .into_iter()
+            .map(|caller| caller_name(index, graph, caller))
+            .collect();
+        if !names.is_empty() {
+            let names: Vec<String> = names.into_iter().collect();
+            out.push(Note {
+                code: Code::HP0203,
+                message: format!(
+                    "{} keep the old code of `{}`, which is gone",
+                    names.join(", "),
+                    gone.path
+                ),
+                file: gone.file.clone(),
+                line: gone.line,
+            });
+        }
+    }
+    out
+}
+
+/// Notes about statics that have another initialiser now.
+pub(super) fn kept_values(changes: &[Changes]) -> Vec<Note> {
+    let statics = changes
+        .iter()
+        .flat_map(|changes| &changes.items)
+        .filter(|change| change.item.kind == Kind::Static && change.keeps_values());
+    let mut out = Vec::new();
+    for change in statics {
+        let was = change.old.as_ref().map_or("", |old| old.value.as_str());
+        let (was, is) = (one_line(was), one_line(&change.item.value));
+        if was != is {
+            out.push(Note {
+                code: Code::HP0204,
+                message: format!(
+                    "{} keeps its value; it was made from `{was}`, which is now `{is}`",
+                    change.item.title
+                ),
+                file: change.file.clone(),
+                line: change.place.line,
+            });
+        }
+    }
+    out
+}
+
+/// A text without its line breaks, and not longer than can be read at a glance.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
 }
 
 pub(super) fn caller_name(index: &Index, graph: &CallGraph, vertex: Vertex) -> String {

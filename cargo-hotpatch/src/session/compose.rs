@@ -1,6 +1,6 @@
 //! From a plan to code that runs: scopes, compiles, checks, links, loads, and at the very end publishes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,8 +8,10 @@ use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
-use super::world::{Seen, libraries};
+use super::storage::{NewStatic, STORAGE, exported};
+use super::world::Seen;
 use crate::image::demangle::demangle;
+use crate::image::elf::Elf;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
@@ -37,23 +39,32 @@ impl Maker<'_> {
         times: &mut Times,
     ) -> Result<Built> {
         let mut include = plan.include.clone();
+        let mut added: BTreeSet<NewStatic> = BTreeSet::new();
         // The program's instances of generic code that changed are old code.
         let mut own_instances = plan
             .stale
             .iter()
             .filter_map(|vertex| index.known(*vertex))
-            .any(|known| known.shape == Shape::Reinstantiated);
+            .any(|known| known.shape == Shape::Reinstantiated)
+            // And so are those for types that look different now.
+            || plan.retyped > 0;
         for _ in 0..ROUNDS {
             let started = Instant::now();
             let mut wanted = vec![false; sources.len()];
             for known in include.iter().filter_map(|vertex| index.known(*vertex)) {
                 wanted[known.krate] = true;
             }
+            added.iter().for_each(|item| wanted[item.krate] = true);
             let seen = self.world.scopes(sources, &wanted, self.cancel)?;
             times.scope += started.elapsed();
 
             let started = Instant::now();
-            let round = self.compile(sources, index, graph, &include, &seen, own_instances)?;
+            let what = What {
+                include: &include,
+                added: &added,
+                own_instances,
+            };
+            let round = self.compile(sources, index, graph, &what, &seen)?;
             times.compile += started.elapsed();
             let needs = self.check(sources, index, graph, plan, &include, &round);
             if let Some(refusal) = needs.refusal {
@@ -61,13 +72,19 @@ impl Maker<'_> {
                     return Ok(Built::Refused(refusal));
                 }
                 own_instances = true;
-            } else if needs.functions.is_empty() {
+            } else if needs.functions.is_empty() && needs.statics.is_empty() {
+                let started = Instant::now();
+                if let Some(refusal) = self.disagreement(sources, index, plan, &round)? {
+                    return Ok(Built::Refused(refusal));
+                }
+                times.link += started.elapsed();
                 return self.link(sources, index, round, times);
             }
             if let Some(refusal) = before_deref(sources, index, &needs.functions) {
                 return Ok(Built::Refused(refusal));
             }
             include.extend(needs.functions);
+            added.extend(needs.statics);
         }
         let vertex = include.first().copied();
         vertex
@@ -85,10 +102,14 @@ impl Maker<'_> {
         sources: &[CrateSource],
         index: &Index,
         graph: &CallGraph,
-        include: &BTreeSet<Vertex>,
+        what: &What<'_>,
         seen: &[Seen],
-        own_instances: bool,
     ) -> Result<Vec<Part>> {
+        let What {
+            include,
+            added,
+            own_instances,
+        } = *what;
         let mut jobs = Vec::new();
         for (krate, source) in sources.iter().enumerate() {
             let mut wanted = Vec::new();
@@ -108,8 +129,13 @@ impl Maker<'_> {
                     vertices.push(*vertex);
                 }
             }
-            if !wanted.is_empty() {
-                jobs.push((krate, wanted, vertices));
+            let statics: Vec<NewStatic> = added
+                .iter()
+                .filter(|item| item.krate == krate)
+                .cloned()
+                .collect();
+            if !wanted.is_empty() || !statics.is_empty() {
+                jobs.push((krate, wanted, vertices, statics));
             }
         }
         let attempt = self.world.loads;
@@ -120,7 +146,7 @@ impl Maker<'_> {
         let results: Vec<Result<Part>> = std::thread::scope(|scope| {
             let handles: Vec<_> = jobs
                 .into_iter()
-                .map(|(krate, wanted, vertices)| {
+                .map(|(krate, wanted, vertices, statics)| {
                     scope.spawn(move || {
                         let unit = &world.crates[krate].unit;
                         let scope = seen[krate]
@@ -135,6 +161,7 @@ impl Maker<'_> {
                             unit,
                             source: &sources[krate],
                             wanted: &wanted,
+                            added: &exported(&statics),
                             scope,
                             changed: &seen[krate].libraries,
                             folder: &folder,
@@ -146,6 +173,7 @@ impl Maker<'_> {
                         Ok(Part {
                             krate,
                             vertices,
+                            added: statics,
                             compiled,
                         })
                     })
@@ -163,53 +191,6 @@ impl Maker<'_> {
         results.into_iter().collect()
     }
 
-    /// Symbols of the statics inside a function.
-    pub(super) fn statics(
-        &self,
-        source: &CrateSource,
-        key: &FnKey,
-        known: &Known,
-        graph: &CallGraph,
-    ) -> Result<BTreeMap<String, String>> {
-        let mut out = BTreeMap::new();
-        let Some((_, function)) = source.function(key) else {
-            return Ok(out);
-        };
-        if function.statics.is_empty() {
-            return Ok(out);
-        }
-        let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
-        let owners: BTreeSet<String> = known
-            .nodes
-            .iter()
-            .map(|node| text(graph.name(*node)))
-            .collect();
-        for item in &function.statics {
-            let mut found = self
-                .world
-                .image
-                .symbols
-                .iter()
-                .filter(|(name, symbol)| {
-                    symbol.kind == SymbolKind::Data && name.contains(&item.name)
-                })
-                .filter(|(name, _)| {
-                    text(name)
-                        .strip_suffix(&item.name)
-                        .and_then(|t| t.strip_suffix("::"))
-                        .is_some_and(|owner| owners.contains(owner))
-                })
-                .map(|(name, _)| name.to_owned());
-            match (found.next(), found.next()) {
-                (Some(symbol), None) => {
-                    out.insert(item.name.clone(), symbol);
-                }
-                _ => return Err(Unbindable(known.path.clone(), item.name.clone()).into()),
-            }
-        }
-        Ok(out)
-    }
-
     /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
     pub(super) fn check(
         &self,
@@ -225,9 +206,16 @@ impl Maker<'_> {
             .iter()
             .flat_map(|part| &part.compiled.object.pairs)
             .map(|pair| pair.old.as_str())
+            .chain(
+                round
+                    .iter()
+                    .flat_map(|part| &part.added)
+                    .map(|item| item.symbol.as_str()),
+            )
             .collect();
         for part in round {
-            let Some(first) = part.vertices.first().copied() else {
+            let first = part.vertices.first().or_else(|| include.first()).copied();
+            let Some(first) = first else {
                 continue;
             };
             let refuse = |why: String| {
@@ -258,6 +246,16 @@ impl Maker<'_> {
                 let there = self.address(&symbol.name).is_some()
                     || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
                     || self.world.image.imports(&symbol.name);
+                let of_data = self.world.image.symbols.get(&symbol.name);
+                let is_doubtful = of_data.is_some_and(|found| found.kind != SymbolKind::Function)
+                    && self.is_doubtful(sources, index, &symbol.name);
+                if there && is_doubtful {
+                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    needs.refusal = refuse(format!(
+                        "`{name}`, which a macro made, may be another one in the program"
+                    ));
+                    continue;
+                }
                 if there && !is_stale {
                     continue;
                 }
@@ -268,6 +266,10 @@ impl Maker<'_> {
                         needs.functions.insert(vertex);
                     }
                     _ => {
+                        if let Some(item) = self.new_static(sources, &symbol.name) {
+                            needs.statics.insert(item);
+                            continue;
+                        }
                         let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
                         needs.refusal = refuse(if is_stale {
                             format!("it goes through `{name}`, which cannot be patched yet")
@@ -276,6 +278,9 @@ impl Maker<'_> {
                         });
                     }
                 }
+            }
+            if let Some(section) = starts_by_itself(&part.compiled.data) {
+                needs.refusal = refuse(format!("code in section {section} would run by itself"));
             }
             for symbol in &part.compiled.object.defined {
                 // A macro may have made a static inside a function, which would begin anew with each patch.
@@ -297,6 +302,9 @@ impl Maker<'_> {
         if let Some(address) = self.world.state().symbols.get(symbol) {
             return Some(*address);
         }
+        if let Some(address) = self.world.storage.address(symbol) {
+            return Some(address);
+        }
         let found = self.world.image.symbols.get(symbol)?;
         let bias = if self.world.image.relocatable {
             self.client.bias()
@@ -313,8 +321,9 @@ impl Maker<'_> {
         round: Vec<Part>,
         times: &mut Times,
     ) -> Result<Built> {
-        let libraries = libraries(self.client.pid(), &self.world.image.needed);
+        let libraries = self.client.libraries(&self.world.image.needed);
         let mut fresh: HashMap<String, u64> = HashMap::new();
+        let mut storage: HashMap<String, u64> = HashMap::new();
         let mut loaded = Vec::new();
         for part in round {
             let started = Instant::now();
@@ -322,13 +331,17 @@ impl Maker<'_> {
             let output = self.folder.join(format!("patch-{number}.so"));
             let parts = Parts {
                 compiled: &part.compiled,
+                added: &exported(&part.added),
                 image: &self.world.image,
                 is_hot: &|symbol| self.world.slots.of(symbol).is_some(),
                 linker: &self.world.linker,
                 libraries: &libraries,
                 output: &output,
             };
-            let address = |name: &str| fresh.get(name).copied().or_else(|| self.address(name));
+            let address = |name: &str| {
+                let here = fresh.get(name).or_else(|| storage.get(name));
+                here.copied().or_else(|| self.address(name))
+            };
             let library = match assemble::library(&parts, &address, self.cancel) {
                 Ok(library) => library,
                 Err(error) => {
@@ -351,9 +364,8 @@ impl Maker<'_> {
                 return Err(anyhow!(Superseded));
             }
             let started = Instant::now();
-            let image = self.client.image().clone();
             self.world.loads = number;
-            let bias = self.client.load(number, &library.path, &image)?;
+            let bias = self.client.load(number, &library.path)?;
             times.load += started.elapsed();
             for pair in &part.compiled.object.pairs {
                 let at = library
@@ -365,6 +377,17 @@ impl Maker<'_> {
                     fresh.insert(pair.old.clone(), bias + at.address);
                 }
             }
+            for (name, at) in library.image.symbols.iter() {
+                if name.starts_with(STORAGE) {
+                    storage.insert(name.to_owned(), bias + at.address);
+                }
+            }
+            for item in &part.added {
+                let at = storage.get(&item.export()).copied();
+                let at =
+                    at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
+                storage.insert(item.symbol.clone(), at);
+            }
             loaded.push(Loaded {
                 part,
                 library,
@@ -374,6 +397,7 @@ impl Maker<'_> {
         Ok(Built::Ready(Ready {
             loaded,
             symbols: fresh,
+            storage,
         }))
     }
 
@@ -384,6 +408,7 @@ impl Maker<'_> {
         ready: Ready,
         notes: Vec<Note>,
         behind: BTreeSet<(usize, FnKey)>,
+        retyped: u32,
         mut times: Times,
     ) -> Result<Outcome> {
         let started = Instant::now();
@@ -436,7 +461,10 @@ impl Maker<'_> {
         }
         self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
+        self.world.storage.extend(ready.storage);
+        self.world.storage.note(&sources);
         times.load += started.elapsed();
+        self.world.guard.published();
 
         let mut state = self.world.state().clone();
         for store in stores {
@@ -448,6 +476,7 @@ impl Maker<'_> {
         state.sources = sources;
         state.graph = graph;
         state.behind = behind;
+        state.retyped = retyped;
         self.world.states.push(state);
         self.world.generation += 1;
         self.world.adopt(index.clone());
@@ -471,7 +500,16 @@ pub(super) struct Part {
     pub(super) krate: usize,
     /// For each index of a pair the function it is of.
     pub(super) vertices: Vec<Vertex>,
+    /// Statics it gives storage to.
+    pub(super) added: Vec<NewStatic>,
     pub(super) compiled: Compiled,
+}
+
+/// What to compile.
+pub(super) struct What<'a> {
+    pub(super) include: &'a BTreeSet<Vertex>,
+    pub(super) added: &'a BTreeSet<NewStatic>,
+    pub(super) own_instances: bool,
 }
 
 /// What a compiled patch lacks.
@@ -479,6 +517,8 @@ pub(super) struct Part {
 pub(super) struct Needs {
     /// Functions that must be in it, too.
     pub(super) functions: BTreeSet<Vertex>,
+    /// Statics that need storage.
+    pub(super) statics: BTreeSet<NewStatic>,
     /// Why it cannot be had; with instances of its own it may be another matter.
     pub(super) refusal: Option<Refusal>,
 }
@@ -489,9 +529,12 @@ pub(super) struct Loaded {
     pub(super) number: u32,
 }
 
+#[derive(Default)]
 pub(super) struct Ready {
     pub(super) loaded: Vec<Loaded>,
     pub(super) symbols: HashMap<String, u64>,
+    /// Statics it brings.
+    pub(super) storage: HashMap<String, u64>,
 }
 
 pub(super) enum Built {
@@ -588,6 +631,21 @@ pub(super) fn strangers(
         }
     }
     None
+}
+
+/// A section of functions that run when the library is loaded.
+fn starts_by_itself(object: &[u8]) -> Option<String> {
+    let names = [
+        ".init_array",
+        ".preinit_array",
+        ".ctors",
+        ".fini_array",
+        ".dtors",
+    ];
+    let elf = Elf::parse(object).ok()?;
+    let mut found = elf.sections.iter().map(|section| section.name);
+    let found = found.find(|section| names.iter().any(|name| section.starts_with(name)));
+    found.map(str::to_owned)
 }
 
 pub(super) fn is_code(graph: &CallGraph, symbol: &str) -> bool {

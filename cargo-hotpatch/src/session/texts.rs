@@ -8,54 +8,66 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::build::base::Base;
 use crate::build::build_side;
 use crate::build::project::Project;
-use crate::source::items::Files;
+use crate::source::items::{Files, fingerprint};
 use crate::source::text;
 
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
 pub struct Texts {
-    known: Mutex<HashMap<PathBuf, Option<Known>>>,
+    known: Mutex<HashMap<PathBuf, Content>>,
 }
 
-/// A file that is there.
-#[derive(Debug, Clone)]
-struct Known {
-    /// May change where the text does not.
-    bytes: Arc<[u8]>,
-    /// `None` for bytes that are no text.
+/// What a file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Content {
+    /// None if there is no such file, or what is in it is no text.
     text: Option<Arc<str>>,
+    /// Of the bytes; none if there is no such file.
+    fingerprint: Option<u64>,
 }
 
-impl Known {
-    fn read(path: &Path) -> io::Result<Self> {
-        let bytes = std::fs::read(path)?;
-        Ok(Self {
-            bytes: bytes.as_slice().into(),
+impl Content {
+    fn read(path: &Path) -> Self {
+        let Ok(bytes) = std::fs::read(path) else {
+            return Self::default();
+        };
+        Self {
+            fingerprint: Some(fingerprint(&bytes)),
             text: text::from_bytes(bytes).ok(),
-        })
+        }
     }
 
-    fn text(self) -> io::Result<Arc<str>> {
-        self.text.ok_or_else(|| io::ErrorKind::InvalidData.into())
+    fn text(&self) -> io::Result<Arc<str>> {
+        let missing = match self.fingerprint {
+            Some(_) => io::Error::new(io::ErrorKind::InvalidData, "the file is not valid UTF-8"),
+            None => io::ErrorKind::NotFound.into(),
+        };
+        self.text.clone().ok_or(missing)
     }
 }
 
 impl Files for Texts {
     fn read(&self, path: &Path) -> io::Result<Arc<str>> {
-        if let Some(known) = self.lock().get(path) {
-            let known = known.clone();
-            return known.ok_or(io::ErrorKind::NotFound)?.text();
-        }
-        let known = Known::read(path);
-        self.lock()
-            .insert(path.to_owned(), known.as_ref().ok().cloned());
-        known?.text()
+        self.content(path).text()
+    }
+
+    fn fingerprint(&self, path: &Path) -> Option<u64> {
+        self.content(path).fingerprint
     }
 }
 
 impl Texts {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Option<Known>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Content>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn content(&self, path: &Path) -> Content {
+        if let Some(known) = self.lock().get(path) {
+            return known.clone();
+        }
+        let content = Content::read(path);
+        self.lock().insert(path.to_owned(), content.clone());
+        content
     }
 
     /// Reads these files again and gives back those whose bytes are others than before.
@@ -63,11 +75,10 @@ impl Texts {
         let mut known = self.lock();
         let mut changed = BTreeSet::new();
         for path in paths {
-            let now = Known::read(path).ok();
-            let bytes = |known: &Option<Known>| known.as_ref().map(|known| known.bytes.clone());
+            let now = Content::read(path);
             match known.get(path) {
-                Some(old) if bytes(old) == bytes(&now) => {}
-                None if now.is_none() => {}
+                Some(old) if *old == now => {}
+                None if now.fingerprint.is_none() => {}
                 _ => {
                     known.insert(path.clone(), now);
                     changed.insert(path.clone());
@@ -112,7 +123,9 @@ impl Fixed {
             build.insert(root.join(name));
         }
         for folder in root.ancestors() {
-            build.insert(folder.join(".cargo/config.toml"));
+            for name in ["config.toml", "config"] {
+                build.insert(folder.join(".cargo").join(name));
+            }
         }
         for target in project.members().flat_map(|package| &package.targets) {
             let path = target.src_path.as_std_path();

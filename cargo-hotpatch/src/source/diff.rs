@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::file::{FnKey, Function, Kind, OtherItem, ParsedFile, Place};
+use super::fields;
+use super::file::{FnKey, Function, Kind, OtherItem, ParsedFile, Place, Shape};
 use super::items::{CrateSource, SourceFile};
 
 /// What became of an item.
@@ -33,6 +34,38 @@ pub struct ItemChange {
     pub place: Place,
 }
 
+impl ItemChange {
+    /// A type, static or trait that is for others what it was: only derives, an initialiser or bodies changed.
+    #[must_use]
+    pub fn keeps_values(&self) -> bool {
+        self.became == Became::Changed
+            && matches!(self.item.kind, Kind::Type | Kind::Static | Kind::Trait)
+            && self
+                .old
+                .as_ref()
+                .is_some_and(|old| old.surface == self.item.surface)
+    }
+
+    /// Traits whose derived impls came or went.
+    #[must_use]
+    pub fn derives(&self) -> BTreeSet<String> {
+        let of = |item: &OtherItem| item.derives.iter().cloned().collect::<BTreeSet<_>>();
+        let before = self.old.as_ref().map(of).unwrap_or_default();
+        &before ^ &of(&self.item)
+    }
+
+    /// What derive macros make of the type is something else now.
+    #[must_use]
+    pub fn rederives(&self) -> bool {
+        self.item.kind == Kind::Type
+            && !self.item.derives.is_empty()
+            && self
+                .old
+                .as_ref()
+                .is_some_and(|old| old.helpers != self.item.helpers)
+    }
+}
+
 /// All changes between two versions of a crate.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
@@ -46,6 +79,8 @@ pub struct Changes {
     pub removed: Vec<FnKey>,
     /// Functions that were not marked `#[hot]` and are now.
     pub heated: Vec<FnKey>,
+    /// Functions with a static or type of their own that is another one now, and what it is.
+    pub nested: Vec<(FnKey, String)>,
     /// Other items.
     pub items: Vec<ItemChange>,
     /// Names that may mean something else now, because an item of that name came or went.
@@ -77,6 +112,7 @@ impl Changes {
             && self.added.is_empty()
             && self.removed.is_empty()
             && self.heated.is_empty()
+            && self.nested.is_empty()
             && self.items.is_empty()
             && self.names.is_empty()
             && self.modules.is_empty()
@@ -192,6 +228,15 @@ fn unshared<'a>(krate: &'a CrateSource, other: &CrateSource) -> Vec<&'a SourceFi
 }
 
 fn compare_function(key: &FnKey, was: &Function, is: &Function, out: &mut Changes) {
+    let other = was.nested.iter().find(|(name, code)| {
+        let now = is.nested.iter().find(|(other, _)| other == name);
+        // Types of a function that is taken out of its place are new ones.
+        let counts = is.shape != Shape::Plain || name.starts_with("static");
+        counts && now.is_some_and(|(_, now)| now != code)
+    });
+    if let Some((name, _)) = other {
+        out.nested.push((key.clone(), name.clone()));
+    }
     if was.signature != is.signature || was.shape != is.shape {
         out.signatures.push(key.clone());
         out.names.insert(is.name.clone());
@@ -224,17 +269,18 @@ fn compare_items(old: &[&SourceFile], new: &[&SourceFile], out: &mut Changes) {
     let before = items(old);
     let after = items(new);
     let mut change = |became, (file, item): Entry<'_>, old: Option<&OtherItem>| {
-        // What imports mean, `names::follow` finds out.
-        if item.kind != Kind::Use {
-            out.names.extend(item.names.iter().cloned());
-        }
-        out.items.push(ItemChange {
+        let change = ItemChange {
             became,
             item: item.clone(),
             old: old.cloned(),
             file: file.path.clone(),
             place: item.place,
-        });
+        };
+        // What imports mean, `names::follow` finds out.
+        if item.kind != Kind::Use && !change.keeps_values() {
+            out.names.extend(item.names.iter().cloned());
+        }
+        out.items.push(change);
     };
     for (key, entry) in &after {
         match before.get(key) {
@@ -276,6 +322,15 @@ pub fn scope_key(krate: &CrateSource) -> u64 {
         .map(|file| (&*file.module, file.parsed.surface))
         .collect();
     parts.hash(&mut hasher);
+    let in_place = fields::in_place(krate);
+    if !in_place.is_empty() {
+        let functions = krate.functions().map(|(_, function)| function);
+        let kept = functions.filter(|function| in_place.contains(&function.key));
+        let codes: BTreeMap<&FnKey, u64> = kept
+            .map(|function| (&function.key, function.code))
+            .collect();
+        codes.hash(&mut hasher);
+    }
     hasher.finish()
 }
 
@@ -294,9 +349,10 @@ pub fn is_harmless(change: &ItemChange) -> bool {
     matches!(
         (change.became, change.item.kind),
         (Became::Added, Kind::Type | Kind::Trait)
+            | (_, Kind::Const | Kind::MacroRules)
             | (
                 Became::Added | Became::Removed,
-                Kind::Const | Kind::MacroRules | Kind::Use | Kind::Module
+                Kind::Use | Kind::Module | Kind::Static
             )
     )
 }

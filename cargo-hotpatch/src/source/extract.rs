@@ -25,6 +25,8 @@ use proc_macro2::TokenStream;
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
+use super::lifetimes;
+use super::own_imports::{Imports, imports, scope_path};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::splice;
 
@@ -36,8 +38,30 @@ pub struct Wanted {
     pub hot: bool,
     /// Its symbol, needed for `Drop::drop`, which no code may name.
     pub symbol: Option<String>,
-    /// Symbols of the statics inside it, by name.
-    pub statics: BTreeMap<String, String>,
+    /// The storage of the statics inside it, by name.
+    pub statics: BTreeMap<String, Slot>,
+}
+
+/// The storage of a static.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Slot {
+    /// It is in the process, under this symbol.
+    Bound(String),
+    /// The patch brings it, under this symbol.
+    New(String),
+}
+
+/// A static of a module that the patch gives storage to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// The module.
+    pub module: Vec<String>,
+    /// Its name there.
+    pub name: String,
+    /// The symbol that code has for it.
+    pub symbol: String,
+    /// The symbol of the storage.
+    pub export: String,
 }
 
 /// The files of a patch crate.
@@ -57,11 +81,17 @@ pub struct PatchFile {
 }
 
 /// Makes the patch crate of `wanted`; the index of a function in it is what its pair carries.
-/// `folder` is where the caller will write it.
+/// `private` are imports that the scope does not show, `folder` is where the caller will write it.
 ///
 /// # Errors
 /// A function cannot be taken out of its place.
-pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Result<PatchCrate> {
+pub fn patch_crate(
+    krate: &CrateSource,
+    wanted: &[Wanted],
+    added: &[Added],
+    private: &Imports,
+    folder: &Path,
+) -> Result<PatchCrate> {
     let mut by_key: BTreeMap<&FnKey, (usize, &Wanted)> = BTreeMap::new();
     for (index, want) in wanted.iter().enumerate() {
         by_key.insert(&want.key, (index, want));
@@ -83,6 +113,11 @@ pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Res
     if let Some(key) = by_key.keys().next() {
         bail!("the function {key:?} is not in the source");
     }
+    for (file, item) in added.iter().filter_map(|added| static_item(krate, added)) {
+        need_module(&mut modules, &file.module);
+        need_module(&mut modules, &item.module);
+        names.extend(item.paths.iter().map(String::as_str));
+    }
     let macros = needed_macros(krate, names);
     for (file, item) in macro_items(krate) {
         if item.names.iter().any(|name| macros.contains(name.as_str())) {
@@ -101,11 +136,17 @@ pub fn patch_crate(krate: &CrateSource, wanted: &[Wanted], folder: &Path) -> Res
             file,
             pieces: Vec::new(),
         };
-        page.prologue(root, krate);
-        page.modules(krate, &modules, folder);
+        page.prologue(root, krate, private);
+        page.modules(krate, &modules, private, folder);
         page.macros(&macros);
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
             page.function(function, *index, want)?;
+        }
+        for want in added {
+            match static_item(krate, want) {
+                Some((of, item)) if of.path == file.path => page.storage(item, &want.export),
+                _ => {}
+            }
         }
         files.push(PatchFile {
             path: file_name(folder, number),
@@ -125,6 +166,21 @@ fn need_module(modules: &mut BTreeSet<Vec<String>>, path: &[String]) {
     for depth in 0..=path.len() {
         modules.insert(path[..depth].to_vec());
     }
+}
+
+fn static_item<'a>(
+    krate: &'a CrateSource,
+    added: &Added,
+) -> Option<(&'a SourceFile, &'a super::file::OtherItem)> {
+    krate.files.iter().find_map(|file| {
+        let mut items = file.parsed.items.iter();
+        let item = items.find(|item| {
+            item.kind == Kind::Static
+                && *item.module == *added.module
+                && item.names.first() == Some(&added.name)
+        })?;
+        Some((file, item))
+    })
 }
 
 fn macro_items(
@@ -194,7 +250,7 @@ impl Page<'_> {
         });
     }
 
-    fn prologue(&mut self, root: bool, krate: &CrateSource) {
+    fn prologue(&mut self, root: bool, krate: &CrateSource, private: &Imports) {
         let mut text = String::new();
         if root {
             for range in &self.file.parsed.inner_attrs {
@@ -225,11 +281,17 @@ impl Page<'_> {
                 }
             }
         }
-        text.push_str(&glob(&self.file.module));
+        text.push_str(&imports(krate, &self.file.module, private));
         self.insert(0, text);
     }
 
-    fn modules(&mut self, krate: &CrateSource, modules: &BTreeSet<Vec<String>>, folder: &Path) {
+    fn modules(
+        &mut self,
+        krate: &CrateSource,
+        modules: &BTreeSet<Vec<String>>,
+        private: &Imports,
+        folder: &Path,
+    ) {
         let parsed = &self.file.parsed;
         for module in &parsed.inline_modules {
             if !modules.contains(&module.path.to_vec()) {
@@ -244,7 +306,7 @@ impl Page<'_> {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
                 edits: Vec::new(),
-                after: format!(" {}", glob(&module.path)),
+                after: format!(" {}", imports(krate, &module.path, private)),
             });
             self.pieces.push(Piece {
                 range: module.close.clone(),
@@ -315,10 +377,14 @@ impl Page<'_> {
     fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {
         let mut edits = Vec::new();
         for (range, name) in &function.attrs {
-            if !matches!(
+            let wraps = name == "cfg_attr" || name.rsplit("::").next() == Some("instrument");
+            // A hot function's macros are around the place where it looks for a patch.
+            let keeps = matches!(
                 name.as_str(),
                 "cold" | "target_feature" | "unsafe" | "instruction_set"
-            ) || self.text(range).contains("no_mangle")
+            ) || (function.wrapped && !want.hot && wraps);
+            if !keeps
+                || self.text(range).contains("no_mangle")
                 || self.text(range).contains("export_name")
                 || self.text(range).contains("link_section")
             {
@@ -335,6 +401,9 @@ impl Page<'_> {
         } else {
             name.clone()
         };
+        if rename && function.wrapped && !want.hot {
+            bail!("an attribute macro would be told another name than `{name}`");
+        }
         if rename {
             edits.push((function.ident.clone(), own.clone()));
         }
@@ -345,7 +414,15 @@ impl Page<'_> {
                     item.name, function.name
                 )
             })?;
-            edits.push((item.range.clone(), self.bound_static(item, symbol)));
+            match symbol {
+                Slot::Bound(symbol) => {
+                    edits.push((item.range.clone(), self.bound_static(item, symbol)?));
+                }
+                Slot::New(symbol) => {
+                    let start = item.range.start;
+                    edits.push((start..start, exporting(symbol)));
+                }
+            }
         }
         self.includes(&function.body, &mut edits)?;
 
@@ -355,6 +432,7 @@ impl Page<'_> {
                 ("const _: () = { ".to_owned(), pair(&path, &own, index))
             }
             Owner::Impl(head) => {
+                let head = &lifetimes::named(head)?;
                 self.associated(head, &function.sig, &mut edits)?;
                 self.associated(head, &function.body, &mut edits)?;
                 let decl = declaration(self.text(&function.sig), head, &own)?;
@@ -364,7 +442,7 @@ impl Page<'_> {
                     bounds,
                     self_ty,
                     ..
-                } = &**head;
+                } = head;
                 let before = format!(
                     "const _: () = {{ trait __Hp {generics} {bounds} {{ {decl} }} \
                      impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
@@ -396,20 +474,30 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// A static of the module, with an exported name; code goes on to call it what the scope does.
+    fn storage(&mut self, item: &super::file::OtherItem, export: &str) {
+        self.pieces.push(Piece {
+            range: item.range.clone(),
+            before: format!("const _: () = {{ {}", exporting(export)),
+            edits: Vec::new(),
+            after: " };".to_owned(),
+        });
+    }
+
     /// `static N: T = init;` as a name for the storage it has in the program.
-    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> String {
-        let ty = self.text(&item.ty);
+    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> Result<String> {
+        let ty = lifetimes::of_static(self.text(&item.ty))?;
         let lines = self.text(&item.range).matches('\n').count() - ty.matches('\n').count();
         let word = if item.mutable {
             "unsafe static mut"
         } else {
             "safe static"
         };
-        format!(
+        Ok(format!(
             "unsafe extern \"Rust\" {{ #[link_name = \"{symbol}\"] pub {word} {}: {ty}; }}{}",
             raw(&item.name),
             "\n".repeat(lines)
-        )
+        ))
     }
 
     /// `Self::Output` in an impl of a trait is the trait's; in the local trait it must say so.
@@ -497,19 +585,8 @@ impl Page<'_> {
     }
 }
 
-fn glob(module: &[String]) -> String {
-    let path = scope_path(module, "*");
-    format!("#[allow(unused_imports)] pub use {path}; ")
-}
-
-fn scope_path(module: &[String], name: &str) -> String {
-    let mut path = "::hp_scope::".to_owned();
-    for part in module {
-        path.push_str(&raw(part));
-        path.push_str("::");
-    }
-    path.push_str(name);
-    path
+fn exporting(symbol: &str) -> String {
+    format!("#[unsafe(export_name = \"{symbol}\")] ")
 }
 
 fn pair(old: &str, new: &str, index: usize) -> String {
@@ -543,11 +620,12 @@ mod tests {
                 statics: f
                     .statics
                     .iter()
-                    .map(|s| (s.name.clone(), "SYM".to_owned()))
+                    .map(|s| (s.name.clone(), Slot::Bound("SYM".to_owned())))
                     .collect(),
             })
             .collect();
-        let out = patch_crate(&krate, &wanted, Path::new("/p")).expect("it can be extracted");
+        let out = patch_crate(&krate, &wanted, &[], &Imports::new(), Path::new("/p"))
+            .expect("it can be extracted");
         out.files.into_iter().map(|file| file.text).collect()
     }
 

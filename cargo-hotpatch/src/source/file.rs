@@ -129,8 +129,21 @@ pub struct Function {
     pub code: u64,
     /// The body goes into the scope as it is.
     pub kept: bool,
+    /// rustc keeps code for other crates only of what is generic or `#[inline]`; if this is re-instantiated,
+    /// a scope must say that it is.
+    pub opened: bool,
+    /// It is a `const fn`: other items may be what it says.
+    pub constant: bool,
+    /// Statics and types of its own, with the fingerprint of what their values are.
+    pub nested: Vec<(String, u64)>,
+    /// Fingerprint of the calls of macros that may make statics of their own.
+    pub macros: u64,
+    /// It stands under attribute macros that a patch applies as well.
+    pub wrapped: bool,
     /// The body names a function of this name.
     pub names_itself: bool,
+    /// Files it takes in, as written.
+    pub includes: Vec<String>,
     /// Identifiers in signature and body.
     pub mentions: Arc<BTreeSet<String>>,
 }
@@ -193,9 +206,18 @@ pub struct OtherItem {
     pub range: Range<usize>,
     /// Fingerprint of all of it (methods of an impl are not part of it).
     pub code: u64,
-    /// For traits: fingerprint without default bodies. For statics: without the initialiser.
+    /// For traits: fingerprint without default bodies. For statics: without the initialiser. For types: of what
+    /// values of it look like.
     pub surface: u64,
-    /// Identifiers in it (macros), or the names of its methods (traits).
+    /// For types: fingerprint of what derive macros read besides. For traits: of all but the methods.
+    pub helpers: u64,
+    /// For types: the last names of the traits it derives.
+    pub derives: Vec<String>,
+    /// For statics: the initialiser as written.
+    pub value: String,
+    /// Files it takes in, as written.
+    pub includes: Vec<String>,
+    /// Identifiers in it (macros), or the names of its methods (traits) or of its types (impls).
     pub mentions: Arc<BTreeSet<String>>,
     /// What it names: `a` for the beginning of a path, `a::b` for two segments of one.
     pub paths: Arc<BTreeSet<String>>,
@@ -278,6 +300,8 @@ pub struct ParsedFile {
     pub macros: Vec<Range<usize>>,
     /// `#![…]` at the file's top (for a crate's root).
     pub inner_attrs: Vec<Range<usize>>,
+    /// Files that code in it takes in, relative to its folder, with the fingerprints of what they hold.
+    pub included: Vec<(String, Option<u64>)>,
     /// Equal for files that say the same, however they are laid out.
     pub fingerprint: u64,
     /// Equal for files that look the same from a scope.
@@ -321,6 +345,17 @@ impl ParsedFile {
                 function.key = FnKey(format!("{}#{count}", function.key.0).into());
             }
         }
+        let functions = self.functions.iter().map(|function| &function.includes);
+        let items = self.items.iter().map(|item| &item.includes);
+        let included: BTreeSet<&String> = functions.chain(items).flatten().collect();
+        self.included = included
+            .into_iter()
+            .map(|name| (name.clone(), None))
+            .collect();
+        self.sum_up();
+    }
+
+    fn sum_up(&mut self) {
         let (mut all, mut surface) = (DefaultHasher::new(), DefaultHasher::new());
         for function in &self.functions {
             let Function {
@@ -348,6 +383,26 @@ impl ParsedFile {
         }
         self.fingerprint = all.finish();
         self.surface = surface.finish();
+    }
+
+    /// What is in included files is part of the code that includes them.
+    pub(super) fn take_in(&mut self, included: Vec<(String, Option<u64>)>) {
+        let mix = |code: &mut u64, includes: &[String]| {
+            let found = included.iter().filter(|(name, _)| includes.contains(name));
+            for (_, content) in found {
+                let mut hasher = DefaultHasher::new();
+                (*code, content).hash(&mut hasher);
+                *code = hasher.finish();
+            }
+        };
+        for function in &mut self.functions {
+            mix(&mut function.code, &function.includes);
+        }
+        for item in &mut self.items {
+            mix(&mut item.code, &item.includes);
+        }
+        self.included = included;
+        self.sum_up();
     }
 }
 

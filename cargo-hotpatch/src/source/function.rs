@@ -1,7 +1,7 @@
 //! Reads one function: what of it is signature and what body, and how its new body can get into a patch.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proc_macro2::{TokenStream, TokenTree};
@@ -13,6 +13,7 @@ use syn::{Attribute, Item, Visibility};
 use super::cfg;
 use super::file::{FnKey, Function, NestedStatic, Owner, Shape};
 use super::read::Reader;
+use super::rewrite::included;
 use super::tokens::{fingerprint, mentions};
 use super::tree::{bare_name, mentions_impl_trait, start_of};
 
@@ -23,8 +24,15 @@ impl Reader<'_> {
             vis,
             sig,
             block,
+            around,
         } = parts;
         let metas = self.cfg.attributes(attrs);
+        let around: Vec<String> = self
+            .cfg
+            .attributes(around)
+            .iter()
+            .map(|meta| cfg::name(meta.path()))
+            .collect();
         if metas
             .iter()
             .any(|meta| meta.path().is_ident("test") || meta.path().is_ident("bench"))
@@ -33,24 +41,33 @@ impl Reader<'_> {
         }
         let names: Vec<String> = metas.iter().map(|meta| cfg::name(meta.path())).collect();
         let hot = names.iter().any(|name| is_hot(name));
-        let inline = names.iter().any(|name| name == "inline");
-        let always = attrs.iter().any(|attr| {
-            attr.path().is_ident("inline") && attr.to_token_stream().to_string().contains("always")
-        });
+        let says = |word: &str| {
+            attrs.iter().any(|attr| {
+                attr.path().is_ident("inline") && attr.to_token_stream().to_string().contains(word)
+            })
+        };
+        let (always, never) = (says("always"), says("never"));
+        let inline = names.iter().any(|name| name == "inline") && !never;
         // Which traits are the workspace's own is not known here; see the index.
         let implicit = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let mut nested = Nested::default();
         nested.visit_block(block);
-        let mut shape = shape(&names, sig, &owner, inline, &nested);
+        let macros = Macros::of(&names, &around);
+        let mut shape = shape(&names, &macros, sig, &owner, inline, hot, &nested);
 
         let mut idents = BTreeSet::new();
         let block_tokens = block.to_token_stream();
         mentions(block_tokens.clone(), &mut idents);
         let names_itself = idents.contains(&bare_name(&sig.ident));
         mentions(sig.to_token_stream(), &mut idents);
-        if nested.has_types && IDENTITY.iter().any(|name| idents.contains(*name)) {
-            // The patch's type of that name is another one.
-            shape = fixed("a function that asks which type a value has, with a type of its own");
+        let asks = IDENTITY.iter().any(|name| idents.contains(*name));
+        if nested.has_types && asks && shape == Shape::Plain {
+            // The patch's type of that name would be another one; a scope's is the same.
+            shape = if hot {
+                fixed("a hot function that asks which type a value has, with a type of its own")
+            } else {
+                Shape::Reinstantiated
+            };
         }
         // What parameters are called matters to the body alone.
         let mut sig_alone = (*sig).clone();
@@ -61,7 +78,7 @@ impl Reader<'_> {
                 *arg.pat = syn::parse_quote!(_);
             }
         }
-        code.extend(block_tokens);
+        code.extend(block_tokens.clone());
         let mut surface = TokenStream::new();
         for attr in attrs.iter().filter(|attr| !is_hot(&cfg::name(attr.path()))) {
             attr.to_tokens(&mut surface);
@@ -96,6 +113,7 @@ impl Reader<'_> {
             .collect();
         // An `impl` counts everywhere, wherever it stands.
         let kept = shape != Shape::Plain || nested.has_impls;
+        let is_generic = is_generic(sig, &owner);
         let name = bare_name(&sig.ident);
         self.out.functions.push(Function {
             key: FnKey::new(module, &owner, &name),
@@ -121,7 +139,17 @@ impl Reader<'_> {
             signature: fingerprint(surface),
             code: fingerprint(code),
             kept,
+            opened: !inline && !is_generic,
+            constant: sig.constness.is_some(),
+            nested: nested.parts(),
+            macros: fingerprint(nested.macros),
+            wrapped: macros == Macros::Wrapping,
             names_itself,
+            includes: if idents.contains("include_str") || idents.contains("include_bytes") {
+                included(&block_tokens)
+            } else {
+                Vec::new()
+            },
             mentions: Arc::new(idents),
         });
     }
@@ -145,6 +173,8 @@ pub(super) struct Parts<'a> {
     pub(super) vis: Option<&'a Visibility>,
     pub(super) sig: &'a syn::Signature,
     pub(super) block: &'a syn::Block,
+    /// Attributes of the `impl` or trait around it.
+    pub(super) around: &'a [Attribute],
 }
 
 /// Attributes that leave a function's body to the compiler as it is written.
@@ -174,61 +204,110 @@ const INERT: &[&str] = &[
     "optimize",
 ];
 
+/// The attribute macros on a function and around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Macros {
+    None,
+    /// They put code before and after the body, and statics of a kind that each patch may have for itself.
+    Wrapping,
+    /// Nobody knows what they do; in the crate itself they do it as ever.
+    Unknown,
+}
+
+/// Attribute macros that put code around a body: `tracing`'s.
+const WRAPPING: &[&str] = &["instrument"];
+/// Attribute macros of an impl that leave those of its methods alone that are not `async`.
+const TRANSPARENT: &[&str] = &["async_trait"];
+
+impl Macros {
+    fn of(attrs: &[String], around: &[String]) -> Self {
+        let last = |name: &String| name.rsplit("::").next().unwrap_or_default().to_owned();
+        let is_macro = |name: &&String| {
+            !INERT.contains(&name.as_str())
+                && !is_hot(name)
+                && !name.starts_with("rustfmt::")
+                && !name.starts_with("clippy::")
+                && !name.starts_with("diagnostic::")
+        };
+        let mut own = attrs.iter().filter(is_macro).peekable();
+        let wraps = own.peek().is_some();
+        let known = own.all(|name| WRAPPING.contains(&last(name).as_str()));
+        let mut around = around.iter().filter(is_macro);
+        let clear = around.all(|name| TRANSPARENT.contains(&last(name).as_str()));
+        match (known && clear, wraps) {
+            (true, false) => Self::None,
+            (true, true) => Self::Wrapping,
+            (false, _) => Self::Unknown,
+        }
+    }
+}
+
 fn is_hot(name: &str) -> bool {
     name == "hot" || name.ends_with("::hot")
 }
 
 fn shape(
     attrs: &[String],
+    macros: &Macros,
     sig: &syn::Signature,
     owner: &Owner,
     inline: bool,
+    hot: bool,
     nested: &Nested,
 ) -> Shape {
-    let is_macro = |name: &String| {
-        !INERT.contains(&name.as_str())
-            && !is_hot(name)
-            && !name.starts_with("rustfmt::")
-            && !name.starts_with("clippy::")
-            && !name.starts_with("diagnostic::")
-    };
-    let returns_impl = mentions_impl_trait(&sig.output.to_token_stream());
-    let takes_impl = mentions_impl_trait(&sig.inputs.to_token_stream());
-    if attrs.iter().any(is_macro) {
-        fixed("a function under an attribute macro")
-    } else if sig.asyncness.is_some() {
-        fixed("an `async fn`")
+    let is = |word: &str| attrs.iter().any(|name| name == word);
+    let is_exported = ["no_mangle", "export_name", "unsafe"].into_iter().any(is);
+    // Each of these means something else, or has another value, wherever it is compiled.
+    let other = if sig.asyncness.is_some() {
+        Some("an `async fn`")
     } else if sig.constness.is_some() {
-        fixed("a `const fn`")
-    } else if matches!(owner, Owner::Trait(_)) {
-        fixed("a default method of a trait")
-    } else if returns_impl {
-        fixed("a function that returns `impl Trait`")
+        Some("a `const fn`")
+    } else if mentions_impl_trait(&sig.output.to_token_stream()) {
+        Some("a function that returns `impl Trait`")
+    } else if is("track_caller") || inherits_track_caller(owner) {
+        Some("a `#[track_caller]` function")
+    } else {
+        nested.elsewhere.or_else(|| {
+            // Its value may be of the type as the base has it.
+            (nested.has_types && !nested.statics.is_empty())
+                .then_some("a function with a `static` and a type of its own")
+        })
+    };
+    let is_default = matches!(owner, Owner::Trait(_));
+    if *macros == Macros::Unknown && (hot || is_exported) {
+        fixed("a hot function under an attribute macro")
     } else if sig.variadic.is_some() {
         fixed("a variadic function")
-    } else if attrs.iter().any(|name| name == "track_caller") {
-        fixed("a `#[track_caller]` function")
-    } else if let Some(what) = nested.fixed {
-        fixed(what)
-    } else if nested.has_types && !nested.statics.is_empty() {
-        // Its value may be of the type as the base has it.
-        fixed("a function with a `static` and a type of its own")
-    } else if takes_impl
-        || inline
-        || sig.generics.type_params().next().is_some()
-        || sig.generics.const_params().next().is_some()
-        || matches!(owner, Owner::Impl(head) if head.generic)
-    {
-        if nested.has_types {
-            fixed("a generic or `#[inline]` function with a type of its own")
-        } else if nested.statics.is_empty() {
-            Shape::Reinstantiated
+    } else if nested.has_twins() {
+        fixed("a function with two statics of one name")
+    } else if is_default || is_generic(sig, owner) || inline {
+        Shape::Reinstantiated
+    } else if let Some(what) = other {
+        if hot || is_exported {
+            fixed(what)
         } else {
-            fixed("a generic or `#[inline]` function with a `static` of its own")
+            Shape::Reinstantiated
         }
+    } else if *macros == Macros::Unknown {
+        Shape::Reinstantiated
     } else {
         Shape::Plain
     }
+}
+
+/// The standard library's traits whose methods pass on where they were called from.
+fn inherits_track_caller(owner: &Owner) -> bool {
+    let names = ["Index", "IndexMut"];
+    matches!(owner, Owner::Impl(head) if head.trait_name.as_deref().is_some_and(|name| names.contains(&name)))
+}
+
+/// Its code is made where it is used: rustc keeps it for other crates by itself.
+fn is_generic(sig: &syn::Signature, owner: &Owner) -> bool {
+    mentions_impl_trait(&sig.inputs.to_token_stream())
+        || sig.generics.type_params().next().is_some()
+        || sig.generics.const_params().next().is_some()
+        || matches!(owner, Owner::Trait(_))
+        || matches!(owner, Owner::Impl(head) if head.generic)
 }
 
 /// What tells types apart while the program runs.
@@ -250,19 +329,129 @@ fn fixed(what: &'static str) -> Shape {
 #[derive(Default)]
 struct Nested {
     statics: Vec<syn::ItemStatic>,
-    fixed: Option<&'static str>,
+    /// What keeps it from being taken out of its place.
+    elsewhere: Option<&'static str>,
     has_types: bool,
     has_impls: bool,
     depth: usize,
+    /// What values may be left of: statics and types, with the fingerprint of what their values are.
+    state: Vec<(String, u64)>,
+    /// Calls of macros that may make statics.
+    macros: TokenStream,
+}
+
+/// Macros that make no statics that anybody could tell apart.
+const STATELESS: &[&str] = &[
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "cfg",
+    "column",
+    "compile_error",
+    "concat",
+    "dbg",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "env",
+    "eprint",
+    "eprintln",
+    "file",
+    "format",
+    "format_args",
+    "include_bytes",
+    "include_str",
+    "line",
+    "matches",
+    "module_path",
+    "option_env",
+    "panic",
+    "print",
+    "println",
+    "stringify",
+    "todo",
+    "unimplemented",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
+];
+
+impl Nested {
+    fn keep(&mut self, name: String, tokens: TokenStream) {
+        self.state.push((name, fingerprint(tokens)));
+    }
+
+    /// Two statics that only their order tells apart.
+    fn has_twins(&self) -> bool {
+        let statics = || {
+            self.state
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|name| name.contains("static"))
+        };
+        statics().collect::<BTreeSet<_>>().len() < statics().count()
+    }
+
+    fn parts(&self) -> Vec<(String, u64)> {
+        let mut seen: BTreeMap<&String, usize> = BTreeMap::new();
+        self.state
+            .iter()
+            .map(|(name, code)| {
+                let count = seen.entry(name).or_default();
+                *count += 1;
+                (format!("{name}#{count}").replace("#1", ""), *code)
+            })
+            .collect()
+    }
+
+    /// What a macro call declares as `static`, if anything.
+    fn declared(&mut self, call: &syn::Macro) -> bool {
+        let tokens: Vec<TokenTree> = call.tokens.clone().into_iter().collect();
+        let is = |at: usize, word: &str| matches!(&tokens[at], TokenTree::Ident(i) if i == word);
+        let is_lifetime = |at: usize| {
+            at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(p) if p.as_char() == '\'')
+        };
+        let mut found = false;
+        for at in (0..tokens.len()).filter(|at| is(*at, "static") && !is_lifetime(*at)) {
+            let name = tokens[at + 1..]
+                .iter()
+                .find(|token| matches!(token, TokenTree::Ident(i) if i != "ref" && i != "mut"))
+                .map(ToString::to_string);
+            let of = cfg::name(&call.path);
+            let of = of.rsplit("::").next().unwrap_or_default();
+            let name = name.unwrap_or_default();
+            self.keep(format!("static `{name}` of `{of}!`"), call.tokens.clone());
+            found = true;
+        }
+        found
+    }
 }
 
 impl<'ast> Visit<'ast> for Nested {
     fn visit_item(&mut self, item: &'ast Item) {
         match item {
-            Item::Static(item) if self.depth == 0 => self.statics.push(item.clone()),
-            Item::Static(_) => self.fixed = Some("a function with a `static` in an inner function"),
+            Item::Static(item) => {
+                let mut what = item.mutability.to_token_stream();
+                item.ty.to_tokens(&mut what);
+                self.keep(format!("static `{}`", item.ident), what);
+                if self.depth == 0 {
+                    self.statics.push(item.clone());
+                } else {
+                    self.elsewhere = Some("a function with a `static` in an inner function");
+                }
+            }
             Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) => {
-                self.has_types = true
+                self.has_types = true;
+                let name = match item {
+                    Item::Struct(item) => format!("struct `{}`", item.ident),
+                    Item::Enum(item) => format!("enum `{}`", item.ident),
+                    Item::Union(item) => format!("union `{}`", item.ident),
+                    _ => String::new(),
+                };
+                if !name.is_empty() {
+                    self.keep(name, item.to_token_stream());
+                }
             }
             Item::Impl(_) => self.has_impls = true,
             _ => {}
@@ -274,21 +463,16 @@ impl<'ast> Visit<'ast> for Nested {
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {
         let name = cfg::name(&call.path);
-        match name.rsplit("::").next().unwrap_or_default() {
-            "thread_local" | "lazy_static" => {
-                self.fixed = Some("a function with a `thread_local!` or `lazy_static!` inside");
-            }
-            _ => {}
+        let last = name.rsplit("::").next().unwrap_or_default();
+        if !STATELESS.contains(&last) {
+            call.to_tokens(&mut self.macros);
         }
-        // A `static` written inside another macro's input cannot be seen from here for sure.
-        let mut before = None;
-        for token in call.tokens.clone() {
-            if matches!(&token, TokenTree::Ident(word) if word == "static")
-                && !matches!(&before, Some(TokenTree::Punct(p)) if p.as_char() == '\'')
-            {
-                self.fixed = Some("a function with a `static` inside a macro call");
-            }
-            before = Some(token);
+        let declares = self.declared(call);
+        if matches!(last, "thread_local" | "lazy_static") {
+            self.elsewhere = Some("a function with a `thread_local!` or `lazy_static!` inside");
+        } else if declares {
+            // Whether it is one cannot be seen from here for sure.
+            self.elsewhere = Some("a function with a `static` inside a macro call");
         }
     }
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 #[cfg(test)]
 use std::collections::BTreeMap;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,21 @@ pub trait Files: Sync {
     /// # Errors
     /// There is none, or it cannot be read.
     fn read(&self, path: &Path) -> io::Result<Arc<str>>;
+
+    /// Equal for equal bytes; none if there is no such file.
+    fn fingerprint(&self, path: &Path) -> Option<u64> {
+        self.read(path)
+            .ok()
+            .map(|text| fingerprint(text.as_bytes()))
+    }
+}
+
+/// Equal for equal bytes.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The file system.
@@ -29,6 +45,10 @@ pub struct Disk;
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Arc<str>> {
         text::from_bytes(std::fs::read(path)?)
+    }
+
+    fn fingerprint(&self, path: &Path) -> Option<u64> {
+        std::fs::read(path).ok().map(|bytes| fingerprint(&bytes))
     }
 }
 
@@ -218,6 +238,17 @@ impl CrateSource {
         path.join("::")
     }
 
+    /// Files that `include_str!` and `include_bytes!` take in.
+    pub fn included(&self) -> impl Iterator<Item = PathBuf> {
+        self.files.iter().flat_map(|file| {
+            let folder = file.path.parent().unwrap_or(Path::new("/"));
+            file.parsed
+                .included
+                .iter()
+                .map(move |(name, _)| plain(&folder.join(name)))
+        })
+    }
+
     /// The file at this path.
     #[must_use]
     pub fn file(&self, path: &Path) -> Option<&SourceFile> {
@@ -245,19 +276,33 @@ impl Wanted {
             path: path.clone(),
             error,
         })?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let taken_in = |parsed: &ParsedFile| -> Vec<(String, Option<u64>)> {
+            let names = parsed.included.iter().map(|(name, _)| name);
+            names
+                .map(|name| (name.clone(), files.fingerprint(&plain(&folder.join(name)))))
+                .collect()
+        };
         let same = known
             .get(&(path.as_path(), &**module))
-            .filter(|file| Arc::ptr_eq(&file.parsed.text, &text) || file.parsed.text == text);
-        let parsed =
-            match same {
-                Some(file) => file.parsed.clone(),
-                None => Arc::new(file::parse(&text, module, cfg).map_err(|error| {
-                    ReadError::Syntax {
+            .filter(|file| Arc::ptr_eq(&file.parsed.text, &text) || file.parsed.text == text)
+            .filter(|file| {
+                file.parsed.included.is_empty() || taken_in(&file.parsed) == file.parsed.included
+            });
+        let parsed = match same {
+            Some(file) => file.parsed.clone(),
+            None => {
+                let mut parsed =
+                    file::parse(&text, module, cfg).map_err(|error| ReadError::Syntax {
                         path: path.clone(),
                         error,
-                    }
-                })?),
-            };
+                    })?;
+                if !parsed.included.is_empty() {
+                    parsed.take_in(taken_in(&parsed));
+                }
+                Arc::new(parsed)
+            }
+        };
         Ok(SourceFile {
             path: path.clone(),
             module: module.clone(),
@@ -299,6 +344,22 @@ impl Wanted {
         };
         parsed.module_files.iter().map(child).collect()
     }
+}
+
+/// The same path without `.` and `..`, as far as that can be seen from the path alone.
+#[must_use]
+pub fn plain(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if out.file_name().is_some() => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 /// A name as code must spell it: `r#type`.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use proc_macro2::TokenStream;
 
 use super::diff::{Became, Changes, ItemChange};
-use super::file::{Function, Import, Kind, OtherItem, Owner, Shape};
+use super::file::{Function, Import, Kind, OtherItem, Owner};
 use super::items::{CrateSource, SourceFile};
 use super::tokens::paths;
 
@@ -19,9 +19,22 @@ type Module = (usize, Arc<[String]>);
 
 /// Adds to `changes` what the names they are about lead to.
 pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes]) {
-    if changes.iter().all(Changes::is_bodies_only) {
+    let edits_const = |(krate, changes): (usize, &Changes)| {
+        let mut edited = changes
+            .bodies
+            .iter()
+            .filter_map(|key| new[krate].function(key));
+        edited.any(|(_, function)| function.constant)
+    };
+    if changes.iter().all(Changes::is_bodies_only) && !changes.iter().enumerate().any(edits_const) {
         return;
     }
+    let loose = changes
+        .iter()
+        .flat_map(|changes| &changes.items)
+        .filter(|change| matches!(change.item.kind, Kind::MacroRules | Kind::Const))
+        .flat_map(|change| change.item.names.iter().cloned())
+        .collect();
     let mut spread = Spread {
         old,
         new,
@@ -35,6 +48,7 @@ pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes])
         queue: Vec::new(),
         seen: BTreeSet::new(),
         unclear: BTreeSet::new(),
+        loose,
     };
     spread.find_globs();
     spread.begin();
@@ -56,6 +70,9 @@ struct Spread<'a> {
     queue: Vec<(Module, String)>,
     seen: BTreeSet<(Module, String)>,
     unclear: BTreeSet<(usize, String)>,
+    /// Macros and constants that are others now. Where macros are known is a matter of the order of lines, and
+    /// constants may belong to types: any path that ends in such a name may mean it.
+    loose: BTreeSet<String>,
 }
 
 impl Spread<'_> {
@@ -72,20 +89,24 @@ impl Spread<'_> {
                 .items
                 .iter()
                 .filter(|change| change.item.kind != Kind::Use)
+                .filter(|change| !change.keeps_values())
                 .map(|change| change.item.clone())
                 .collect();
+            let derived: BTreeSet<String> = self.changes[krate]
+                .items
+                .iter()
+                .filter(|change| change.keeps_values())
+                .flat_map(ItemChange::derives)
+                .collect();
+            self.changes[krate].names.extend(methods_of_std(&derived));
             for item in items {
                 // An impl has the name of its trait, which stays what it is.
                 let own = item.names.iter().filter(|_| item.kind != Kind::Impl);
                 own.for_each(|name| self.push((krate, item.module.clone()), name.clone()));
                 self.methods_of(&item.names);
                 if item.kind == Kind::Impl {
-                    let known = STD_TRAITS
-                        .iter()
-                        .filter(|(name, _)| item.names.iter().any(|n| n == name));
-                    let methods = known
-                        .flat_map(|(_, methods)| methods.split_whitespace().map(str::to_owned));
-                    self.changes[krate].names.extend(methods);
+                    let traits = item.names.iter().cloned().collect();
+                    self.changes[krate].names.extend(methods_of_std(&traits));
                 }
             }
             for (module, import) in self.changed_imports(krate) {
@@ -191,12 +212,12 @@ impl Spread<'_> {
 
     /// `const fn`s that came or went decide the items that call them.
     fn const_functions(&mut self, krate: usize) {
-        let is_const =
-            |f: &Function| matches!(&f.shape, Shape::Fixed(what) if what.contains("const fn"));
+        let is_const = |f: &Function| f.constant;
         let changes = &self.changes[krate];
         let keys = changes
             .added
             .iter()
+            .chain(&changes.bodies)
             .chain(&changes.removed)
             .chain(&changes.signatures);
         let found: Vec<Function> = keys
@@ -208,14 +229,17 @@ impl Spread<'_> {
         for function in found {
             match &function.owner {
                 Owner::Free => self.push((krate, function.module.clone()), function.name.clone()),
-                Owner::Impl(head) => {
-                    let path = format!("{}::{}", head.self_name, function.name);
-                    let own = format!("Self::{}", function.name);
+                Owner::Impl(_) => {
+                    let path = format!("::{}", function.name);
+                    let call = format!(".{}", function.name);
                     for number in 0..self.new.len() {
                         self.mark(
                             number,
-                            |item| item.paths.contains(&path) || item.paths.contains(&own),
-                            &path,
+                            |item| {
+                                item.paths.contains(&call)
+                                    || item.paths.iter().any(|other| other.ends_with(&path))
+                            },
+                            &function.name,
                         );
                     }
                 }
@@ -342,6 +366,8 @@ impl Spread<'_> {
             self.push(glob, name.to_owned());
         }
         let qualifier = module.1.last().unwrap_or(&self.new[module.0].name).clone();
+        let is_loose = self.loose.contains(name);
+        let ending = format!("::{name}");
         let forms = ["self", qualifier.as_str(), "super", "crate"].map(|q| format!("{q}::{name}"));
         let means = |at: &Module, paths: &BTreeSet<String>| {
             let [own, qualified, outer, root] = &forms;
@@ -350,6 +376,10 @@ impl Spread<'_> {
                 at.1.split_last()
                     .is_some_and(|(_, parent)| *parent == *module.1);
             paths.contains(qualified)
+                || (is_loose
+                    && paths
+                        .iter()
+                        .any(|path| path == name || path.ends_with(&ending)))
                 || (at == module && (paths.contains(name) || paths.contains(own)))
                 || (near && is_parent && paths.contains(outer))
                 || (near && module.1.is_empty() && paths.contains(root))
@@ -404,13 +434,26 @@ impl Spread<'_> {
             new,
             changes,
             unclear,
+            loose,
             ..
         } = self;
+        let mut more = Vec::new();
         for file in &new[krate].files {
             for item in &file.parsed.items {
                 let counts = !matches!(item.kind, Kind::Use | Kind::Module | Kind::MacroRules);
                 if !counts || !hit(item) {
                     continue;
+                }
+                // Whoever uses it is looked at in its turn.
+                if item.kind == Kind::Const {
+                    let at = (krate, item.module.clone());
+                    more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
+                    loose.extend(item.names.iter().cloned());
+                    continue;
+                }
+                if item.kind == Kind::Type {
+                    let at = (krate, item.module.clone());
+                    more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
                 }
                 let key = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
                 let is_new = changes[krate].items.iter().any(|change| {
@@ -431,6 +474,9 @@ impl Spread<'_> {
                     });
                 }
             }
+        }
+        for (at, name) in more {
+            self.push(at, name);
         }
     }
 
@@ -486,6 +532,14 @@ fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
         .flat_map(|file| &file.parsed.inline_modules);
     out.extend(inline.map(|module| module.path.clone()));
     out
+}
+
+/// The methods of these of the standard library's traits.
+fn methods_of_std(traits: &BTreeSet<String>) -> Vec<String> {
+    let known = STD_TRAITS.iter().filter(|(name, _)| traits.contains(*name));
+    known
+        .flat_map(|(_, methods)| methods.split_whitespace().map(str::to_owned))
+        .collect()
 }
 
 /// Traits, like types, begin with a capital and are not all capitals.

@@ -15,10 +15,40 @@ use super::file::{
     Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
 use super::function::{PRELUDE, Parts};
+use super::members::Looks;
+use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
 use super::tree::{
     attributes, bare_name, imports, leaves, mentions_impl_trait, start_of, type_name,
 };
+
+impl OtherItem {
+    /// An item of which only its code is known.
+    fn new(module: &Arc<[String]>, kind: Kind, tokens: TokenStream) -> Self {
+        let includes = included(&tokens);
+        let code = fingerprint(tokens);
+        Self {
+            module: module.clone(),
+            kind,
+            name: String::new(),
+            title: String::new(),
+            names: Vec::new(),
+            place: Place::default(),
+            range: 0..0,
+            code,
+            surface: code,
+            helpers: 0,
+            derives: Vec::new(),
+            value: String::new(),
+            includes,
+            mentions: Arc::default(),
+            paths: Arc::default(),
+            imports: Vec::new(),
+            private: false,
+            members: Vec::new(),
+        }
+    }
+}
 
 pub(super) struct Reader<'a> {
     pub(super) out: ParsedFile,
@@ -72,23 +102,19 @@ impl Reader<'_> {
         if kind != Kind::Use {
             paths(tokens.clone(), &mut named);
         }
-        let code = fingerprint(tokens);
-        self.out.items.push(OtherItem {
-            module: module.clone(),
-            kind,
+        let item = OtherItem::new(module, kind, tokens);
+        self.push(OtherItem {
             title: what.to_owned(),
             name,
-            names: Vec::new(),
             place,
             range,
-            code,
-            surface: code,
-            mentions: Arc::default(),
             paths: Arc::new(named),
-            imports: Vec::new(),
-            private: false,
-            members: Vec::new(),
-        });
+            ..item
+        })
+    }
+
+    fn push(&mut self, item: OtherItem) -> &mut OtherItem {
+        self.out.items.push(item);
         self.out
             .items
             .last_mut()
@@ -107,28 +133,16 @@ impl Reader<'_> {
         if !matches!(kind, Kind::Module | Kind::MacroRules) {
             paths(tokens.clone(), &mut named);
         }
-        let code = fingerprint(tokens);
         let place = self.place(ident.span());
-        self.out.items.push(OtherItem {
-            module: module.clone(),
-            kind,
+        let item = OtherItem::new(module, kind, tokens);
+        self.push(OtherItem {
             title: format!("{what} `{ident}`"),
             name: format!("{what} {ident}"),
             names: vec![ident.to_string()],
             place,
-            range: 0..0,
-            code,
-            surface: code,
-            mentions: Arc::default(),
             paths: Arc::new(named),
-            imports: Vec::new(),
-            private: false,
-            members: Vec::new(),
-        });
-        self.out
-            .items
-            .last_mut()
-            .expect("invariant: an item was just pushed")
+            ..item
+        })
     }
 
     /// Makes what has this visibility public; `at` is the first token after it.
@@ -201,6 +215,7 @@ impl Reader<'_> {
                     vis: Some(&func.vis),
                     sig: &func.sig,
                     block: &func.block,
+                    around: &[],
                 };
                 self.function(&parts, module, Owner::Free);
                 if !(shadows && func.vis == Visibility::Inherited) {
@@ -208,6 +223,7 @@ impl Reader<'_> {
                 }
             }
             Item::Struct(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.members("", &item.fields);
                 self.named(
                     module,
@@ -217,6 +233,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
+                self.looks(&item.attrs, Looks::Struct(item));
                 self.widen(&item.vis, item.struct_token.span);
                 self.fields(&item.ident, &item.fields);
             }
@@ -230,12 +247,14 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
+                self.looks(&item.attrs, Looks::Union(item));
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
                     self.widen_type(&item.ident, &field.vis, field.ident.span());
                 }
             }
             Item::Enum(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.variants(item);
                 self.named(
                     module,
@@ -245,6 +264,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
+                self.looks(&item.attrs, Looks::Enum(item));
                 self.widen_type(&item.ident, &item.vis, item.enum_token.span);
             }
             Item::Type(item) => {
@@ -275,6 +295,11 @@ impl Reader<'_> {
                 let mut named = BTreeSet::new();
                 paths(surface.clone(), &mut named);
                 let surface = fingerprint(surface);
+                let value = self.out.text[self.range(item.expr.span())].to_owned();
+                let (start, end) = (
+                    self.range(item.static_token.span).start,
+                    self.range(item.semi_token.span).end,
+                );
                 let entry = self.named(
                     module,
                     Kind::Static,
@@ -283,6 +308,8 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 );
                 entry.surface = surface;
+                entry.value = value;
+                entry.range = start..end;
                 // Its value is there already, whatever the initialiser means.
                 entry.paths = Arc::new(named);
                 self.widen(&item.vis, item.static_token.span);
@@ -386,6 +413,9 @@ impl Reader<'_> {
             _ => None,
         });
         let surface = fingerprint(bare.to_token_stream());
+        bare.items
+            .retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
+        let frame = fingerprint(bare.into_token_stream());
         let entry = self.named(
             module,
             Kind::Trait,
@@ -394,6 +424,7 @@ impl Reader<'_> {
             item.to_token_stream(),
         );
         entry.surface = surface;
+        entry.helpers = frame;
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
         entry.private = item.vis == Visibility::Inherited;
@@ -415,6 +446,7 @@ impl Reader<'_> {
                     vis: None,
                     sig: &func.sig,
                     block,
+                    around: &item.attrs,
                 };
                 self.function(&parts, module, Owner::Trait(item.ident.to_string()));
             }
@@ -452,9 +484,7 @@ impl Reader<'_> {
         });
         let mut bare = item.clone();
         bare.items.retain(|part| match part {
-            syn::ImplItem::Fn(_) => false,
-            // Those of a trait cannot come and go by themselves.
-            syn::ImplItem::Const(_) => item.trait_.is_some(),
+            syn::ImplItem::Fn(_) | syn::ImplItem::Const(_) => false,
             _ => true,
         });
         let mut name = bare.clone();
@@ -473,6 +503,7 @@ impl Reader<'_> {
             None => format!("`impl {}`", head.self_ty),
         };
         entry.names = head.trait_name.iter().cloned().collect();
+        entry.mentions = Arc::new(head.types.iter().cloned().collect());
         let key = entry.name.clone();
         for part in &item.items {
             match part {
@@ -482,19 +513,20 @@ impl Reader<'_> {
                         vis: Some(&func.vis),
                         sig: &func.sig,
                         block: &func.block,
+                        around: &item.attrs,
                     };
                     self.function(&parts, module, Owner::Impl(head.clone()));
                     if item.trait_.is_none() {
                         self.widen(&func.vis, start_of(&func.sig));
                     }
                 }
-                syn::ImplItem::Const(constant)
-                    if item.trait_.is_none() && self.cfg.keeps(&constant.attrs) =>
-                {
+                syn::ImplItem::Const(constant) if self.cfg.keeps(&constant.attrs) => {
                     let tokens = constant.to_token_stream();
                     let entry = self.named(module, Kind::Const, "const", &constant.ident, tokens);
                     entry.name = format!("const {} of {key}", constant.ident);
-                    self.widen(&constant.vis, constant.const_token.span);
+                    if item.trait_.is_none() {
+                        self.widen(&constant.vis, constant.const_token.span);
+                    }
                 }
                 _ => {}
             }

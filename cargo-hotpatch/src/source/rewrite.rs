@@ -129,6 +129,10 @@ pub(super) fn self_assoc(
 }
 
 pub(super) fn includes(tokens: &TokenStream, found: &mut impl FnMut(Range<usize>, &str)) {
+    walk_includes(tokens, &["include_str", "include_bytes", "include"], found);
+}
+
+fn walk_includes(tokens: &TokenStream, words: &[&str], found: &mut impl FnMut(Range<usize>, &str)) {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
     for window in tokens.windows(3) {
         if let [
@@ -136,7 +140,7 @@ pub(super) fn includes(tokens: &TokenStream, found: &mut impl FnMut(Range<usize>
             TokenTree::Punct(bang),
             TokenTree::Group(group),
         ] = window
-            && (word == "include_str" || word == "include_bytes" || word == "include")
+            && words.iter().any(|known| word == known)
             && bang.as_char() == '!'
             && let Ok(literal) = syn::parse2::<syn::LitStr>(group.stream())
         {
@@ -145,9 +149,18 @@ pub(super) fn includes(tokens: &TokenStream, found: &mut impl FnMut(Range<usize>
     }
     for token in &tokens {
         if let TokenTree::Group(group) = token {
-            includes(&group.stream(), found);
+            walk_includes(&group.stream(), words, found);
         }
     }
+}
+
+/// The files that `include_str!` and `include_bytes!` take in, as written.
+pub(super) fn included(tokens: &TokenStream) -> Vec<String> {
+    let mut out = Vec::new();
+    walk_includes(tokens, &["include_str", "include_bytes"], &mut |_, name| {
+        out.push(name.to_owned());
+    });
+    out
 }
 
 /// Lifetime parameters do not matter to an address: any lifetime will do.

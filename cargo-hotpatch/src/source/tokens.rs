@@ -67,8 +67,8 @@ pub fn mentions(tokens: TokenStream, into: &mut BTreeSet<String>) {
     }
 }
 
-/// Every path of the code: `a` for its beginning, `a::b` for each two segments in a row. What follows a dot
-/// or stands before a single colon is none.
+/// Every path of the code: `a` for its beginning, `a::b` for each two segments in a row, `::b` where the first of
+/// them is no name, as in `<T>::b`. What follows a dot is `.b`; what stands before a single colon is none.
 pub fn paths(tokens: TokenStream, into: &mut BTreeSet<String>) {
     let mut last: Option<String> = None;
     let mut colons = 0;
@@ -98,7 +98,13 @@ pub fn paths(tokens: TokenStream, into: &mut BTreeSet<String>) {
                     Some(before) if colons == 2 => {
                         into.insert(format!("{before}::{name}"));
                     }
-                    _ if colons != 2 && !dot => {
+                    None if colons == 2 => {
+                        into.insert(format!("::{name}"));
+                    }
+                    _ if dot => {
+                        into.insert(format!(".{name}"));
+                    }
+                    _ if colons != 2 => {
                         into.insert(name.to_owned());
                     }
                     _ => {}
@@ -163,8 +169,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                "Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x", "x::Y",
-                "z"
+                ".w", "Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x",
+                "x::Y", "z"
             ]
         );
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
-use super::file::{Edit, FnKey, Function, ParsedFile};
+use super::file::{Edit, FnKey, Function, ParsedFile, Shape};
 use super::syntax::{self, Edition};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
@@ -14,7 +14,8 @@ const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, pleas
 
 /// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
 /// in `private`, stay as visible as they are; functions in `open` keep their bodies. Fields and enums are
-/// only widened if the base has them so (see [`base_text`]), but for those of the types in `closed`.
+/// only widened if the base has them so (see [`base_text`]), but for those of the types in `closed`. Functions in
+/// `in_place` are compiled by those who use them.
 #[must_use]
 pub fn scope_text(
     file: &ParsedFile,
@@ -23,8 +24,15 @@ pub fn scope_text(
     open: &BTreeSet<FnKey>,
     types: bool,
     closed: &BTreeSet<String>,
+    in_place: &BTreeSet<FnKey>,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
+    // They stand before a visibility that is added at the same place.
+    for function in file.functions.iter().filter(|function| function.opened) {
+        if function.shape == Shape::Reinstantiated || in_place.contains(&function.key) {
+            edits.extend(open_up(file, function));
+        }
+    }
     for edit in &file.widening {
         let keeps = edit
             .import
@@ -38,7 +46,10 @@ pub fn scope_text(
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
-    let is_blank = |function: &&Function| !function.kept && !open.contains(&function.key);
+    let is_blank = |function: &&Function| {
+        let key = &function.key;
+        !function.kept && !open.contains(key) && !in_place.contains(key)
+    };
     for function in file.functions.iter().filter(is_blank) {
         let lines = file.text[function.body.clone()].matches('\n').count();
         edits.push((
@@ -47,6 +58,20 @@ pub fn scope_text(
         ));
     }
     splice(&file.text, edits)
+}
+
+/// Has rustc keep a function's code for other crates, which it does not for what it can call.
+fn open_up(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String)> {
+    let at = function.vis.start;
+    let never = function.attrs.iter().filter(|(_, name)| name == "inline");
+    let mut edits: Vec<_> = never
+        .map(|(range, _)| {
+            let lines = file.text[range.clone()].matches('\n').count();
+            (range.clone(), "\n".repeat(lines))
+        })
+        .collect();
+    edits.push((at..at, "#[inline] ".to_owned()));
+    edits
 }
 
 /// The file's text for the base: fields and enums are visible, for that is part of a type's identity, and a
@@ -205,6 +230,7 @@ mod tests {
             &BTreeSet::new(),
             true,
             &BTreeSet::new(),
+            &BTreeSet::new(),
         );
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
@@ -213,7 +239,7 @@ mod tests {
              impl fmt::Debug for S { fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {BLANK} }\n\
              thread_local! { pub static X: u8 = 1; pub static Y: u8 = 2; }\n\
              pub fn g<A>(a: A) -> A { a }\n\
-             pub const fn c() -> u8 { 3 }\n\
+             #[inline] pub const fn c() -> u8 { 3 }\n\
              pub mod inner { pub unsafe fn h() {BLANK} }\n\
              macro_rules! mac { () => {} }\n\
              use mac;\n";

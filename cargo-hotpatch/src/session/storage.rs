@@ -1,0 +1,269 @@
+//! Where statics are kept: in the base, or in the patch that used one first.
+//!
+//! A static that an edit adds gets its storage when code of a patch first needs it, under an exported name that
+//! is made from its own. From then on every patch is bound to that storage, also after a revert.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use anyhow::Result;
+
+use super::compose::Unbindable;
+use super::make::Maker;
+use crate::image::demangle::{self, FunctionKey};
+use crate::image::graph::CallGraph;
+use crate::image::symbols::Kind as SymbolKind;
+use crate::plan::codes::Code;
+use crate::plan::index::{Index, Known};
+use crate::plan::verdict::Refusal;
+use crate::source::diff::{Became, Changes};
+use crate::source::extract::{Added, Slot};
+use crate::source::file::{FnKey, Function, Kind};
+use crate::source::items::CrateSource;
+
+/// A static that needs storage.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NewStatic {
+    /// The number of its crate.
+    pub krate: usize,
+    /// The symbol that code has for it.
+    pub symbol: String,
+    /// Its module.
+    pub module: Vec<String>,
+    /// Its name there.
+    pub name: String,
+}
+
+impl NewStatic {
+    /// The symbol of the storage.
+    #[must_use]
+    pub fn export(&self) -> String {
+        export(&self.symbol)
+    }
+}
+
+/// How the exported names begin.
+pub(super) const STORAGE: &str = "__hp_static_";
+
+/// Statics for a patch crate and its linking.
+pub(super) fn exported(statics: &[NewStatic]) -> Vec<Added> {
+    statics
+        .iter()
+        .map(|item| Added {
+            module: item.module.clone(),
+            name: item.name.clone(),
+            symbol: item.symbol.clone(),
+            export: item.export(),
+        })
+        .collect()
+}
+
+fn export(of: impl Hash) -> String {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    format!("{STORAGE}{:016x}", hasher.finish())
+}
+
+/// All statics there ever were in a session.
+#[derive(Debug, Clone, Default)]
+pub struct Storage {
+    /// By crate and path the fingerprint of what their values are.
+    types: HashMap<(usize, String), u64>,
+    /// Addresses of those that patches brought, by symbol.
+    addresses: HashMap<String, u64>,
+}
+
+impl Storage {
+    /// Takes note of the statics of these sources; those that are known stay what they are.
+    pub fn note(&mut self, sources: &[CrateSource]) {
+        for (krate, source) in sources.iter().enumerate() {
+            for (path, code) in statics_of(source) {
+                self.types.entry((krate, path)).or_insert(code);
+            }
+        }
+    }
+
+    /// Where a patch has put it.
+    #[must_use]
+    pub fn address(&self, symbol: &str) -> Option<u64> {
+        self.addresses.get(symbol).copied()
+    }
+
+    /// Takes in storage that patches brought.
+    pub fn extend(&mut self, addresses: impl IntoIterator<Item = (String, u64)>) {
+        self.addresses.extend(addresses);
+    }
+
+    /// A static that comes back as something else than its storage holds.
+    #[must_use]
+    pub fn refusal(&self, krate: usize, new: &CrateSource, changes: &Changes) -> Option<Refusal> {
+        let differs = |path: String, code: u64| {
+            let known = self.types.get(&(krate, path));
+            known.is_some_and(|known| *known != code)
+        };
+        let items = changes
+            .items
+            .iter()
+            .filter(|change| change.item.kind == Kind::Static && change.became == Became::Added);
+        for change in items {
+            let item = &change.item;
+            let path = path_of(&item.module, &item.name);
+            if differs(path, item.surface) {
+                let message = format!("the type of {} changed", item.title);
+                let refusal = Refusal::new(Code::HP0103, message, &change.file, change.place);
+                return Some(refusal.because("its storage is there from before it was removed"));
+            }
+        }
+        let keys = changes
+            .bodies
+            .iter()
+            .chain(&changes.added)
+            .chain(&changes.signatures);
+        for (file, function) in keys.filter_map(|key| new.function(key)) {
+            let changed = nested(function).find(|(path, code)| differs(path.clone(), *code));
+            if let Some((path, _)) = changed {
+                let what = path.rsplit('|').next().unwrap_or_default();
+                let message = format!("the type of {what} in `{}` changed", new.path_of(function));
+                let refusal = Refusal::new(Code::HP0103, message, &file.path, function.place);
+                return Some(refusal.because("its storage is there from before it was removed"));
+            }
+        }
+        None
+    }
+}
+
+fn path_of(module: &[String], name: &str) -> String {
+    format!("{}::{name}", module.join("::"))
+}
+
+fn nested(function: &Function) -> impl Iterator<Item = (String, u64)> {
+    let statics = function
+        .nested
+        .iter()
+        .filter(|(name, _)| name.starts_with("static"));
+    statics.map(|(name, code)| (format!("{:?}|{name}", function.key), *code))
+}
+
+fn statics_of(source: &CrateSource) -> impl Iterator<Item = (String, u64)> {
+    let items = source.files.iter().flat_map(|file| &file.parsed.items);
+    let outer = items
+        .filter(|item| item.kind == Kind::Static)
+        .map(|item| (path_of(&item.module, &item.name), item.surface));
+    outer.chain(
+        source
+            .functions()
+            .flat_map(|(_, function)| nested(function)),
+    )
+}
+
+impl Maker<'_> {
+    /// Where the statics inside a function are, or are to be.
+    pub(super) fn statics(
+        &self,
+        source: &CrateSource,
+        key: &FnKey,
+        known: &Known,
+        graph: &CallGraph,
+    ) -> Result<BTreeMap<String, Slot>> {
+        let mut out = BTreeMap::new();
+        let Some((_, function)) = source.function(key) else {
+            return Ok(out);
+        };
+        if function.statics.is_empty() {
+            return Ok(out);
+        }
+        let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
+        let owners: BTreeSet<String> = known
+            .nodes
+            .iter()
+            .map(|node| text(graph.name(*node)))
+            .collect();
+        for item in &function.statics {
+            let symbols = self.world.image.symbols.iter();
+            let mut found = symbols
+                .filter(|(name, symbol)| {
+                    symbol.kind == SymbolKind::Data && name.contains(&item.name)
+                })
+                .filter(|(name, _)| {
+                    text(name)
+                        .strip_suffix(&item.name)
+                        .and_then(|t| t.strip_suffix("::"))
+                        .is_some_and(|owner| owners.contains(owner))
+                })
+                .map(|(name, _)| name.to_owned());
+            let added = export((known.krate, format!("{key:?}"), &item.name));
+            let slot = match (found.next(), found.next()) {
+                (Some(symbol), None) => Slot::Bound(symbol),
+                (None, _) if self.world.storage.address(&added).is_some() => Slot::Bound(added),
+                (None, _) if !self.was_in_base(known.krate, key, &item.name) => Slot::New(added),
+                _ => return Err(Unbindable(known.path.clone(), item.name.clone()).into()),
+            };
+            out.insert(item.name.clone(), slot);
+        }
+        Ok(out)
+    }
+
+    /// The base's version of the function has a static of this name.
+    fn was_in_base(&self, krate: usize, key: &FnKey, name: &str) -> bool {
+        let base = self
+            .world
+            .states
+            .first()
+            .and_then(|base| base.sources.get(krate));
+        base.and_then(|source| source.function(key))
+            .is_some_and(|(_, function)| function.statics.iter().any(|item| item.name == name))
+    }
+
+    /// A static of a function that is compiled through the scope, made by a macro of which the function calls others
+    /// than in the base: only their order tells such statics apart, so the program's may be another one.
+    pub(super) fn is_doubtful(&self, sources: &[CrateSource], index: &Index, symbol: &str) -> bool {
+        let Some(known) = index.around(symbol).and_then(|vertex| index.known(vertex)) else {
+            return false;
+        };
+        let base = &self.world.states[0].sources[known.krate];
+        known.keys.iter().any(|key| {
+            let now = sources[known.krate]
+                .function(key)
+                .map(|(_, function)| function);
+            let was = base.function(key).map(|(_, function)| function);
+            let (Some(now), Some(was)) = (now, was) else {
+                return true;
+            };
+            let is_written = now.nested.iter().any(|(name, _)| {
+                name.strip_prefix("static `")
+                    .and_then(|rest| rest.split('`').next())
+                    .is_some_and(|name| symbol.contains(name))
+            });
+            !is_written && now.macros != was.macros
+        })
+    }
+
+    /// The static of the source that a symbol stands for, which is not in the process, if there is one and no
+    /// other.
+    pub(super) fn new_static(&self, sources: &[CrateSource], symbol: &str) -> Option<NewStatic> {
+        let demangled = demangle::demangle(symbol).filter(|found| found.rest.is_empty())?;
+        let FunctionKey::Free { path } = &demangled.key else {
+            return None;
+        };
+        let mut parts = path.split("::").map(str::to_owned);
+        let krate = parts.next()?;
+        let mut module: Vec<String> = parts.collect();
+        let name = module.pop()?;
+        let mut found = sources.iter().enumerate().filter(|(_, source)| {
+            let items = source.files.iter().flat_map(|file| &file.parsed.items);
+            source.name == krate
+                && items.into_iter().any(|item| {
+                    item.kind == Kind::Static
+                        && *item.module == *module
+                        && item.names.first() == Some(&name)
+                })
+        });
+        let (number, _) = found.next()?;
+        found.next().is_none().then(|| NewStatic {
+            krate: number,
+            symbol: symbol.to_owned(),
+            module,
+            name,
+        })
+    }
+}
