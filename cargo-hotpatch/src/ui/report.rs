@@ -466,7 +466,10 @@ impl Report {
 
     /// The build has no debug information about types.
     pub fn types_are_not_told(&self) {
-        self.say(Verbosity::Normal, &render_warning(self.paint, TYPES_ARE_NOT_TOLD));
+        self.say(
+            Verbosity::Normal,
+            &render_warning(self.paint, TYPES_ARE_NOT_TOLD),
+        );
     }
 
     /// A stage failed; the session goes on. `what` completes "failed to".
