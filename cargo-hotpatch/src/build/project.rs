@@ -106,16 +106,9 @@ impl Project {
             .map(|path| path.as_std_path().to_owned())
             .collect();
         folders.insert(self.metadata.workspace_root.as_std_path().to_owned());
-        // A folder inside another one is watched with it, unless it is only a link there.
+        // A folder inside another one is watched with it, also if it is a link there.
         let all = folders.clone();
-        folders.retain(|path| {
-            let mut above = path.ancestors().skip(1);
-            let is_inside = |above: &Path| match (path.canonicalize(), above.canonicalize()) {
-                (Ok(path), Ok(above)) => path.starts_with(above),
-                _ => true,
-            };
-            !above.any(|above| all.contains(above) && is_inside(above))
-        });
+        folders.retain(|path| !path.ancestors().skip(1).any(|above| all.contains(above)));
         folders.into_iter().collect()
     }
 
