@@ -9,10 +9,10 @@ use crate::image::graph::{CallGraph, NodeId};
 use crate::plan::classify;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
-use crate::plan::reach::{Changed, Plan};
+use crate::plan::reach::{self, Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::diff::Changes;
-use crate::source::file::{FnKey, Kind, Shape};
+use crate::source::file::{FnKey, Kind, Owner, Shape};
 use crate::source::items::CrateSource;
 
 pub(super) fn changed_in(
@@ -29,6 +29,12 @@ pub(super) fn changed_in(
         ..Changed::default()
     };
     let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
+    let types: BTreeSet<&String> = changes
+        .iter()
+        .flat_map(|changes| &changes.items)
+        .filter(|change| change.item.kind == Kind::Type && !change.keeps_values())
+        .flat_map(|change| &change.item.names)
+        .collect();
     for (krate, changes) in changes.iter().enumerate() {
         let edited = changes.bodies.iter().chain(&changes.signatures);
         out.edited
@@ -57,7 +63,8 @@ pub(super) fn changed_in(
             .map(|change| &*change.item.module)
             .collect();
         for (_, function) in sources[krate].functions() {
-            let mentions = names.iter().any(|name| {
+            let is_method = matches!(&function.owner, Owner::Impl(head) if types.contains(&head.self_name));
+            let mentions = is_method || names.iter().any(|name| {
                 function.mentions.contains(*name)
                     && (**name != function.name || function.names_itself)
             });
@@ -224,14 +231,11 @@ pub(super) fn left_behind(
     graph: &CallGraph,
     included: &BTreeSet<Vertex>,
 ) -> Vec<Note> {
-    let own: BTreeSet<NodeId> = gone.iter().flat_map(|gone| gone.nodes.iter().copied()).collect();
     let mut out = Vec::new();
     for gone in gone {
-        let callers = gone.nodes.iter().flat_map(|node| graph.callers(*node));
+        let callers = reach::callers_outside(graph, index, &gone.nodes, included);
         let names: BTreeSet<String> = callers
-            .filter(|caller| !own.contains(caller))
-            .filter_map(|caller| index.vertex(caller))
-            .filter(|caller| !included.contains(caller))
+            .into_iter()
             .map(|caller| caller_name(index, graph, caller))
             .collect();
         if !names.is_empty() {

@@ -33,6 +33,8 @@ pub struct Guard {
     known: Option<Layouts>,
     /// Of a patch that is not live yet.
     pending: Vec<Layouts>,
+    /// Names of types that the patch may change.
+    changing: BTreeSet<String>,
     /// Not all of the program's types are described.
     blind: bool,
     told: bool,
@@ -60,6 +62,7 @@ impl Guard {
             reading: None,
             known: None,
             pending: Vec::new(),
+            changing: BTreeSet::new(),
             blind: !base.units.iter().all(|unit| unit.args.describes_types()),
             told: false,
         }
@@ -97,6 +100,11 @@ impl Guard {
         self.known.as_ref().context("no types were read")
     }
 
+    /// The next patch may have other types of these names, as no value of them is alive.
+    pub fn lets_change(&mut self, names: &BTreeSet<String>) {
+        self.changing.clone_from(names);
+    }
+
     /// What the parts of a patch and the process disagree about, the likeliest cause first.
     ///
     /// # Errors
@@ -116,6 +124,7 @@ impl Guard {
             }
             read.push(layouts);
         }
+        found.retain(|found| !self.changing.iter().any(|name| found.mentions(name)));
         self.pending = read;
         Ok(found)
     }
@@ -124,6 +133,7 @@ impl Guard {
     pub fn published(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         if let Some(known) = &mut self.known {
+            known.forget(&self.changing);
             for layouts in pending {
                 known.learn(layouts);
             }

@@ -14,7 +14,7 @@ use crate::image::demangle::{self, FunctionKey};
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::plan::codes::Code;
-use crate::plan::index::Known;
+use crate::plan::index::{Index, Known};
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::extract::{Added, Slot};
@@ -196,6 +196,28 @@ impl Maker<'_> {
         let base = self.world.states.first().and_then(|base| base.sources.get(krate));
         base.and_then(|source| source.function(key))
             .is_some_and(|(_, function)| function.statics.iter().any(|item| item.name == name))
+    }
+
+    /// A static of a function that is compiled through the scope, made by a macro of which the function calls others
+    /// than in the base: only their order tells such statics apart, so the program's may be another one.
+    pub(super) fn is_doubtful(&self, sources: &[CrateSource], index: &Index, symbol: &str) -> bool {
+        let Some(known) = index.around(symbol).and_then(|vertex| index.known(vertex)) else {
+            return false;
+        };
+        let base = &self.world.states[0].sources[known.krate];
+        known.keys.iter().any(|key| {
+            let now = sources[known.krate].function(key).map(|(_, function)| function);
+            let was = base.function(key).map(|(_, function)| function);
+            let (Some(now), Some(was)) = (now, was) else {
+                return true;
+            };
+            let is_written = now.nested.iter().any(|(name, _)| {
+                name.strip_prefix("static `")
+                    .and_then(|rest| rest.split('`').next())
+                    .is_some_and(|name| symbol.contains(name))
+            });
+            !is_written && now.macros != was.macros
+        })
     }
 
     /// The static of the source that a symbol stands for, which is not in the process, if there is one and no

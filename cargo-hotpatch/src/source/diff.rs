@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fields;
 use super::file::{FnKey, Function, Kind, OtherItem, ParsedFile, Place, Shape};
 use super::items::{CrateSource, SourceFile};
 
@@ -315,6 +316,13 @@ pub fn scope_key(krate: &CrateSource) -> u64 {
         .map(|file| (&*file.module, file.parsed.surface))
         .collect();
     parts.hash(&mut hasher);
+    let in_place = fields::in_place(krate);
+    if !in_place.is_empty() {
+        let functions = krate.functions().map(|(_, function)| function);
+        let kept = functions.filter(|function| in_place.contains(&function.key));
+        let codes: BTreeMap<&FnKey, u64> = kept.map(|function| (&function.key, function.code)).collect();
+        codes.hash(&mut hasher);
+    }
     hasher.finish()
 }
 

@@ -431,7 +431,7 @@ impl Spread<'_> {
             loose,
             ..
         } = self;
-        let mut constants = Vec::new();
+        let mut more = Vec::new();
         for file in &new[krate].files {
             for item in &file.parsed.items {
                 let counts = !matches!(item.kind, Kind::Use | Kind::Module | Kind::MacroRules);
@@ -441,9 +441,13 @@ impl Spread<'_> {
                 // Whoever uses it is looked at in its turn.
                 if item.kind == Kind::Const {
                     let at = (krate, item.module.clone());
-                    constants.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
+                    more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
                     loose.extend(item.names.iter().cloned());
                     continue;
+                }
+                if item.kind == Kind::Type {
+                    let at = (krate, item.module.clone());
+                    more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
                 }
                 let key = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
                 let is_new = changes[krate].items.iter().any(|change| {
@@ -465,7 +469,7 @@ impl Spread<'_> {
                 }
             }
         }
-        for (at, name) in constants {
+        for (at, name) in more {
             self.push(at, name);
         }
     }

@@ -111,6 +111,15 @@ impl Layouts {
         self.ambiguous.extend(patch.ambiguous);
     }
 
+    /// Forgets all types that mention one of these names: no value of them is left.
+    pub fn forget(&mut self, names: &BTreeSet<String>) {
+        let is_kept = |path: &str| !names.iter().any(|name| mentions(path, name));
+        if !names.is_empty() {
+            self.types.retain(|path, _| is_kept(path));
+            self.ambiguous.retain(|path| is_kept(path));
+        }
+    }
+
     fn add(&mut self, path: String, layout: Layout) {
         match self.types.get(&path) {
             Some(known) if *known != layout => {
@@ -122,4 +131,12 @@ impl Layouts {
             }
         }
     }
+}
+
+/// Whether a type of this name is in a path, whichever module it is of.
+fn mentions(path: &str, name: &str) -> bool {
+    path.match_indices(name).any(|(at, _)| {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        path[..at].ends_with("::") && !path[at + name.len()..].starts_with(is_part)
+    })
 }

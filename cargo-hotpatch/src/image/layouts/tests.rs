@@ -312,6 +312,34 @@ fn what_a_patch_brings_is_known_to_later_ones() {
 }
 
 #[test]
+fn a_type_without_values_may_change_and_is_then_known_anew() {
+    let version = |field: &str| {
+        let types = format!("pub struct Free(pub {field}); pub struct Freedom(pub {field});");
+        of(
+            &format!("{types} pub fn f(free: Option<Free>, other: Freedom) {{}}"),
+            &[],
+        )
+    };
+    let mut known = version("u8");
+    let about = |known: &Layouts, field| -> Vec<String> {
+        let found = disagreements(known, &version(field), &[]);
+        let kept = found.into_iter().filter(|found| !found.mentions("Free"));
+        kept.map(|found| found.ty).collect()
+    };
+    assert_eq!(about(&known, "u16"), ["app::Freedom"]);
+    let names = std::collections::BTreeSet::from(["Free".to_owned()]);
+    known.forget(&names);
+    assert!(known.get("app::Free").is_none());
+    assert!(known.get("app::Freedom").is_some());
+    known.learn(of(
+        "pub struct Free(pub u16); pub fn f(free: Option<Free>) {}",
+        &[],
+    ));
+    let later = of("pub struct Free(pub u8); pub fn f(free: Free) {}", &[]);
+    assert_eq!(disagreements(&known, &later, &[]).len(), 1);
+}
+
+#[test]
 fn two_crates_of_one_name_say_nothing_about_their_types() {
     let samples = Samples::new();
     let library = |field: &str, version: &str| {
