@@ -46,6 +46,8 @@ pub enum Refusal {
     NotASlot(u64),
     /// The target lies in a generation that is not loaded.
     GenerationUnknown(u32),
+    /// What is kept could not be saved.
+    NotSaved(io::Error),
     /// The target is not in the code of its patch.
     NotCode {
         /// The generation of the patch.
@@ -53,6 +55,10 @@ pub enum Refusal {
         /// The refused offset.
         offset: u64,
     },
+    /// Std's list of libraries or its lock is not where the tool says, or not what we know.
+    NotALibraryList,
+    /// Somebody takes a backtrace, for too long to wait for.
+    BacktraceGoesOn,
 }
 
 impl fmt::Display for Refusal {
@@ -84,12 +90,17 @@ impl fmt::Display for Refusal {
             Refusal::GenerationUnknown(generation) => {
                 write!(f, "generation {generation} is not loaded")
             }
+            Refusal::NotSaved(error) => write!(f, "failed to save what is kept: {error}"),
             Refusal::NotCode { generation, offset } => {
                 write!(
                     f,
                     "{offset:#x} is not in the code of generation {generation}"
                 )
             }
+            Refusal::NotALibraryList => {
+                write!(f, "std's list of libraries is not where it was looked for")
+            }
+            Refusal::BacktraceGoesOn => write!(f, "a backtrace is being taken"),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -46,6 +46,21 @@ pub struct Store {
     pub target: Target,
 }
 
+/// Where std keeps the list of libraries that its backtraces know, and the lock over it.
+///
+/// Addresses are ELF virtual addresses in the base, without load bias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryList {
+    /// The lock, a `std::sync::Mutex<()>`.
+    pub lock: u64,
+    /// Size of the lock in bytes, by the symbol table.
+    pub lock_size: u64,
+    /// The list, an `Option`.
+    pub list: u64,
+    /// What the executable's file holds there: the bytes of `None`.
+    pub empty: Vec<u8>,
+}
+
 /// What the tool asks of the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -69,6 +84,26 @@ pub enum Request {
     Publish {
         /// The slots to change.
         stores: Vec<Store>,
+    },
+    /// Makes std list the loaded libraries anew at its next backtrace.
+    Relist {
+        /// Where the list lies.
+        list: LibraryList,
+    },
+    /// Saves what is kept, all of it or nothing, at a point where no guard is held; then no guard can be taken until
+    /// [`Request::Thaw`] or the end of the conversation.
+    Keep {
+        /// Where to.
+        folder: PathBuf,
+        /// How long to wait for such a point, in milliseconds.
+        wait: u32,
+        /// Save what can be saved, whatever cannot.
+        insist: bool,
+    },
+    /// Lets guards be taken again.
+    Thaw {
+        /// Save once more when the program ends by itself.
+        save_at_the_end: bool,
     },
 }
 
@@ -94,6 +129,17 @@ pub enum Response {
         /// How many slots were stored.
         count: u32,
     },
+    /// Answers [`Request::Relist`].
+    Relisted,
+    /// Answers [`Request::Keep`].
+    Kept {
+        /// The names that were saved.
+        names: Vec<String>,
+        /// Names that could not be saved, each with the reason. Without `insist` nothing was saved then.
+        failed: Vec<(String, String)>,
+    },
+    /// Answers [`Request::Thaw`].
+    Thawed,
     /// The request was not obeyed, and nothing changed.
     Refused {
         /// Why, as a fragment to complete "the agent refused: ".
@@ -128,6 +174,27 @@ impl Request {
                     put_store(&mut out, store);
                 }
             }
+            Request::Relist { list } => {
+                out.push(5);
+                put_u64(&mut out, list.lock);
+                put_u64(&mut out, list.lock_size);
+                put_u64(&mut out, list.list);
+                put_bytes(&mut out, &list.empty)?;
+            }
+            Request::Keep {
+                folder,
+                wait,
+                insist,
+            } => {
+                out.push(3);
+                put_bytes(&mut out, folder.as_os_str().as_bytes())?;
+                put_u32(&mut out, *wait);
+                out.push(u8::from(*insist));
+            }
+            Request::Thaw { save_at_the_end } => {
+                out.push(4);
+                out.push(u8::from(*save_at_the_end));
+            }
         }
         write_frame(writer, &out)
     }
@@ -155,6 +222,22 @@ impl Request {
                 }
                 Request::Publish { stores }
             }
+            5 => Request::Relist {
+                list: LibraryList {
+                    lock: payload.u64()?,
+                    lock_size: payload.u64()?,
+                    list: payload.u64()?,
+                    empty: payload.bytes()?,
+                },
+            },
+            3 => Request::Keep {
+                folder: PathBuf::from(OsString::from_vec(payload.bytes()?)),
+                wait: payload.u32()?,
+                insist: payload.bool()?,
+            },
+            4 => Request::Thaw {
+                save_at_the_end: payload.bool()?,
+            },
             _ => return Err(malformed("unknown kind of request")),
         };
         payload.end()?;
@@ -185,6 +268,20 @@ impl Response {
                 out.push(3);
                 put_bytes(&mut out, reason.as_bytes())?;
             }
+            Response::Relisted => out.push(6),
+            Response::Kept { names, failed } => {
+                out.push(4);
+                put_u32(&mut out, length(names.len())?);
+                for name in names {
+                    put_bytes(&mut out, name.as_bytes())?;
+                }
+                put_u32(&mut out, length(failed.len())?);
+                for (name, why) in failed {
+                    put_bytes(&mut out, name.as_bytes())?;
+                    put_bytes(&mut out, why.as_bytes())?;
+                }
+            }
+            Response::Thawed => out.push(5),
         }
         write_frame(writer, &out)
     }
@@ -208,6 +305,19 @@ impl Response {
             3 => Response::Refused {
                 reason: payload.string()?,
             },
+            6 => Response::Relisted,
+            4 => {
+                // As with stores, no count is trusted with an allocation.
+                let (mut names, mut failed) = (Vec::new(), Vec::new());
+                for _ in 0..payload.u32()? {
+                    names.push(payload.string()?);
+                }
+                for _ in 0..payload.u32()? {
+                    failed.push((payload.string()?, payload.string()?));
+                }
+                Response::Kept { names, failed }
+            }
+            5 => Response::Thawed,
             _ => return Err(malformed("unknown kind of response")),
         };
         payload.end()?;
@@ -293,6 +403,14 @@ impl Payload<'_> {
 
     fn u8(&mut self) -> io::Result<u8> {
         self.array().map(u8::from_le_bytes)
+    }
+
+    fn bool(&mut self) -> io::Result<bool> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(malformed("neither yes nor no")),
+        }
     }
 
     fn u32(&mut self) -> io::Result<u32> {

@@ -11,7 +11,7 @@ use cargo_metadata::{Artifact, Message, TargetKind};
 
 use super::capture::{self, Unit};
 use super::project::Project;
-use crate::args::RunArgs;
+use crate::args::BuildArgs;
 use crate::command::{CancelToken, Tool};
 
 /// A built program and the crates of the workspace it consists of.
@@ -73,7 +73,11 @@ pub enum BuildError {
 ///
 /// # Errors
 /// See [`BuildError`].
-pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<Base, BuildError> {
+pub fn build(
+    project: &Project,
+    args: &BuildArgs,
+    cancel: &CancelToken,
+) -> Result<Base, BuildError> {
     let began = SystemTime::now();
     let wrapper = wrapper(project.target_dir())?;
     let mut tool = Tool::new(&project.cargo)
@@ -92,10 +96,10 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
     if args.bin.is_none() && args.example.is_none() {
         tool = tool.args(["--bin".to_owned(), project.target.name.clone()]);
     }
-    if let Some(users) = std::env::var_os("RUSTC_WORKSPACE_WRAPPER") {
+    if let Some(users) = &project.config.workspace_wrapper {
         tool = tool.env(capture::INNER_ENV, users);
     }
-    if let Some(users) = std::env::var_os("RUSTC_WRAPPER").filter(|wrapper| !wrapper.is_empty()) {
+    if let Some(users) = &project.config.wrapper {
         // A cache must not answer for the crates we compile: what we keep of them would not be made.
         let ours = wrapper.with_file_name(capture::OUTER_NAME);
         tool = tool
@@ -103,13 +107,11 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
             .env(capture::OUTER_ENV, users);
     }
     if let Some(profile) = profile_with_lto(project, args) {
-        tool = tool.env(
-            format!(
-                "CARGO_PROFILE_{}_LTO",
-                profile.to_uppercase().replace('-', "_")
-            ),
-            "off",
-        );
+        // The last of these options comes before all else that cargo reads.
+        tool = tool.args([
+            "--config".to_owned(),
+            format!("profile.{profile}.lto=\"off\""),
+        ]);
     }
     prepare(project, &wrapper);
     let mut artifacts: Vec<Artifact> = Vec::new();
@@ -149,7 +151,7 @@ fn prepare(project: &Project, wrapper: &Path) {
 /// Only said where a profile asks for it: any other value would part our third-party crates from those
 /// of a plain build.
 #[must_use]
-pub fn profile_with_lto(project: &Project, args: &RunArgs) -> Option<String> {
+pub fn profile_with_lto(project: &Project, args: &BuildArgs) -> Option<String> {
     let name = match (&args.profile, args.release) {
         (Some(name), _) => name.clone(),
         (None, true) => "release".to_owned(),
@@ -158,19 +160,17 @@ pub fn profile_with_lto(project: &Project, args: &RunArgs) -> Option<String> {
     let manifest = project.metadata.workspace_root.join("Cargo.toml");
     let text = fs::read_to_string(manifest).ok()?;
     let manifest: toml::Value = toml::from_str(&text).ok()?;
-    let mut at = Some(name.clone());
+    let find = |profile: &str, key: &str| {
+        let found = project.config.in_profile(profile, key);
+        found.or_else(|| manifest.get("profile")?.get(profile)?.get(key).cloned())
+    };
+    let mut at = name.clone();
     for _ in 0..8 {
-        let profile = manifest.get("profile")?.get(at?)?;
-        match profile.get("lto") {
+        match find(&at, "lto") {
             Some(toml::Value::Boolean(true)) => return Some(name),
             Some(toml::Value::String(kind)) if kind != "off" => return Some(name),
             Some(_) => return None,
-            None => {
-                at = profile
-                    .get("inherits")
-                    .and_then(|v| v.as_str())
-                    .map(str::to_owned)
-            }
+            None => at = find(&at, "inherits")?.as_str()?.to_owned(),
         }
     }
     None

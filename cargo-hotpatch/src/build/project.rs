@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
-use crate::args::RunArgs;
+use super::config::CargoConfig;
+use crate::args::BuildArgs;
 
 /// The project and the program chosen from it.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Project {
     pub target: Target,
     /// The `cargo` to run.
     pub cargo: PathBuf,
+    /// What cargo's configuration says.
+    pub config: CargoConfig,
     target_dir: PathBuf,
 }
 
@@ -29,12 +32,24 @@ pub fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
+/// The manifest by the path that rustc will have as its working folder: without symbolic links on the way.
+#[must_use]
+pub fn real_manifest(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        // cargo will say what is wrong with it.
+        _ => path.to_owned(),
+    }
+}
+
 impl Project {
     /// Asks cargo about the project and chooses the program as `cargo run` would.
     ///
     /// # Errors
     /// There is no project, or no one program to run in it.
-    pub fn find(args: &RunArgs) -> Result<Self> {
+    pub fn find(args: &BuildArgs) -> Result<Self> {
         let cargo = cargo();
         let mut command = MetadataCommand::new();
         command.cargo_path(&cargo).no_deps();
@@ -65,6 +80,7 @@ impl Project {
             target: target.clone(),
             metadata,
             cargo,
+            config: CargoConfig::read(&args.config)?,
             target_dir,
         })
     }
@@ -87,9 +103,16 @@ impl Project {
             .map(|path| path.as_std_path().to_owned())
             .collect();
         folders.insert(self.metadata.workspace_root.as_std_path().to_owned());
-        // A folder inside another one is watched with it.
+        // A folder inside another one is watched with it, unless it is only a link there.
         let all = folders.clone();
-        folders.retain(|path| !path.ancestors().skip(1).any(|above| all.contains(above)));
+        folders.retain(|path| {
+            let mut above = path.ancestors().skip(1);
+            let is_inside = |above: &Path| match (path.canonicalize(), above.canonicalize()) {
+                (Ok(path), Ok(above)) => path.starts_with(above),
+                _ => true,
+            };
+            !above.any(|above| all.contains(above) && is_inside(above))
+        });
         folders.into_iter().collect()
     }
 
@@ -141,7 +164,7 @@ fn without_prefix(stderr: &str) -> &str {
     text.strip_prefix("error: ").unwrap_or(text)
 }
 
-fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'a Target)> {
+fn choose<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<(&'a Package, &'a Target)> {
     let members: Vec<&Package> = metadata
         .packages
         .iter()
@@ -226,7 +249,7 @@ fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'
 }
 
 /// The folder of the manifest cargo would take.
-fn manifest_folder(metadata: &Metadata, args: &RunArgs) -> PathBuf {
+fn manifest_folder(metadata: &Metadata, args: &BuildArgs) -> PathBuf {
     if let Some(path) = &args.manifest_path {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         return path.parent().map(Path::to_owned).unwrap_or_default();

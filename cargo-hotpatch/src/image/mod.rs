@@ -10,6 +10,7 @@ mod graph_base;
 mod graph_object;
 pub mod hash;
 pub mod layouts;
+pub mod library_list;
 pub mod node_set;
 pub mod object_file;
 #[cfg(test)]

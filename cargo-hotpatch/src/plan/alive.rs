@@ -30,7 +30,11 @@ pub fn reasons(
     graph: &CallGraph,
     is_hot: &dyn Fn(usize, &Function) -> bool,
 ) -> Reasons {
-    let sources: Vec<(usize, &CrateSource)> = old.iter().enumerate().chain(new.iter().enumerate()).collect();
+    let sources: Vec<(usize, &CrateSource)> = old
+        .iter()
+        .enumerate()
+        .chain(new.iter().enumerate())
+        .collect();
     let search = Search {
         names: containing(name, &sources),
         sources,
@@ -61,8 +65,17 @@ struct Found<'a> {
 impl Found<'_> {
     /// Its name and place.
     fn shown(&self) -> String {
-        let Self { source, file, function, .. } = self;
-        format!("`{}` {}", function.name, place(source, &file.path, function.place))
+        let Self {
+            source,
+            file,
+            function,
+            ..
+        } = self;
+        format!(
+            "`{}` {}",
+            function.name,
+            place(source, &file.path, function.place)
+        )
     }
 }
 
@@ -88,7 +101,9 @@ pub fn objects(
         .filter(|node| {
             let name = graph.name(*node);
             traits.iter().any(|known| name.contains(known.as_str()))
-                && graph.callers(*node).any(|caller| graph.kind(caller) == NodeKind::Data)
+                && graph
+                    .callers(*node)
+                    .any(|caller| graph.kind(caller) == NodeKind::Data)
         })
         .filter_map(|node| match demangle(graph.name(node))?.key {
             FunctionKey::Method { trait_name, .. } => trait_name,
@@ -103,7 +118,10 @@ pub fn objects(
             let items = files().flat_map(|file| &file.parsed.items);
             for item in items.filter(|item| matches!(item.kind, Kind::Trait | Kind::Use)) {
                 if names_any(item, &below) {
-                    let names = item.names.iter().chain(item.imports.iter().map(|i| &i.name));
+                    let names = item
+                        .names
+                        .iter()
+                        .chain(item.imports.iter().map(|i| &i.name));
                     below.extend(names.filter(|name| *name != "*").cloned());
                 }
             }
@@ -111,9 +129,15 @@ pub fn objects(
                 break;
             }
         }
-        below.iter().any(|name| named.contains(name) || in_tables.contains(name))
+        below
+            .iter()
+            .any(|name| named.contains(name) || in_tables.contains(name))
     };
-    traits.iter().filter(|name| is_object(name)).cloned().collect()
+    traits
+        .iter()
+        .filter(|name| is_object(name))
+        .cloned()
+        .collect()
 }
 
 /// What stands behind `dyn`.
@@ -140,7 +164,11 @@ fn dyn_names(tokens: TokenStream, out: &mut BTreeSet<String>) {
 
 /// Symbols of the program that name one of these types.
 #[must_use]
-pub fn touching(names: &BTreeSet<String>, sources: &[CrateSource], graph: &CallGraph) -> Vec<NodeId> {
+pub fn touching(
+    names: &BTreeSet<String>,
+    sources: &[CrateSource],
+    graph: &CallGraph,
+) -> Vec<NodeId> {
     let search = Search {
         sources: sources.iter().enumerate().collect(),
         names: names.clone(),
@@ -212,15 +240,22 @@ impl OtherItem {
         let title = self.title.trim_matches('`');
         let ty = title.rsplit(" for ").next()?.trim_start_matches("impl ");
         let head = ty.split('<').next()?.trim();
-        let last = head.rsplit(|c: char| !(c.is_alphanumeric() || c == '_')).next()?;
+        let last = head
+            .rsplit(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .next()?;
         (!last.is_empty()).then(|| last.to_owned())
     }
 }
 
 /// A place in a crate, from the crate's folder on.
 fn place(source: &CrateSource, file: &Path, place: Place) -> String {
-    let root = source.files.first().and_then(|file| file.path.parent()?.parent());
-    let shown = root.and_then(|root| file.strip_prefix(root).ok()).unwrap_or(file);
+    let root = source
+        .files
+        .first()
+        .and_then(|file| file.path.parent()?.parent());
+    let shown = root
+        .and_then(|root| file.strip_prefix(root).ok())
+        .unwrap_or(file);
     format!("({}:{})", shown.display(), place.line)
 }
 
@@ -256,16 +291,25 @@ impl<'a> Search<'a> {
                     _ => false,
                 };
                 if holds {
-                    out.push(format!("{} {}", item.title, place(source, &file.path, item.place)));
+                    out.push(format!(
+                        "{} {}",
+                        item.title,
+                        place(source, &file.path, item.place)
+                    ));
                 }
             }
         }
         for found in self.all_functions() {
             let function = found.function;
-            if !function.mentions.iter().any(|name| self.is_ours(name)) && !self.is_method(function) {
+            if !function.mentions.iter().any(|name| self.is_ours(name)) && !self.is_method(function)
+            {
                 continue;
             }
-            if let Some((name, _)) = function.nested.iter().find(|(name, _)| name.starts_with("static")) {
+            if let Some((name, _)) = function
+                .nested
+                .iter()
+                .find(|(name, _)| name.starts_with("static"))
+            {
                 out.push(format!("{name} in {}", found.shown()));
             }
         }
@@ -365,7 +409,11 @@ impl<'a> Search<'a> {
     /// What the program was compiled with: tables for `dyn`, and code of other crates that was given the type.
     fn symbols(&self, graph: &CallGraph) -> Reasons {
         let paths: BTreeMap<String, &str> = self.paths();
-        let own: BTreeSet<&str> = self.sources.iter().map(|(_, source)| source.name.as_str()).collect();
+        let own: BTreeSet<&str> = self
+            .sources
+            .iter()
+            .map(|(_, source)| source.name.as_str())
+            .collect();
         let mentions = |text: &str| paths.keys().any(|path| has_path(text, path));
         let mut out = Vec::new();
         for node in graph.nodes() {
@@ -383,13 +431,22 @@ impl<'a> Search<'a> {
                 continue;
             }
             let of_fmt = text.contains(" as core::fmt::") || text.contains("drop_in_place");
-            let in_table = graph.callers(node).any(|caller| graph.kind(caller) == NodeKind::Data);
+            let in_table = graph
+                .callers(node)
+                .any(|caller| graph.kind(caller) == NodeKind::Data);
             if in_table && !of_fmt && text.contains(" as ") {
                 out.push(format!("a trait object, by `{}`", shorten(&text)));
                 continue;
             }
-            let krate = text.trim_start_matches(['<', '&', '[', '(', '*']).split("::").next().unwrap_or_default();
-            let is_std = matches!(krate, "core" | "alloc" | "std" | "hotpatch_rt" | "hotpatch_live");
+            let krate = text
+                .trim_start_matches(['<', '&', '[', '(', '*'])
+                .split("::")
+                .next()
+                .unwrap_or_default();
+            let is_std = matches!(
+                krate,
+                "core" | "alloc" | "std" | "hotpatch_rt" | "hotpatch_live"
+            );
             let is_path = krate.chars().all(|c| c.is_alphanumeric() || c == '_');
             if is_path && !is_std && !own.contains(krate) && !LETS_GO.contains(&krate) {
                 out.push(format!("crate `{krate}`, by `{}`", shorten(&text)));
@@ -404,7 +461,11 @@ impl<'a> Search<'a> {
         for (_, source) in &self.sources {
             for item in source.files.iter().flat_map(|file| &file.parsed.items) {
                 let is_type = matches!(item.kind, Kind::Type);
-                for name in item.names.iter().filter(|name| is_type && self.is_ours(name)) {
+                for name in item
+                    .names
+                    .iter()
+                    .filter(|name| is_type && self.is_ours(name))
+                {
                     let mut path = vec![source.name.as_str()];
                     path.extend(item.module.iter().map(String::as_str));
                     path.push(name);
@@ -417,7 +478,16 @@ impl<'a> Search<'a> {
 }
 
 /// What makes an address of a value, or a value of an address.
-const ADDRESS: &[&str] = &["*mut", "*const", "transmute", "into_raw", "from_raw", "NonNull", "c_void", "&raw"];
+const ADDRESS: &[&str] = &[
+    "*mut",
+    "*const",
+    "transmute",
+    "into_raw",
+    "from_raw",
+    "NonNull",
+    "c_void",
+    "&raw",
+];
 
 /// Crates that give back what they are given.
 const LETS_GO: &[&str] = &["serde", "serde_core", "serde_json", "rand", "itertools"];
@@ -474,23 +544,52 @@ mod tests {
         let traits = BTreeSet::from(["A".to_owned(), "B".to_owned(), "C".to_owned()]);
         let objects = |text: &str| {
             let source = [krate(&[("src/main.rs", text)])];
-            objects(&traits, &source, &source, &CallGraph::default()).into_iter().collect::<Vec<_>>()
+            objects(&traits, &source, &source, &CallGraph::default())
+                .into_iter()
+                .collect::<Vec<_>>()
         };
-        assert_eq!(objects("trait A {} trait B {} fn f(a: Box<dyn A + Send>) {}"), ["A"]);
-        assert_eq!(objects("trait A {} trait B {} trait D: B {} fn f(d: &dyn D) {}"), ["B"]);
-        assert_eq!(objects("trait A {} fn f<T: A>(a: impl C) { m!(dyn (B)) }"), ["B"]);
+        assert_eq!(
+            objects("trait A {} trait B {} fn f(a: Box<dyn A + Send>) {}"),
+            ["A"]
+        );
+        assert_eq!(
+            objects("trait A {} trait B {} trait D: B {} fn f(d: &dyn D) {}"),
+            ["B"]
+        );
+        assert_eq!(
+            objects("trait A {} fn f<T: A>(a: impl C) { m!(dyn (B)) }"),
+            ["B"]
+        );
     }
 
     #[test]
     fn what_keeps_a_value_is_named() {
         let with = |text: &str| found(&format!("struct T {{ a: u8 }} {text}"));
-        assert_eq!(with("static S: Option<T> = None;"), ["static `S` (src/main.rs:1)"]);
-        assert_eq!(with("struct U(Vec<T>); #[hot] fn f(u: &mut U) {}"), ["argument `u` of hot fn `f` (src/main.rs:1)"]);
-        assert_eq!(with("impl T { #[hot] fn f(&self) {} }"), ["`self` of hot fn `f` (src/main.rs:1)"]);
-        assert_eq!(with("use self::T as V; #[hot] fn f() -> V { todo!() }"), ["the result of hot fn `f` (src/main.rs:1)"]);
-        assert_eq!(with("thread_local! { static S: Option<T> = None; }").len(), 1);
+        assert_eq!(
+            with("static S: Option<T> = None;"),
+            ["static `S` (src/main.rs:1)"]
+        );
+        assert_eq!(
+            with("struct U(Vec<T>); #[hot] fn f(u: &mut U) {}"),
+            ["argument `u` of hot fn `f` (src/main.rs:1)"]
+        );
+        assert_eq!(
+            with("impl T { #[hot] fn f(&self) {} }"),
+            ["`self` of hot fn `f` (src/main.rs:1)"]
+        );
+        assert_eq!(
+            with("use self::T as V; #[hot] fn f() -> V { todo!() }"),
+            ["the result of hot fn `f` (src/main.rs:1)"]
+        );
+        assert_eq!(
+            with("thread_local! { static S: Option<T> = None; }").len(),
+            1
+        );
         assert_eq!(with("fn f() { static S: Option<T> = None; }").len(), 1);
-        assert_eq!(with("fn f(t: T) -> usize { &t as *const T as usize }").len(), 1);
+        assert_eq!(
+            with("fn f(t: T) -> usize { &t as *const T as usize }").len(),
+            1
+        );
         assert_eq!(
             with("trait A { type B; } struct K; impl A for K { type B = T; } struct W<X: A>(X::B); static S: Option<W<K>> = None;").len(),
             1

@@ -190,16 +190,28 @@ pub fn refusal(
         let at = after.get(key)?;
         let name = new.path_of(at.1);
         let (code, what) = if what.starts_with("static") {
-            (Code::HP0103, format!("the type of {what} in `{name}` changed"))
+            (
+                Code::HP0103,
+                format!("the type of {what} in `{name}` changed"),
+            )
         } else {
-            (Code::HP0101, format!("layout of {what} in `{name}` changed"))
+            (
+                Code::HP0101,
+                format!("layout of {what} in `{name}` changed"),
+            )
         };
         refuse(code, what, at)
     });
-    let edited = changes.bodies.iter().chain(&changes.signatures).chain(&changes.added);
+    let edited = changes
+        .bodies
+        .iter()
+        .chain(&changes.signatures)
+        .chain(&changes.added);
     let locals = edited.filter_map(|key| {
         let at = after.get(key)?;
-        let was = before.get(key).map_or(&[][..], |(_, f)| f.nested.as_slice());
+        let was = before
+            .get(key)
+            .map_or(&[][..], |(_, f)| f.nested.as_slice());
         let mut parts = at.1.nested.iter().map(|(name, _)| name);
         let added = parts.find(|name| {
             name.ends_with("`thread_local!`") && !was.iter().any(|(other, _)| other == *name)
@@ -239,7 +251,12 @@ fn made_types(new: &CrateSource, change: &ItemChange) -> Option<Refusal> {
         return None;
     }
     let message = format!("layout of types that {} makes may have changed", item.title);
-    Some(Refusal::new(Code::HP0101, message, &change.file, change.place))
+    Some(Refusal::new(
+        Code::HP0101,
+        message,
+        &change.file,
+        change.place,
+    ))
 }
 
 fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
@@ -302,7 +319,12 @@ fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
         }
         if change.became == Became::Changed {
             let message = "the thread-locals of a `thread_local!` changed";
-            return Some(Refusal::new(Code::HP0103, message, &change.file, change.place));
+            return Some(Refusal::new(
+                Code::HP0103,
+                message,
+                &change.file,
+                change.place,
+            ));
         }
     }
     let unsupported = |what: &str| (Code::HP0001, format!("{verb} {what} is not supported yet"));
@@ -430,8 +452,7 @@ mod tests {
             alive: &BTreeMap::new(),
             static_traits: &BTreeSet::new(),
         };
-        refusal(&old, &new, &changes, &known)
-        .map(|refusal| (refusal.code, refusal.message))
+        refusal(&old, &new, &changes, &known).map(|refusal| (refusal.code, refusal.message))
     }
 
     #[test]
@@ -474,7 +495,10 @@ mod tests {
         assert_eq!(code("async fn f() {}", "async fn f() { 1; }"), None);
         assert_eq!(code("const N: u8 = 1;", "const N: u8 = 2;"), None);
         assert_eq!(
-            code("struct S { a: u8 }", "#[derive(Clone)] pub struct S { pub a: u8 }"),
+            code(
+                "struct S { a: u8 }",
+                "#[derive(Clone)] pub struct S { pub a: u8 }"
+            ),
             None
         );
         assert_eq!(

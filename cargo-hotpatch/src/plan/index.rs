@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::image::demangle::{self, Demangled, FunctionKey};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
-use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
 use crate::source::fields;
+use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
 use crate::source::items::CrateSource;
 
 /// The name of the slot in a hot function, as the macros write it.

@@ -36,6 +36,8 @@ pub struct Plan {
     pub hidden: Vec<Vertex>,
     /// The same for everything that changed since the base: only what later patches brought is fresh.
     pub outdated: BTreeSet<Vertex>,
+    /// Types that may be others now, since no value of them is alive.
+    pub free: BTreeSet<String>,
     /// No function of the program is up to date: the change may be part of any.
     pub everywhere: bool,
     /// How often types changed whose values did not matter: if ever, no code of the program for such a type fits.
@@ -180,7 +182,10 @@ pub fn callers_outside(
     included: &BTreeSet<Vertex>,
 ) -> BTreeSet<Vertex> {
     let reached = forward(graph, index);
-    let gone: BTreeSet<Vertex> = nodes.iter().filter_map(|node| index.vertex(*node)).collect();
+    let gone: BTreeSet<Vertex> = nodes
+        .iter()
+        .filter_map(|node| index.vertex(*node))
+        .collect();
     gone.iter()
         .flat_map(|vertex| outside(graph, index, *vertex, included, &reached))
         .filter(|caller| !gone.contains(caller))
@@ -228,9 +233,7 @@ fn is_itself(graph: &CallGraph, index: &Index, node: NodeId) -> bool {
     let Some(known) = known else {
         return true;
     };
-    let began = |rest: &str| {
-        known.shape == Shape::Reinstantiated && rest.starts_with("::{closure")
-    };
+    let began = |rest: &str| known.shape == Shape::Reinstantiated && rest.starts_with("::{closure");
     demangle(graph.name(node)).is_none_or(|found| found.rest.is_empty() || began(&found.rest))
 }
 

@@ -48,7 +48,8 @@ pub(super) fn changed_in(
         out.behind.extend(&added);
         for change in changes.items.iter().filter(|change| change.rederives()) {
             let names = change.item.names.iter();
-            out.suspected.extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
+            out.suspected
+                .extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
         }
         if names.is_empty() {
             continue;
@@ -63,11 +64,13 @@ pub(super) fn changed_in(
             .map(|change| &*change.item.module)
             .collect();
         for (_, function) in sources[krate].functions() {
-            let is_method = matches!(&function.owner, Owner::Impl(head) if types.contains(&head.self_name));
-            let mentions = is_method || names.iter().any(|name| {
-                function.mentions.contains(*name)
-                    && (**name != function.name || function.names_itself)
-            });
+            let is_method =
+                matches!(&function.owner, Owner::Impl(head) if types.contains(&head.self_name));
+            let mentions = is_method
+                || names.iter().any(|name| {
+                    function.mentions.contains(*name)
+                        && (**name != function.name || function.names_itself)
+                });
             let near_a_glob = globs
                 .iter()
                 .any(|module| function.module.starts_with(module));
@@ -209,7 +212,9 @@ pub(super) fn gone(world: &mut World, old: &[CrateSource], changes: &[Changes]) 
     let mut out = Vec::new();
     for (krate, changes) in changes.iter().enumerate() {
         for key in &changes.removed {
-            let known = index.find(krate, key).and_then(|vertex| index.known(vertex));
+            let known = index
+                .find(krate, key)
+                .and_then(|vertex| index.known(vertex));
             let place = classify::place(&old[krate], key);
             if let (Some(known), Some((file, place, path))) = (known, place) {
                 out.push(Gone {
@@ -242,7 +247,11 @@ pub(super) fn left_behind(
             let names: Vec<String> = names.into_iter().collect();
             out.push(Note {
                 code: Code::HP0203,
-                message: format!("{} keep the old code of `{}`, which is gone", names.join(", "), gone.path),
+                message: format!(
+                    "{} keep the old code of `{}`, which is gone",
+                    names.join(", "),
+                    gone.path
+                ),
                 file: gone.file.clone(),
                 line: gone.line,
             });

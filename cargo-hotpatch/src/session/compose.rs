@@ -9,7 +9,7 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
 use super::storage::{NewStatic, STORAGE, exported};
-use super::world::{Seen, libraries};
+use super::world::Seen;
 use crate::image::demangle::demangle;
 use crate::image::elf::Elf;
 use crate::image::graph::CallGraph;
@@ -74,7 +74,7 @@ impl Maker<'_> {
                 own_instances = true;
             } else if needs.functions.is_empty() && needs.statics.is_empty() {
                 let started = Instant::now();
-                if let Some(refusal) = self.disagreement(sources, index, &round)? {
+                if let Some(refusal) = self.disagreement(sources, index, plan, &round)? {
                     return Ok(Built::Refused(refusal));
                 }
                 times.link += started.elapsed();
@@ -129,8 +129,11 @@ impl Maker<'_> {
                     vertices.push(*vertex);
                 }
             }
-            let statics: Vec<NewStatic> =
-                added.iter().filter(|item| item.krate == krate).cloned().collect();
+            let statics: Vec<NewStatic> = added
+                .iter()
+                .filter(|item| item.krate == krate)
+                .cloned()
+                .collect();
             if !wanted.is_empty() || !statics.is_empty() {
                 jobs.push((krate, wanted, vertices, statics));
             }
@@ -203,7 +206,12 @@ impl Maker<'_> {
             .iter()
             .flat_map(|part| &part.compiled.object.pairs)
             .map(|pair| pair.old.as_str())
-            .chain(round.iter().flat_map(|part| &part.added).map(|item| item.symbol.as_str()))
+            .chain(
+                round
+                    .iter()
+                    .flat_map(|part| &part.added)
+                    .map(|item| item.symbol.as_str()),
+            )
             .collect();
         for part in round {
             let first = part.vertices.first().or_else(|| include.first()).copied();
@@ -313,7 +321,7 @@ impl Maker<'_> {
         round: Vec<Part>,
         times: &mut Times,
     ) -> Result<Built> {
-        let libraries = libraries(self.client.pid(), &self.world.image.needed);
+        let libraries = self.client.libraries(&self.world.image.needed);
         let mut fresh: HashMap<String, u64> = HashMap::new();
         let mut storage: HashMap<String, u64> = HashMap::new();
         let mut loaded = Vec::new();
@@ -356,9 +364,8 @@ impl Maker<'_> {
                 return Err(anyhow!(Superseded));
             }
             let started = Instant::now();
-            let image = self.client.image().clone();
             self.world.loads = number;
-            let bias = self.client.load(number, &library.path, &image)?;
+            let bias = self.client.load(number, &library.path)?;
             times.load += started.elapsed();
             for pair in &part.compiled.object.pairs {
                 let at = library
@@ -377,7 +384,8 @@ impl Maker<'_> {
             }
             for item in &part.added {
                 let at = storage.get(&item.export()).copied();
-                let at = at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
+                let at =
+                    at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
                 storage.insert(item.symbol.clone(), at);
             }
             loaded.push(Loaded {
@@ -451,6 +459,7 @@ impl Maker<'_> {
             }
             patched.bytes += library.bytes;
         }
+        self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
         self.world.storage.extend(ready.storage);
         self.world.storage.note(&sources);
@@ -626,7 +635,13 @@ pub(super) fn strangers(
 
 /// A section of functions that run when the library is loaded.
 fn starts_by_itself(object: &[u8]) -> Option<String> {
-    let names = [".init_array", ".preinit_array", ".ctors", ".fini_array", ".dtors"];
+    let names = [
+        ".init_array",
+        ".preinit_array",
+        ".ctors",
+        ".fini_array",
+        ".dtors",
+    ];
     let elf = Elf::parse(object).ok()?;
     let mut found = elf.sections.iter().map(|section| section.name);
     let found = found.find(|section| names.iter().any(|name| section.starts_with(name)));

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
@@ -14,9 +15,10 @@ use super::compose::Part;
 use super::known;
 use super::make::Maker;
 use crate::build::base::{Base, stamp};
-use crate::image::layouts::{Disagreement, Layouts, disagreements};
+use crate::image::layouts::{Disagreement, Layouts, disagreements, names_one_of};
 use crate::plan::codes::Code;
 use crate::plan::index::Index;
+use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::plan::{classify, strict};
 use crate::source::diff::Changes;
@@ -30,11 +32,11 @@ pub struct Guard {
     cache: PathBuf,
     crates: Vec<String>,
     reading: Option<JoinHandle<Result<Layouts>>>,
-    known: Option<Layouts>,
+    known: Option<Arc<Layouts>>,
     /// Of a patch that is not live yet.
     pending: Vec<Layouts>,
-    /// Names of types that the patch may change.
-    changing: BTreeSet<String>,
+    /// Types that this patch may change, since no value of them is alive.
+    free: BTreeSet<String>,
     /// Not all of the program's types are described.
     blind: bool,
     told: bool,
@@ -62,9 +64,25 @@ impl Guard {
             reading: None,
             known: None,
             pending: Vec::new(),
-            changing: BTreeSet::new(),
+            free: BTreeSet::new(),
             blind: !base.units.iter().all(|unit| unit.args.describes_types()),
             told: false,
+        }
+    }
+
+    /// The same opinion once more, to try something out. What is not read yet it reads by itself.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            program: self.program.clone(),
+            cache: self.cache.clone(),
+            crates: self.crates.clone(),
+            reading: None,
+            known: self.known.clone(),
+            pending: Vec::new(),
+            free: BTreeSet::new(),
+            blind: self.blind,
+            told: self.told,
         }
     }
 
@@ -95,25 +113,26 @@ impl Guard {
             let known = read.context("failed to read the program's types")?;
             // A linker may have dropped it.
             self.blind |= !known.has_units();
-            self.known = Some(known);
+            self.known = Some(Arc::new(known));
         }
-        self.known.as_ref().context("no types were read")
+        self.known.as_deref().context("no types were read")
     }
 
-    /// The next patch may have other types of these names, as no value of them is alive.
-    pub fn lets_change(&mut self, names: &BTreeSet<String>) {
-        self.changing.clone_from(names);
-    }
-
-    /// What the parts of a patch and the process disagree about, the likeliest cause first.
+    /// What the parts of a patch and the process disagree about, the likeliest cause first. Types with the names
+    /// in `free` may be others now.
     ///
     /// # Errors
     /// The program or a part cannot be read.
-    pub fn disagreements(&mut self, parts: &[Compiled<'_>]) -> Result<Vec<Disagreement>> {
+    pub fn disagreements(
+        &mut self,
+        parts: &[Compiled<'_>],
+        free: &BTreeSet<String>,
+    ) -> Result<Vec<Disagreement>> {
         self.pending.clear();
+        self.free.clone_from(free);
         self.known()?;
         let crates: Vec<&str> = self.crates.iter().map(String::as_str).collect();
-        let known = self.known.as_ref();
+        let known = self.known.as_deref();
         let mut found = Vec::new();
         let mut read: Vec<Layouts> = Vec::new();
         for part in parts {
@@ -124,8 +143,8 @@ impl Guard {
             }
             read.push(layouts);
         }
-        found.retain(|found| !self.changing.iter().any(|name| found.mentions(name)));
         self.pending = read;
+        found.retain(|found| !names_one_of(&found.ty, free));
         Ok(found)
     }
 
@@ -133,7 +152,8 @@ impl Guard {
     pub fn published(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         if let Some(known) = &mut self.known {
-            known.forget(&self.changing);
+            let known = Arc::make_mut(known);
+            known.forget(&std::mem::take(&mut self.free));
             for layouts in pending {
                 known.learn(layouts);
             }
@@ -151,8 +171,12 @@ impl Maker<'_> {
         sources: &[CrateSource],
         changes: &[Changes],
     ) -> Result<Option<Refusal>> {
-        self.world.guard.known()?;
-        if !self.world.guard.blind {
+        let guard = &mut self.world.guard;
+        // Of an edit that never went live.
+        guard.pending.clear();
+        guard.free.clear();
+        guard.known()?;
+        if !guard.blind {
             return Ok(None);
         }
         let states = self.world.states.iter();
@@ -168,6 +192,7 @@ impl Maker<'_> {
         &mut self,
         sources: &[CrateSource],
         index: &Index,
+        plan: &Plan,
         round: &[Part],
     ) -> Result<Option<Refusal>> {
         let own: BTreeSet<&str> = round
@@ -189,7 +214,7 @@ impl Maker<'_> {
                 }
             })
             .collect();
-        let found = self.world.guard.disagreements(&parts)?;
+        let found = self.world.guard.disagreements(&parts, &plan.free)?;
         let edited = round
             .iter()
             .filter_map(|part| index.known(*part.vertices.first()?))
@@ -212,8 +237,10 @@ fn read(program: &Path, cache: &Path, crates: &[String]) -> Result<Layouts> {
     let data =
         fs::read(program).with_context(|| format!("failed to read `{}`", program.display()))?;
     let crates: Vec<&str> = crates.iter().map(String::as_str).collect();
-    let layouts = Layouts::read(&data, &crates)
-        .with_context(|| format!("failed to understand `{}`", program.display()))?;
+    // What cannot be understood says as little as what is not there.
+    let Ok(layouts) = Layouts::read(&data, &crates) else {
+        return Ok(Layouts::default());
+    };
     known::write(cache, key, &layouts);
     Ok(layouts)
 }

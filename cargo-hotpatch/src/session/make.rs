@@ -15,13 +15,15 @@ use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
 };
 use super::compose::{Built, Ready, Unbindable, before_deref};
+use super::process::Process;
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
+use crate::build::scope::Scope;
 use crate::command::{CancelToken, CommandError};
+use crate::image::graph::CallGraph;
 use crate::patch::compile;
 use crate::patch::compile::Rejected;
-use crate::image::graph::CallGraph;
 use crate::plan::alive::{self, Reasons, touching};
 use crate::plan::classify::Facts;
 use crate::plan::codes::Code;
@@ -29,7 +31,6 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
-use crate::run::client::Client;
 use crate::source::diff::{Became, Changes};
 use crate::source::file::{Function, Kind, OtherItem, Place};
 use crate::source::items::CrateSource;
@@ -83,12 +84,16 @@ pub(super) const CALL_SITE: &str = "__CALLSITE";
 pub struct Maker<'a> {
     /// What is known of the program.
     pub world: &'a mut World,
-    /// The agent in it.
-    pub client: &'a mut Client,
+    /// The process, or what stands for it.
+    pub client: &'a mut dyn Process,
     /// A folder for patches.
     pub folder: &'a Path,
     /// Ends the work early.
     pub cancel: &'a CancelToken,
+    /// The sources compile: whatever rustc refuses, it refuses because of the patch.
+    pub compiles: bool,
+    /// Where in the user's files rustc found fault with the last patch it refused.
+    pub blamed: Vec<(PathBuf, usize)>,
 }
 
 impl Maker<'_> {
@@ -135,16 +140,19 @@ impl Maker<'_> {
         }
         let mut changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
         let retyped: BTreeSet<String> = alive.into_keys().collect();
-        self.world.guard.lets_change(&retyped);
         if !retyped.is_empty() {
             let nodes = [&old, &sources].map(|sources| touching(&retyped, sources, &graph));
-            let touched = nodes.iter().flatten().filter_map(|node| index.vertex(*node));
+            let touched = nodes
+                .iter()
+                .flatten()
+                .filter_map(|node| index.vertex(*node));
             changed.suspected.extend(touched);
         }
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
         let anew = !retyped.is_empty() || plan.everywhere;
         plan.retyped = self.world.state().retyped + u32::from(anew);
+        plan.free = retyped;
         if let Some(base) = self
             .world
             .states
@@ -163,7 +171,9 @@ impl Maker<'_> {
         times.plan = started.elapsed();
         if let Some(vertex) = plan.hidden.first() {
             let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
-                format!("`{path}` may be part of any caller's code, and not all of it can be patched")
+                format!(
+                    "`{path}` may be part of any caller's code, and not all of it can be patched"
+                )
             });
             let why = "optimised code calls operators, `drop`, `fmt` and the like in place: \
                        such edits are patched in a build that is not optimised";
@@ -318,9 +328,17 @@ impl Maker<'_> {
                 && !change.keeps_values()
         });
         let names: BTreeSet<String> = types.flat_map(|change| change.item.names.clone()).collect();
-        let optimised = self.world.crates.iter().any(|krate| krate.unit.args.optimised());
+        let optimised = self
+            .world
+            .crates
+            .iter()
+            .any(|krate| krate.unit.args.optimised());
         let is_hot = |krate: usize, function: &Function| {
-            let known = self.world.states.first().and_then(|base| base.sources[krate].function(&function.key));
+            let known = self
+                .world
+                .states
+                .first()
+                .and_then(|base| base.sources[krate].function(&function.key));
             known.is_some_and(|(_, function)| function.hot)
         };
         names
@@ -500,6 +518,10 @@ impl Maker<'_> {
         );
         match rejected {
             Some(Rejected(found)) => {
+                let errors = found.iter().filter(|d| d.error).flat_map(|d| &d.places);
+                self.blamed = errors
+                    .filter_map(|(file, line)| self.user_file(sources, file, *line))
+                    .collect();
                 if let Some(summary) = diagnostics::summary(found) {
                     refusal = refusal.because(format!("rustc says of the patch: {summary}"));
                 }
@@ -540,11 +562,14 @@ impl Maker<'_> {
     /// # Errors
     /// rustc cannot be run or was cancelled.
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
+        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
         for (number, krate) in self.world.crates.iter().enumerate() {
-            if !is_changed(number) {
+            let mut externs = krate.unit.externs().into_iter();
+            let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
+            if self.compiles || (!is_changed(number) && !uses) {
                 continue;
             }
-            let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;
+            let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
             if found.iter().any(|d| d.error && !d.places.is_empty()) {
                 // The last one only counts the others.
                 return Ok(found
@@ -552,6 +577,7 @@ impl Maker<'_> {
                     .filter(|d| d.error && !d.places.is_empty())
                     .collect());
             }
+            checked.insert(format!("lib{}", krate.tag), metadata);
         }
         Ok(Vec::new())
     }
@@ -571,7 +597,9 @@ fn static_traits(
             && change.became == Became::Changed
             && change.old.as_ref().is_some_and(same_frame)
     });
-    let names: BTreeSet<String> = changed.flat_map(|change| change.item.names.clone()).collect();
+    let names: BTreeSet<String> = changed
+        .flat_map(|change| change.item.names.clone())
+        .collect();
     if names.is_empty() {
         return names;
     }

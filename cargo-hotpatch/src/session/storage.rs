@@ -101,9 +101,10 @@ impl Storage {
             let known = self.types.get(&(krate, path));
             known.is_some_and(|known| *known != code)
         };
-        let items = changes.items.iter().filter(|change| {
-            change.item.kind == Kind::Static && change.became == Became::Added
-        });
+        let items = changes
+            .items
+            .iter()
+            .filter(|change| change.item.kind == Kind::Static && change.became == Became::Added);
         for change in items {
             let item = &change.item;
             let path = path_of(&item.module, &item.name);
@@ -113,7 +114,11 @@ impl Storage {
                 return Some(refusal.because("its storage is there from before it was removed"));
             }
         }
-        let keys = changes.bodies.iter().chain(&changes.added).chain(&changes.signatures);
+        let keys = changes
+            .bodies
+            .iter()
+            .chain(&changes.added)
+            .chain(&changes.signatures);
         for (file, function) in keys.filter_map(|key| new.function(key)) {
             let changed = nested(function).find(|(path, code)| differs(path.clone(), *code));
             if let Some((path, _)) = changed {
@@ -132,7 +137,10 @@ fn path_of(module: &[String], name: &str) -> String {
 }
 
 fn nested(function: &Function) -> impl Iterator<Item = (String, u64)> {
-    let statics = function.nested.iter().filter(|(name, _)| name.starts_with("static"));
+    let statics = function
+        .nested
+        .iter()
+        .filter(|(name, _)| name.starts_with("static"));
     statics.map(|(name, code)| (format!("{:?}|{name}", function.key), *code))
 }
 
@@ -141,7 +149,11 @@ fn statics_of(source: &CrateSource) -> impl Iterator<Item = (String, u64)> {
     let outer = items
         .filter(|item| item.kind == Kind::Static)
         .map(|item| (path_of(&item.module, &item.name), item.surface));
-    outer.chain(source.functions().flat_map(|(_, function)| nested(function)))
+    outer.chain(
+        source
+            .functions()
+            .flat_map(|(_, function)| nested(function)),
+    )
 }
 
 impl Maker<'_> {
@@ -193,7 +205,11 @@ impl Maker<'_> {
 
     /// The base's version of the function has a static of this name.
     fn was_in_base(&self, krate: usize, key: &FnKey, name: &str) -> bool {
-        let base = self.world.states.first().and_then(|base| base.sources.get(krate));
+        let base = self
+            .world
+            .states
+            .first()
+            .and_then(|base| base.sources.get(krate));
         base.and_then(|source| source.function(key))
             .is_some_and(|(_, function)| function.statics.iter().any(|item| item.name == name))
     }
@@ -206,7 +222,9 @@ impl Maker<'_> {
         };
         let base = &self.world.states[0].sources[known.krate];
         known.keys.iter().any(|key| {
-            let now = sources[known.krate].function(key).map(|(_, function)| function);
+            let now = sources[known.krate]
+                .function(key)
+                .map(|(_, function)| function);
             let was = base.function(key).map(|(_, function)| function);
             let (Some(now), Some(was)) = (now, was) else {
                 return true;

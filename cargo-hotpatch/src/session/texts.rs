@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::build::base::Base;
 use crate::build::project::Project;
 use crate::source::items::{Files, fingerprint};
+use crate::source::text;
 
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ impl Content {
         };
         Self {
             fingerprint: Some(fingerprint(&bytes)),
-            text: String::from_utf8(bytes).ok().map(Arc::from),
+            text: text::from_bytes(bytes).ok(),
         }
     }
 
@@ -121,7 +122,9 @@ impl Fixed {
             build.insert(root.join(name));
         }
         for folder in root.ancestors() {
-            build.insert(folder.join(".cargo/config.toml"));
+            for name in ["config.toml", "config"] {
+                build.insert(folder.join(".cargo").join(name));
+            }
         }
         for target in project.members().flat_map(|package| &package.targets) {
             let path = target.src_path.as_std_path();

@@ -40,7 +40,10 @@ impl ItemChange {
     pub fn keeps_values(&self) -> bool {
         self.became == Became::Changed
             && matches!(self.item.kind, Kind::Type | Kind::Static | Kind::Trait)
-            && self.old.as_ref().is_some_and(|old| old.surface == self.item.surface)
+            && self
+                .old
+                .as_ref()
+                .is_some_and(|old| old.surface == self.item.surface)
     }
 
     /// Traits whose derived impls came or went.
@@ -56,7 +59,10 @@ impl ItemChange {
     pub fn rederives(&self) -> bool {
         self.item.kind == Kind::Type
             && !self.item.derives.is_empty()
-            && self.old.as_ref().is_some_and(|old| old.helpers != self.item.helpers)
+            && self
+                .old
+                .as_ref()
+                .is_some_and(|old| old.helpers != self.item.helpers)
     }
 }
 
@@ -320,7 +326,9 @@ pub fn scope_key(krate: &CrateSource) -> u64 {
     if !in_place.is_empty() {
         let functions = krate.functions().map(|(_, function)| function);
         let kept = functions.filter(|function| in_place.contains(&function.key));
-        let codes: BTreeMap<&FnKey, u64> = kept.map(|function| (&function.key, function.code)).collect();
+        let codes: BTreeMap<&FnKey, u64> = kept
+            .map(|function| (&function.key, function.code))
+            .collect();
         codes.hash(&mut hasher);
     }
     hasher.finish()

@@ -348,7 +348,10 @@ impl ParsedFile {
         let functions = self.functions.iter().map(|function| &function.includes);
         let items = self.items.iter().map(|item| &item.includes);
         let included: BTreeSet<&String> = functions.chain(items).flatten().collect();
-        self.included = included.into_iter().map(|name| (name.clone(), None)).collect();
+        self.included = included
+            .into_iter()
+            .map(|name| (name.clone(), None))
+            .collect();
         self.sum_up();
     }
 

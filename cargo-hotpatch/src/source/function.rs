@@ -384,7 +384,12 @@ impl Nested {
 
     /// Two statics that only their order tells apart.
     fn has_twins(&self) -> bool {
-        let statics = || self.state.iter().map(|(name, _)| name).filter(|name| name.contains("static"));
+        let statics = || {
+            self.state
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|name| name.contains("static"))
+        };
         statics().collect::<BTreeSet<_>>().len() < statics().count()
     }
 
@@ -404,8 +409,9 @@ impl Nested {
     fn declared(&mut self, call: &syn::Macro) -> bool {
         let tokens: Vec<TokenTree> = call.tokens.clone().into_iter().collect();
         let is = |at: usize, word: &str| matches!(&tokens[at], TokenTree::Ident(i) if i == word);
-        let is_lifetime =
-            |at: usize| at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(p) if p.as_char() == '\'');
+        let is_lifetime = |at: usize| {
+            at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(p) if p.as_char() == '\'')
+        };
         let mut found = false;
         for at in (0..tokens.len()).filter(|at| is(*at, "static") && !is_lifetime(*at)) {
             let name = tokens[at + 1..]

@@ -1,5 +1,6 @@
 //! Source text: what a crate consists of, what an edit changed, and the text made from it.
 //! Pure: text and facts in, text and facts out.
+mod attributes;
 pub mod cfg;
 pub mod diff;
 pub mod extract;
@@ -8,12 +9,15 @@ pub mod file;
 mod function;
 pub mod items;
 pub mod layout;
+mod lifetimes;
 mod macros;
 mod members;
 pub mod names;
+pub mod own_imports;
 mod read;
 mod rewrite;
 pub mod syntax;
+pub mod text;
 pub mod tokens;
 mod tree;
 pub mod widen;

@@ -11,11 +11,11 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::Cfg;
-use super::members::Looks;
 use super::file::{
     Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
 use super::function::{PRELUDE, Parts};
+use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
 use super::tree::{
@@ -223,6 +223,7 @@ impl Reader<'_> {
                 }
             }
             Item::Struct(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.members("", &item.fields);
                 self.named(
                     module,
@@ -253,6 +254,7 @@ impl Reader<'_> {
                 }
             }
             Item::Enum(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.variants(item);
                 self.named(
                     module,
@@ -411,7 +413,8 @@ impl Reader<'_> {
             _ => None,
         });
         let surface = fingerprint(bare.to_token_stream());
-        bare.items.retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
+        bare.items
+            .retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
         let frame = fingerprint(bare.into_token_stream());
         let entry = self.named(
             module,

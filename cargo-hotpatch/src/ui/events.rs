@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,7 +29,11 @@ pub enum Event {
     /// An edit that does not compile; the old code runs on.
     Broken(Broken),
     /// The program was started anew.
-    Restarted {},
+    Restarted(Restarted),
+    /// A restart did not happen, because not all that the program keeps could be saved; the program runs on.
+    NotRestarted(NotRestarted),
+    /// A kept value did not come through a restart as it was.
+    Lost(Lost),
     /// The program ended.
     Exited(Exited),
 }
@@ -42,6 +47,9 @@ pub struct Ready {
     pub generation: u32,
     /// Its hot functions.
     pub hot: Vec<HotFunction>,
+    /// Where the tool listens for it.
+    #[serde(default)]
+    pub listen: Vec<SocketAddr>,
 }
 
 /// A function marked `#[hot]`.
@@ -94,6 +102,35 @@ pub struct Broken {
     pub file: Option<String>,
     /// Its line.
     pub line: Option<u32>,
+}
+
+/// What `restarted` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// The new process id.
+    #[serde(default)]
+    pub pid: u32,
+    /// Names of the values that were saved for it.
+    #[serde(default)]
+    pub kept: Vec<String>,
+}
+
+/// What `not_restarted` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRestarted {
+    /// Names of the values that could not be saved.
+    pub names: Vec<String>,
+    /// Why.
+    pub message: String,
+}
+
+/// What `lost` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Names of the values.
+    pub names: Vec<String>,
+    /// Why, and what they are now.
+    pub message: String,
 }
 
 /// What `exited` says: one of the two.
@@ -184,7 +221,29 @@ pub struct Record {
 /// Where events are written.
 #[derive(Debug, Default)]
 pub struct EventLog {
-    file: Option<Mutex<File>>,
+    file: Option<Mutex<Appended>>,
+}
+
+/// A file that is only appended to. What a full disk does not take goes before what comes next.
+#[derive(Debug)]
+struct Appended {
+    file: File,
+    unwritten: Vec<u8>,
+}
+
+impl Appended {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.unwritten.extend(line);
+        while !self.unwritten.is_empty() {
+            match self.file.write(&self.unwritten) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => drop(self.unwritten.drain(..taken)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl EventLog {
@@ -194,8 +253,9 @@ impl EventLog {
     /// When the file cannot be opened for writing.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let unwritten = Vec::new();
         Ok(Self {
-            file: Some(Mutex::new(file)),
+            file: Some(Mutex::new(Appended { file, unwritten })),
         })
     }
 
@@ -208,7 +268,7 @@ impl EventLog {
     /// Writes `event`, timed now.
     ///
     /// # Errors
-    /// When the file cannot be written; the session can go on without.
+    /// When the file cannot be written; the session can go on, and the event is kept for the next call.
     pub fn write(&self, event: Event) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
@@ -219,10 +279,10 @@ impl EventLog {
             .as_secs_f64();
         let mut line = serde_json::to_vec(&Record { time, event }).map_err(io::Error::other)?;
         line.push(b'\n');
-        // One write: a reader never sees half a line, and there is no buffer to flush.
+        // One write, unless the disk is full: a reader never sees half a line, and there is no buffer to flush.
         file.lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .write_all(&line)
+            .write(&line)
     }
 }
 
@@ -246,10 +306,12 @@ mod tests {
             value(Event::Ready(Ready {
                 pid: 7,
                 generation: 0,
-                hot: vec![hot]
+                hot: vec![hot],
+                listen: vec!["127.0.0.1:3000".parse().unwrap()],
             })),
             json!({"event": "ready", "time": 1.5, "pid": 7, "generation": 0,
-                "hot": [{"name": "app::world::World::report", "file": "src/world.rs", "line": 9}]})
+                "hot": [{"name": "app::world::World::report", "file": "src/world.rs", "line": 9}],
+                "listen": ["127.0.0.1:3000"]})
         );
         let note = Coded {
             code: "HP0202".into(),
@@ -283,8 +345,25 @@ mod tests {
             json!({"event": "unchanged", "time": 1.5})
         );
         assert_eq!(
-            value(Event::Restarted {}),
-            json!({"event": "restarted", "time": 1.5})
+            value(Event::Restarted(Restarted {
+                pid: 8,
+                kept: vec!["world".into()]
+            })),
+            json!({"event": "restarted", "time": 1.5, "pid": 8, "kept": ["world"]})
+        );
+        assert_eq!(
+            value(Event::NotRestarted(NotRestarted {
+                names: vec!["world".into()],
+                message: "it is in use".into()
+            })),
+            json!({"event": "not_restarted", "time": 1.5, "names": ["world"], "message": "it is in use"})
+        );
+        assert_eq!(
+            value(Event::Lost(Lost {
+                names: vec!["world".into()],
+                message: "missing field `x`".into()
+            })),
+            json!({"event": "lost", "time": 1.5, "names": ["world"], "message": "missing field `x`"})
         );
         let refused = Coded {
             file: None,
@@ -335,8 +414,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_full_disk_does_not_take_is_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut appended = Appended {
+            file: full,
+            unwritten: Vec::new(),
+        };
+        let error = appended.write(b"one\n").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        appended.file = File::create(&path).unwrap();
+        appended.write(b"two\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+    }
+
+    #[test]
     fn nothing_is_written_without_a_file() {
-        EventLog::none().write(Event::Restarted {}).unwrap();
+        EventLog::none().write(Event::Unchanged {}).unwrap();
         assert!(EventLog::open(Path::new("/no/such/folder/events")).is_err());
     }
 }

@@ -29,6 +29,22 @@ fn requests() -> Vec<Request> {
                 },
             ],
         },
+        Request::Relist {
+            list: LibraryList {
+                lock: 16,
+                lock_size: 8,
+                list: 32,
+                empty: vec![1, 0, 0],
+            },
+        },
+        Request::Keep {
+            folder: "/run/kept".into(),
+            wait: 2000,
+            insist: true,
+        },
+        Request::Thaw {
+            save_at_the_end: false,
+        },
     ]
 }
 
@@ -44,6 +60,12 @@ fn responses() -> Vec<Response> {
         Response::Refused {
             reason: "nö".into(),
         },
+        Response::Relisted,
+        Response::Kept {
+            names: vec!["world".into(), String::new()],
+            failed: vec![("hits".into(), "in use".into())],
+        },
+        Response::Thawed,
     ]
 }
 

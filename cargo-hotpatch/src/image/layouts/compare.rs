@@ -18,14 +18,6 @@ pub struct Disagreement {
     rank: Rank,
 }
 
-impl Disagreement {
-    /// Whether it is about a type of this name, or one made of it.
-    #[must_use]
-    pub fn mentions(&self, name: &str) -> bool {
-        super::mentions(&self.ty, name)
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
     /// A part came, went, or is of another type.

@@ -111,13 +111,10 @@ impl Layouts {
         self.ambiguous.extend(patch.ambiguous);
     }
 
-    /// Forgets all types that mention one of these names: no value of them is left.
+    /// Forgets the types with these last names, and those that are made of them.
     pub fn forget(&mut self, names: &BTreeSet<String>) {
-        let is_kept = |path: &str| !names.iter().any(|name| mentions(path, name));
-        if !names.is_empty() {
-            self.types.retain(|path, _| is_kept(path));
-            self.ambiguous.retain(|path| is_kept(path));
-        }
+        self.types.retain(|path, _| !names_one_of(path, names));
+        self.ambiguous.retain(|path| !names_one_of(path, names));
     }
 
     fn add(&mut self, path: String, layout: Layout) {
@@ -133,10 +130,9 @@ impl Layouts {
     }
 }
 
-/// Whether a type of this name is in a path, whichever module it is of.
-fn mentions(path: &str, name: &str) -> bool {
-    path.match_indices(name).any(|(at, _)| {
-        let is_part = |c: char| c.is_alphanumeric() || c == '_';
-        path[..at].ends_with("::") && !path[at + name.len()..].starts_with(is_part)
-    })
+/// Whether a type's path has one of these names in it, as itself or as an argument.
+#[must_use]
+pub fn names_one_of(path: &str, names: &BTreeSet<String>) -> bool {
+    path.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .any(|word| names.contains(word))
 }
