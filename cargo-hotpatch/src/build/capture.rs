@@ -50,7 +50,12 @@ pub fn outer(args: &[OsString]) -> Result<i32> {
         return wrapper(rest);
     }
     let users = std::env::var_os(OUTER_ENV).with_context(|| format!("`{OUTER_ENV}` is not set"))?;
-    let status = Command::new(&users)
+    // sccache makes every variable of cargo's a part of its key: plain builds shall find what we build.
+    let mut command = Command::new(&users);
+    for name in [FOLDER_ENV, INNER_ENV, OUTER_ENV] {
+        command.env_remove(name);
+    }
+    let status = command
         .args(args)
         .status()
         .with_context(|| format!("failed to run `{}`", users.to_string_lossy()))?;
@@ -313,7 +318,10 @@ fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
     std::fs::write(&source, LAUNCHER)
         .with_context(|| format!("failed to write `{}`", source.display()))?;
     let (linker, env) = super::launcher::linker(unit)?;
-    let launcher = rustc::launcher(base, &source, &unit.rlib, &unit.live, &linker);
+    // Third-party crates are as the user has them, and so is what becomes of their debug information.
+    let split = unit.args.codegen("split-debuginfo");
+    let launcher = rustc::launcher(base, &source, &unit.rlib, &unit.live, &linker)
+        .with(split.map(|kind| format!("-Csplit-debuginfo={kind}")));
     let env: Vec<(&str, &str)> = env
         .iter()
         .map(|(key, value)| (*key, value.as_str()))

@@ -171,6 +171,9 @@ impl Wanted<'_> {
             return Ok(Attempt::Made);
         }
         let found = diagnostics::parse(&output.stderr_text());
+        if let Some(said) = diagnostics::beside_the_code(&found) {
+            return Err(output.saying(said).into_error()).context("failed to compile the scope");
+        }
         let doubled = found
             .iter()
             .filter(|found| matches!(found.code.as_deref(), Some("E0252" | "E0255")))

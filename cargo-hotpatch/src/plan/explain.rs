@@ -153,11 +153,15 @@ pub const fn explanation(code: Code) -> Explanation {
         Code::HP0101 => Explanation {
             what: "\
                 A struct, enum or union that the program knows has other fields, variants, \
-                attributes or generics now, or how its values are dropped changed.",
+                attributes or generics now, or how its values are dropped changed. Where the source \
+                shows nothing of it (a macro reads a file, a type comes back as another), the patch \
+                and the running program disagree about it in their debug information.",
             why: "\
                 Values of the old type may be alive in statics, on the heap or on the stacks of \
                 running functions. New code would read them with the new layout: a `u32` where \
-                there is a pointer. No check at run time could tell.",
+                there is a pointer. No check at run time could tell. A build without debug \
+                information about types has only the source to go by: there, what might change one \
+                is refused, too.",
             example: r" struct Player {
      health: u32,
 +    shield: u32,

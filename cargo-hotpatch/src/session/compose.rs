@@ -73,6 +73,11 @@ impl Maker<'_> {
                 }
                 own_instances = true;
             } else if needs.functions.is_empty() && needs.statics.is_empty() {
+                let started = Instant::now();
+                if let Some(refusal) = self.disagreement(sources, index, plan, &round)? {
+                    return Ok(Built::Refused(refusal));
+                }
+                times.link += started.elapsed();
                 return self.link(sources, index, round, times);
             }
             if let Some(refusal) = before_deref(sources, index, &needs.functions) {
@@ -454,10 +459,12 @@ impl Maker<'_> {
             }
             patched.bytes += library.bytes;
         }
+        self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
         self.world.storage.extend(ready.storage);
         self.world.storage.note(&sources);
         times.load += started.elapsed();
+        self.world.guard.published();
 
         let mut state = self.world.state().clone();
         for store in stores {

@@ -19,6 +19,7 @@ use super::process::Process;
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
+use crate::build::scope::Scope;
 use crate::command::{CancelToken, CommandError};
 use crate::image::graph::CallGraph;
 use crate::patch::compile;
@@ -134,6 +135,9 @@ impl Maker<'_> {
         if let Some(refusal) = self.refusal(&old, &sources, &changes, &index, judged) {
             return Ok(Outcome::Refused(refusal));
         }
+        if let Some(refusal) = self.unguarded(&sources, &changes)? {
+            return Ok(Outcome::Refused(refusal));
+        }
         let mut changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
         let retyped: BTreeSet<String> = alive.into_keys().collect();
         if !retyped.is_empty() {
@@ -148,6 +152,7 @@ impl Maker<'_> {
         include_added(&changes, &index, &mut plan);
         let anew = !retyped.is_empty() || plan.everywhere;
         plan.retyped = self.world.state().retyped + u32::from(anew);
+        plan.free = retyped;
         if let Some(base) = self
             .world
             .states
@@ -557,11 +562,14 @@ impl Maker<'_> {
     /// # Errors
     /// rustc cannot be run or was cancelled.
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
+        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
         for (number, krate) in self.world.crates.iter().enumerate() {
-            if self.compiles || !is_changed(number) {
+            let mut externs = krate.unit.externs().into_iter();
+            let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
+            if self.compiles || (!is_changed(number) && !uses) {
                 continue;
             }
-            let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;
+            let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
             if found.iter().any(|d| d.error && !d.places.is_empty()) {
                 // The last one only counts the others.
                 return Ok(found
@@ -569,6 +577,7 @@ impl Maker<'_> {
                     .filter(|d| d.error && !d.places.is_empty())
                     .collect());
             }
+            checked.insert(format!("lib{}", krate.tag), metadata);
         }
         Ok(Vec::new())
     }

@@ -5,6 +5,7 @@
 
 mod changed;
 mod compose;
+pub mod guard;
 pub mod known;
 pub mod make;
 pub mod process;
@@ -28,9 +29,9 @@ use self::make::Outcome;
 use self::program::Running;
 use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
 use self::worker::{Said, Tools, Verdict, Worker};
-use crate::args::{OnRefuse, RunArgs};
+use crate::args::{BuildArgs, OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
-use crate::build::project::Project;
+use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
@@ -78,6 +79,13 @@ pub fn run(args: &RunArgs) -> Result<u8> {
             base::HOST
         );
     }
+    let args = &RunArgs {
+        build: BuildArgs {
+            manifest_path: args.build.manifest_path.as_deref().map(real_manifest),
+            ..args.build.clone()
+        },
+        ..args.clone()
+    };
     let project = Project::find(&args.build)?;
     let log = match &args.events {
         Some(path) => {
@@ -228,7 +236,7 @@ impl Session<'_> {
         self.runs += 1;
         let run = self.runs;
         let messages = self.messages.clone();
-        let running = program::start(&base, &self.args.args, move |exit| {
+        let running = program::start(&base, &self.project.config, &self.args.args, move |exit| {
             let _ = messages.send(Message::Exited(exit));
         })?;
         let running = Arc::new(running);
@@ -303,11 +311,7 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
-            Said::Ready(hot) => {
-                let pid = self
-                    .program
-                    .as_ref()
-                    .map_or(0, |program| program.running.child.pid());
+            Said::Ready(pid, hot) => {
                 let ready = Ready {
                     pid,
                     generation: 0,
@@ -318,6 +322,8 @@ impl Session<'_> {
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
+            Said::Unguarded if self.runs == 1 => self.report.types_are_not_told(),
+            Said::Unguarded => {}
             Said::Lost(error) => {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()

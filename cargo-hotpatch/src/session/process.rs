@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hotpatch_rt::wire::Store;
+use hotpatch_rt::wire::{LibraryList, Store};
 
 use super::world::libraries;
 use crate::run::client::{Client, ClientError};
@@ -27,6 +27,9 @@ pub trait Process {
     /// # Errors
     /// As [`Process::load`].
     fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError>;
+
+    /// Makes the program's backtraces know the patches in it.
+    fn relist(&mut self, list: Option<&LibraryList>);
 }
 
 impl Process for Client {
@@ -45,6 +48,10 @@ impl Process for Client {
 
     fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError> {
         Self::publish(self, stores)
+    }
+
+    fn relist(&mut self, list: Option<&LibraryList>) {
+        Self::relist(self, list);
     }
 }
 
@@ -71,4 +78,6 @@ impl Process for Unstarted {
     fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError> {
         Ok(u32::try_from(stores.len()).unwrap_or(u32::MAX))
     }
+
+    fn relist(&mut self, _list: Option<&LibraryList>) {}
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use super::guard::Guard;
 use super::make::{Maker, Outcome};
 use super::texts::{Fixed, Texts};
 use super::world::World;
@@ -27,14 +28,16 @@ use crate::ui::events::HotFunction;
 /// What the worker says.
 #[derive(Debug)]
 pub enum Said {
-    /// Edits can be patched from now on.
-    Ready(Vec<HotFunction>),
+    /// Edits of the program in this process can be patched from now on.
+    Ready(u32, Vec<HotFunction>),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
     /// What a save led to.
     Verdict(Box<Verdict>),
     /// Something that edits will meet with.
     Warning(anyhow::Error),
+    /// Nothing but the source tells what types look like.
+    Unguarded,
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }
@@ -172,8 +175,11 @@ fn work(
             error.context("edits of this program may not be patched"),
         ));
     }
-    say(Said::Ready(hot_functions(&world)));
+    say(Said::Ready(client.pid(), hot_functions(&world)));
     world.fetch_graph();
+    world.guard.fetch();
+    let remark = |guard: &mut Guard| guard.is_new_to_blindness().then(|| say(Said::Unguarded));
+    remark(&mut world.guard);
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
     while let Ok(change) = inbox.recv() {
@@ -210,6 +216,7 @@ fn work(
             unfinished = files;
             continue;
         }
+        remark(&mut world.guard);
         let now = taken_in(&world.state().sources);
         if now != included {
             included = now;

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Target;
 
+use super::guard::Guard;
 use super::known;
 use super::storage::Storage;
 use crate::build::base::{Base, Stamp, stamp};
@@ -145,6 +146,8 @@ pub struct World {
     files: Vec<(PathBuf, Stamp)>,
     /// Edits that were refused because no hot function reaches them.
     pub told: BTreeSet<Told>,
+    /// What the program and its patches say about types.
+    pub guard: Guard,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -211,6 +214,7 @@ impl World {
             storage,
             files,
             told: BTreeSet::new(),
+            guard: Guard::new(base),
             graph: None,
             index: None,
             open: None,
@@ -376,6 +380,7 @@ impl World {
             files: self.files.clone(),
             told: self.told.clone(),
             storage: self.storage.clone(),
+            guard: self.guard.fork(),
             graph: None,
             index: self.index.clone(),
             open: self.open.clone(),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cfg::Cfg;
 use super::file::{self, FnKey, Function, Owner, ParsedFile};
+use super::text;
 
 /// Where texts come from.
 pub trait Files: Sync {
@@ -43,7 +44,7 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Arc<str>> {
-        std::fs::read_to_string(path).map(Arc::from)
+        text::from_bytes(std::fs::read(path)?)
     }
 
     fn fingerprint(&self, path: &Path) -> Option<u64> {

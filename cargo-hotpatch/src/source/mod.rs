@@ -17,6 +17,7 @@ pub mod own_imports;
 mod read;
 mod rewrite;
 pub mod syntax;
+pub mod text;
 pub mod tokens;
 mod tree;
 pub mod widen;

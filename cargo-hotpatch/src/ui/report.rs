@@ -266,6 +266,9 @@ pub fn render_warning(paint: Paint, message: &str) -> String {
     format!("{}: {message}\n", paint.bold(Hue::Yellow, "warning"))
 }
 
+const TYPES_ARE_NOT_TOLD: &str = "this build has no debug information about types, so that a patch cannot be held \
+     against the program; from the source alone more edits are refused (`debug = \"full\"` in the profile helps)";
+
 /// An error and what led to it, each cause on a line of its own unless it was said already.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -480,6 +483,14 @@ impl Report {
             "`lto` of profile `{profile}` is off in this build: it would dissolve what patches connect to"
         );
         self.say(Verbosity::Normal, &render_warning(self.paint, &text));
+    }
+
+    /// The build has no debug information about types.
+    pub fn types_are_not_told(&self) {
+        self.say(
+            Verbosity::Normal,
+            &render_warning(self.paint, TYPES_ARE_NOT_TOLD),
+        );
     }
 
     /// A stage failed; the session goes on. `what` completes "failed to".
@@ -830,6 +841,12 @@ refused HP0101: layout of `Player` changed
              = the old code runs on; the next save tries again\n"
         );
         assert_eq!(render_warning(PLAIN, "slow disk"), "warning: slow disk\n");
+        assert_eq!(
+            render_warning(PLAIN, TYPES_ARE_NOT_TOLD),
+            "warning: this build has no debug information about types, so that a patch cannot be held \
+             against the program; from the source alone more edits are refused (`debug = \"full\"` in the \
+             profile helps)\n"
+        );
     }
 
     #[test]
