@@ -18,9 +18,14 @@ Examples:
   cargo hotpatch run --release -- --port 8080     arguments after `--` go to the program
   cargo hotpatch run --on-refuse restart          never ask, restart when an edit cannot be patched
   cargo hotpatch run --events hot.jsonl           for editors and scripts: one JSON object a line
+  cargo hotpatch run --listen 127.0.0.1:3000      restarts refuse no connection (see LISTEN_FDS)
 
 Mark a function with `#[hot]` (`use hotpatch_rt::hot;`), start the program, save an edit of that function or of anything
-it calls: from its next call on the running program uses the new code and keeps its state.";
+it calls: from its next call on the running program uses the new code and keeps its state.
+
+The key `r` restarts the program at any time, where the terminal cannot be meant for the program: while its standard
+input is something else (`--no-stdin`, `< FILE`), and while no program runs. A restart builds with cargo first, and
+ends the running program only when that went well. What the program keeps with `hotpatch_rt::keep` survives it.";
 
 /// Edit a running Rust program: `cargo hotpatch run` patches `#[hot]` functions in place.
 #[derive(Debug, Parser)]
@@ -97,6 +102,12 @@ pub struct RunArgs {
     /// What to do when an edit cannot be patched [default: ask at a terminal, otherwise stay]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_refuse: Option<OnRefuse>,
+    /// Hold a listening socket for the program (LISTEN_FDS), across restarts; may be given several times
+    #[arg(long, value_name = "ADDRESS:PORT", action = ArgAction::Append)]
+    pub listen: Vec<String>,
+    /// Give the program an empty standard input, so that the key `r` restarts it
+    #[arg(long)]
+    pub no_stdin: bool,
 
     /// What is built, and how.
     #[command(flatten)]
@@ -388,6 +399,10 @@ mod tests {
             "e.jsonl",
             "--on-refuse",
             "stay",
+            "--listen",
+            "127.0.0.1:0",
+            "--listen=[::1]:80",
+            "--no-stdin",
             "--",
             "-x",
             "--release",
@@ -417,6 +432,8 @@ mod tests {
         assert_eq!(args.args, ["-x", "--release"]);
         assert_eq!(args.events.as_deref(), Some("e.jsonl".as_ref()));
         assert_eq!(args.on_refuse, Some(OnRefuse::Stay));
+        assert_eq!(args.listen, ["127.0.0.1:0", "[::1]:80"]);
+        assert!(args.no_stdin);
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         .is_some_and(|folder| folder == build::launcher::FOLDER_NAME)
     {
         Some(build::launcher::link(&args[1..]))
+    } else if called == Path::new(run::listen::STAND_IN) {
+        Some(run::listen::stand_in(&args[1..]))
     } else {
         None
     };

@@ -16,7 +16,7 @@
 //!
 //! # What else is checked of every scenario
 //!
-//! The process stays the same one. Each save gets exactly one verdict: the next verdict event must fit the
+//! The process stays the same one, but for a restart that is expected. Each save gets exactly one verdict: the next verdict event must fit the
 //! next edit, and when a scenario ends well, a last comment is saved that must be found `unchanged`. The
 //! tool and the program end together.
 //!
@@ -55,9 +55,17 @@ pub fn judge(name: &str) -> Result<()> {
     if std::env::var_os("HOTPATCH_TEST_ORACLE_ONLY").is_some() {
         return trial.run_on_fresh_builds();
     }
+    let mut words = scenario.options.clone();
+    if scenario
+        .edit
+        .iter()
+        .any(|edit| edit.expect == Expect::Restarted)
+    {
+        words.extend(["--on-refuse", "restart"].map(str::to_owned));
+    }
     let options = Options {
         manifest: scenario.manifest.clone(),
-        options: scenario.options.clone(),
+        options: words,
         args: scenario.args.clone(),
         ..Options::default()
     };
@@ -109,6 +117,12 @@ impl Trial<'_> {
             words::check(session, self.name, index + 1, said).with_context(place)?;
             if edit.expect == Expect::Patched {
                 generation = verdict.number("generation")?;
+                self.build_fresh().with_context(place)?;
+            }
+            if edit.expect == Expect::Restarted {
+                let (_, between) = session.restarted().with_context(place)?;
+                ensure!(between.is_empty(), "{}: {between:?}", place());
+                generation = 0;
                 self.build_fresh().with_context(place)?;
             }
             let after = self.dump(session).with_context(place)?;
@@ -240,7 +254,10 @@ impl Trial<'_> {
         let source = changed
             .iter()
             .find(|path| path.extension().is_some_and(|ext| ext == "rs"));
-        let good = matches!(last.expect, Expect::Patched | Expect::Unchanged);
+        let good = matches!(
+            last.expect,
+            Expect::Patched | Expect::Unchanged | Expect::Restarted
+        );
         if let (true, Some(source)) = (good, source) {
             let path = self.project.root().join(source);
             let text = std::fs::read_to_string(&path)?;
@@ -264,7 +281,7 @@ impl Trial<'_> {
             self.project
                 .apply(edit, &self.applied)
                 .with_context(place)?;
-            if edit.expect == Expect::Patched {
+            if matches!(edit.expect, Expect::Patched | Expect::Restarted) {
                 let state = self
                     .scenario
                     .state
@@ -331,7 +348,7 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
                 edit.notes
             );
         }
-        Expect::Refused => {
+        Expect::Refused | Expect::Restarted => {
             let code = edit.code.as_deref().context("the scenario names no code")?;
             ensure!(
                 verdict.text("code") == code,

@@ -21,7 +21,7 @@
 //! # What is where
 //!
 //! [`workspace`] knows the paths and starts every command, [`project`] copies and edits a program,
-//! [`fresh`] builds and runs one plainly, [`session`] runs one under the tool, [`events`] reads what the tool
+//! [`fresh`] builds and runs one plainly, [`session`] runs one under the tool, at a [`terminal`] where wanted, [`events`] reads what the tool
 //! says about it, [`programs`] tells compilers to fail, [`scenario`] is the format of `scenario.toml`, [`words`] knows what the tool says word for word, and [`judge`] decides whether a scenario
 //! holds. Nothing here waits for a fixed time: a wait ends when the thing waited for happens, or fails after
 //! [`LIMIT`].
@@ -38,6 +38,7 @@ pub mod programs;
 pub mod project;
 pub mod scenario;
 pub mod session;
+pub mod terminal;
 pub mod words;
 pub mod workspace;
 

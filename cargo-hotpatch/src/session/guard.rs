@@ -70,7 +70,7 @@ impl Guard {
         }
     }
 
-    /// The same once more, for trying something out; what was not read by now is read again.
+    /// The same opinion once more, to try something out. What is not read yet it reads by itself.
     #[must_use]
     pub fn fork(&self) -> Self {
         Self {

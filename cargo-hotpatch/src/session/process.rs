@@ -28,7 +28,7 @@ pub trait Process {
     /// As [`Process::load`].
     fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError>;
 
-    /// Makes the program's backtraces know the patches in it.
+    /// Makes backtraces know libraries that were loaded since the first of them, where that can be had.
     fn relist(&mut self, list: Option<&LibraryList>);
 }
 

@@ -3,8 +3,10 @@
 pub mod demo;
 pub mod doctor;
 pub mod events;
+pub mod keys;
 pub mod page;
 pub mod paint;
 pub mod report;
+pub mod restarts;
 pub mod terminal;
 pub mod wrap;

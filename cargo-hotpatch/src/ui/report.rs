@@ -20,9 +20,6 @@ use crate::args::OnRefuse;
 use crate::command::{CommandLine, signal_name};
 use crate::run::child::ExitHow;
 
-/// Asked at the terminal after a refusal.
-pub const RESTART_PROMPT: &str = "restart? [y/n/always/never] ";
-
 /// Longest piece of a source line that a refusal shows.
 const EXCERPT_WIDTH: usize = 72;
 
@@ -450,24 +447,6 @@ impl Report {
         );
     }
 
-    /// The program is about to be ended, built and started anew.
-    pub fn restarting(&self) {
-        let text = "the program; its state is lost";
-        self.say(
-            Verbosity::Normal,
-            &self.paint.verb(Hue::Cyan, "Restarting", text),
-        );
-    }
-
-    /// The program was started anew.
-    pub fn restarted(&self, pid: u32) {
-        let text = format!("with the new source (pid {pid})");
-        self.say(
-            Verbosity::Normal,
-            &self.paint.verb(Hue::Green, "Restarted", &text),
-        );
-    }
-
     /// An edit was saved before it can be patched.
     pub fn waiting(&self) {
         let text = "for the next save, which builds and starts the program again, or for Ctrl-C";
@@ -553,7 +532,7 @@ impl Report {
         self.building.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn say(&self, at_least: Verbosity, text: &str) {
+    pub(super) fn say(&self, at_least: Verbosity, text: &str) {
         if self.verbosity < at_least {
             return;
         }
@@ -763,6 +742,7 @@ refused HP0101: layout of `Player` changed
                     pid: 7,
                     generation: 0,
                     hot,
+                    listen: Vec::new(),
                 },
             )
         };
