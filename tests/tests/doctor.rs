@@ -102,14 +102,16 @@ fn every_function_is_tried() -> Result<()> {
     let (_, said) = stdout.split_once("       Tried ").context(stdout.clone())?;
     let (head, said) = said.split_once('\n').context(stdout.clone())?;
     ensure!(head.starts_with("7 functions of 1 crate in "), "{stdout}");
-    let wanted = "\
-   Patchable 5 functions (83.3 %)
-     No code in 1 function: generic ones that nothing uses, for instance
-     Refused 1 function, by reason:
-
-HP0001: a change to the body of a function with two statics of one name is not supported yet (1)
-  --> src/main.rs:28:4 `errors_doctor_functions::ambiguous`
-";
+    let wanted = [
+        "   Patchable 5 functions (83.3 %)",
+        "     No code in 1 function: generic ones that nothing uses, for instance",
+        "     Refused 1 function, by reason:",
+        "",
+        "HP0001: a change to the body of a function with two statics of one name is not supported yet (1)",
+        "  --> src/main.rs:28:4 `errors_doctor_functions::ambiguous`",
+        "",
+    ]
+    .join("\n");
     ensure!(said == wanted, "{said}");
 
     // The same for programs, with nothing in between.
