@@ -14,25 +14,24 @@ use hotpatch_rt::wire::{Store, Target};
 use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
 };
-use super::compose::{Built, Ready, Unbindable, before_deref};
+use super::compose::{Built, Ready, Told, Unbindable};
 use super::process::Process;
+use super::ruling::static_traits;
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
 use crate::build::scope::Scope;
 use crate::command::{CancelToken, CommandError};
-use crate::image::graph::CallGraph;
 use crate::patch::compile;
 use crate::patch::compile::Rejected;
-use crate::plan::alive::{self, Reasons, touching};
-use crate::plan::classify::Facts;
+use crate::plan::alive::touching;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
-use crate::source::diff::{Became, Changes};
-use crate::source::file::{Function, Kind, OtherItem, Place};
+use crate::source::diff::Changes;
+use crate::source::file::{FnKey, Place};
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
 
@@ -187,9 +186,6 @@ impl Maker<'_> {
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
             return self.not_reached(&sources, vertex, &index, &plan, &changes);
         }
-        if let Some(refusal) = before_deref(&sources, &index, &plan.include) {
-            return Ok(Outcome::Refused(refusal));
-        }
         if plan.include.is_empty() {
             return self.nothing_reached(sources, &changes, &changed, &index, times);
         }
@@ -218,11 +214,18 @@ impl Maker<'_> {
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&changes));
                 let behind = behind(&index, &changed, &included);
-                let retyped = plan.retyped;
-                self.publish(sources, &index, ready, notes, behind, retyped, times)
+                let told = Told {
+                    notes,
+                    behind,
+                    retyped: plan.retyped,
+                };
+                self.publish(sources, &index, ready, told, times)
             }
             Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
-            Err(error) => self.explain(error, &sources, &changes),
+            Err(error) => match self.in_its_place(&error, &sources, &index, &plan) {
+                Some(sources) => self.apply(sources),
+                None => self.explain(error, &sources, &changes),
+            },
         }
     }
 
@@ -313,79 +316,6 @@ impl Maker<'_> {
             .collect()
     }
 
-    /// For each type whose values look different now why there may be some.
-    fn alive(
-        &self,
-        old: &[CrateSource],
-        new: &[CrateSource],
-        changes: &[Changes],
-        graph: &CallGraph,
-    ) -> BTreeMap<String, Reasons> {
-        let items = changes.iter().flat_map(|changes| &changes.items);
-        let types = items.filter(|change| {
-            change.item.kind == Kind::Type
-                && change.became != Became::Added
-                && !change.keeps_values()
-        });
-        let names: BTreeSet<String> = types.flat_map(|change| change.item.names.clone()).collect();
-        let optimised = self
-            .world
-            .crates
-            .iter()
-            .any(|krate| krate.unit.args.optimised());
-        let is_hot = |krate: usize, function: &Function| {
-            let known = self
-                .world
-                .states
-                .first()
-                .and_then(|base| base.sources[krate].function(&function.key));
-            known.is_some_and(|(_, function)| function.hot)
-        };
-        names
-            .into_iter()
-            .map(|name| {
-                let mut reasons = alive::reasons(&name, old, new, graph, &is_hot);
-                if optimised && reasons.is_empty() {
-                    reasons.push("optimised code, which does not show who keeps it".to_owned());
-                }
-                (name, reasons)
-            })
-            .collect()
-    }
-
-    fn refusal(
-        &self,
-        old: &[CrateSource],
-        new: &[CrateSource],
-        changes: &[Changes],
-        index: &Index,
-        (alive, static_traits): (&BTreeMap<String, Reasons>, &BTreeSet<String>),
-    ) -> Option<Refusal> {
-        let storage = &self.world.storage;
-        let moved = |(krate, changes)| storage.refusal(krate, &new[krate], changes);
-        let moved = changes.iter().enumerate().find_map(moved);
-        let refused = changes.iter().enumerate().find_map(|(krate, changes)| {
-            let is_hot = |key: &_| {
-                old[krate]
-                    .function(key)
-                    .is_some_and(|(_, function)| function.hot)
-                    || index
-                        .find(krate, key)
-                        .and_then(|vertex| index.known(vertex))
-                        .is_some_and(|known| known.hot)
-            };
-            let optimised = self.world.crates[krate].unit.args.optimised();
-            let known = Facts {
-                optimised,
-                is_hot: &is_hot,
-                alive,
-                static_traits,
-            };
-            classify::refusal(&old[krate], &new[krate], changes, &known)
-        });
-        refused.or(moved)
-    }
-
     /// Whether a function says what the base was built from.
     fn is_as_built(&self, sources: &[CrateSource], index: &Index, vertex: Vertex) -> bool {
         let (Some(base), Some(known)) = (self.world.states.first(), index.known(vertex)) else {
@@ -455,11 +385,19 @@ impl Maker<'_> {
         let is_new = |vertex: &&Vertex| !self.is_as_built(&sources, index, **vertex);
         let Some(vertex) = changed.edited.iter().find(is_new).copied() else {
             let behind = behind(index, changed, &BTreeSet::new());
+            // Nobody else would look at it.
+            let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+            if !broken.is_empty() {
+                return Ok(Outcome::Broken(broken));
+            }
             let notes = kept_values(changes);
             if !notes.is_empty() {
-                let retyped = self.world.state().retyped;
-                let ready = Ready::default();
-                return self.publish(sources, index, ready, notes, behind, retyped, times);
+                let told = Told {
+                    notes,
+                    behind,
+                    retyped: self.world.state().retyped,
+                };
+                return self.publish(sources, index, Ready::default(), told, times);
             }
             self.replace_sources(sources);
             if let Some(state) = self.world.states.last_mut() {
@@ -473,6 +411,36 @@ impl Maker<'_> {
         })
         .map(Outcome::Refused)
         .context("an edit without a place")
+    }
+
+    /// The sources with functions left in their place that rustc refused outside of it, if there are more of them
+    /// than before. A scope has all that a function may name, but cannot show what macros keep private.
+    fn in_its_place(
+        &mut self,
+        error: &anyhow::Error,
+        sources: &[CrateSource],
+        index: &Index,
+        plan: &Plan,
+    ) -> Option<Vec<CrateSource>> {
+        let Rejected(found) = error.chain().find_map(|e| e.downcast_ref::<Rejected>())?;
+        let mut sources = sources.to_vec();
+        let mut more = false;
+        for (file, line) in found.iter().filter(|d| d.error).flat_map(|d| &d.places) {
+            let (path, line) = self.user_file(&sources, file, *line)?;
+            for (krate, source) in sources.iter_mut().enumerate() {
+                let key = function_at(source, &path, line).filter(|key| {
+                    let vertex = index.find(krate, key);
+                    vertex.is_some_and(|vertex| plan.include.contains(&vertex))
+                });
+                if let Some(key) = key {
+                    more |= source.in_place.insert(key.clone());
+                    self.world.in_place[krate].insert(key);
+                }
+            }
+        }
+        // Such functions are planned in another way.
+        self.world.graph_replaced();
+        more.then_some(sources)
     }
 
     /// Tells code that does not compile from code that this tool cannot take out of its place.
@@ -564,7 +532,7 @@ impl Maker<'_> {
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
         let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
         for (number, krate) in self.world.crates.iter().enumerate() {
-            let mut externs = krate.unit.externs().into_iter();
+            let mut externs = krate.unit.externs();
             let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
             if self.compiles || (!is_changed(number) && !uses) {
                 continue;
@@ -583,30 +551,6 @@ impl Maker<'_> {
     }
 }
 
-/// Traits with other methods of which there can be no trait objects.
-fn static_traits(
-    old: &[CrateSource],
-    new: &[CrateSource],
-    changes: &[Changes],
-    graph: &CallGraph,
-) -> BTreeSet<String> {
-    let items = changes.iter().flat_map(|changes| &changes.items);
-    let changed = items.filter(|change| {
-        let same_frame = |old: &OtherItem| old.helpers == change.item.helpers;
-        change.item.kind == Kind::Trait
-            && change.became == Became::Changed
-            && change.old.as_ref().is_some_and(same_frame)
-    });
-    let names: BTreeSet<String> = changed
-        .flat_map(|change| change.item.names.clone())
-        .collect();
-    if names.is_empty() {
-        return names;
-    }
-    let objects = alive::objects(&names, old, new, graph);
-    names.difference(&objects).cloned().collect()
-}
-
 /// What leads from one state of the slots to another; a slot that is in neither leads to the base.
 fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
     let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
@@ -619,6 +563,21 @@ fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Stor
             target: target(then, slot),
         })
         .collect()
+}
+
+/// The function that stands around a line.
+fn function_at(source: &CrateSource, path: &Path, line: usize) -> Option<FnKey> {
+    let found = source.functions().filter(|(file, function)| {
+        let text = &file.parsed.text;
+        let lines = |range: &str| range.matches('\n').count();
+        file.path == path && {
+            let first = lines(&text[..function.item.start]) + 1;
+            (first..=first + lines(&text[function.item.clone()])).contains(&line)
+        }
+    });
+    found
+        .max_by_key(|(_, function)| function.item.start)
+        .map(|(_, function)| function.key.clone())
 }
 
 pub(super) fn refuse(

@@ -4,6 +4,7 @@
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
 mod changed;
+mod checks;
 mod compose;
 pub mod guard;
 pub mod known;
@@ -11,6 +12,7 @@ pub mod make;
 pub mod process;
 pub mod program;
 mod restart;
+mod ruling;
 mod shown;
 mod storage;
 pub mod texts;

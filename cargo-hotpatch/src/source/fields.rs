@@ -45,13 +45,13 @@ pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, 
         .collect()
 }
 
-/// Functions that may use such a field: taken out of its module they might be led past it to what is behind the
-/// `Deref`, so their code stays where it is and is compiled through the scope. Hot functions cannot be had so.
+/// Functions whose code stays where it is and is compiled through the scope: those that may use such a field, which
+/// taken out of their module might be led past it to what is behind the `Deref`, and those that rustc refused.
 #[must_use]
 pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
     let fields = private_fields_before_deref(source);
     if fields.is_empty() {
-        return BTreeSet::new();
+        return source.in_place.clone();
     }
     let uses = |file: &SourceFile, function: &Function| {
         let near: Vec<&str> = fields
@@ -70,9 +70,10 @@ pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
     };
     let functions = source.functions();
     functions
-        .filter(|(_, function)| function.shape == Shape::Plain && !function.hot)
+        .filter(|(_, function)| function.shape == Shape::Plain)
         .filter(|(file, function)| uses(file, function))
         .map(|(_, function)| function.key.clone())
+        .chain(source.in_place.iter().cloned())
         .collect()
 }
 

@@ -483,10 +483,8 @@ impl Reader<'_> {
                 || mentions_impl_trait(&item.self_ty.to_token_stream()),
         });
         let mut bare = item.clone();
-        bare.items.retain(|part| match part {
-            syn::ImplItem::Fn(_) | syn::ImplItem::Const(_) => false,
-            _ => true,
-        });
+        bare.items
+            .retain(|part| !matches!(part, syn::ImplItem::Fn(_) | syn::ImplItem::Const(_)));
         let mut name = bare.clone();
         name.items.clear();
         name.attrs.clear();
