@@ -181,6 +181,8 @@ pub struct Member {
     pub variant: bool,
     /// Not everybody may name it.
     pub private: bool,
+    /// Not everybody may name it, but more than its module may.
+    pub restricted: bool,
     /// Where it stands.
     pub place: Place,
     /// Fingerprint; that of a variant is without its fields.
