@@ -1,0 +1,72 @@
+//! What notes excuse: commands that lead to code which a note says keeps an older version.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::model::Model;
+use super::print;
+
+/// The names that notes named.
+#[derive(Clone, Debug, Default)]
+pub struct Taint {
+    names: BTreeSet<String>,
+}
+
+impl Taint {
+    /// Takes the names that a note is about from its text.
+    ///
+    /// A note about callers names them after `calls from`; they behave differently, not what they call. What trait
+    /// objects and pointers lead to has no caller, so there it is the function itself.
+    pub fn add(&mut self, old: &Model, new: &Model, message: &str) {
+        let mut known: BTreeSet<String> = words_of(old).into_keys().collect();
+        known.extend(words_of(new).into_keys());
+        let callers = message.split(" keep the old code of ").next().unwrap_or(message);
+        let only_callers = message.contains("calls from") && !message.contains("made earlier");
+        let text = if only_callers { callers } else { message };
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let last = words(quoted).filter(|word| known.contains(*word)).last();
+            self.names.extend(last.map(str::to_owned));
+        }
+    }
+
+    /// Whether a command leads to anything a note named.
+    pub fn reaches(&self, model: &Model, command: &str) -> bool {
+        if self.names.is_empty() {
+            return false;
+        }
+        let graph = words_of(model);
+        let mut found = BTreeSet::from([command]);
+        let mut open = vec![command];
+        while let Some(name) = open.pop() {
+            if self.names.contains(name) {
+                return true;
+            }
+            for used in graph.get(name).into_iter().flatten() {
+                if found.insert(used) {
+                    open.push(used);
+                }
+            }
+        }
+        false
+    }
+}
+
+/// The words of a text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let all = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    // What is imported under another name is called the same with this at its end.
+    all.map(|word| word.strip_suffix("_too").unwrap_or(word)).filter(|word| !word.is_empty())
+}
+
+/// For each named thing the names in its text. A method stands for its type or trait, with all impls.
+fn words_of(model: &Model) -> BTreeMap<String, BTreeSet<String>> {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, text) in print::parts(model) {
+        let used = words(&text).map(str::to_owned);
+        graph.entry(name).or_default().extend(used);
+    }
+    let names: BTreeSet<String> = graph.keys().cloned().collect();
+    for (name, used) in &mut graph {
+        used.retain(|word| word != name && names.contains(word));
+    }
+    graph
+}
