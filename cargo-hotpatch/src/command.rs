@@ -416,6 +416,15 @@ impl Output {
         }
     }
 
+    /// The same output with other words on standard error, such as those that rustc wrapped in JSON.
+    #[must_use]
+    pub fn saying(self, stderr: String) -> Self {
+        Self {
+            stderr: stderr.into_bytes(),
+            ..self
+        }
+    }
+
     /// The error that says this command failed, also for one that failed in spite of its exit status.
     #[must_use]
     pub fn into_error(self) -> CommandError {

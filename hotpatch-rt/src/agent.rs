@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::apply::Program;
+use crate::backtraces;
 use crate::error::Refusal;
 use crate::image::Image;
 use crate::peer;
@@ -131,7 +132,7 @@ impl Agent {
         stream.set_write_timeout(Some(HELLO_LIMIT))?;
         match Request::read_from(stream)? {
             Request::Hello { protocol, token } => self.check_hello(protocol, &token)?,
-            Request::Load { .. } | Request::Publish { .. } => {
+            Request::Load { .. } | Request::Publish { .. } | Request::Relist { .. } => {
                 return Err(Refusal::HelloMissing.into());
             }
         }
@@ -175,6 +176,10 @@ impl Agent {
             Request::Publish { stores } => {
                 let count = self.program.publish(&stores)?;
                 Ok(Response::Published { count })
+            }
+            Request::Relist { list } => {
+                backtraces::relist(self.program.image(), &list)?;
+                Ok(Response::Relisted)
             }
         }
     }

@@ -53,6 +53,10 @@ pub enum Refusal {
         /// The refused offset.
         offset: u64,
     },
+    /// Std's list of libraries or its lock is not where the tool says, or not what we know.
+    NotALibraryList,
+    /// Somebody takes a backtrace, for too long to wait for.
+    BacktraceGoesOn,
 }
 
 impl fmt::Display for Refusal {
@@ -90,6 +94,10 @@ impl fmt::Display for Refusal {
                     "{offset:#x} is not in the code of generation {generation}"
                 )
             }
+            Refusal::NotALibraryList => {
+                write!(f, "std's list of libraries is not where it was looked for")
+            }
+            Refusal::BacktraceGoesOn => write!(f, "a backtrace is being taken"),
         }
     }
 }

@@ -33,9 +33,17 @@ impl Image {
 
     /// The pointer to the slot at the ELF virtual address `vaddr`, if a slot can lie there.
     pub fn slot(&self, vaddr: u64) -> Option<*mut *mut ()> {
-        let slot = vaddr..vaddr.checked_add(size_of::<*mut ()>() as u64)?;
-        let contains = |segment: Range<u64>| segment.start <= slot.start && slot.end <= segment.end;
-        let overlaps = |segment: Range<u64>| segment.start < slot.end && slot.start < segment.end;
+        self.writable(vaddr, size_of::<*mut ()>(), align_of::<*mut ()>())
+            .map(<*mut u8>::cast)
+    }
+
+    /// The pointer to `size` bytes at the ELF virtual address `vaddr`, if the program may write all of them for
+    /// its whole life.
+    pub fn writable(&self, vaddr: u64, size: usize, align: usize) -> Option<*mut u8> {
+        let place = vaddr..vaddr.checked_add(u64::try_from(size).ok()?)?;
+        let contains =
+            |segment: Range<u64>| segment.start <= place.start && place.end <= segment.end;
+        let overlaps = |segment: Range<u64>| segment.start < place.end && place.start < segment.end;
         let writable = self.headers.iter().any(|header| {
             header.kind == PT_LOAD && header.flags & PF_W != 0 && contains(header.addresses())
         });
@@ -45,7 +53,7 @@ impl Image {
             .iter()
             .any(|header| header.kind == PT_GNU_RELRO && overlaps(header.addresses()));
         let address = usize::try_from(vaddr.checked_add(self.bias)?).ok()?;
-        if !writable || protected || address % align_of::<*mut ()>() != 0 {
+        if !writable || protected || !address.is_multiple_of(align) {
             return None;
         }
         Some(std::ptr::with_exposed_provenance_mut(address))

@@ -48,6 +48,8 @@ mod agent;
 #[cfg(feature = "live")]
 mod apply;
 #[cfg(feature = "live")]
+mod backtraces;
+#[cfg(feature = "live")]
 mod elf;
 #[cfg(feature = "live")]
 mod error;

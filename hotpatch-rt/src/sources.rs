@@ -8,6 +8,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("lib.rs", include_str!("lib.rs")),
     ("agent.rs", include_str!("agent.rs")),
     ("apply.rs", include_str!("apply.rs")),
+    ("backtraces.rs", include_str!("backtraces.rs")),
     ("elf.rs", include_str!("elf.rs")),
     ("error.rs", include_str!("error.rs")),
     ("image.rs", include_str!("image.rs")),

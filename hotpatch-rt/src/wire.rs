@@ -46,6 +46,21 @@ pub struct Store {
     pub target: Target,
 }
 
+/// Where std keeps the list of libraries that its backtraces know, and the lock over it.
+///
+/// Addresses are ELF virtual addresses in the base, without load bias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LibraryList {
+    /// The lock, a `std::sync::Mutex<()>`.
+    pub lock: u64,
+    /// Size of the lock in bytes, by the symbol table.
+    pub lock_size: u64,
+    /// The list, an `Option`.
+    pub list: u64,
+    /// What the executable's file holds there: the bytes of `None`.
+    pub empty: Vec<u8>,
+}
+
 /// What the tool asks of the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -69,6 +84,11 @@ pub enum Request {
     Publish {
         /// The slots to change.
         stores: Vec<Store>,
+    },
+    /// Makes std list the loaded libraries anew at its next backtrace.
+    Relist {
+        /// Where the list lies.
+        list: LibraryList,
     },
 }
 
@@ -94,6 +114,8 @@ pub enum Response {
         /// How many slots were stored.
         count: u32,
     },
+    /// Answers [`Request::Relist`].
+    Relisted,
     /// The request was not obeyed, and nothing changed.
     Refused {
         /// Why, as a fragment to complete "the agent refused: ".
@@ -128,6 +150,13 @@ impl Request {
                     put_store(&mut out, store);
                 }
             }
+            Request::Relist { list } => {
+                out.push(3);
+                put_u64(&mut out, list.lock);
+                put_u64(&mut out, list.lock_size);
+                put_u64(&mut out, list.list);
+                put_bytes(&mut out, &list.empty)?;
+            }
         }
         write_frame(writer, &out)
     }
@@ -155,6 +184,14 @@ impl Request {
                 }
                 Request::Publish { stores }
             }
+            3 => Request::Relist {
+                list: LibraryList {
+                    lock: payload.u64()?,
+                    lock_size: payload.u64()?,
+                    list: payload.u64()?,
+                    empty: payload.bytes()?,
+                },
+            },
             _ => return Err(malformed("unknown kind of request")),
         };
         payload.end()?;
@@ -185,6 +222,7 @@ impl Response {
                 out.push(3);
                 put_bytes(&mut out, reason.as_bytes())?;
             }
+            Response::Relisted => out.push(4),
         }
         write_frame(writer, &out)
     }
@@ -208,6 +246,7 @@ impl Response {
             3 => Response::Refused {
                 reason: payload.string()?,
             },
+            4 => Response::Relisted,
             _ => return Err(malformed("unknown kind of response")),
         };
         payload.end()?;

@@ -11,7 +11,9 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use hotpatch_rt::sources::SOURCES;
-use hotpatch_rt::wire::{AGENT_ENV, BuildId, PROTOCOL, Request, Response, Store, Target};
+use hotpatch_rt::wire::{
+    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Request, Response, Store, Target,
+};
 
 /// A program that does not answer within this time has failed.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -80,6 +82,8 @@ struct Running {
     stdout: BufReader<ChildStdout>,
     slot: u64,
     constant: u64,
+    lock: u64,
+    list: u64,
     dir: PathBuf,
 }
 
@@ -105,11 +109,13 @@ impl Running {
             stdout,
             slot: 0,
             constant: 0,
+            lock: 0,
+            list: 0,
             dir,
         };
         let ready = running.read_line();
         let words: Vec<&str> = ready.split(' ').collect();
-        let ["ready", slot, constant, threads, hidden] = words[..] else {
+        let ["ready", slot, constant, threads, hidden, lock, list] = words[..] else {
             panic!("not the launcher's greeting: {ready}");
         };
         assert_eq!(
@@ -119,6 +125,8 @@ impl Running {
         );
         running.slot = slot.parse().expect("an address");
         running.constant = constant.parse().expect("an address");
+        running.lock = lock.parse().expect("an address");
+        running.list = list.parse().expect("an address");
         running
     }
 
@@ -132,7 +140,11 @@ impl Running {
 
     /// What the hot function makes of `n`.
     fn call(&mut self, n: u32) -> String {
-        writeln!(self.stdin, "{n}").expect("the launcher is alive");
+        self.ask(&n.to_string())
+    }
+
+    fn ask(&mut self, line: &str) -> String {
+        writeln!(self.stdin, "{line}").expect("the launcher is alive");
         self.read_line()
     }
 
@@ -452,6 +464,41 @@ fn a_file_that_is_no_patch_for_this_program_is_refused() {
 }
 
 #[test]
+fn the_list_of_libraries_is_emptied_under_its_lock() {
+    let mut running = Running::start("list");
+    let (mut client, bias, _) = running.greet();
+    let list = LibraryList {
+        lock: running.lock - bias,
+        lock_size: 8,
+        list: running.list - bias,
+        empty: 1_u64.to_le_bytes().to_vec(),
+    };
+    let relist = |list: &LibraryList| Request::Relist { list: list.clone() };
+    assert_eq!(running.ask("lock"), "locked");
+    client.refused(&relist(&list), "a backtrace is being taken");
+    assert_eq!(running.ask("list"), "2", "somebody has the lock");
+    assert_eq!(running.ask("unlock"), "unlocked");
+    let not_there = "not where it was looked for";
+    let with = |change: &dyn Fn(&mut LibraryList)| {
+        let mut list = list.clone();
+        change(&mut list);
+        relist(&list)
+    };
+    let constant = running.constant - bias;
+    client.refused(&with(&|list| list.lock_size = 16), not_there);
+    client.refused(&with(&|list| list.lock += 2), not_there);
+    client.refused(&with(&|list| list.lock = constant), not_there);
+    client.refused(&with(&|list| list.list = constant), not_there);
+    client.refused(&with(&|list| list.list = u64::MAX - 3), not_there);
+    client.refused(&with(&|list| list.empty = vec![0; 1 << 19]), not_there);
+    assert_eq!(running.ask("list"), "2", "nothing was written");
+    assert_eq!(client.ask(&relist(&list)), Response::Relisted);
+    assert_eq!(running.ask("list"), "1");
+    // The lock is free again.
+    assert_eq!(running.ask("lock"), "locked");
+}
+
+#[test]
 fn without_the_variable_there_is_no_agent() {
     let output = Command::new(&built().launcher)
         .env_remove(AGENT_ENV)
@@ -459,10 +506,7 @@ fn without_the_variable_there_is_no_agent() {
         .output()
         .expect("the launcher starts");
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        stdout.trim_end().ends_with(" 1 true"),
-        "one thread: {stdout}"
-    );
+    assert!(stdout.contains(" 1 true "), "one thread: {stdout}");
     assert!(output.stderr.is_empty());
 }
 
@@ -475,10 +519,7 @@ fn a_program_whose_agent_cannot_start_runs_all_the_same() {
         .expect("the launcher starts");
     assert!(output.status.success());
     let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        stdout.trim_end().ends_with(" 1 true"),
-        "one thread: {stdout}"
-    );
+    assert!(stdout.contains(" 1 true "), "one thread: {stdout}");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(
         stderr.starts_with("cargo-hotpatch: this run cannot be patched: "),

@@ -27,6 +27,8 @@ const FAREWELL: Duration = Duration::from_secs(20);
 pub struct Options {
     /// The manifest, from the project's folder.
     pub manifest: String,
+    /// The project's folder as the tool is told of it, if that is not its real path.
+    pub folder: Option<PathBuf>,
     /// What goes before `--`.
     pub options: Vec<String>,
     /// What goes after it.
@@ -35,6 +37,8 @@ pub struct Options {
     pub env: Vec<(String, OsString)>,
     /// The target folder.
     pub target: PathBuf,
+    /// What runs the tool; it gets the tool and its arguments as its last ones.
+    pub before: Vec<OsString>,
     /// The name of the events file, which tells two sessions of one project apart.
     pub events: String,
 }
@@ -43,10 +47,12 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             manifest: "Cargo.toml".to_owned(),
+            folder: None,
             options: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
             target: hot_target(),
+            before: Vec::new(),
             events: "events".to_owned(),
         }
     }
@@ -70,15 +76,18 @@ impl Session {
         if events.exists() {
             std::fs::remove_file(&events)?;
         }
-        let mut run = command(tool()?);
-        run.args(["hotpatch", "run", "--manifest-path"])
-            .arg(project.root().join(&options.manifest))
+        let words = [options.before.as_slice(), &[tool()?.into()]].concat();
+        let folder = options.folder.as_deref().unwrap_or(project.root());
+        let mut run = command(&words[0]);
+        run.args(&words[1..])
+            .args(["hotpatch", "run", "--manifest-path"])
+            .arg(folder.join(&options.manifest))
             .arg("--events")
             .arg(&events)
             .args(&options.options)
             .arg("--")
             .args(&options.args)
-            .current_dir(project.root())
+            .current_dir(folder)
             .env("CARGO", crate::workspace::cargo())
             .env("CARGO_TARGET_DIR", &options.target)
             .envs(options.env.iter().map(|(name, value)| (name, value)))

@@ -1,10 +1,12 @@
-//! gdb stops at a breakpoint in patched code, attached to a program that runs or started with it.
+//! gdb stops at a breakpoint in patched code, attached to a program that runs or as the runner that starts it.
 
 use std::cell::RefCell;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use hotpatch_tests::programs::{FIRST_BUILD, expect_answer, expect_patch, program, with_session};
+use hotpatch_tests::programs::{
+    FIRST_BUILD, expect_answer, expect_patch, host, program, with_session,
+};
 use hotpatch_tests::session::Options;
 use hotpatch_tests::skip;
 
@@ -76,4 +78,97 @@ fn an_attached_debugger_stops_in_patched_code() -> Result<()> {
         );
         session.stop().map(drop)
     })
+}
+
+#[test]
+fn a_debugger_that_starts_the_program_stops_in_patched_code() -> Result<()> {
+    if Command::new("gdb").arg("--version").output().is_err() {
+        return skip("gdb is not installed");
+    }
+    let project = program("server", "debugger_start")?;
+    let line = line_of_answer(&std::fs::read_to_string(
+        project.root().join("src/main.rs"),
+    )?)?;
+    // What gdb says goes to a file, as the program answers on the standard output.
+    let log = project.beside("gdb.log");
+    let script = project.beside("script");
+    let text = format!(
+        "set logging file {}\nset logging redirect on\nset logging enabled on\n\
+         set breakpoint pending on\nbreak main.rs:{line}\n\
+         commands\nbacktrace 2\ncontinue\nend\nrun\n",
+        log.display()
+    );
+    std::fs::write(&script, text)?;
+    // As a user has it: cargo's own setting for what starts programs.
+    let config = project.root().join(".cargo/config.toml");
+    std::fs::create_dir_all(config.parent().context("a file")?)?;
+    let runner = format!(
+        "[target.{}]\nrunner = [\"gdb\", \"-q\", \"-nx\", \"-batch\", \"-x\", \"{}\", \"--args\"]\n",
+        host()?,
+        script.display()
+    );
+    std::fs::write(&config, runner)?;
+    with_session(&project, &Options::default(), |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_answer(session, "a", "base a")?;
+        let said = std::fs::read_to_string(&log)?;
+        let stop = format!("main.rs:{line}");
+        let stops = |said: &str| -> Vec<String> {
+            let first = said.lines().filter(|text| text.starts_with("#0"));
+            first
+                .filter(|text| text.contains(&stop))
+                .map(str::to_owned)
+                .collect()
+        };
+        ensure!(
+            stops(&said).len() == 1,
+            "gdb did not stop at {stop}:\n{said}"
+        );
+        expect_patch(session, &project, "base", "patched")?;
+        expect_answer(session, "b", "patched b")?;
+        let said = std::fs::read_to_string(&log)?;
+        let found = stops(&said);
+        ensure!(
+            found.len() == 2,
+            "gdb did not stop at {stop} again:\n{said}"
+        );
+        ensure!(found[1].contains("::_::"), "not in the patch:\n{said}");
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_runner_is_honoured_as_cargo_run_honours_it() -> Result<()> {
+    let project = program("server", "runner")?;
+    let runner = project.beside("runner");
+    std::fs::write(&runner, "#!/bin/sh\necho \"$1 $2\"\nshift\nexec \"$@\"\n")?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&runner, mode)?;
+    let runner = format!("{} word", runner.display());
+    let variable = format!(
+        "CARGO_TARGET_{}_RUNNER",
+        host()?.to_uppercase().replace('-', "_")
+    );
+    let by_variable = Options {
+        env: vec![(variable, runner.clone().into())],
+        ..Options::default()
+    };
+    let by_option = Options {
+        options: vec![format!("--config=target.{}.runner='{runner}'", host()?)],
+        ..Options::default()
+    };
+    for (options, from, to) in [(by_variable, "base", "one"), (by_option, "one", "two")] {
+        with_session(&project, &options, |session| {
+            session.ready(FIRST_BUILD)?;
+            let heard = session.talk.hear()?;
+            ensure!(
+                heard.starts_with("word ") && heard.ends_with("/errors_runner"),
+                "the runner said `{heard}`"
+            );
+            expect_patch(session, &project, from, to)?;
+            expect_answer(session, "x", &format!("{to} x"))?;
+            session.stop().map(drop)
+        })?;
+    }
+    Ok(())
 }

@@ -118,6 +118,41 @@ fn a_program_that_does_not_compile_at_the_start() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn an_agent_that_does_not_compile() -> Result<()> {
+    let project = program("server", "agent")?;
+    let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
+    shim.set("rustc fail-on hotpatch_live")?;
+    let options = Options {
+        env: shim.env(),
+        // Where no agent is yet.
+        target: project.beside("target"),
+        ..Options::default()
+    };
+    let mut end = None;
+    with_session(&project, &options, |session| {
+        end = Some(session.wait_for_words(FIRST_BUILD)?);
+        Ok(())
+    })?;
+    let (status, said) = end.context("the tool did not end")?;
+    ensure!(!status.success(), "the tool says it went well\n{said}");
+    for part in [
+        "failed to compile the agent",
+        "rustc --crate-name hotpatch_live",
+        "shim: told to fail on hotpatch_live",
+        "could not compile `errors_agent`",
+    ] {
+        ensure!(said.contains(part), "no `{part}` in\n{said}");
+    }
+    shim.set("")?;
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_patch(session, &project, "base", "one")?;
+        expect_answer(session, "x", "one x")?;
+        session.stop().map(drop)
+    })
+}
+
 /// Variables that may differ from `cargo run`: the shell's note of the last command.
 const MAY_DIFFER: [&str; 1] = ["_"];
 
@@ -284,6 +319,8 @@ fn the_users_flags_wrapper_and_linker_keep_working() -> Result<()> {
     let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
     let mut options = Options {
         env: shim.env(),
+        // Empty, so that all crates are compiled and the wrapper is called.
+        target: project.beside("target"),
         ..Options::default()
     };
     options.env.push((
@@ -302,6 +339,26 @@ fn the_users_flags_wrapper_and_linker_keep_working() -> Result<()> {
         expect_answer(session, "x", "base flagged x")?;
         expect_patch(session, &project, "base", "new")?;
         expect_answer(session, "x", "new flagged x")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn link_time_optimisation_from_a_variable_is_turned_off() -> Result<()> {
+    let project = program("server", "lto")?;
+    let mut options = Options::default();
+    options.options.push("--release".to_owned());
+    let variable = ("CARGO_PROFILE_RELEASE_LTO".to_owned(), "fat".into());
+    options.env.push(variable);
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        let said = session.stderr();
+        ensure!(
+            said.contains("`lto` of profile `release` is off in this build"),
+            "{said}"
+        );
+        expect_patch(session, &project, "base", "one")?;
+        expect_answer(session, "x", "one x")?;
         session.stop().map(drop)
     })
 }

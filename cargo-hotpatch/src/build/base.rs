@@ -92,10 +92,10 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
     if args.bin.is_none() && args.example.is_none() {
         tool = tool.args(["--bin".to_owned(), project.target.name.clone()]);
     }
-    if let Some(users) = std::env::var_os("RUSTC_WORKSPACE_WRAPPER") {
+    if let Some(users) = &project.config.workspace_wrapper {
         tool = tool.env(capture::INNER_ENV, users);
     }
-    if let Some(users) = std::env::var_os("RUSTC_WRAPPER").filter(|wrapper| !wrapper.is_empty()) {
+    if let Some(users) = &project.config.wrapper {
         // A cache must not answer for the crates we compile: what we keep of them would not be made.
         let ours = wrapper.with_file_name(capture::OUTER_NAME);
         tool = tool
@@ -103,13 +103,11 @@ pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<
             .env(capture::OUTER_ENV, users);
     }
     if let Some(profile) = profile_with_lto(project, args) {
-        tool = tool.env(
-            format!(
-                "CARGO_PROFILE_{}_LTO",
-                profile.to_uppercase().replace('-', "_")
-            ),
-            "off",
-        );
+        // The last of these options comes before all else that cargo reads.
+        tool = tool.args([
+            "--config".to_owned(),
+            format!("profile.{profile}.lto=\"off\""),
+        ]);
     }
     prepare(project, &wrapper);
     let mut artifacts: Vec<Artifact> = Vec::new();
@@ -158,19 +156,17 @@ pub fn profile_with_lto(project: &Project, args: &RunArgs) -> Option<String> {
     let manifest = project.metadata.workspace_root.join("Cargo.toml");
     let text = fs::read_to_string(manifest).ok()?;
     let manifest: toml::Value = toml::from_str(&text).ok()?;
-    let mut at = Some(name.clone());
+    let find = |profile: &str, key: &str| {
+        let found = project.config.in_profile(profile, key);
+        found.or_else(|| manifest.get("profile")?.get(profile)?.get(key).cloned())
+    };
+    let mut at = name.clone();
     for _ in 0..8 {
-        let profile = manifest.get("profile")?.get(at?)?;
-        match profile.get("lto") {
+        match find(&at, "lto") {
             Some(toml::Value::Boolean(true)) => return Some(name),
             Some(toml::Value::String(kind)) if kind != "off" => return Some(name),
             Some(_) => return None,
-            None => {
-                at = profile
-                    .get("inherits")
-                    .and_then(|v| v.as_str())
-                    .map(str::to_owned)
-            }
+            None => at = find(&at, "inherits")?.as_str()?.to_owned(),
         }
     }
     None

@@ -50,7 +50,12 @@ pub fn outer(args: &[OsString]) -> Result<i32> {
         return wrapper(rest);
     }
     let users = std::env::var_os(OUTER_ENV).with_context(|| format!("`{OUTER_ENV}` is not set"))?;
-    let status = Command::new(&users)
+    // sccache makes every variable of cargo's a part of its key: plain builds shall find what we build.
+    let mut command = Command::new(&users);
+    for name in [FOLDER_ENV, INNER_ENV, OUTER_ENV] {
+        command.env_remove(name);
+    }
+    let status = command
         .args(args)
         .status()
         .with_context(|| format!("failed to run `{}`", users.to_string_lossy()))?;

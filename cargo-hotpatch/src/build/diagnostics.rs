@@ -91,6 +91,18 @@ pub fn summary(diagnostics: &[Diagnostic]) -> Option<String> {
     Some(format!("{code}{}", first.message))
 }
 
+/// What stopped rustc if that was not the code: errors without a place and without a code, as of a full disk.
+#[must_use]
+pub fn beside_the_code(diagnostics: &[Diagnostic]) -> Option<String> {
+    let errors = || diagnostics.iter().filter(|diagnostic| diagnostic.error);
+    let is_about_code = |found: &Diagnostic| found.code.is_some() || !found.places.is_empty();
+    if errors().any(is_about_code) {
+        return None;
+    }
+    let rendered: String = errors().map(|found| found.rendered.as_str()).collect();
+    (!rendered.is_empty()).then_some(rendered)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +114,24 @@ mod tests {
         let found = parse(text);
         assert_eq!(found[0].places, [("a.rs".to_owned(), 3)]);
         assert_eq!(summary(&found).unwrap(), "E1: bad");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_bad_code() {
+        let full = Diagnostic {
+            error: true,
+            message: "failed to write".to_owned(),
+            rendered: "error: failed to write\n".to_owned(),
+            ..Diagnostic::default()
+        };
+        let bad = Diagnostic {
+            error: true,
+            places: vec![("a.rs".to_owned(), 3)],
+            ..Diagnostic::default()
+        };
+        let one = std::slice::from_ref(&full);
+        assert_eq!(beside_the_code(one).unwrap(), "error: failed to write\n");
+        assert_eq!(beside_the_code(&[full, bad]), None);
+        assert_eq!(beside_the_code(&[]), None);
     }
 }

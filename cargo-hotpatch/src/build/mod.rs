@@ -1,6 +1,7 @@
 //! Building: cargo's call, the wrapper it runs, the base it makes and the scopes beside it.
 pub mod base;
 pub mod capture;
+pub mod config;
 pub mod diagnostics;
 pub mod launcher;
 pub mod live;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
+use super::config::CargoConfig;
 use crate::args::RunArgs;
 
 /// The project and the program chosen from it.
@@ -20,6 +21,8 @@ pub struct Project {
     pub target: Target,
     /// The `cargo` to run.
     pub cargo: PathBuf,
+    /// What cargo's configuration says.
+    pub config: CargoConfig,
     target_dir: PathBuf,
 }
 
@@ -27,6 +30,18 @@ pub struct Project {
 #[must_use]
 pub fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
+}
+
+/// The manifest by the path that rustc will have as its working folder: without symbolic links on the way.
+#[must_use]
+pub fn real_manifest(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        // cargo will say what is wrong with it.
+        _ => path.to_owned(),
+    }
 }
 
 impl Project {
@@ -65,6 +80,7 @@ impl Project {
             target: target.clone(),
             metadata,
             cargo,
+            config: CargoConfig::read(&args.config)?,
             target_dir,
         })
     }
@@ -87,9 +103,16 @@ impl Project {
             .map(|path| path.as_std_path().to_owned())
             .collect();
         folders.insert(self.metadata.workspace_root.as_std_path().to_owned());
-        // A folder inside another one is watched with it.
+        // A folder inside another one is watched with it, unless it is only a link there.
         let all = folders.clone();
-        folders.retain(|path| !path.ancestors().skip(1).any(|above| all.contains(above)));
+        folders.retain(|path| {
+            let mut above = path.ancestors().skip(1);
+            let is_inside = |above: &Path| match (path.canonicalize(), above.canonicalize()) {
+                (Ok(path), Ok(above)) => path.starts_with(above),
+                _ => true,
+            };
+            !above.any(|above| all.contains(above) && is_inside(above))
+        });
         folders.into_iter().collect()
     }
 

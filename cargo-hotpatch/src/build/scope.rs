@@ -19,7 +19,7 @@ use crate::command::{CancelToken, Tool};
 use crate::source::diff::scope_key;
 use crate::source::file::FnKey;
 use crate::source::items::CrateSource;
-use crate::source::widen;
+use crate::source::{fields, widen};
 
 /// A scope that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,6 +135,7 @@ impl Wanted<'_> {
         let root = folder.join("source");
         let macros = self.source.macro_names();
         let closed = self.source.deref_types();
+        let in_place = fields::in_place(self.source);
         let mut files = BTreeMap::new();
         for file in &self.source.files {
             let lines = private
@@ -151,6 +152,7 @@ impl Wanted<'_> {
                     self.open,
                     self.unit.widened,
                     &closed,
+                    &in_place,
                 ),
             );
         }
@@ -168,6 +170,9 @@ impl Wanted<'_> {
             return Ok(Attempt::Made);
         }
         let found = diagnostics::parse(&output.stderr_text());
+        if let Some(said) = diagnostics::beside_the_code(&found) {
+            return Err(output.saying(said).into_error()).context("failed to compile the scope");
+        }
         let refused: BTreeSet<(PathBuf, usize)> = found
             .iter()
             .flat_map(|found| match found.code.as_deref() {

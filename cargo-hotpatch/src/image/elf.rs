@@ -71,6 +71,8 @@ pub struct Section<'data> {
     pub kind: u32,
     /// `sh_flags`.
     pub flags: u64,
+    /// `sh_addr`: where it lies in the image; 0 in an object.
+    pub address: u64,
     /// Where its bytes start in the file.
     pub offset: usize,
     /// Its size in memory.
@@ -317,6 +319,7 @@ fn section_from<'data>(header: &elf::SectionHeader64<LE>, name: &'data str) -> S
         name,
         kind: header.sh_type(LE).0,
         flags: header.sh_flags(LE).0,
+        address: header.sh_addr(LE),
         offset: header.sh_offset(LE) as usize,
         size: header.sh_size(LE) as usize,
         link: header.sh_link(LE),

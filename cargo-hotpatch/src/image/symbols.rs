@@ -4,8 +4,11 @@
 //! name (hashed ones such as `.Lanon.*` above all) that stands for two addresses resolves to nothing.
 //! Addresses are the file's; what the loader adds is the caller's business.
 
+use hotpatch_rt::wire::LibraryList;
+
 use crate::image::elf::{self, Elf, ElfError};
 use crate::image::hash::hash_bytes;
+use crate::image::library_list;
 
 /// What a symbol stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -219,6 +222,8 @@ pub struct BaseImage {
     pub tls: Option<TlsSegment>,
     /// What it defines.
     pub symbols: SymbolTable,
+    /// Where std keeps the libraries that backtraces know.
+    pub library_list: Option<LibraryList>,
     /// Sonames of the libraries it is linked with, in order.
     pub needed: Vec<String>,
     imports: Vec<String>,
@@ -240,13 +245,15 @@ impl BaseImage {
             .filter(|name| !name.is_empty())
             .collect();
         imports.sort_unstable();
+        let symbols = SymbolTable::read(&elf, |_| true)?;
         Ok(BaseImage {
             build_id: build_id(&elf)?,
             relocatable: elf.is_relocated_by_the_loader(),
             tls: elf
                 .tls_segment()?
                 .map(|(memsz, align)| TlsSegment { memsz, align }),
-            symbols: SymbolTable::read(&elf, |_| true)?,
+            library_list: library_list::find(&elf, &symbols),
+            symbols,
             needed: needed(&elf)?,
             imports,
         })

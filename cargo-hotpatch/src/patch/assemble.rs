@@ -67,7 +67,12 @@ pub fn library(
         .iter()
         .map(|pair| (pair.old.as_str(), pair.new.as_str()))
         .filter(|(old, new)| old != new && !(parts.is_hot)(old))
-        .chain(parts.added.iter().map(|item| (item.symbol.as_str(), item.export.as_str())))
+        .chain(
+            parts
+                .added
+                .iter()
+                .map(|item| (item.symbol.as_str(), item.export.as_str())),
+        )
         .collect();
     bind::redirect(&mut object, &pairs).context("failed to redirect the patch's own calls")?;
     // By now only the table of pairs, which nobody reads any more, names a new function's own symbol.

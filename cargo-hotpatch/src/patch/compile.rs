@@ -101,6 +101,9 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     keep(folder, tool.line().full());
     if !output.status.success() {
         let found = diagnostics::parse(&output.stderr_text());
+        if let Some(said) = diagnostics::beside_the_code(&found) {
+            return Err(output.saying(said).into_error()).context("failed to compile the patch");
+        }
         if found.iter().any(|diagnostic| diagnostic.error) {
             return Err(Rejected(found).into());
         }
@@ -131,7 +134,8 @@ fn keep(folder: &Path, command: &str) {
 
 const SAVE_ENV: &str = "HOTPATCH_SAVE_DIR";
 
-/// The crate as the user wrote it, checked: what rustc has to say about it.
+/// The crate as the user wrote it, checked: what rustc has to say about it, and the metadata that others which use
+/// it are checked against.
 ///
 /// # Errors
 /// rustc cannot be run, or was cancelled.
@@ -139,7 +143,7 @@ pub fn check(
     unit: &Unit,
     changed: &BTreeMap<String, Scope>,
     cancel: &CancelToken,
-) -> Result<Vec<Diagnostic>> {
+) -> Result<(Vec<Diagnostic>, Scope)> {
     let folder = unit.folder.join("check");
     fs::create_dir_all(&folder)?;
     let metadata = folder.join(format!("lib{}.rmeta", unit.krate));
@@ -150,8 +154,15 @@ pub fn check(
         .run(cancel)
         .context("failed to check the crate")?;
     let found = diagnostics::parse(&output.stderr_text());
+    if let Some(said) = diagnostics::beside_the_code(&found) {
+        return Err(output.saying(said).into_error()).context("failed to check the crate");
+    }
     if !output.status.success() && !found.iter().any(|diagnostic| diagnostic.error) {
         return Err(output.into_error()).context("failed to check the crate");
     }
-    Ok(found)
+    let checked = Scope {
+        key: 0,
+        rmeta: metadata,
+    };
+    Ok((found, checked))
 }

@@ -1,5 +1,8 @@
 //! Which edits cannot be patched, whatever reaches them: decided from the source alone.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::alive::Reasons;
 use super::codes::Code;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
@@ -7,19 +10,64 @@ use crate::source::file::{FnKey, Function, Kind, Owner, Place, Shape};
 use crate::source::items::{CrateSource, SourceFile};
 use crate::source::layout;
 
+/// What is known of the program besides its source.
+pub struct Facts<'a> {
+    /// Its code may be in its callers'.
+    pub optimised: bool,
+    /// Functions with a slot.
+    pub is_hot: &'a dyn Fn(&FnKey) -> bool,
+    /// For each type that changed why values of it may be alive; nothing if there are none.
+    pub alive: &'a BTreeMap<String, Reasons>,
+    /// Traits that changed and of which there can be no trait objects.
+    pub static_traits: &'a BTreeSet<String>,
+}
+
+impl Facts<'_> {
+    /// The methods of this trait may be others now: all who call them are found.
+    fn may_vary(&self, owner: &Owner) -> bool {
+        match owner {
+            Owner::Free => false,
+            Owner::Impl(head) => {
+                let name = head.trait_name.as_ref();
+                name.is_some_and(|name| self.static_traits.contains(name))
+            }
+            Owner::Trait(name) => self.static_traits.contains(name),
+        }
+    }
+
+    /// No value of the type can meet both old and new code.
+    fn is_free(&self, name: &str) -> bool {
+        self.alive.get(name).is_some_and(Vec::is_empty)
+    }
+
+    fn alive(&self, refusal: Refusal, name: &str) -> Refusal {
+        const SHOWN: usize = 3;
+        let reasons = self.alive.get(name).map(Vec::as_slice).unwrap_or_default();
+        let more = match reasons.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let reasons = &reasons[..reasons.len().min(SHOWN)];
+        if reasons.is_empty() {
+            return refusal;
+        }
+        refusal.because(format!("alive in: {}{more}", reasons.join(", ")))
+    }
+}
+
 /// The first reason not to patch these changes of a crate, if there is one.
 #[must_use]
 pub fn refusal(
     old: &CrateSource,
     new: &CrateSource,
     changes: &Changes,
-    optimised: bool,
-    is_hot: &dyn Fn(&FnKey) -> bool,
+    known: &Facts<'_>,
 ) -> Option<Refusal> {
+    let is_hot = known.is_hot;
     let items = changes
         .items
         .iter()
-        .filter_map(|change| made_types(new, change).or_else(|| item(change, optimised)));
+        .filter_map(|change| made_types(new, change).or_else(|| item(change, known)));
     let before = Functions(old);
     let after = Functions(new);
     let refuse = |code, message: String, (file, function): (&SourceFile, &Function)| {
@@ -59,6 +107,7 @@ pub fn refusal(
         match &at.1.owner {
             Owner::Free if was && can(&at.1.shape) => None,
             Owner::Impl(head) if head.trait_path.is_none() && was && can(&at.1.shape) => None,
+            owner if known.may_vary(owner) && was && can(&at.1.shape) => None,
             _ => refuse(
                 Code::HP0001,
                 format!("a change to the signature of `{name}` is not supported yet"),
@@ -84,6 +133,7 @@ pub fn refusal(
         let at = before.get(key)?;
         let name = old.path_of(at.1);
         match &at.1.owner {
+            owner if known.may_vary(owner) => None,
             Owner::Impl(head) if head.trait_path.is_some() => refuse(
                 Code::HP0001,
                 format!("removing `{name}` is not supported yet"),
@@ -105,7 +155,7 @@ pub fn refusal(
             })
         }));
         let name = new.path_of(at.1);
-        (overrides).then(|| {
+        (overrides && !known.may_vary(&at.1.owner)).then(|| {
             Refusal::new(
                 Code::HP0001,
                 format!("adding `{name}` to an impl that exists is not supported yet"),
@@ -140,15 +190,43 @@ pub fn refusal(
         let at = after.get(key)?;
         let name = new.path_of(at.1);
         let (code, what) = if what.starts_with("static") {
-            (Code::HP0103, format!("the type of {what} in `{name}` changed"))
+            (
+                Code::HP0103,
+                format!("the type of {what} in `{name}` changed"),
+            )
         } else {
-            (Code::HP0101, format!("layout of {what} in `{name}` changed"))
+            (
+                Code::HP0101,
+                format!("layout of {what} in `{name}` changed"),
+            )
         };
         refuse(code, what, at)
+    });
+    let edited = changes
+        .bodies
+        .iter()
+        .chain(&changes.signatures)
+        .chain(&changes.added);
+    let locals = edited.filter_map(|key| {
+        let at = after.get(key)?;
+        let was = before
+            .get(key)
+            .map_or(&[][..], |(_, f)| f.nested.as_slice());
+        let mut parts = at.1.nested.iter().map(|(name, _)| name);
+        let added = parts.find(|name| {
+            name.ends_with("`thread_local!`") && !was.iter().any(|(other, _)| other == *name)
+        })?;
+        let name = new.path_of(at.1);
+        refuse(
+            Code::HP0104,
+            format!("{added} in `{name}` cannot be given storage"),
+            at,
+        )
     });
     heated
         .chain(indexed)
         .chain(nested)
+        .chain(locals)
         .chain(items)
         .chain(signatures)
         .chain(bodies)
@@ -173,15 +251,20 @@ fn made_types(new: &CrateSource, change: &ItemChange) -> Option<Refusal> {
         return None;
     }
     let message = format!("layout of types that {} makes may have changed", item.title);
-    Some(Refusal::new(Code::HP0101, message, &change.file, change.place))
+    Some(Refusal::new(
+        Code::HP0101,
+        message,
+        &change.file,
+        change.place,
+    ))
 }
 
-fn item(change: &ItemChange, optimised: bool) -> Option<Refusal> {
+fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
     if diff::is_harmless(change) {
         return None;
     }
     if change.keeps_values() {
-        return rederived(change, optimised);
+        return rederived(change, known.optimised);
     }
     let item = &change.item;
     let title = &item.title;
@@ -190,12 +273,23 @@ fn item(change: &ItemChange, optimised: bool) -> Option<Refusal> {
         Became::Removed => "removing",
         Became::Changed | Became::Unclear => "a change to",
     };
+    let own = item.names.first().map_or("", String::as_str);
+    if item.kind == Kind::Type && change.became != Became::Added && known.is_free(own) {
+        return None;
+    }
     if change.became == Became::Unclear {
         let name = change
             .old
             .as_ref()
             .and_then(|old| old.names.first())
             .map_or("", String::as_str);
+        // It is an impl of what it was an impl of.
+        if item.kind == Kind::Impl && item.mentions.is_empty() && known.is_free(name) {
+            return None;
+        }
+        if matches!(item.kind, Kind::Impl | Kind::Trait) && known.static_traits.contains(name) {
+            return None;
+        }
         let (code, message) = match item.kind {
             Kind::Type => (Code::HP0101, format!("layout of {title} may have changed")),
             Kind::Static => (
@@ -211,11 +305,27 @@ fn item(change: &ItemChange, optimised: bool) -> Option<Refusal> {
                 format!("a change to what {title} means is not supported yet"),
             ),
         };
-        return Some(
-            Refusal::new(code, message, &change.file, change.place).because(format!(
-                "`{name}`, which it names, may mean something else now"
-            )),
-        );
+        let refusal = Refusal::new(code, message, &change.file, change.place);
+        let refusal = known.alive(refusal, own);
+        return Some(refusal.because(format!(
+            "`{name}`, which it names, may mean something else now"
+        )));
+    }
+    if item.kind == Kind::ItemMacro && item.title.contains("thread_local!") {
+        if change.became == Became::Added {
+            let message = "a new `thread_local!` cannot be given storage";
+            let refusal = Refusal::new(Code::HP0104, message, &change.file, change.place);
+            return Some(refusal.because("threads that run already have no room for it"));
+        }
+        if change.became == Became::Changed {
+            let message = "the thread-locals of a `thread_local!` changed";
+            return Some(Refusal::new(
+                Code::HP0103,
+                message,
+                &change.file,
+                change.place,
+            ));
+        }
     }
     let unsupported = |what: &str| (Code::HP0001, format!("{verb} {what} is not supported yet"));
     let surface_changed = change
@@ -224,7 +334,8 @@ fn item(change: &ItemChange, optimised: bool) -> Option<Refusal> {
         .is_none_or(|old| old.surface != item.surface);
     let drops = item.kind == Kind::Impl && item.names.iter().any(|name| name == "Drop");
     let (code, message) = match item.kind {
-        Kind::Type => return Some(retyped(change)),
+        Kind::Type => return Some(known.alive(retyped(change), own)),
+        Kind::Trait if surface_changed && known.static_traits.contains(own) => return None,
         Kind::Trait if surface_changed => (Code::HP0102, format!("the methods of {title} changed")),
         // The method itself is among the functions and says more.
         Kind::Trait => return None,
@@ -334,10 +445,14 @@ mod tests {
             krate(&[("src/main.rs", new)]),
         );
         let changes = diff::compare(&old, &new);
-        refusal(&old, &new, &changes, false, &|key| {
-            format!("{key:?}").contains("hot_")
-        })
-        .map(|refusal| (refusal.code, refusal.message))
+        let is_hot = |key: &FnKey| format!("{key:?}").contains("hot_");
+        let known = Facts {
+            optimised: false,
+            is_hot: &is_hot,
+            alive: &BTreeMap::new(),
+            static_traits: &BTreeSet::new(),
+        };
+        refusal(&old, &new, &changes, &known).map(|refusal| (refusal.code, refusal.message))
     }
 
     #[test]
@@ -380,7 +495,10 @@ mod tests {
         assert_eq!(code("async fn f() {}", "async fn f() { 1; }"), None);
         assert_eq!(code("const N: u8 = 1;", "const N: u8 = 2;"), None);
         assert_eq!(
-            code("struct S { a: u8 }", "#[derive(Clone)] pub struct S { pub a: u8 }"),
+            code(
+                "struct S { a: u8 }",
+                "#[derive(Clone)] pub struct S { pub a: u8 }"
+            ),
             None
         );
         assert_eq!(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::image::demangle::{self, Demangled, FunctionKey};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
+use crate::source::fields;
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
 use crate::source::items::CrateSource;
 
@@ -128,8 +129,14 @@ impl Index {
             index.tags.push(view.tag.to_owned());
             index.names_of.push(view.source.name.clone());
             let own = own_types(view.source);
+            let in_place = fields::in_place(view.source);
             for (_, function) in view.source.functions() {
                 index.add(krate, view, &own, function);
+                if in_place.contains(&function.key)
+                    && let Some(number) = index.by_key.get(&(krate, function.key.clone()))
+                {
+                    index.functions[*number].shape = Shape::Reinstantiated;
+                }
             }
         }
         index.follow(graph, has_slot);
@@ -321,6 +328,20 @@ impl Index {
         found
             .filter(|(number, exact)| *exact || !self.exact.contains(number))
             .map(|(number, _)| Vertex::new(number))
+    }
+
+    /// The function whose item a symbol is, such as a static of its own.
+    #[must_use]
+    pub fn around(&self, symbol: &str) -> Option<Vertex> {
+        let mut text = demangle::demangle(symbol)?.text;
+        while let Some(at) = text.rfind("::") {
+            text.truncate(at);
+            let found = demangle::parse(&text).and_then(|found| self.owner(&found, None));
+            if let Some((number, true)) = found {
+                return Some(Vertex::new(number));
+            }
+        }
+        None
     }
 
     /// All functions of the source.

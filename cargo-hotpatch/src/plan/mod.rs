@@ -1,4 +1,5 @@
 //! What an edit means: which functions go into a patch, or why it cannot be one. Pure.
+pub mod alive;
 pub mod classify;
 pub mod codes;
 pub mod explain;

@@ -36,6 +36,10 @@ pub struct Plan {
     pub hidden: Vec<Vertex>,
     /// The same for everything that changed since the base: only what later patches brought is fresh.
     pub outdated: BTreeSet<Vertex>,
+    /// No function of the program is up to date: the change may be part of any.
+    pub everywhere: bool,
+    /// How often types changed whose values did not matter: if ever, no code of the program for such a type fits.
+    pub retyped: u32,
     /// Edited functions with those who keep calling their old code.
     pub outside: BTreeMap<Vertex, Vec<Vertex>>,
 }
@@ -64,15 +68,17 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
         .edited
         .union(&leading)
         .copied()
-        .filter(|vertex| {
-            index
-                .known(*vertex)
-                .is_some_and(|known| known.inlined && known.implicit && !known.hot)
-        })
+        .filter(|vertex| is_hidden(index, *vertex))
         .collect();
+    if !plan.hidden.is_empty() {
+        plan.include_all(index, &reached);
+    }
     // What no hot function reaches so far a new body may call, and then it must not be the old code.
     let all: Vec<Vertex> = starts.union(&changed.behind).copied().collect();
     plan.stale = backward(graph, index, &all);
+    if plan.everywhere {
+        plan.stale.extend(vertices(index));
+    }
     let include = plan.include.clone();
     plan.settle(graph, index, changed, &include);
     plan.expect(index);
@@ -83,10 +89,43 @@ pub fn plan(graph: &CallGraph, index: &Index, changed: &Changed) -> Plan {
 #[must_use]
 pub fn leading_to(graph: &CallGraph, index: &Index, changed: &Changed) -> BTreeSet<Vertex> {
     let starts: BTreeSet<Vertex> = changed.edited.union(&changed.suspected).copied().collect();
+    if starts.iter().any(|vertex| is_hidden(index, *vertex)) {
+        return vertices(index).collect();
+    }
     backward(graph, index, &starts.into_iter().collect::<Vec<_>>())
 }
 
+/// All functions of the source.
+fn vertices(index: &Index) -> impl Iterator<Item = Vertex> {
+    (0..index.functions().len()).map(Vertex::new)
+}
+
+/// Its code may be in its callers', where nothing names it.
+fn is_hidden(index: &Index, vertex: Vertex) -> bool {
+    let known = index.known(vertex);
+    known.is_some_and(|known| known.inlined && known.implicit && !known.hot)
+}
+
+/// As many functions may be compiled anew because nobody knows which of them hold a piece of code.
+const MOST: usize = 500;
+
 impl Plan {
+    /// Everything that hot functions reach may hold what is hidden, so all of it is compiled anew if that can be.
+    fn include_all(&mut self, index: &Index, reached: &[bool]) {
+        let all: Vec<(Vertex, &Shape)> = vertices(index)
+            .filter(|vertex| reached[vertex.number()])
+            .filter_map(|vertex| Some((vertex, &index.known(vertex)?.shape)))
+            .collect();
+        let is_fixed = |(_, shape): &(Vertex, &Shape)| matches!(shape, Shape::Fixed(_));
+        if all.len() > MOST || all.iter().any(is_fixed) {
+            return;
+        }
+        let plain = all.iter().filter(|(_, shape)| **shape == Shape::Plain);
+        self.include.extend(plain.map(|(vertex, _)| *vertex));
+        self.hidden.clear();
+        self.everywhere = true;
+    }
+
     /// Says what of an edit stays away if these functions are in the patch.
     pub fn settle(
         &mut self,
@@ -132,6 +171,25 @@ impl Plan {
     }
 }
 
+/// Code outside of what hot functions reach that calls these symbols of functions that are gone.
+#[must_use]
+pub fn callers_outside(
+    graph: &CallGraph,
+    index: &Index,
+    nodes: &[NodeId],
+    included: &BTreeSet<Vertex>,
+) -> BTreeSet<Vertex> {
+    let reached = forward(graph, index);
+    let gone: BTreeSet<Vertex> = nodes
+        .iter()
+        .filter_map(|node| index.vertex(*node))
+        .collect();
+    gone.iter()
+        .flat_map(|vertex| outside(graph, index, *vertex, included, &reached))
+        .filter(|caller| !gone.contains(caller))
+        .collect()
+}
+
 /// Functions outside of what hot ones reach that call `vertex`, perhaps through instances of generic code,
 /// and tables of functions that were filled long ago.
 fn outside(
@@ -173,9 +231,7 @@ fn is_itself(graph: &CallGraph, index: &Index, node: NodeId) -> bool {
     let Some(known) = known else {
         return true;
     };
-    let began = |rest: &str| {
-        known.shape == Shape::Reinstantiated && rest.starts_with("::{closure")
-    };
+    let began = |rest: &str| known.shape == Shape::Reinstantiated && rest.starts_with("::{closure");
     demangle(graph.name(node)).is_none_or(|found| found.rest.is_empty() || began(&found.rest))
 }
 
@@ -198,7 +254,7 @@ fn forward(graph: &CallGraph, index: &Index) -> Vec<bool> {
     let mut seen = vec![false; index.len()];
     let mut queue: VecDeque<Vertex> = (0..index.functions().len())
         .map(Vertex::new)
-        .filter(|vertex| is_hot(index, *vertex))
+        .filter(|vertex| is_hot(index, *vertex) || is_hidden(index, *vertex))
         .collect();
     queue.iter().for_each(|vertex| seen[vertex.number()] = true);
     while let Some(vertex) = queue.pop_front() {

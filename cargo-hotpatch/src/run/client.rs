@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hotpatch_rt::wire::{AGENT_ENV, BuildId, PROTOCOL, Request, Response, Store};
+use hotpatch_rt::wire::{AGENT_ENV, BuildId, LibraryList, PROTOCOL, Request, Response, Store};
 use tempfile::TempDir;
 
 /// How long the agent may take to answer.
@@ -259,6 +259,15 @@ impl Client {
         match self.ask(&Request::Publish { stores })? {
             Response::Published { count } => Ok(count),
             other => Err(garbled(&other)),
+        }
+    }
+
+    /// Makes the program's backtraces know libraries that were loaded since the first of them. Where that cannot
+    /// be had, they lack names and places of patches, and all else goes on.
+    pub fn relist(&mut self, list: Option<&LibraryList>) {
+        if let Some(list) = list {
+            // A connection that broke shows at the next request.
+            let _ = self.ask(&Request::Relist { list: list.clone() });
         }
     }
 

@@ -9,10 +9,10 @@ use crate::image::graph::{CallGraph, NodeId};
 use crate::plan::classify;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
-use crate::plan::reach::{Changed, Plan};
+use crate::plan::reach::{self, Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::diff::Changes;
-use crate::source::file::{FnKey, Kind, Shape};
+use crate::source::file::{FnKey, Kind, Owner, Shape};
 use crate::source::items::CrateSource;
 
 pub(super) fn changed_in(
@@ -29,6 +29,12 @@ pub(super) fn changed_in(
         ..Changed::default()
     };
     let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
+    let types: BTreeSet<&String> = changes
+        .iter()
+        .flat_map(|changes| &changes.items)
+        .filter(|change| change.item.kind == Kind::Type && !change.keeps_values())
+        .flat_map(|change| &change.item.names)
+        .collect();
     for (krate, changes) in changes.iter().enumerate() {
         let edited = changes.bodies.iter().chain(&changes.signatures);
         out.edited
@@ -42,7 +48,8 @@ pub(super) fn changed_in(
         out.behind.extend(&added);
         for change in changes.items.iter().filter(|change| change.rederives()) {
             let names = change.item.names.iter();
-            out.suspected.extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
+            out.suspected
+                .extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
         }
         if names.is_empty() {
             continue;
@@ -57,10 +64,13 @@ pub(super) fn changed_in(
             .map(|change| &*change.item.module)
             .collect();
         for (_, function) in sources[krate].functions() {
-            let mentions = names.iter().any(|name| {
-                function.mentions.contains(*name)
-                    && (**name != function.name || function.names_itself)
-            });
+            let is_method =
+                matches!(&function.owner, Owner::Impl(head) if types.contains(&head.self_name));
+            let mentions = is_method
+                || names.iter().any(|name| {
+                    function.mentions.contains(*name)
+                        && (**name != function.name || function.names_itself)
+                });
             let near_a_glob = globs
                 .iter()
                 .any(|module| function.module.starts_with(module));
@@ -202,7 +212,9 @@ pub(super) fn gone(world: &mut World, old: &[CrateSource], changes: &[Changes]) 
     let mut out = Vec::new();
     for (krate, changes) in changes.iter().enumerate() {
         for key in &changes.removed {
-            let known = index.find(krate, key).and_then(|vertex| index.known(vertex));
+            let known = index
+                .find(krate, key)
+                .and_then(|vertex| index.known(vertex));
             let place = classify::place(&old[krate], key);
             if let (Some(known), Some((file, place, path))) = (known, place) {
                 out.push(Gone {
@@ -224,21 +236,22 @@ pub(super) fn left_behind(
     graph: &CallGraph,
     included: &BTreeSet<Vertex>,
 ) -> Vec<Note> {
-    let own: BTreeSet<NodeId> = gone.iter().flat_map(|gone| gone.nodes.iter().copied()).collect();
     let mut out = Vec::new();
     for gone in gone {
-        let callers = gone.nodes.iter().flat_map(|node| graph.callers(*node));
+        let callers = reach::callers_outside(graph, index, &gone.nodes, included);
         let names: BTreeSet<String> = callers
-            .filter(|caller| !own.contains(caller))
-            .filter_map(|caller| index.vertex(caller))
-            .filter(|caller| !included.contains(caller))
+            .into_iter()
             .map(|caller| caller_name(index, graph, caller))
             .collect();
         if !names.is_empty() {
             let names: Vec<String> = names.into_iter().collect();
             out.push(Note {
                 code: Code::HP0203,
-                message: format!("{} keep the old code of `{}`, which is gone", names.join(", "), gone.path),
+                message: format!(
+                    "{} keep the old code of `{}`, which is gone",
+                    names.join(", "),
+                    gone.path
+                ),
                 file: gone.file.clone(),
                 line: gone.line,
             });

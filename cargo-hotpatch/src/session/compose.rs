@@ -11,6 +11,7 @@ use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
 use super::storage::{NewStatic, STORAGE, exported};
 use super::world::{Seen, libraries};
 use crate::image::demangle::demangle;
+use crate::image::elf::Elf;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
@@ -44,7 +45,9 @@ impl Maker<'_> {
             .stale
             .iter()
             .filter_map(|vertex| index.known(*vertex))
-            .any(|known| known.shape == Shape::Reinstantiated);
+            .any(|known| known.shape == Shape::Reinstantiated)
+            // And so are those for types that look different now.
+            || plan.retyped > 0;
         for _ in 0..ROUNDS {
             let started = Instant::now();
             let mut wanted = vec![false; sources.len()];
@@ -121,8 +124,11 @@ impl Maker<'_> {
                     vertices.push(*vertex);
                 }
             }
-            let statics: Vec<NewStatic> =
-                added.iter().filter(|item| item.krate == krate).cloned().collect();
+            let statics: Vec<NewStatic> = added
+                .iter()
+                .filter(|item| item.krate == krate)
+                .cloned()
+                .collect();
             if !wanted.is_empty() || !statics.is_empty() {
                 jobs.push((krate, wanted, vertices, statics));
             }
@@ -195,7 +201,12 @@ impl Maker<'_> {
             .iter()
             .flat_map(|part| &part.compiled.object.pairs)
             .map(|pair| pair.old.as_str())
-            .chain(round.iter().flat_map(|part| &part.added).map(|item| item.symbol.as_str()))
+            .chain(
+                round
+                    .iter()
+                    .flat_map(|part| &part.added)
+                    .map(|item| item.symbol.as_str()),
+            )
             .collect();
         for part in round {
             let first = part.vertices.first().or_else(|| include.first()).copied();
@@ -230,6 +241,16 @@ impl Maker<'_> {
                 let there = self.address(&symbol.name).is_some()
                     || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
                     || self.world.image.imports(&symbol.name);
+                let of_data = self.world.image.symbols.get(&symbol.name);
+                let is_doubtful = of_data.is_some_and(|found| found.kind != SymbolKind::Function)
+                    && self.is_doubtful(sources, index, &symbol.name);
+                if there && is_doubtful {
+                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    needs.refusal = refuse(format!(
+                        "`{name}`, which a macro made, may be another one in the program"
+                    ));
+                    continue;
+                }
                 if there && !is_stale {
                     continue;
                 }
@@ -252,6 +273,9 @@ impl Maker<'_> {
                         });
                     }
                 }
+            }
+            if let Some(section) = starts_by_itself(&part.compiled.data) {
+                needs.refusal = refuse(format!("code in section {section} would run by itself"));
             }
             for symbol in &part.compiled.object.defined {
                 // A macro may have made a static inside a function, which would begin anew with each patch.
@@ -356,7 +380,8 @@ impl Maker<'_> {
             }
             for item in &part.added {
                 let at = storage.get(&item.export()).copied();
-                let at = at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
+                let at =
+                    at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
                 storage.insert(item.symbol.clone(), at);
             }
             loaded.push(Loaded {
@@ -379,6 +404,7 @@ impl Maker<'_> {
         ready: Ready,
         notes: Vec<Note>,
         behind: BTreeSet<(usize, FnKey)>,
+        retyped: u32,
         mut times: Times,
     ) -> Result<Outcome> {
         let started = Instant::now();
@@ -429,6 +455,7 @@ impl Maker<'_> {
             }
             patched.bytes += library.bytes;
         }
+        self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
         self.world.storage.extend(ready.storage);
         self.world.storage.note(&sources);
@@ -444,6 +471,7 @@ impl Maker<'_> {
         state.sources = sources;
         state.graph = graph;
         state.behind = behind;
+        state.retyped = retyped;
         self.world.states.push(state);
         self.world.generation += 1;
         self.world.adopt(index.clone());
@@ -598,6 +626,21 @@ pub(super) fn strangers(
         }
     }
     None
+}
+
+/// A section of functions that run when the library is loaded.
+fn starts_by_itself(object: &[u8]) -> Option<String> {
+    let names = [
+        ".init_array",
+        ".preinit_array",
+        ".ctors",
+        ".fini_array",
+        ".dtors",
+    ];
+    let elf = Elf::parse(object).ok()?;
+    let mut found = elf.sections.iter().map(|section| section.name);
+    let found = found.find(|section| names.iter().any(|name| section.starts_with(name)));
+    found.map(str::to_owned)
 }
 
 pub(super) fn is_code(graph: &CallGraph, symbol: &str) -> bool {

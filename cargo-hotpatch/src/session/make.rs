@@ -18,17 +18,21 @@ use super::compose::{Built, Ready, Unbindable, before_deref};
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
+use crate::build::scope::Scope;
 use crate::command::{CancelToken, CommandError};
+use crate::image::graph::CallGraph;
 use crate::patch::compile;
 use crate::patch::compile::Rejected;
+use crate::plan::alive::{self, Reasons, touching};
+use crate::plan::classify::Facts;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
 use crate::run::client::Client;
-use crate::source::diff::Changes;
-use crate::source::file::Place;
+use crate::source::diff::{Became, Changes};
+use crate::source::file::{Function, Kind, OtherItem, Place};
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
 
@@ -120,13 +124,27 @@ impl Maker<'_> {
         self.world.ensure_graph()?;
         let gone = gone(&mut *self.world, &old, &changes);
         let index = self.world.index(&sources, &changes);
-        if let Some(refusal) = self.refusal(&old, &sources, &changes, &index) {
+        let graph = self.world.state().graph.clone();
+        let alive = self.alive(&old, &sources, &changes, &graph);
+        let traits = static_traits(&old, &sources, &changes, &graph);
+        let judged = (&alive, &traits);
+        if let Some(refusal) = self.refusal(&old, &sources, &changes, &index, judged) {
             return Ok(Outcome::Refused(refusal));
         }
-        let changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
-        let graph = self.world.state().graph.clone();
+        let mut changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
+        let retyped: BTreeSet<String> = alive.into_keys().collect();
+        if !retyped.is_empty() {
+            let nodes = [&old, &sources].map(|sources| touching(&retyped, sources, &graph));
+            let touched = nodes
+                .iter()
+                .flatten()
+                .filter_map(|node| index.vertex(*node));
+            changed.suspected.extend(touched);
+        }
         let mut plan = reach::plan(&graph, &index, &changed);
         include_added(&changes, &index, &mut plan);
+        let anew = !retyped.is_empty() || plan.everywhere;
+        plan.retyped = self.world.state().retyped + u32::from(anew);
         if let Some(base) = self
             .world
             .states
@@ -145,7 +163,9 @@ impl Maker<'_> {
         times.plan = started.elapsed();
         if let Some(vertex) = plan.hidden.first() {
             let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
-                format!("`{path}` may be part of its callers' code, where nothing names it")
+                format!(
+                    "`{path}` may be part of any caller's code, and not all of it can be patched"
+                )
             });
             let why = "optimised code calls operators, `drop`, `fmt` and the like in place: \
                        such edits are patched in a build that is not optimised";
@@ -190,7 +210,8 @@ impl Maker<'_> {
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&changes));
                 let behind = behind(&index, &changed, &included);
-                self.publish(sources, &index, ready, notes, behind, times)
+                let retyped = plan.retyped;
+                self.publish(sources, &index, ready, notes, behind, retyped, times)
             }
             Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
             Err(error) => self.explain(error, &sources, &changes),
@@ -207,7 +228,10 @@ impl Maker<'_> {
     /// The newest earlier generation with the same code.
     fn earlier(&self, sources: &[CrateSource]) -> Option<State> {
         let earlier = self.world.states.iter().rev().skip(1);
+        let now = self.world.state().retyped;
         earlier
+            // Values that were made since may be of types that were not there or were others.
+            .filter(|state| state.retyped == now)
             .filter(|state| {
                 state.sources.len() == sources.len()
                     && state
@@ -281,12 +305,53 @@ impl Maker<'_> {
             .collect()
     }
 
+    /// For each type whose values look different now why there may be some.
+    fn alive(
+        &self,
+        old: &[CrateSource],
+        new: &[CrateSource],
+        changes: &[Changes],
+        graph: &CallGraph,
+    ) -> BTreeMap<String, Reasons> {
+        let items = changes.iter().flat_map(|changes| &changes.items);
+        let types = items.filter(|change| {
+            change.item.kind == Kind::Type
+                && change.became != Became::Added
+                && !change.keeps_values()
+        });
+        let names: BTreeSet<String> = types.flat_map(|change| change.item.names.clone()).collect();
+        let optimised = self
+            .world
+            .crates
+            .iter()
+            .any(|krate| krate.unit.args.optimised());
+        let is_hot = |krate: usize, function: &Function| {
+            let known = self
+                .world
+                .states
+                .first()
+                .and_then(|base| base.sources[krate].function(&function.key));
+            known.is_some_and(|(_, function)| function.hot)
+        };
+        names
+            .into_iter()
+            .map(|name| {
+                let mut reasons = alive::reasons(&name, old, new, graph, &is_hot);
+                if optimised && reasons.is_empty() {
+                    reasons.push("optimised code, which does not show who keeps it".to_owned());
+                }
+                (name, reasons)
+            })
+            .collect()
+    }
+
     fn refusal(
         &self,
         old: &[CrateSource],
         new: &[CrateSource],
         changes: &[Changes],
         index: &Index,
+        (alive, static_traits): (&BTreeMap<String, Reasons>, &BTreeSet<String>),
     ) -> Option<Refusal> {
         let storage = &self.world.storage;
         let moved = |(krate, changes)| storage.refusal(krate, &new[krate], changes);
@@ -302,7 +367,13 @@ impl Maker<'_> {
                         .is_some_and(|known| known.hot)
             };
             let optimised = self.world.crates[krate].unit.args.optimised();
-            classify::refusal(&old[krate], &new[krate], changes, optimised, &is_hot)
+            let known = Facts {
+                optimised,
+                is_hot: &is_hot,
+                alive,
+                static_traits,
+            };
+            classify::refusal(&old[krate], &new[krate], changes, &known)
         });
         refused.or(moved)
     }
@@ -378,7 +449,9 @@ impl Maker<'_> {
             let behind = behind(index, changed, &BTreeSet::new());
             let notes = kept_values(changes);
             if !notes.is_empty() {
-                return self.publish(sources, index, Ready::default(), notes, behind, times);
+                let retyped = self.world.state().retyped;
+                let ready = Ready::default();
+                return self.publish(sources, index, ready, notes, behind, retyped, times);
             }
             self.replace_sources(sources);
             if let Some(state) = self.world.states.last_mut() {
@@ -477,11 +550,14 @@ impl Maker<'_> {
     /// # Errors
     /// rustc cannot be run or was cancelled.
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
+        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
         for (number, krate) in self.world.crates.iter().enumerate() {
-            if !is_changed(number) {
+            let mut externs = krate.unit.externs().into_iter();
+            let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
+            if !is_changed(number) && !uses {
                 continue;
             }
-            let found = compile::check(&krate.unit, &BTreeMap::new(), self.cancel)?;
+            let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
             if found.iter().any(|d| d.error && !d.places.is_empty()) {
                 // The last one only counts the others.
                 return Ok(found
@@ -489,9 +565,34 @@ impl Maker<'_> {
                     .filter(|d| d.error && !d.places.is_empty())
                     .collect());
             }
+            checked.insert(format!("lib{}", krate.tag), metadata);
         }
         Ok(Vec::new())
     }
+}
+
+/// Traits with other methods of which there can be no trait objects.
+fn static_traits(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    changes: &[Changes],
+    graph: &CallGraph,
+) -> BTreeSet<String> {
+    let items = changes.iter().flat_map(|changes| &changes.items);
+    let changed = items.filter(|change| {
+        let same_frame = |old: &OtherItem| old.helpers == change.item.helpers;
+        change.item.kind == Kind::Trait
+            && change.became == Became::Changed
+            && change.old.as_ref().is_some_and(same_frame)
+    });
+    let names: BTreeSet<String> = changed
+        .flat_map(|change| change.item.names.clone())
+        .collect();
+    if names.is_empty() {
+        return names;
+    }
+    let objects = alive::objects(&names, old, new, graph);
+    names.difference(&objects).cloned().collect()
 }
 
 /// What leads from one state of the slots to another; a slot that is in neither leads to the base.

@@ -29,7 +29,7 @@ use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
-use crate::build::project::Project;
+use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
@@ -72,6 +72,10 @@ pub fn run(args: &RunArgs) -> Result<u8> {
             base::HOST
         );
     }
+    let args = &RunArgs {
+        manifest_path: args.manifest_path.as_deref().map(real_manifest),
+        ..args.clone()
+    };
     let project = Project::find(args)?;
     let log = match &args.events {
         Some(path) => {
@@ -222,7 +226,7 @@ impl Session<'_> {
         self.runs += 1;
         let run = self.runs;
         let messages = self.messages.clone();
-        let running = program::start(&base, &self.args.args, move |exit| {
+        let running = program::start(&base, &self.project.config, &self.args.args, move |exit| {
             let _ = messages.send(Message::Exited(exit));
         })?;
         let running = Arc::new(running);
@@ -297,11 +301,7 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
-            Said::Ready(hot) => {
-                let pid = self
-                    .program
-                    .as_ref()
-                    .map_or(0, |program| program.running.child.pid());
+            Said::Ready(pid, hot) => {
                 let ready = Ready {
                     pid,
                     generation: 0,

@@ -10,6 +10,7 @@ use hotpatch_rt::wire::BuildId;
 
 use crate::build::base::{Base, HOST};
 use crate::build::capture::{self, Unit};
+use crate::build::config::CargoConfig;
 use crate::run::child::{Child, ChildExit, Program};
 use crate::run::client::{Client, Rendezvous};
 
@@ -22,14 +23,19 @@ pub struct Running {
     pub child: Child,
     /// Where tool and program meet, and patches lie.
     pub rendezvous: Rendezvous,
+    limit: Duration,
 }
 
-/// Starts the program of a base.
+/// The same where the user's runner stands in between, which may be a debugger that waits for a person.
+const RUNNER_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Starts the program of a base, through the user's runner if there is one.
 ///
 /// # Errors
 /// It cannot be started.
 pub fn start(
     base: &Base,
+    config: &CargoConfig,
     args: &[OsString],
     on_exit: impl FnOnce(ChildExit) + Send + 'static,
 ) -> Result<Running> {
@@ -39,16 +45,28 @@ pub fn start(
     let (name, value) = rendezvous.env();
     let mut env = environment(base);
     env.push((name, Some(value)));
-    let program = Program {
+    let mut program = Program {
         path: base.program.clone(),
         arg0: Some(shown.as_os_str().to_owned()),
         args: args.to_vec(),
         env,
         cwd: None,
     };
+    let mut limit = AGENT_LIMIT;
+    if let Some((runner, words)) = &config.runner {
+        limit = RUNNER_LIMIT;
+        program.path.clone_from(runner);
+        program.arg0 = None;
+        program.args.insert(0, shown.as_os_str().to_owned());
+        program.args.splice(0..0, words.iter().cloned());
+    }
     let child = Child::start(&program, on_exit)
-        .with_context(|| format!("failed to start `{}`", base.program.display()))?;
-    Ok(Running { child, rendezvous })
+        .with_context(|| format!("failed to start `{}`", program.path.display()))?;
+    Ok(Running {
+        child,
+        rendezvous,
+        limit,
+    })
 }
 
 impl Running {
@@ -59,7 +77,7 @@ impl Running {
     pub fn connect(&self, image: &[u8]) -> Result<Client> {
         let client = self
             .rendezvous
-            .connect(AGENT_LIMIT, || self.child.is_running())
+            .connect(self.limit, || self.child.is_running())
             .context("failed to reach the agent in the program")?;
         if *client.image() != BuildId(image.to_vec()) {
             bail!("HP0403: the running program is not the one this session built");

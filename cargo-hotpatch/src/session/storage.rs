@@ -14,7 +14,7 @@ use crate::image::demangle::{self, FunctionKey};
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::plan::codes::Code;
-use crate::plan::index::Known;
+use crate::plan::index::{Index, Known};
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::extract::{Added, Slot};
@@ -101,9 +101,10 @@ impl Storage {
             let known = self.types.get(&(krate, path));
             known.is_some_and(|known| *known != code)
         };
-        let items = changes.items.iter().filter(|change| {
-            change.item.kind == Kind::Static && change.became == Became::Added
-        });
+        let items = changes
+            .items
+            .iter()
+            .filter(|change| change.item.kind == Kind::Static && change.became == Became::Added);
         for change in items {
             let item = &change.item;
             let path = path_of(&item.module, &item.name);
@@ -113,7 +114,11 @@ impl Storage {
                 return Some(refusal.because("its storage is there from before it was removed"));
             }
         }
-        let keys = changes.bodies.iter().chain(&changes.added).chain(&changes.signatures);
+        let keys = changes
+            .bodies
+            .iter()
+            .chain(&changes.added)
+            .chain(&changes.signatures);
         for (file, function) in keys.filter_map(|key| new.function(key)) {
             let changed = nested(function).find(|(path, code)| differs(path.clone(), *code));
             if let Some((path, _)) = changed {
@@ -132,7 +137,10 @@ fn path_of(module: &[String], name: &str) -> String {
 }
 
 fn nested(function: &Function) -> impl Iterator<Item = (String, u64)> {
-    let statics = function.nested.iter().filter(|(name, _)| name.starts_with("static"));
+    let statics = function
+        .nested
+        .iter()
+        .filter(|(name, _)| name.starts_with("static"));
     statics.map(|(name, code)| (format!("{:?}|{name}", function.key), *code))
 }
 
@@ -141,7 +149,11 @@ fn statics_of(source: &CrateSource) -> impl Iterator<Item = (String, u64)> {
     let outer = items
         .filter(|item| item.kind == Kind::Static)
         .map(|item| (path_of(&item.module, &item.name), item.surface));
-    outer.chain(source.functions().flat_map(|(_, function)| nested(function)))
+    outer.chain(
+        source
+            .functions()
+            .flat_map(|(_, function)| nested(function)),
+    )
 }
 
 impl Maker<'_> {
@@ -193,9 +205,37 @@ impl Maker<'_> {
 
     /// The base's version of the function has a static of this name.
     fn was_in_base(&self, krate: usize, key: &FnKey, name: &str) -> bool {
-        let base = self.world.states.first().and_then(|base| base.sources.get(krate));
+        let base = self
+            .world
+            .states
+            .first()
+            .and_then(|base| base.sources.get(krate));
         base.and_then(|source| source.function(key))
             .is_some_and(|(_, function)| function.statics.iter().any(|item| item.name == name))
+    }
+
+    /// A static of a function that is compiled through the scope, made by a macro of which the function calls others
+    /// than in the base: only their order tells such statics apart, so the program's may be another one.
+    pub(super) fn is_doubtful(&self, sources: &[CrateSource], index: &Index, symbol: &str) -> bool {
+        let Some(known) = index.around(symbol).and_then(|vertex| index.known(vertex)) else {
+            return false;
+        };
+        let base = &self.world.states[0].sources[known.krate];
+        known.keys.iter().any(|key| {
+            let now = sources[known.krate]
+                .function(key)
+                .map(|(_, function)| function);
+            let was = base.function(key).map(|(_, function)| function);
+            let (Some(now), Some(was)) = (now, was) else {
+                return true;
+            };
+            let is_written = now.nested.iter().any(|(name, _)| {
+                name.strip_prefix("static `")
+                    .and_then(|rest| rest.split('`').next())
+                    .is_some_and(|name| symbol.contains(name))
+            });
+            !is_written && now.macros != was.macros
+        })
     }
 
     /// The static of the source that a symbol stands for, which is not in the process, if there is one and no

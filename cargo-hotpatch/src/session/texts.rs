@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::build::base::Base;
 use crate::build::project::Project;
 use crate::source::items::{Files, fingerprint};
+use crate::source::text;
 
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
@@ -31,7 +32,7 @@ impl Content {
         };
         Self {
             fingerprint: Some(fingerprint(&bytes)),
-            text: String::from_utf8(bytes).ok().map(Arc::from),
+            text: text::from_bytes(bytes).ok(),
         }
     }
 

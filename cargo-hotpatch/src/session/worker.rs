@@ -27,8 +27,8 @@ use crate::ui::events::HotFunction;
 /// What the worker says.
 #[derive(Debug)]
 pub enum Said {
-    /// Edits can be patched from now on.
-    Ready(Vec<HotFunction>),
+    /// Edits of the program in this process can be patched from now on.
+    Ready(u32, Vec<HotFunction>),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
     /// What a save led to.
@@ -152,7 +152,9 @@ fn work(
     let mut fixed = Fixed::read(&project, &base, &modules);
     let mut included = taken_in(&world.state().sources);
     // Those that code names are followed; what a macro finds by itself is not.
-    fixed.included.retain(|path, _| !included.contains(&plain(path)));
+    fixed
+        .included
+        .retain(|path, _| !included.contains(&plain(path)));
     // What the build wrote itself, such as `Cargo.lock`, is no save.
     texts.refresh(&fixed.paths());
     let watched = |included: &BTreeSet<PathBuf>| {
@@ -170,7 +172,7 @@ fn work(
             error.context("edits of this program may not be patched"),
         ));
     }
-    say(Said::Ready(hot_functions(&world)));
+    say(Said::Ready(client.pid(), hot_functions(&world)));
     world.fetch_graph();
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();

@@ -60,6 +60,8 @@ pub struct State {
     pub graph: CallGraph,
     /// Functions, by crate, whose text is newer than all or some of their code in the process.
     pub behind: BTreeSet<(usize, FnKey)>,
+    /// How often types changed whose values did not matter.
+    pub retyped: u32,
 }
 
 /// Slots by the text of their function's symbol.
@@ -179,6 +181,7 @@ impl World {
             symbols: Arc::default(),
             graph: CallGraph::default(),
             behind: BTreeSet::new(),
+            retyped: 0,
         };
         let linker = linker(base.units.last());
         let mut files: Vec<(PathBuf, Stamp)> =

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::fields;
 use super::file::{FnKey, Function, Kind, OtherItem, ParsedFile, Place, Shape};
 use super::items::{CrateSource, SourceFile};
 
@@ -39,7 +40,10 @@ impl ItemChange {
     pub fn keeps_values(&self) -> bool {
         self.became == Became::Changed
             && matches!(self.item.kind, Kind::Type | Kind::Static | Kind::Trait)
-            && self.old.as_ref().is_some_and(|old| old.surface == self.item.surface)
+            && self
+                .old
+                .as_ref()
+                .is_some_and(|old| old.surface == self.item.surface)
     }
 
     /// Traits whose derived impls came or went.
@@ -55,7 +59,10 @@ impl ItemChange {
     pub fn rederives(&self) -> bool {
         self.item.kind == Kind::Type
             && !self.item.derives.is_empty()
-            && self.old.as_ref().is_some_and(|old| old.helpers != self.item.helpers)
+            && self
+                .old
+                .as_ref()
+                .is_some_and(|old| old.helpers != self.item.helpers)
     }
 }
 
@@ -315,6 +322,15 @@ pub fn scope_key(krate: &CrateSource) -> u64 {
         .map(|file| (&*file.module, file.parsed.surface))
         .collect();
     parts.hash(&mut hasher);
+    let in_place = fields::in_place(krate);
+    if !in_place.is_empty() {
+        let functions = krate.functions().map(|(_, function)| function);
+        let kept = functions.filter(|function| in_place.contains(&function.key));
+        let codes: BTreeMap<&FnKey, u64> = kept
+            .map(|function| (&function.key, function.code))
+            .collect();
+        codes.hash(&mut hasher);
+    }
     hasher.finish()
 }
 

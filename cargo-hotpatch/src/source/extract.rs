@@ -368,10 +368,14 @@ impl Page<'_> {
     fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {
         let mut edits = Vec::new();
         for (range, name) in &function.attrs {
-            if !matches!(
+            let wraps = name == "cfg_attr" || name.rsplit("::").next() == Some("instrument");
+            // A hot function's macros are around the place where it looks for a patch.
+            let keeps = matches!(
                 name.as_str(),
                 "cold" | "target_feature" | "unsafe" | "instruction_set"
-            ) || self.text(range).contains("no_mangle")
+            ) || (function.wrapped && !want.hot && wraps);
+            if !keeps
+                || self.text(range).contains("no_mangle")
                 || self.text(range).contains("export_name")
                 || self.text(range).contains("link_section")
             {
@@ -388,6 +392,9 @@ impl Page<'_> {
         } else {
             name.clone()
         };
+        if rename && function.wrapped && !want.hot {
+            bail!("an attribute macro would be told another name than `{name}`");
+        }
         if rename {
             edits.push((function.ident.clone(), own.clone()));
         }

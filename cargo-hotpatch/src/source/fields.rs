@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use super::file::{Function, Kind, Owner};
+use super::file::{FnKey, Function, Kind, Owner, Shape};
 use super::items::{CrateSource, SourceFile};
 
 /// Private fields of types with a `Deref`: the module that may use them, and their name.
@@ -34,6 +34,37 @@ pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, 
                 .filter(|member| member.private && !member.name.contains('.'));
             fields.map(|member| (item.module.clone(), member.name.clone()))
         })
+        .collect()
+}
+
+/// Functions that may use such a field: taken out of its module they might be led past it to what is behind the
+/// `Deref`, so their code stays where it is and is compiled through the scope. Hot functions cannot be had so.
+#[must_use]
+pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
+    let fields = private_fields_before_deref(source);
+    if fields.is_empty() {
+        return BTreeSet::new();
+    }
+    let uses = |file: &SourceFile, function: &Function| {
+        let near: Vec<&str> = fields
+            .iter()
+            .filter(|(module, _)| function.module.starts_with(module))
+            .map(|(_, field)| field.as_str())
+            .collect();
+        let is_number = |field: &&str| field.starts_with(|c: char| c.is_ascii_digit());
+        let may = near
+            .iter()
+            .any(|field| is_number(field) || function.mentions.contains(*field));
+        may && {
+            let used = fields_used(file, function);
+            near.iter().any(|field| used.contains(*field))
+        }
+    };
+    let functions = source.functions();
+    functions
+        .filter(|(_, function)| function.shape == Shape::Plain && !function.hot)
+        .filter(|(file, function)| uses(file, function))
+        .map(|(_, function)| function.key.clone())
         .collect()
 }
 

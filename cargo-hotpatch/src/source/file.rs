@@ -138,6 +138,8 @@ pub struct Function {
     pub nested: Vec<(String, u64)>,
     /// Fingerprint of the calls of macros that may make statics of their own.
     pub macros: u64,
+    /// It stands under attribute macros that a patch applies as well.
+    pub wrapped: bool,
     /// The body names a function of this name.
     pub names_itself: bool,
     /// Files it takes in, as written.
@@ -207,7 +209,7 @@ pub struct OtherItem {
     /// For traits: fingerprint without default bodies. For statics: without the initialiser. For types: of what
     /// values of it look like.
     pub surface: u64,
-    /// For types: fingerprint of what derive macros read besides.
+    /// For types: fingerprint of what derive macros read besides. For traits: of all but the methods.
     pub helpers: u64,
     /// For types: the last names of the traits it derives.
     pub derives: Vec<String>,
@@ -215,7 +217,7 @@ pub struct OtherItem {
     pub value: String,
     /// Files it takes in, as written.
     pub includes: Vec<String>,
-    /// Identifiers in it (macros), or the names of its methods (traits).
+    /// Identifiers in it (macros), or the names of its methods (traits) or of its types (impls).
     pub mentions: Arc<BTreeSet<String>>,
     /// What it names: `a` for the beginning of a path, `a::b` for two segments of one.
     pub paths: Arc<BTreeSet<String>>,
@@ -346,7 +348,10 @@ impl ParsedFile {
         let functions = self.functions.iter().map(|function| &function.includes);
         let items = self.items.iter().map(|item| &item.includes);
         let included: BTreeSet<&String> = functions.chain(items).flatten().collect();
-        self.included = included.into_iter().map(|name| (name.clone(), None)).collect();
+        self.included = included
+            .into_iter()
+            .map(|name| (name.clone(), None))
+            .collect();
         self.sum_up();
     }
 

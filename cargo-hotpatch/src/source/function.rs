@@ -24,8 +24,15 @@ impl Reader<'_> {
             vis,
             sig,
             block,
+            around,
         } = parts;
         let metas = self.cfg.attributes(attrs);
+        let around: Vec<String> = self
+            .cfg
+            .attributes(around)
+            .iter()
+            .map(|meta| cfg::name(meta.path()))
+            .collect();
         if metas
             .iter()
             .any(|meta| meta.path().is_ident("test") || meta.path().is_ident("bench"))
@@ -45,7 +52,8 @@ impl Reader<'_> {
         let implicit = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
         let mut nested = Nested::default();
         nested.visit_block(block);
-        let mut shape = shape(&names, sig, &owner, inline, hot, &nested);
+        let macros = Macros::of(&names, &around);
+        let mut shape = shape(&names, &macros, sig, &owner, inline, hot, &nested);
 
         let mut idents = BTreeSet::new();
         let block_tokens = block.to_token_stream();
@@ -135,6 +143,7 @@ impl Reader<'_> {
             constant: sig.constness.is_some(),
             nested: nested.parts(),
             macros: fingerprint(nested.macros),
+            wrapped: macros == Macros::Wrapping,
             names_itself,
             includes: if idents.contains("include_str") || idents.contains("include_bytes") {
                 included(&block_tokens)
@@ -164,6 +173,8 @@ pub(super) struct Parts<'a> {
     pub(super) vis: Option<&'a Visibility>,
     pub(super) sig: &'a syn::Signature,
     pub(super) block: &'a syn::Block,
+    /// Attributes of the `impl` or trait around it.
+    pub(super) around: &'a [Attribute],
 }
 
 /// Attributes that leave a function's body to the compiler as it is written.
@@ -193,25 +204,57 @@ const INERT: &[&str] = &[
     "optimize",
 ];
 
+/// The attribute macros on a function and around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Macros {
+    None,
+    /// They put code before and after the body, and statics of a kind that each patch may have for itself.
+    Wrapping,
+    /// Nobody knows what they do; in the crate itself they do it as ever.
+    Unknown,
+}
+
+/// Attribute macros that put code around a body: `tracing`'s.
+const WRAPPING: &[&str] = &["instrument"];
+/// Attribute macros of an impl that leave those of its methods alone that are not `async`.
+const TRANSPARENT: &[&str] = &["async_trait"];
+
+impl Macros {
+    fn of(attrs: &[String], around: &[String]) -> Self {
+        let last = |name: &String| name.rsplit("::").next().unwrap_or_default().to_owned();
+        let is_macro = |name: &&String| {
+            !INERT.contains(&name.as_str())
+                && !is_hot(name)
+                && !name.starts_with("rustfmt::")
+                && !name.starts_with("clippy::")
+                && !name.starts_with("diagnostic::")
+        };
+        let mut own = attrs.iter().filter(is_macro).peekable();
+        let wraps = own.peek().is_some();
+        let known = own.all(|name| WRAPPING.contains(&last(name).as_str()));
+        let mut around = around.iter().filter(is_macro);
+        let clear = around.all(|name| TRANSPARENT.contains(&last(name).as_str()));
+        match (known && clear, wraps) {
+            (true, false) => Self::None,
+            (true, true) => Self::Wrapping,
+            (false, _) => Self::Unknown,
+        }
+    }
+}
+
 fn is_hot(name: &str) -> bool {
     name == "hot" || name.ends_with("::hot")
 }
 
 fn shape(
     attrs: &[String],
+    macros: &Macros,
     sig: &syn::Signature,
     owner: &Owner,
     inline: bool,
     hot: bool,
     nested: &Nested,
 ) -> Shape {
-    let is_macro = |name: &String| {
-        !INERT.contains(&name.as_str())
-            && !is_hot(name)
-            && !name.starts_with("rustfmt::")
-            && !name.starts_with("clippy::")
-            && !name.starts_with("diagnostic::")
-    };
     let is = |word: &str| attrs.iter().any(|name| name == word);
     let is_exported = ["no_mangle", "export_name", "unsafe"].into_iter().any(is);
     // Each of these means something else, or has another value, wherever it is compiled.
@@ -221,7 +264,7 @@ fn shape(
         Some("a `const fn`")
     } else if mentions_impl_trait(&sig.output.to_token_stream()) {
         Some("a function that returns `impl Trait`")
-    } else if is("track_caller") {
+    } else if is("track_caller") || inherits_track_caller(owner) {
         Some("a `#[track_caller]` function")
     } else {
         nested.elsewhere.or_else(|| {
@@ -231,8 +274,8 @@ fn shape(
         })
     };
     let is_default = matches!(owner, Owner::Trait(_));
-    if attrs.iter().any(is_macro) {
-        fixed("a function under an attribute macro")
+    if *macros == Macros::Unknown && (hot || is_exported) {
+        fixed("a hot function under an attribute macro")
     } else if sig.variadic.is_some() {
         fixed("a variadic function")
     } else if nested.has_twins() {
@@ -245,9 +288,17 @@ fn shape(
         } else {
             Shape::Reinstantiated
         }
+    } else if *macros == Macros::Unknown {
+        Shape::Reinstantiated
     } else {
         Shape::Plain
     }
+}
+
+/// The standard library's traits whose methods pass on where they were called from.
+fn inherits_track_caller(owner: &Owner) -> bool {
+    let names = ["Index", "IndexMut"];
+    matches!(owner, Owner::Impl(head) if head.trait_name.as_deref().is_some_and(|name| names.contains(&name)))
 }
 
 /// Its code is made where it is used: rustc keeps it for other crates by itself.
@@ -333,7 +384,12 @@ impl Nested {
 
     /// Two statics that only their order tells apart.
     fn has_twins(&self) -> bool {
-        let statics = || self.state.iter().map(|(name, _)| name).filter(|name| name.contains("static"));
+        let statics = || {
+            self.state
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|name| name.contains("static"))
+        };
         statics().collect::<BTreeSet<_>>().len() < statics().count()
     }
 
@@ -353,15 +409,19 @@ impl Nested {
     fn declared(&mut self, call: &syn::Macro) -> bool {
         let tokens: Vec<TokenTree> = call.tokens.clone().into_iter().collect();
         let is = |at: usize, word: &str| matches!(&tokens[at], TokenTree::Ident(i) if i == word);
-        let is_lifetime =
-            |at: usize| at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(p) if p.as_char() == '\'');
+        let is_lifetime = |at: usize| {
+            at > 0 && matches!(&tokens[at - 1], TokenTree::Punct(p) if p.as_char() == '\'')
+        };
         let mut found = false;
         for at in (0..tokens.len()).filter(|at| is(*at, "static") && !is_lifetime(*at)) {
             let name = tokens[at + 1..]
                 .iter()
                 .find(|token| matches!(token, TokenTree::Ident(i) if i != "ref" && i != "mut"))
                 .map(ToString::to_string);
-            self.keep(format!("static `{}`", name.unwrap_or_default()), call.tokens.clone());
+            let of = cfg::name(&call.path);
+            let of = of.rsplit("::").next().unwrap_or_default();
+            let name = name.unwrap_or_default();
+            self.keep(format!("static `{name}` of `{of}!`"), call.tokens.clone());
             found = true;
         }
         found

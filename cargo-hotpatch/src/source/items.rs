@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cfg::Cfg;
 use super::file::{self, FnKey, Function, Owner, ParsedFile};
+use super::text;
 
 /// Where texts come from.
 pub trait Files: Sync {
@@ -24,7 +25,9 @@ pub trait Files: Sync {
 
     /// Equal for equal bytes; none if there is no such file.
     fn fingerprint(&self, path: &Path) -> Option<u64> {
-        self.read(path).ok().map(|text| fingerprint(text.as_bytes()))
+        self.read(path)
+            .ok()
+            .map(|text| fingerprint(text.as_bytes()))
     }
 }
 
@@ -41,7 +44,7 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Arc<str>> {
-        std::fs::read_to_string(path).map(Arc::from)
+        text::from_bytes(std::fs::read(path)?)
     }
 
     fn fingerprint(&self, path: &Path) -> Option<u64> {

@@ -47,9 +47,11 @@ impl Reader<'_> {
         let mut derives = Vec::new();
         for meta in metas.iter().filter(|meta| meta.path().is_ident("derive")) {
             let Meta::List(list) = meta else { continue };
-            let parsed =
-                list.parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated);
-            let names = parsed.iter().flatten().filter_map(|path| path.segments.last());
+            let parsed = list.parse_args_with(Punctuated::<syn::Path, Token![,]>::parse_terminated);
+            let names = parsed
+                .iter()
+                .flatten()
+                .filter_map(|path| path.segments.last());
             derives.extend(names.map(|segment| segment.ident.to_string()));
         }
         derives.sort();

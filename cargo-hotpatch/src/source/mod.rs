@@ -14,6 +14,7 @@ pub mod names;
 mod read;
 mod rewrite;
 pub mod syntax;
+pub mod text;
 pub mod tokens;
 mod tree;
 pub mod widen;

@@ -20,7 +20,10 @@ type Module = (usize, Arc<[String]>);
 /// Adds to `changes` what the names they are about lead to.
 pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes]) {
     let edits_const = |(krate, changes): (usize, &Changes)| {
-        let mut edited = changes.bodies.iter().filter_map(|key| new[krate].function(key));
+        let mut edited = changes
+            .bodies
+            .iter()
+            .filter_map(|key| new[krate].function(key));
         edited.any(|(_, function)| function.constant)
     };
     if changes.iter().all(Changes::is_bodies_only) && !changes.iter().enumerate().any(edits_const) {
@@ -373,7 +376,10 @@ impl Spread<'_> {
                 at.1.split_last()
                     .is_some_and(|(_, parent)| *parent == *module.1);
             paths.contains(qualified)
-                || (is_loose && paths.iter().any(|path| path == name || path.ends_with(&ending)))
+                || (is_loose
+                    && paths
+                        .iter()
+                        .any(|path| path == name || path.ends_with(&ending)))
                 || (at == module && (paths.contains(name) || paths.contains(own)))
                 || (near && is_parent && paths.contains(outer))
                 || (near && module.1.is_empty() && paths.contains(root))
@@ -431,7 +437,7 @@ impl Spread<'_> {
             loose,
             ..
         } = self;
-        let mut constants = Vec::new();
+        let mut more = Vec::new();
         for file in &new[krate].files {
             for item in &file.parsed.items {
                 let counts = !matches!(item.kind, Kind::Use | Kind::Module | Kind::MacroRules);
@@ -441,9 +447,13 @@ impl Spread<'_> {
                 // Whoever uses it is looked at in its turn.
                 if item.kind == Kind::Const {
                     let at = (krate, item.module.clone());
-                    constants.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
+                    more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
                     loose.extend(item.names.iter().cloned());
                     continue;
+                }
+                if item.kind == Kind::Type {
+                    let at = (krate, item.module.clone());
+                    more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
                 }
                 let key = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
                 let is_new = changes[krate].items.iter().any(|change| {
@@ -465,7 +475,7 @@ impl Spread<'_> {
                 }
             }
         }
-        for (at, name) in constants {
+        for (at, name) in more {
             self.push(at, name);
         }
     }
@@ -526,9 +536,7 @@ fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
 
 /// The methods of these of the standard library's traits.
 fn methods_of_std(traits: &BTreeSet<String>) -> Vec<String> {
-    let known = STD_TRAITS
-        .iter()
-        .filter(|(name, _)| traits.contains(*name));
+    let known = STD_TRAITS.iter().filter(|(name, _)| traits.contains(*name));
     known
         .flat_map(|(_, methods)| methods.split_whitespace().map(str::to_owned))
         .collect()

@@ -11,11 +11,11 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::Cfg;
-use super::members::Looks;
 use super::file::{
     Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
 use super::function::{PRELUDE, Parts};
+use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
 use super::tree::{
@@ -215,6 +215,7 @@ impl Reader<'_> {
                     vis: Some(&func.vis),
                     sig: &func.sig,
                     block: &func.block,
+                    around: &[],
                 };
                 self.function(&parts, module, Owner::Free);
                 if !(shadows && func.vis == Visibility::Inherited) {
@@ -410,6 +411,9 @@ impl Reader<'_> {
             _ => None,
         });
         let surface = fingerprint(bare.to_token_stream());
+        bare.items
+            .retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
+        let frame = fingerprint(bare.into_token_stream());
         let entry = self.named(
             module,
             Kind::Trait,
@@ -418,6 +422,7 @@ impl Reader<'_> {
             item.to_token_stream(),
         );
         entry.surface = surface;
+        entry.helpers = frame;
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
         entry.private = item.vis == Visibility::Inherited;
@@ -439,6 +444,7 @@ impl Reader<'_> {
                     vis: None,
                     sig: &func.sig,
                     block,
+                    around: &item.attrs,
                 };
                 self.function(&parts, module, Owner::Trait(item.ident.to_string()));
             }
@@ -495,6 +501,7 @@ impl Reader<'_> {
             None => format!("`impl {}`", head.self_ty),
         };
         entry.names = head.trait_name.iter().cloned().collect();
+        entry.mentions = Arc::new(head.types.iter().cloned().collect());
         let key = entry.name.clone();
         for part in &item.items {
             match part {
@@ -504,6 +511,7 @@ impl Reader<'_> {
                         vis: Some(&func.vis),
                         sig: &func.sig,
                         block: &func.block,
+                        around: &item.attrs,
                     };
                     self.function(&parts, module, Owner::Impl(head.clone()));
                     if item.trait_.is_none() {

@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(
             found,
             [
-                ".w", "::x", "Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v",
+                ".w", "Bound", "N", "Q", "S", "a", "a::b", "b::C", "f", "struct", "u8", "v", "x",
                 "x::Y", "z"
             ]
         );

@@ -14,7 +14,8 @@ const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, pleas
 
 /// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
 /// in `private`, stay as visible as they are; functions in `open` keep their bodies. Fields and enums are
-/// only widened if the base has them so (see [`base_text`]), but for those of the types in `closed`.
+/// only widened if the base has them so (see [`base_text`]), but for those of the types in `closed`. Functions in
+/// `in_place` are compiled by those who use them.
 #[must_use]
 pub fn scope_text(
     file: &ParsedFile,
@@ -23,11 +24,12 @@ pub fn scope_text(
     open: &BTreeSet<FnKey>,
     types: bool,
     closed: &BTreeSet<String>,
+    in_place: &BTreeSet<FnKey>,
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     // They stand before a visibility that is added at the same place.
     for function in file.functions.iter().filter(|function| function.opened) {
-        if function.shape == Shape::Reinstantiated {
+        if function.shape == Shape::Reinstantiated || in_place.contains(&function.key) {
             edits.extend(open_up(file, function));
         }
     }
@@ -44,7 +46,10 @@ pub fn scope_text(
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
-    let is_blank = |function: &&Function| !function.kept && !open.contains(&function.key);
+    let is_blank = |function: &&Function| {
+        let key = &function.key;
+        !function.kept && !open.contains(key) && !in_place.contains(key)
+    };
     for function in file.functions.iter().filter(is_blank) {
         let lines = file.text[function.body.clone()].matches('\n').count();
         edits.push((
@@ -224,6 +229,7 @@ mod tests {
             &BTreeSet::new(),
             &BTreeSet::new(),
             true,
+            &BTreeSet::new(),
             &BTreeSet::new(),
         );
         let expected = "pub use std::fmt;\n\

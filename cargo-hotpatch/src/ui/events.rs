@@ -184,7 +184,29 @@ pub struct Record {
 /// Where events are written.
 #[derive(Debug, Default)]
 pub struct EventLog {
-    file: Option<Mutex<File>>,
+    file: Option<Mutex<Appended>>,
+}
+
+/// A file that is only appended to. What a full disk does not take goes before what comes next.
+#[derive(Debug)]
+struct Appended {
+    file: File,
+    unwritten: Vec<u8>,
+}
+
+impl Appended {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.unwritten.extend(line);
+        while !self.unwritten.is_empty() {
+            match self.file.write(&self.unwritten) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(taken) => drop(self.unwritten.drain(..taken)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl EventLog {
@@ -194,8 +216,9 @@ impl EventLog {
     /// When the file cannot be opened for writing.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).open(path)?;
+        let unwritten = Vec::new();
         Ok(Self {
-            file: Some(Mutex::new(file)),
+            file: Some(Mutex::new(Appended { file, unwritten })),
         })
     }
 
@@ -208,7 +231,7 @@ impl EventLog {
     /// Writes `event`, timed now.
     ///
     /// # Errors
-    /// When the file cannot be written; the session can go on without.
+    /// When the file cannot be written; the session can go on, and the event is kept for the next call.
     pub fn write(&self, event: Event) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
@@ -219,10 +242,10 @@ impl EventLog {
             .as_secs_f64();
         let mut line = serde_json::to_vec(&Record { time, event }).map_err(io::Error::other)?;
         line.push(b'\n');
-        // One write: a reader never sees half a line, and there is no buffer to flush.
+        // One write, unless the disk is full: a reader never sees half a line, and there is no buffer to flush.
         file.lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .write_all(&line)
+            .write(&line)
     }
 }
 
@@ -332,6 +355,22 @@ mod tests {
             let events: Vec<Event> = records.into_iter().map(|record| record.event).collect();
             assert_eq!(events, seen);
         }
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let full = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        let mut appended = Appended {
+            file: full,
+            unwritten: Vec::new(),
+        };
+        let error = appended.write(b"one\n").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        appended.file = File::create(&path).unwrap();
+        appended.write(b"two\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\ntwo\n");
     }
 
     #[test]

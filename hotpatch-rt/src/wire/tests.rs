@@ -29,6 +29,14 @@ fn requests() -> Vec<Request> {
                 },
             ],
         },
+        Request::Relist {
+            list: LibraryList {
+                lock: 16,
+                lock_size: 8,
+                list: 32,
+                empty: vec![1, 0, 0],
+            },
+        },
     ]
 }
 
@@ -44,6 +52,7 @@ fn responses() -> Vec<Response> {
         Response::Refused {
             reason: "nö".into(),
         },
+        Response::Relisted,
     ]
 }
 

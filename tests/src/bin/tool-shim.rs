@@ -6,6 +6,7 @@
 //! | fault | what it does |
 //! |---|---|
 //! | `fail` | a message on the error output, exit code 1 |
+//! | `fail-on WORD` | the same, but only if one of the arguments is WORD |
 //! | `signal` | dies by SIGKILL |
 //! | `hang` | writes its pid to the file `hanging` and waits for ever |
 //! | `garbage` | overwrites what the real one made, and says it went well |
@@ -48,7 +49,14 @@ fn main() -> Result<ExitCode> {
     }
     log(&folder, role, &args)?;
     let mode = fs::read_to_string(folder.join("mode")).unwrap_or_default();
-    match mode.trim().strip_prefix(role).map(str::trim) {
+    let fault = mode.trim().strip_prefix(role).map(str::trim);
+    if let Some(word) = fault.and_then(|fault| fault.strip_prefix("fail-on "))
+        && args.iter().any(|arg| arg == word)
+    {
+        eprintln!("shim: told to fail on {word}");
+        return Ok(ExitCode::FAILURE);
+    }
+    match fault {
         Some("fail") => {
             eprintln!("shim: told to fail");
             return Ok(ExitCode::FAILURE);
