@@ -27,9 +27,19 @@ fn random_edits_do_what_a_fresh_build_does() -> Result<()> {
     };
     let report = run(&options, &|line| println!("{line}"))?;
     println!("{report}");
-    ensure!(report.findings.is_empty(), "{} findings:\n{report}", report.findings.len());
-    ensure!(report.invalid == 0, "the generator made what does not compile:\n{report}");
+    ensure!(
+        report.findings.is_empty(),
+        "{} findings:\n{report}",
+        report.findings.len()
+    );
+    ensure!(
+        report.invalid == 0,
+        "the generator made what does not compile:\n{report}"
+    );
     let patched = report.verdict("patched");
-    ensure!(patched * 3 > report.edits, "only {patched} edits were patched:\n{report}");
+    ensure!(
+        patched * 3 > report.edits,
+        "only {patched} edits were patched:\n{report}"
+    );
     Ok(())
 }

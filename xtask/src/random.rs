@@ -73,6 +73,10 @@ pub fn run(opts: &RandomOpts) -> Result<()> {
     };
     let report = random::run(&options, &tell)?;
     println!("{report}in {:.0} s", start.elapsed().as_secs_f64());
-    ensure!(report.findings.is_empty(), "{} findings", report.findings.len());
+    ensure!(
+        report.findings.is_empty(),
+        "{} findings",
+        report.findings.len()
+    );
     Ok(())
 }

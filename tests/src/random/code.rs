@@ -34,7 +34,9 @@ impl Code<'_> {
             self.model.library()
         };
         let modules = names(self.model, item.module);
-        [vec![root], modules, vec![item.name.clone()]].concat().join("::")
+        [vec![root], modules, vec![item.name.clone()]]
+            .concat()
+            .join("::")
     }
 
     /// How this module names an item.
@@ -46,7 +48,9 @@ impl Code<'_> {
         match self.model.modules[self.module].imports.get(&id) {
             Some(Import::Use | Import::Glob) => item.name.clone(),
             Some(Import::As(name)) => name.clone(),
-            None if self.model.modules[self.module].parent == Some(item.module) && id % 2 == 0 => {
+            None if self.model.modules[self.module].parent == Some(item.module)
+                && id.is_multiple_of(2) =>
+            {
                 format!("super::{}", item.name)
             }
             None => self.absolute(id),
@@ -59,7 +63,11 @@ impl Code<'_> {
         match item.visibility {
             Visibility::Public => {
                 let own = self.model.modules[self.module].library;
-                let root = if own { "crate".to_owned() } else { self.model.library() };
+                let root = if own {
+                    "crate".to_owned()
+                } else {
+                    self.model.library()
+                };
                 format!("{root}::{}", item.name)
             }
             _ => item.name.clone(),
@@ -115,12 +123,22 @@ impl Code<'_> {
             E::Binary(name, a, b) => format!("({}).{name}({})", code(a), code(b)),
             E::If(four) => {
                 let [a, b, then, other] = &**four;
-                format!("(if {{ {} }} < {{ {} }} {{ {} }} else {{ {} }})", code(a), code(b), code(then), code(other))
+                format!(
+                    "(if {{ {} }} < {{ {} }} {{ {} }} else {{ {} }})",
+                    code(a),
+                    code(b),
+                    code(then),
+                    code(other)
+                )
             }
             E::Match(on, arms) => {
                 let mut out = format!("(match ({}) % {} {{ ", code(on), arms.len());
                 for (number, arm) in arms.iter().enumerate() {
-                    let pattern = if number + 1 == arms.len() { "_".to_owned() } else { number.to_string() };
+                    let pattern = if number + 1 == arms.len() {
+                        "_".to_owned()
+                    } else {
+                        number.to_string()
+                    };
                     let _ = write!(out, "{pattern} => {{ {} }}, ", code(arm));
                 }
                 out + "})"
@@ -137,7 +155,11 @@ impl Code<'_> {
             E::FieldOf(id, name, e) => format!("{}.{name}.mix()", self.made(&ty(id), &code(e))),
             E::Method(id, name, two) => {
                 let [a, b] = &**two;
-                format!("{{ let x = {}; let y = {}; x.{name}(y) }}", self.made(&ty(id), &code(a)), code(b))
+                format!(
+                    "{{ let x = {}; let y = {}; x.{name}(y) }}",
+                    self.made(&ty(id), &code(a)),
+                    code(b)
+                )
             }
             E::Via(of, id, name, through, two) => self.via((*of, *id), name, *through, two),
             E::AssocConst(of, id) => {
@@ -145,19 +167,30 @@ impl Code<'_> {
             }
             E::Closure(two) => {
                 let [body, arg] = &**two;
-                format!("{{ let x = {}; (|c: u64| {{ {} }})(x) }}", code(arg), code(body))
+                format!(
+                    "{{ let x = {}; (|c: u64| {{ {} }})(x) }}",
+                    code(arg),
+                    code(body)
+                )
             }
             E::Iterate(times, e) => format!(
                 "(0..{times}u64).map(|c: u64| {{ {} }}).fold(9u64, |h, v| sup::stir(h ^ v))",
                 code(e)
             ),
             E::Loop(times, e) => {
-                format!("{{ let mut h = 0u64; for c in 0..{times}u64 {{ h = sup::stir(h ^ {{ {} }}); }} h }}", code(e))
+                format!(
+                    "{{ let mut h = 0u64; for c in 0..{times}u64 {{ h = sup::stir(h ^ {{ {} }}); }} h }}",
+                    code(e)
+                )
             }
             E::Async(e) => format!("sup::block_on(async {{ sup::later().await; {} }})", code(e)),
             E::InnerFn(two) => {
                 let [body, arg] = &**two;
-                format!("{{ let x = {}; fn inner(c: u64) -> u64 {{ {} }} inner(x) }}", code(arg), code(body))
+                format!(
+                    "{{ let x = {}; fn inner(c: u64) -> u64 {{ {} }} inner(x) }}",
+                    code(arg),
+                    code(body)
+                )
             }
             E::Shadow(id, value, e) => {
                 let name = match self.model.modules[self.module].imports.get(id) {
@@ -166,13 +199,20 @@ impl Code<'_> {
                 };
                 format!("{{ const {name}: u64 = {value}; {} }}", code(e))
             }
-            E::Format(e) => format!("{{ let x = {}; format!(\"{{x}}-{{:x}}\", x / 3).mix() }}", code(e)),
+            E::Format(e) => format!(
+                "{{ let x = {}; format!(\"{{x}}-{{:x}}\", x / 3).mix() }}",
+                code(e)
+            ),
             E::Panic(every, e) => {
-                format!("{{ let x = {}; if x % {every} == 0 {{ panic!(\"boom {{x}}\") }} x }}", code(e))
+                format!(
+                    "{{ let x = {}; if x % {every} == 0 {{ panic!(\"boom {{x}}\") }} x }}",
+                    code(e)
+                )
             }
             E::SizeOf(of) => format!("(std::mem::size_of::<{}>() as u64)", self.ty(of)),
             E::This => "self.mix()".to_owned(),
             E::ThisField(name) => format!("self.{name}.mix()"),
+            E::Wrong(text) => (*text).to_owned(),
             E::Parameter(e) => format!("{}.mix()", self.made("T", &code(e))),
             _ => self.world(expr),
         }
@@ -188,7 +228,9 @@ impl Code<'_> {
         if function.world {
             names.insert(0, "w".to_owned());
         }
-        let of = of.map(|of| format!("::<{}>", self.ty(of))).unwrap_or_default();
+        let of = of
+            .map(|of| format!("::<{}>", self.ty(of)))
+            .unwrap_or_default();
         let call = format!("{}{of}({})", self.path(id), names.join(", "));
         if function.asynchronous {
             out + &format!("sup::block_on({call}) }}")
@@ -218,7 +260,9 @@ impl Code<'_> {
             Form::Table => String::new(),
             Form::LocalConst => format!("{name}.with(|v| v.set(sup::stir(v.get() ^ x)));"),
             Form::LocalLazy(_) => {
-                format!("{name}.with(|v| {{ let h = v.borrow().mix(); *v.borrow_mut() = sup::Plain::mk(x ^ h); }});")
+                format!(
+                    "{name}.with(|v| {{ let h = v.borrow().mix(); *v.borrow_mut() = sup::Plain::mk(x ^ h); }});"
+                )
             }
         };
         format!("{{ let x = {from}; {change} x }}")
@@ -236,12 +280,21 @@ impl Code<'_> {
         let made = self.made(&self.path(id), "x");
         let (a, b) = (self.expr(a), self.expr(b));
         let of_path = self.path(of);
-        let mutates = self.model.trait_def(of).methods.iter().any(|method| method.name == name && method.mutates);
+        let mutates = self
+            .model
+            .trait_def(of)
+            .methods
+            .iter()
+            .any(|method| method.name == name && method.mutates);
         if through {
-            return format!("{{ let x = {a}; let y = {b}; let mut v: Box<dyn {of_path}> = Box::new({made}); v.{name}(y) }}");
+            return format!(
+                "{{ let x = {a}; let y = {b}; let mut v: Box<dyn {of_path}> = Box::new({made}); v.{name}(y) }}"
+            );
         }
         let reference = if mutates { "&mut v" } else { "&v" };
-        format!("{{ let x = {a}; let y = {b}; let mut v = {made}; {of_path}::{name}({reference}, y) }}")
+        format!(
+            "{{ let x = {a}; let y = {b}; let mut v = {made}; {of_path}::{name}({reference}, y) }}"
+        )
     }
 
     /// What only code with the world does.
@@ -251,7 +304,10 @@ impl Code<'_> {
         match expr {
             E::PushObject(of, id, e) => {
                 let made = self.made(&self.path(*id), "x");
-                format!("{{ let x = {}; if w.objs_{of}.len() < 12 {{ w.objs_{of}.push(Box::new({made})); }} x }}", code(e))
+                format!(
+                    "{{ let x = {}; if w.objs_{of}.len() < 12 {{ w.objs_{of}.push(Box::new({made})); }} x }}",
+                    code(e)
+                )
             }
             E::CallObject(of, name, two) => {
                 let [at, arg] = &**two;
@@ -267,7 +323,10 @@ impl Code<'_> {
             }
             E::PushAny(id, e) => {
                 let made = self.made(&self.path(*id), "x");
-                format!("{{ let x = {}; if w.anys.len() < 16 {{ w.anys.push(Box::new({made})); }} x }}", code(e))
+                format!(
+                    "{{ let x = {}; if w.anys.len() < 16 {{ w.anys.push(Box::new({made})); }} x }}",
+                    code(e)
+                )
             }
             E::SumAny(id) => format!(
                 "w.anys.iter().filter_map(|v| v.downcast_ref::<{}>()).fold(1u64, |h, v| sup::stir(h ^ v.mix()))",
@@ -288,7 +347,10 @@ impl Code<'_> {
             }
             E::WorldRead(at) => format!("w.v{at}.mix()"),
             E::WorldWrite(at, e) => {
-                format!("{{ let x = {}; w.v{at} = sup::Plain::mk(x ^ w.v{at}.mix()); x }}", code(e))
+                format!(
+                    "{{ let x = {}; w.v{at} = sup::Plain::mk(x ^ w.v{at}.mix()); x }}",
+                    code(e)
+                )
             }
             other => unreachable!("invariant: {other:?} needs no world"),
         }
@@ -316,13 +378,23 @@ impl Code<'_> {
         if function.asynchronous {
             head += "async ";
         }
-        let generics = if function.generic { "<T: sup::Plain>" } else { "" };
-        let mut params: Vec<String> = (0..function.params).map(|at| format!("p{at}: u64")).collect();
+        let generics = if function.generic {
+            "<T: sup::Plain>"
+        } else {
+            ""
+        };
+        let mut params: Vec<String> = (0..function.params)
+            .map(|at| format!("p{at}: u64"))
+            .collect();
         if function.world {
             params.insert(0, "w: &mut crate::World".to_owned());
         }
         let params = params.join(", ");
-        let name = if function.from_macro { "$name" } else { &item.name };
+        let name = if function.from_macro {
+            "$name"
+        } else {
+            &item.name
+        };
         let out = match function.role {
             Role::Closure => "Box<dyn FnMut(u64) -> u64>",
             Role::Future => "std::pin::Pin<Box<dyn std::future::Future<Output = u64>>>",
@@ -332,7 +404,9 @@ impl Code<'_> {
         let text = format!("{head}fn {name}{generics}({params}) -> {out} {{\n{body}}}\n");
         if function.from_macro {
             let own = &item.name;
-            return format!("macro_rules! def_{own} {{\n    ($name:ident) => {{\n{text}    }};\n}}\ndef_{own}!({own});\n");
+            return format!(
+                "macro_rules! def_{own} {{\n    ($name:ident) => {{\n{text}    }};\n}}\ndef_{own}!({own});\n"
+            );
         }
         text
     }
@@ -344,16 +418,26 @@ impl Code<'_> {
             .captures
             .iter()
             .enumerate()
-            .map(|(at, ty)| format!("    let a{at}: {} = sup::Plain::mk(p0 ^ {at});\n", self.ty(ty)))
+            .map(|(at, ty)| {
+                format!(
+                    "    let a{at}: {} = sup::Plain::mk(p0 ^ {at});\n",
+                    self.ty(ty)
+                )
+            })
             .collect();
         match function.role {
             Role::Closure => format!(
                 "{captures}    let mut p0 = p0;\n    Box::new(move |c: u64| {{\n        p0 = sup::stir(p0 ^ c);\n        {first}\n    }})\n"
             ),
             Role::Future => {
-                let mut out = format!("{captures}    let mut p0 = p0;\n    Box::pin(async move {{\n");
+                let mut out =
+                    format!("{captures}    let mut p0 = p0;\n    Box::pin(async move {{\n");
                 for step in &function.body {
-                    let _ = writeln!(out, "        sup::later().await;\n        p0 = sup::stir(p0 ^ {{ {} }});", self.expr(step));
+                    let _ = writeln!(
+                        out,
+                        "        sup::later().await;\n        p0 = sup::stir(p0 ^ {{ {} }});",
+                        self.expr(step)
+                    );
                 }
                 out + "        p0\n    })\n"
             }
@@ -382,9 +466,15 @@ impl Code<'_> {
         };
         let mut out = format!("{vis}trait {name} {{\n");
         if def.dynamic {
-            let _ = writeln!(out, "    fn tag_{name}(&self) -> u32;\n    fn save_{name}(&self, o: &mut String);\n    fn renew_{name}(&mut self, s: u64);");
+            let _ = writeln!(
+                out,
+                "    fn tag_{name}(&self) -> u32;\n    fn save_{name}(&self, o: &mut String);\n    fn renew_{name}(&mut self, s: u64);"
+            );
         } else {
-            let _ = writeln!(out, "    const K{name}: u64;\n    type Out{name}: sup::Plain;");
+            let _ = writeln!(
+                out,
+                "    const K{name}: u64;\n    type Out{name}: sup::Plain;"
+            );
         }
         let _ = writeln!(out, "    fn mixed_{name}(&self) -> u64;");
         for method in &def.methods {
@@ -398,7 +488,9 @@ impl Code<'_> {
                     } else {
                         String::new()
                     };
-                    let body = self.expr(body).replace("self.mix()", &format!("self.mixed_{name}()"));
+                    let body = self
+                        .expr(body)
+                        .replace("self.mix()", &format!("self.mixed_{name}()"));
                     let _ = writeln!(out, "{head} {{\n{renew}        {body}\n    }}");
                 }
             }
@@ -421,16 +513,24 @@ impl Code<'_> {
                 one.ty
             );
         } else {
-            let _ = writeln!(out, "    const K{name}: u64 = {};\n    type Out{name} = {};", one.constant, self.ty(&one.out));
+            let _ = writeln!(
+                out,
+                "    const K{name}: u64 = {};\n    type Out{name} = {};",
+                one.constant,
+                self.ty(&one.out)
+            );
         }
-        let _ = writeln!(out, "    fn mixed_{name}(&self) -> u64 {{\n        sup::Plain::mix(self)\n    }}");
+        let _ = writeln!(
+            out,
+            "    fn mixed_{name}(&self) -> u64 {{\n        sup::Plain::mix(self)\n    }}"
+        );
         for method in &def.methods {
             let Some(body) = one.bodies.get(&method.name) else {
                 continue;
             };
             let receiver = if method.mutates { "&mut self" } else { "&self" };
             let renew = if method.mutates {
-                format!("        *self = sup::Plain::mk(p0 ^ sup::Plain::mix(self));\n")
+                "        *self = sup::Plain::mk(p0 ^ sup::Plain::mix(self));\n".to_owned()
             } else {
                 String::new()
             };

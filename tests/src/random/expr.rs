@@ -34,7 +34,13 @@ pub struct Place {
 /// The deepest nesting of an expression.
 pub const DEPTH: u32 = 4;
 
-const OPERATORS: [&str; 5] = ["wrapping_add", "wrapping_sub", "wrapping_mul", "rotate_left", "^"];
+const OPERATORS: [&str; 5] = [
+    "wrapping_add",
+    "wrapping_sub",
+    "wrapping_mul",
+    "rotate_left",
+    "^",
+];
 
 /// A random number that is small or large.
 pub fn number(rng: &mut Rng) -> u64 {
@@ -93,7 +99,9 @@ fn leaf(model: &Model, rng: &mut Rng, place: &Place) -> Expr {
             10 if place.world && !model.world.is_empty() => {
                 Some(Expr::WorldRead(rng.usize(..model.world.len())))
             }
-            11 if !place.pure && !place.constant => storage(model, rng, place, false).map(Expr::Read),
+            11 if !place.pure && !place.constant => {
+                storage(model, rng, place, false).map(Expr::Read)
+            }
             _ => None,
         };
         if let Some(found) = found {
@@ -130,23 +138,42 @@ fn compound(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<E
         world: false,
         ..place.clone()
     };
-    let drawn = if place.constant { rng.u8(..8) } else { rng.u8(..64) };
+    let drawn = if place.constant {
+        rng.u8(..8)
+    } else {
+        rng.u8(..64)
+    };
     Some(match drawn {
         0..=4 => {
             let operator = rng.choice(OPERATORS)?;
             Expr::Binary(operator, inside(rng), inside(rng))
         }
-        5..=6 => Expr::If(Box::new(std::array::from_fn(|_| expr(model, rng, place, depth - 1)))),
-        7 => Expr::Match(inside(rng), (0..rng.u8(2..4)).map(|_| expr(model, rng, place, depth - 1)).collect()),
+        5..=6 => Expr::If(Box::new(std::array::from_fn(|_| {
+            expr(model, rng, place, depth - 1)
+        }))),
+        7 => Expr::Match(
+            inside(rng),
+            (0..rng.u8(2..4))
+                .map(|_| expr(model, rng, place, depth - 1))
+                .collect(),
+        ),
         8..=17 => {
             let callee = pick(model, rng, place, |item| callable(item, place))?;
             let function = model.function(callee);
-            let of = if function.generic { Some(ty(model, rng, place, 1)) } else { None };
-            let args = (0..function.params).map(|_| expr(model, rng, place, depth - 1)).collect();
+            let of = if function.generic {
+                Some(ty(model, rng, place, 1))
+            } else {
+                None
+            };
+            let args = (0..function.params)
+                .map(|_| expr(model, rng, place, depth - 1))
+                .collect();
             Expr::Call(callee, of, args)
         }
         18..=19 => {
-            let of = pick(model, rng, place, |item| matches!(item.kind, Kind::Macro(_)))?;
+            let of = pick(model, rng, place, |item| {
+                matches!(item.kind, Kind::Macro(_))
+            })?;
             Expr::Macro(of, inside(rng))
         }
         20..=22 if !place.pure => Expr::Write(storage(model, rng, place, true)?, inside(rng)),
@@ -156,7 +183,9 @@ fn compound(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<E
             let of = pick(model, rng, place, |item| match &item.kind {
                 Kind::Type(def) => {
                     let near = model.is_inside(place.module, item.module)
-                        || def.open && model.modules[item.module].library == model.modules[place.module].library;
+                        || def.open
+                            && model.modules[item.module].library
+                                == model.modules[place.module].library;
                     near && !def.generic
                 }
                 _ => false,
@@ -171,9 +200,12 @@ fn compound(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<E
             Expr::FieldOf(of, field.name.clone(), inside(rng))
         }
         29..=31 if place.level > 1 => {
-            let of = pick(model, rng, place, |item| {
-                matches!(&item.kind, Kind::Type(def) if !def.methods.is_empty())
-            })?;
+            let of = pick(
+                model,
+                rng,
+                place,
+                |item| matches!(&item.kind, Kind::Type(def) if !def.methods.is_empty()),
+            )?;
             let method = rng.choice(&model.type_def(of).methods)?.name.clone();
             Expr::Method(of, method, two(model, rng, place, depth))
         }
@@ -189,7 +221,15 @@ fn compound(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<E
             Expr::AssocConst(of, ty)
         }
         37..=39 => {
-            let body = expr(model, rng, &Place { inner: true, ..place.clone() }, depth - 1);
+            let body = expr(
+                model,
+                rng,
+                &Place {
+                    inner: true,
+                    ..place.clone()
+                },
+                depth - 1,
+            );
             Expr::Closure(Box::new([body, expr(model, rng, place, depth - 1)]))
         }
         40 => Expr::Iterate(rng.u32(2..6), Box::new(expr(model, rng, &quiet, depth - 1))),
@@ -206,7 +246,9 @@ fn compound(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<E
             Expr::InnerFn(Box::new([body, expr(model, rng, place, depth - 1)]))
         }
         45 => {
-            let of = pick(model, rng, place, |item| matches!(item.kind, Kind::Const(_)))?;
+            let of = pick(model, rng, place, |item| {
+                matches!(item.kind, Kind::Const(_))
+            })?;
             Expr::Shadow(of, number(rng), inside(rng))
         }
         46 => Expr::Format(inside(rng)),
@@ -239,7 +281,10 @@ fn implemented(
     wanted: impl Fn(bool) -> bool,
 ) -> Option<(Id, Id)> {
     let here = |id: Id| model.is_visible(id, place.module);
-    let fits = model.impls.iter().filter(|one| here(one.of) && here(one.ty));
+    let fits = model
+        .impls
+        .iter()
+        .filter(|one| here(one.of) && here(one.ty));
     let fits = fits.filter(|one| wanted(model.trait_def(one.of).dynamic));
     let fits: Vec<_> = fits.map(|one| (one.of, one.ty)).collect();
     rng.choice(fits)
@@ -251,8 +296,13 @@ fn world(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<Expr
     let listed = |item: &Item| matches!(&item.kind, Kind::Trait(def) if def.listed);
     Some(match rng.u8(..11) {
         0..=1 => {
-            let kept = model.impls.iter().filter(|one| one.kept && model.is_visible(one.ty, place.module));
-            let kept: Vec<_> = kept.filter(|one| model.is_visible(one.of, place.module)).collect();
+            let kept = model
+                .impls
+                .iter()
+                .filter(|one| one.kept && model.is_visible(one.ty, place.module));
+            let kept: Vec<_> = kept
+                .filter(|one| model.is_visible(one.of, place.module))
+                .collect();
             let one = rng.choice(kept)?;
             Expr::PushObject(one.of, one.ty, inside(rng))
         }
@@ -272,7 +322,8 @@ fn world(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<Expr
         }
         7 if rng.u8(..3) == 0 => Expr::PopAny,
         8 => {
-            let pointed = |item: &Item| matches!(&item.kind, Kind::Function(function) if function.pointed);
+            let pointed =
+                |item: &Item| matches!(&item.kind, Kind::Function(function) if function.pointed);
             Expr::PushPointer(pick(model, rng, place, pointed)?)
         }
         // What a pointer leads to may call others, so only the highest level may.
@@ -284,7 +335,9 @@ fn world(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Option<Expr
     })
 }
 
-const PLAIN: [&str; 9] = ["u64", "u32", "u16", "u8", "i16", "i64", "bool", "f64", "String"];
+const PLAIN: [&str; 9] = [
+    "u64", "u32", "u16", "u8", "i16", "i64", "bool", "f64", "String",
+];
 
 /// A random type that may be named at a place.
 pub fn ty(model: &Model, rng: &mut Rng, place: &Place, depth: u32) -> Ty {
@@ -329,7 +382,8 @@ pub fn may_name(model: &Model, ty: &Ty, module: ModuleId) -> bool {
         Ty::Pair(a, b) => may_name(model, a, module) && may_name(model, b, module),
         Ty::Array(of, _) => may_name(model, of, module),
         Ty::User(id, of) => {
-            model.is_visible(*id, module) && of.as_ref().is_none_or(|of| may_name(model, of, module))
+            model.is_visible(*id, module)
+                && of.as_ref().is_none_or(|of| may_name(model, of, module))
         }
         Ty::Alias(id) => model.is_visible(*id, module),
         Ty::Out(of, ty) => model.is_visible(*of, module) && model.is_visible(*ty, module),

@@ -52,7 +52,9 @@ pub fn program(name: &str, rng: &mut Rng) -> Model {
         }
     }
     let root = Place::default();
-    model.world = (0..rng.u8(1..4)).map(|_| ty(&model, rng, &root, 2)).collect();
+    model.world = (0..rng.u8(1..4))
+        .map(|_| ty(&model, rng, &root, 2))
+        .collect();
     for level in 0..5 {
         for _ in 0..rng.u8(2..5) {
             add_helper(&mut model, rng, level);
@@ -144,7 +146,11 @@ pub fn add_macro(model: &mut Model, rng: &mut Rng) -> Id {
     };
     let id = model.add("m", module, visibility, Kind::Macro(Expr::Inner));
     let body = expr(model, rng, &place_of(model, id), 2);
-    set_body(model, id, Expr::Binary("wrapping_add", Box::new(Expr::Inner), Box::new(body)));
+    set_body(
+        model,
+        id,
+        Expr::Binary("wrapping_add", Box::new(Expr::Inner), Box::new(body)),
+    );
     id
 }
 
@@ -220,7 +226,7 @@ pub fn add_type(model: &mut Model, rng: &mut Rng) -> Id {
         repr,
         debug: false,
         open: rng.bool(),
-        from_macro: rng.u8(..40) == 0 && !generic,
+        from_macro: rng.u8(..120) == 0 && !generic,
         drops: (rng.u8(..5) == 0).then(|| rng.u64(1..100)),
         made: number(rng),
         mixed: number(rng),
@@ -230,7 +236,11 @@ pub fn add_type(model: &mut Model, rng: &mut Rng) -> Id {
     let id = model.add("T", module, visibility, Kind::Type(def));
     // State of a type that only the library sees could not be dumped.
     if !model.is_visible(id, ROOT)
-        && let Kind::Type(def) = &mut model.items.get_mut(&id).expect("invariant: just added").kind
+        && let Kind::Type(def) = &mut model
+            .items
+            .get_mut(&id)
+            .expect("invariant: just added")
+            .kind
     {
         def.any = false;
     }
@@ -262,7 +272,11 @@ pub fn add_method(model: &mut Model, rng: &mut Rng, id: Id) {
 
 /// Adds a trait.
 pub fn add_trait(model: &mut Model, rng: &mut Rng, dynamic: bool) -> Id {
-    let module = if dynamic { own_module(model, rng) } else { module(model, rng) };
+    let module = if dynamic {
+        own_module(model, rng)
+    } else {
+        module(model, rng)
+    };
     let visibility = visibility(model, rng, module);
     let listed = dynamic && (visibility != Visibility::Private || module == ROOT);
     let def = TraitDef {
@@ -287,7 +301,9 @@ pub fn trait_method(model: &mut Model, rng: &mut Rng, id: Id) -> TraitMethod {
     TraitMethod {
         name,
         mutates: dynamic && rng.u8(..3) == 0,
-        default: rng.bool().then(|| expr(model, rng, &place_of(model, id), 3)),
+        default: rng
+            .bool()
+            .then(|| expr(model, rng, &place_of(model, id), 3)),
     }
 }
 
@@ -295,7 +311,9 @@ pub fn trait_method(model: &mut Model, rng: &mut Rng, id: Id) -> TraitMethod {
 pub fn add_impl(model: &mut Model, rng: &mut Rng) -> Option<usize> {
     let traits = model.select(|item| matches!(item.kind, Kind::Trait(_)));
     let types = model.select(|item| matches!(&item.kind, Kind::Type(def) if !def.generic));
-    let pairs = traits.iter().flat_map(|of| types.iter().map(move |ty| (*of, *ty)));
+    let pairs = traits
+        .iter()
+        .flat_map(|of| types.iter().map(move |ty| (*of, *ty)));
     let free = pairs.filter(|(of, ty)| {
         let known = model.impls.iter().any(|one| (one.of, one.ty) == (*of, *ty));
         !known && model.is_visible(*of, model.items[ty].module)
@@ -305,7 +323,10 @@ pub fn add_impl(model: &mut Model, rng: &mut Rng) -> Option<usize> {
     let mut bodies = BTreeMap::new();
     for method in &def.methods {
         if method.default.is_none() || rng.u8(..3) == 0 {
-            bodies.insert(method.name.clone(), expr(model, rng, &place_of(model, ty), 3));
+            bodies.insert(
+                method.name.clone(),
+                expr(model, rng, &place_of(model, ty), 3),
+            );
         }
     }
     // The state is written down in the binary's root.
@@ -415,7 +436,7 @@ pub fn add_helper(model: &mut Model, rng: &mut Rng, level: u32) -> Id {
         }
         4 if level < 2 => function.attribute = Some("#[inline]"),
         5 if level < 2 => function.attribute = Some("#[inline(always)]"),
-        6 if level < 2 && rng.u8(..4) == 0 => function.from_macro = true,
+        6 if level < 2 && rng.u8(..8) == 0 => function.from_macro = true,
         7 => {
             function.params = 2;
             function.inner_static = Some(number(rng));
@@ -424,8 +445,10 @@ pub fn add_helper(model: &mut Model, rng: &mut Rng, level: u32) -> Id {
     }
     let simple = !function.asynchronous && !function.generic && !function.constant;
     function.pure |= function.inner_static.is_none() && (level < 2 || rng.u8(..3) == 0);
-    function.world = simple && !function.pure && !library && function.inner_static.is_none() && rng.bool();
-    function.hot = simple && function.attribute.is_none() && !function.from_macro && rng.u8(..8) == 0;
+    function.world =
+        simple && !function.pure && !library && function.inner_static.is_none() && rng.bool();
+    function.hot =
+        simple && function.attribute.is_none() && !function.from_macro && rng.u8(..8) == 0;
     let open = visibility != Visibility::Private || module == ROOT;
     let reachable = open && (!library || visibility == Visibility::Public);
     function.pointed = simple && function.params == 1 && !function.world && level < 4 && reachable;
@@ -445,7 +468,9 @@ pub fn add_maker(model: &mut Model, rng: &mut Rng, role: Role) -> Id {
         module,
         ..Place::default()
     };
-    function.captures = (0..rng.u8(1..3)).map(|_| ty(model, rng, &place, 2)).collect();
+    function.captures = (0..rng.u8(1..3))
+        .map(|_| ty(model, rng, &place, 2))
+        .collect();
     let steps = if role == Role::Future { 3 } else { 1 };
     function.body = vec![Expr::Literal(0); steps];
     let id = model.add("k", module, Visibility::Crate, Kind::Function(function));
@@ -454,7 +479,11 @@ pub fn add_maker(model: &mut Model, rng: &mut Rng, role: Role) -> Id {
 }
 
 fn add_command(model: &mut Model, rng: &mut Rng, role: Role) {
-    let module = if role == Role::Entry { own_module(model, rng) } else { ROOT };
+    let module = if role == Role::Entry {
+        own_module(model, rng)
+    } else {
+        ROOT
+    };
     let mut function = plain_function(role, if role == Role::Entry { 6 } else { 3 });
     function.hot = role == Role::Entry;
     function.world = true;
@@ -466,7 +495,11 @@ fn add_command(model: &mut Model, rng: &mut Rng, role: Role) {
 /// Gives a function a random body.
 pub fn fill(model: &mut Model, rng: &mut Rng, id: Id) {
     let place = place_of(model, id);
-    let depth = if model.function(id).role == Role::Entry { DEPTH + 1 } else { DEPTH - 1 };
+    let depth = if model.function(id).role == Role::Entry {
+        DEPTH + 1
+    } else {
+        DEPTH - 1
+    };
     let body: Vec<Expr> = (0..model.function(id).body.len())
         .map(|_| expr(model, rng, &place, depth))
         .collect();

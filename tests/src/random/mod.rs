@@ -14,9 +14,11 @@
 pub mod code;
 pub mod edit;
 pub mod expr;
+pub mod frame;
 pub mod grow;
 pub mod model;
 pub mod oracle;
+pub mod outcome;
 pub mod print;
 pub mod report;
 pub mod taint;
@@ -83,28 +85,41 @@ pub fn run(options: &RandomOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Repo
             })
             .collect();
         for worker in workers {
-            worker.join().expect("invariant: a worker returns its errors")?;
+            worker
+                .join()
+                .expect("invariant: a worker returns its errors")?;
         }
         anyhow::Ok(())
     })?;
-    Ok(run.report.into_inner().expect("invariant: no worker panicked"))
+    Ok(run
+        .report
+        .into_inner()
+        .expect("invariant: no worker panicked"))
 }
 
 impl Run<'_> {
     fn report(&self) -> std::sync::MutexGuard<'_, Report> {
-        self.report.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.report
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Takes up to `most` edits from those that are left.
     fn take(&self, most: u64) -> u64 {
-        let mut left = self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut left = self
+            .left
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let taken = most.min(*left);
         *left -= taken;
         taken
     }
 
     fn give_back(&self, edits: u64) {
-        *self.left.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += edits;
+        *self
+            .left
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) += edits;
     }
 
     fn work(&self, slot: usize) -> Result<()> {
@@ -114,14 +129,20 @@ impl Run<'_> {
                 return Ok(());
             }
             let number = self.number.fetch_add(1, Ordering::Relaxed);
-            let used = self.program(slot, number, edits).with_context(|| format!("program {number}"))?;
+            let used = self
+                .program(slot, number, edits)
+                .with_context(|| format!("program {number}"))?;
             self.give_back(edits.saturating_sub(used.max(1)));
         }
     }
 
     /// Lets one program live through some edits; returns how many it came to.
     fn program(&self, slot: usize, number: u64, edits: u64) -> Result<u64> {
-        let seed = self.options.seed.wrapping_mul(1_000_003).wrapping_add(number);
+        let seed = self
+            .options
+            .seed
+            .wrapping_mul(1_000_003)
+            .wrapping_add(number);
         let mut rng = Rng::with_seed(seed);
         let name = format!("random_{slot}");
         let model = grow::program(&name, &mut rng);
@@ -132,13 +153,20 @@ impl Run<'_> {
         };
         if number < self.options.valgrind {
             std::fs::create_dir_all(&self.options.keep)?;
-            setup.valgrind = Some(std::path::absolute(self.options.keep.join(format!("valgrind-{seed}")))?);
+            setup.valgrind = Some(std::path::absolute(
+                self.options.keep.join(format!("valgrind-{seed}")),
+            )?);
             setup.restart = false;
         }
-        (self.tell)(&format!("program {number} (seed {seed}): opt-level {}, restart {}", model.opt_level, setup.restart));
+        (self.tell)(&format!(
+            "program {number} (seed {seed}): opt-level {}, restart {}",
+            model.opt_level, setup.restart
+        ));
         let mut trial = Trial::start(model, &setup)?;
         self.report().programs += 1;
-        trial.warm_up(&mut rng).map_err(|error| error.context(trial.said()))?;
+        trial
+            .warm_up(&mut rng)
+            .map_err(|error| error.context(trial.said()))?;
         let mut earlier: Vec<Model> = Vec::new();
         for at in 0..edits {
             if trial.is_spent() {
@@ -150,7 +178,10 @@ impl Run<'_> {
             };
             let before = trial.model.clone();
             let outcome = trial.step(new.clone(), &edit, &mut rng)?;
-            (self.tell)(&format!("{seed}/{at} {}: {} -> {} {:?} {} {:.1?}", edit.kind, edit.what, outcome.verdict, outcome.notes, outcome.reason, outcome.took));
+            (self.tell)(&format!(
+                "{seed}/{at} {}: {} -> {} {:?} {} {:.1?}",
+                edit.kind, edit.what, outcome.verdict, outcome.notes, outcome.reason, outcome.took
+            ));
             self.report().count(&edit.kind, &outcome);
             if let Some(said) = &outcome.invalid {
                 self.save_case(&format!("invalid-{seed}-{at}"), &before, &new, said)?;
@@ -166,11 +197,21 @@ impl Run<'_> {
                         "seed {seed}, edit {at}, {}: {}\nverdict: {}\n\n{finding}\n\nThe edit alone, in a new session and the same state: {again}\n\n{said}",
                         edit.kind, edit.what, outcome.verdict
                     );
-                    let folder = self.save_case(&format!("{seed}-{at}-{}", edit.kind), &before, &new, &text)?;
+                    let folder = self.save_case(
+                        &format!("{seed}-{at}-{}", edit.kind),
+                        &before,
+                        &new,
+                        &text,
+                    )?;
                     let line = finding.lines().next().unwrap_or_default();
                     let line = line.chars().take(300).collect::<String>();
-                    (self.tell)(&format!("FINDING in {}: {line} (alone: {again})", folder.display()));
-                    self.report().findings.push(format!("{}: {line}", folder.display()));
+                    (self.tell)(&format!(
+                        "FINDING in {}: {line} (alone: {again})",
+                        folder.display()
+                    ));
+                    self.report()
+                        .findings
+                        .push(format!("{}: {line}", folder.display()));
                 }
                 return Ok(at + 1);
             }
@@ -184,7 +225,9 @@ impl Run<'_> {
 
     fn finish(&self, trial: Trial, seed: u64) -> Result<()> {
         if let Some(complaint) = trial.end()? {
-            self.report().findings.push(format!("seed {seed}: {complaint}"));
+            self.report()
+                .findings
+                .push(format!("seed {seed}: {complaint}"));
         }
         Ok(())
     }
@@ -192,7 +235,8 @@ impl Run<'_> {
     /// Draws the next edit.
     fn draw(&self, trial: &Trial, earlier: &[Model], rng: &mut Rng) -> Option<(Model, Edit)> {
         let options = self.options;
-        let named = |name: &str| options.kinds.is_empty() || options.kinds.iter().any(|kind| kind == name);
+        let named =
+            |name: &str| options.kinds.is_empty() || options.kinds.iter().any(|kind| kind == name);
         let wanted = |name: &str| named(name) && !options.without.iter().any(|kind| kind == name);
         let luck = rng.u8(..30);
         if luck == 0 && wanted("revert") && !earlier.is_empty() {
@@ -220,7 +264,15 @@ impl Run<'_> {
     }
 
     /// Repeats one edit in a session of its own and says what came of it.
-    fn alone(&self, setup: &Setup, before: &Model, new: &Model, edit: &Edit, state: Option<State>, seed: u64) -> Result<String> {
+    fn alone(
+        &self,
+        setup: &Setup,
+        before: &Model,
+        new: &Model,
+        edit: &Edit,
+        state: Option<State>,
+        seed: u64,
+    ) -> Result<String> {
         let mut rng = Rng::with_seed(seed);
         let mut trial = Trial::start(before.clone(), setup)?;
         if let Some(state) = state {
@@ -253,5 +305,8 @@ impl Run<'_> {
 /// Writes the program of a seed into a folder, to look at it.
 pub fn write_program(folder: &Path, seed: u64) -> Result<()> {
     let model = grow::program("random_0", &mut Rng::with_seed(seed));
-    oracle::write(folder, &print::files(&model, &crate::workspace::runtime().to_string_lossy()))
+    oracle::write(
+        folder,
+        &print::files(&model, &crate::workspace::runtime().to_string_lossy()),
+    )
 }

@@ -408,6 +408,8 @@ pub enum Expr {
     WorldRead(usize),
     /// A change to a field of the world.
     WorldWrite(usize, Box<Expr>),
+    /// What does not compile.
+    Wrong(&'static str),
 }
 
 impl Model {
@@ -418,7 +420,13 @@ impl Model {
     }
 
     /// Adds an item under a name of its own.
-    pub fn add(&mut self, prefix: &str, module: ModuleId, visibility: Visibility, kind: Kind) -> Id {
+    pub fn add(
+        &mut self,
+        prefix: &str,
+        module: ModuleId,
+        visibility: Visibility,
+        kind: Kind,
+    ) -> Id {
         let id = self.fresh();
         let item = Item {
             name: format!("{prefix}{id}"),
@@ -501,9 +509,15 @@ impl Model {
             match &mut item.kind {
                 Kind::Function(function) => function.body.iter_mut().for_each(&mut change),
                 Kind::Const(expr) | Kind::Macro(expr) => change(expr),
-                Kind::Type(def) => def.methods.iter_mut().for_each(|method| change(&mut method.body)),
+                Kind::Type(def) => def
+                    .methods
+                    .iter_mut()
+                    .for_each(|method| change(&mut method.body)),
                 Kind::Trait(def) => {
-                    let bodies = def.methods.iter_mut().filter_map(|method| method.default.as_mut());
+                    let bodies = def
+                        .methods
+                        .iter_mut()
+                        .filter_map(|method| method.default.as_mut());
                     bodies.for_each(&mut change);
                 }
                 Kind::Length(_) | Kind::Storage(_) | Kind::Alias(_) => {}
@@ -520,9 +534,21 @@ impl Expr {
     pub fn children(&mut self) -> Vec<&mut Expr> {
         use Expr as E;
         match self {
-            E::Literal(_) | E::Param(_) | E::Inner | E::Captured(_) | E::Const(_) | E::Length(_) => vec![],
-            E::Read(_) | E::AssocConst(..) | E::SizeOf(_) | E::This | E::ThisField(_) => vec![],
-            E::PopObject(_) | E::SumAny(_) | E::PopAny | E::PushPointer(_) | E::WorldRead(_) => vec![],
+            E::Literal(_)
+            | E::Param(_)
+            | E::Inner
+            | E::Captured(_)
+            | E::Const(_)
+            | E::Length(_) => vec![],
+            E::Wrong(_)
+            | E::Read(_)
+            | E::AssocConst(..)
+            | E::SizeOf(_)
+            | E::This
+            | E::ThisField(_) => vec![],
+            E::PopObject(_) | E::SumAny(_) | E::PopAny | E::PushPointer(_) | E::WorldRead(_) => {
+                vec![]
+            }
             E::Binary(_, a, b) => vec![a, b],
             E::If(four) => four.iter_mut().collect(),
             E::Match(on, arms) => std::iter::once(&mut **on).chain(arms).collect(),

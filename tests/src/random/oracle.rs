@@ -37,15 +37,28 @@ impl Oracle {
     pub fn new(folder: &Path, runtime: &Path, target: &Path) -> Result<Oracle> {
         fs::create_dir_all(folder)?;
         let mut build = command(cargo());
-        build.args(["build", "--manifest-path"]).arg(runtime.join("Cargo.toml"));
+        build
+            .args(["build", "--manifest-path"])
+            .arg(runtime.join("Cargo.toml"));
         build.env("CARGO_TARGET_DIR", target);
         let made = artifacts(&mut build)?;
-        let library = made.iter().find(|message| message["target"]["name"] == "hotpatch_rt");
+        let library = made
+            .iter()
+            .find(|message| message["target"]["name"] == "hotpatch_rt");
         let library = library.context("the runtime was not built")?;
-        let files = library["filenames"].as_array().into_iter().flatten().filter_map(|name| name.as_str());
-        let rlib = files.map(PathBuf::from).find(|path| path.extension().is_some_and(|ending| ending == "rlib"));
+        let files = library["filenames"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str());
+        let rlib = files
+            .map(PathBuf::from)
+            .find(|path| path.extension().is_some_and(|ending| ending == "rlib"));
         let rlib = rlib.context("the runtime has no library")?;
-        let dependencies = rlib.parent().context("a library is in a folder")?.join("deps");
+        let dependencies = rlib
+            .parent()
+            .context("a library is in a folder")?
+            .join("deps");
         Ok(Oracle {
             folder: folder.to_owned(),
             runtime: rlib,
@@ -64,13 +77,21 @@ impl Oracle {
         }
         write(&folder, files)?;
         let library = format!("{name}_lib");
-        let sources: Files = files.iter().filter(|(path, _)| path.starts_with("lib/")).map(|(path, text)| (path.clone(), text.clone())).collect();
+        let sources: Files = files
+            .iter()
+            .filter(|(path, _)| path.starts_with("lib/"))
+            .map(|(path, text)| (path.clone(), text.clone()))
+            .collect();
         let known = self.library.as_ref().filter(|(known, _)| *known == sources);
         let rlib = match known {
             Some((_, rlib)) => rlib.clone(),
             None => {
-                let rlib = self.folder.join(format!("lib{library}-{}.rlib", self.built));
-                if let Some(said) = self.compile(&folder, "lib/src/lib.rs", &library, "rlib", &rlib, None)? {
+                let rlib = self
+                    .folder
+                    .join(format!("lib{library}-{}.rlib", self.built));
+                if let Some(said) =
+                    self.compile(&folder, "lib/src/lib.rs", &library, "rlib", &rlib, None)?
+                {
                     return Ok(Build::Broken(said));
                 }
                 self.library = Some((sources, rlib.clone()));
@@ -78,7 +99,14 @@ impl Oracle {
             }
         };
         let program = folder.join(name);
-        if let Some(said) = self.compile(&folder, "src/main.rs", name, "bin", &program, Some((&library, &rlib)))? {
+        if let Some(said) = self.compile(
+            &folder,
+            "src/main.rs",
+            name,
+            "bin",
+            &program,
+            Some((&library, &rlib)),
+        )? {
             return Ok(Build::Broken(said));
         }
         Ok(Build::Program(program))
@@ -87,14 +115,32 @@ impl Oracle {
 
 impl Oracle {
     /// Compiles a crate; gives what rustc says when it does not compile.
-    fn compile(&self, folder: &Path, source: &str, krate: &str, kind: &str, out: &Path, library: Option<(&str, &Path)>) -> Result<Option<String>> {
+    fn compile(
+        &self,
+        folder: &Path,
+        source: &str,
+        krate: &str,
+        kind: &str,
+        out: &Path,
+        library: Option<(&str, &Path)>,
+    ) -> Result<Option<String>> {
         let mut build = command(rustc());
-        build.current_dir(folder).args(["--edition=2024", "--cap-lints=allow", "-Cdebuginfo=0"]);
-        build.args(["--crate-name", krate, "--crate-type", kind, source, "-o"]).arg(out);
-        build.arg("--extern").arg(format!("hotpatch_rt={}", self.runtime.display()));
-        build.arg("-L").arg(format!("dependency={}", self.dependencies.display()));
+        build
+            .current_dir(folder)
+            .args(["--edition=2024", "--cap-lints=allow", "-Cdebuginfo=0"]);
+        build
+            .args(["--crate-name", krate, "--crate-type", kind, source, "-o"])
+            .arg(out);
+        build
+            .arg("--extern")
+            .arg(format!("hotpatch_rt={}", self.runtime.display()));
+        build
+            .arg("-L")
+            .arg(format!("dependency={}", self.dependencies.display()));
         if let Some((name, path)) = library {
-            build.arg("--extern").arg(format!("{name}={}", path.display()));
+            build
+                .arg("--extern")
+                .arg(format!("{name}={}", path.display()));
         }
         let output = build.output().context("failed to start rustc")?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -133,7 +179,10 @@ impl State {
     /// Puts a program into this state.
     pub fn load(&self, talk: &mut Talk) -> Result<()> {
         // What one thread drops while it loads is counted for both.
-        for line in [format!("@load {}", self.worker), format!("load {}", self.main)] {
+        for line in [
+            format!("@load {}", self.worker),
+            format!("load {}", self.main),
+        ] {
             let reply = talk.ask(&line)?;
             ensure!(reply == "0", "`{line}` was answered `{reply}`");
         }
@@ -144,9 +193,14 @@ impl State {
     pub fn entries(&self) -> BTreeMap<String, String> {
         let of = |thread: &str, text: &str| -> Vec<(String, String)> {
             let entries = text.split(';').filter_map(|entry| entry.split_once('='));
-            entries.map(|(name, value)| (format!("{thread}{name}"), value.to_owned())).collect()
+            entries
+                .map(|(name, value)| (format!("{thread}{name}"), value.to_owned()))
+                .collect()
         };
-        of("", &self.main).into_iter().chain(of("@", &self.worker)).collect()
+        of("", &self.main)
+            .into_iter()
+            .chain(of("@", &self.worker))
+            .collect()
     }
 }
 

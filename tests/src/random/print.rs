@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::code::{Code, quoted};
+use super::frame;
 use super::grow::LIBRARY;
 use super::model::{
-    Field, Form, Id, Impl, Import, Item, Kind, Model, ModuleId, ROOT, Role, Shape, Storage, Ty,
-    TypeDef, Visibility,
+    Field, Form, Id, Impl, Import, Item, Kind, Model, ModuleId, ROOT, Shape, Storage, Ty, TypeDef,
+    Visibility,
 };
 
 /// Files by their path in the program's folder.
@@ -15,9 +16,6 @@ pub type Files = BTreeMap<String, String>;
 
 /// What every program brings along.
 const SUPPORT: &str = include_str!("support.tpl");
-
-/// The frame of `main.rs`.
-const MAIN: &str = include_str!("main.tpl");
 
 /// The program's sources; `runtime` is the path of `hotpatch-rt`.
 pub fn files(model: &Model, runtime: &str) -> Files {
@@ -82,7 +80,11 @@ fn module_text(model: &Model, id: ModuleId) -> String {
     for number in 0..model.comments.get(&id).copied().unwrap_or(0) {
         let _ = writeln!(out, "// Comment {number}.\n");
     }
-    let inside = if module.library { "crate".to_owned() } else { model.library() };
+    let inside = if module.library {
+        "crate".to_owned()
+    } else {
+        model.library()
+    };
     match id {
         ROOT => {
             let _ = writeln!(out, "#![allow(warnings)]\n");
@@ -92,7 +94,10 @@ fn module_text(model: &Model, id: ModuleId) -> String {
         }
         _ => {}
     }
-    let _ = writeln!(out, "use hotpatch_rt::hot;\nuse {inside}::support::{{self as sup, Plain as _}};");
+    let _ = writeln!(
+        out,
+        "use hotpatch_rt::hot;\nuse {inside}::support::{{self as sup, Plain as _}};"
+    );
     out += &printer.all();
     for (inner, child) in model.modules.iter().enumerate() {
         if child.parent == Some(id) {
@@ -105,7 +110,7 @@ fn module_text(model: &Model, id: ModuleId) -> String {
         }
     }
     if id == ROOT {
-        out += &main(model);
+        out += &frame::main(model);
         out += model.broken.as_deref().unwrap_or("");
     }
     out
@@ -143,7 +148,10 @@ impl Printer<'_> {
                 self.item(**id, item);
             }
         }
-        let impls = model.impls.iter().filter(|one| model.items[&one.ty].module == id);
+        let impls = model
+            .impls
+            .iter()
+            .filter(|one| model.items[&one.ty].module == id);
         impls.for_each(|one| self.implementation(one));
         self.state(&items);
         self.out
@@ -183,7 +191,11 @@ impl Printer<'_> {
             Kind::Length(value) => format!("{vis}const {name}: usize = {value};\n"),
             Kind::Alias(of) => format!("{vis}type {name} = {};\n", code.ty(of)),
             Kind::Macro(body) => {
-                let export = if item.module == LIBRARY { "#[macro_export]\n" } else { "" };
+                let export = if item.module == LIBRARY {
+                    "#[macro_export]\n"
+                } else {
+                    ""
+                };
                 format!(
                     "{export}macro_rules! {name} {{\n    ($x:expr) => {{{{\n        let c: u64 = $x;\n        {}\n    }}}};\n}}\n",
                     code.expr(body)
@@ -212,7 +224,9 @@ impl Printer<'_> {
             ),
             Form::Array(length) => {
                 let length = code.length(length);
-                format!("{vis}static {name}: std::sync::Mutex<[u64; {length}]> = std::sync::Mutex::new([{first}; {length}]);\n")
+                format!(
+                    "{vis}static {name}: std::sync::Mutex<[u64; {length}]> = std::sync::Mutex::new([{first}; {length}]);\n"
+                )
             }
             Form::Table => format!("{vis}static {name}: [u64; 4] = [1, 2, 3, {first}];\n"),
             Form::LocalConst => format!(
@@ -229,11 +243,19 @@ impl Printer<'_> {
         let code = self.code;
         let parameter = if def.generic { "<T>" } else { "" };
         let bound = if def.generic { "<T: sup::Plain>" } else { "" };
-        let mut head = String::from(if def.debug { "#[derive(Clone, Debug)]\n" } else { "#[derive(Clone)]\n" });
+        let mut head = String::from(if def.debug {
+            "#[derive(Clone, Debug)]\n"
+        } else {
+            "#[derive(Clone)]\n"
+        });
         if let Some(repr) = def.repr {
             let _ = writeln!(head, "#[repr({repr})]");
         }
-        let word = if matches!(def.shape, Shape::Struct(_)) { "struct" } else { "enum" };
+        let word = if matches!(def.shape, Shape::Struct(_)) {
+            "struct"
+        } else {
+            "enum"
+        };
         let body = match &def.shape {
             Shape::Struct(fields) => fields_text(code, fields, def.open),
             Shape::Enum(variants) => variants
@@ -276,7 +298,11 @@ impl Printer<'_> {
             for method in &def.methods {
                 let hot = if method.hot { "    #[hot]\n" } else { "" };
                 let body = code.expr(&method.body);
-                let _ = writeln!(out, "{hot}    pub fn {}(&self, p0: u64) -> u64 {{\n        {body}\n    }}\n", method.name);
+                let _ = writeln!(
+                    out,
+                    "{hot}    pub fn {}(&self, p0: u64) -> u64 {{\n        {body}\n    }}\n",
+                    method.name
+                );
             }
             out += "}\n";
         }
@@ -350,7 +376,11 @@ fn struct_parts(name: &str, fields: &[Field], def: &TypeDef) -> [String; 4] {
     let (mut put, mut get) = (String::new(), format!("        {name} {{\n"));
     for (number, field) in fields.iter().enumerate() {
         let name = &field.name;
-        let _ = writeln!(mk, "            {name}: sup::Plain::mk(s ^ {}),", made.wrapping_add(number as u64));
+        let _ = writeln!(
+            mk,
+            "            {name}: sup::Plain::mk(s ^ {}),",
+            made.wrapping_add(number as u64)
+        );
         let _ = writeln!(mix, "        h = sup::stir(h ^ self.{name}.mix());");
         let _ = writeln!(put, "        self.{name}.put(o);");
         let _ = writeln!(get, "            {name}: sup::Plain::get(i),");
@@ -366,26 +396,53 @@ fn enum_parts(name: &str, def: &TypeDef) -> [String; 4] {
     let Shape::Enum(variants) = &def.shape else {
         unreachable!("invariant: an enum has variants");
     };
-    let mut mk = format!("        match sup::stir(s ^ {}) % {} {{\n", def.made, variants.len());
-    let mut mix = format!("        let mut h: u64 = {};\n        match self {{\n", def.mixed);
+    let mut mk = format!(
+        "        match sup::stir(s ^ {}) % {} {{\n",
+        def.made,
+        variants.len()
+    );
+    let mut mix = format!(
+        "        let mut h: u64 = {};\n        match self {{\n",
+        def.mixed
+    );
     let mut put = "        match self {\n".to_owned();
     let mut get = "        match sup::next(i) {\n".to_owned();
     for (number, variant) in variants.iter().enumerate() {
-        let names: Vec<String> = (0..variant.fields.len()).map(|at| format!("y{at}")).collect();
+        let names: Vec<String> = (0..variant.fields.len())
+            .map(|at| format!("y{at}"))
+            .collect();
         let with = |each: &dyn Fn(usize) -> String| {
             let parts: Vec<String> = (0..names.len()).map(each).collect();
-            if parts.is_empty() { String::new() } else { format!("({})", parts.join(", ")) }
+            if parts.is_empty() {
+                String::new()
+            } else {
+                format!("({})", parts.join(", "))
+            }
         };
         let pattern = format!("{name}::{}{}", variant.name, with(&|at| names[at].clone()));
         let made = with(&|at| format!("sup::Plain::mk(s.wrapping_add({}))", at + 1));
         let got = with(&|_| "sup::Plain::get(i)".to_owned());
-        let arm = if number + 1 == variants.len() { "_".to_owned() } else { number.to_string() };
+        let arm = if number + 1 == variants.len() {
+            "_".to_owned()
+        } else {
+            number.to_string()
+        };
         let _ = writeln!(mk, "            {arm} => {name}::{}{made},", variant.name);
         let _ = writeln!(get, "            {arm} => {name}::{}{got},", variant.name);
-        let mixes: String = names.iter().map(|y| format!("h = sup::stir(h ^ {y}.mix()); ")).collect();
-        let _ = writeln!(mix, "            {pattern} => {{ h ^= {}; {mixes}}}", number + 1);
+        let mixes: String = names
+            .iter()
+            .map(|y| format!("h = sup::stir(h ^ {y}.mix()); "))
+            .collect();
+        let _ = writeln!(
+            mix,
+            "            {pattern} => {{ h ^= {}; {mixes}}}",
+            number + 1
+        );
         let puts: String = names.iter().map(|y| format!("{y}.put(o); ")).collect();
-        let _ = writeln!(put, "            {pattern} => {{ sup::put(o, {number}); {puts}}}");
+        let _ = writeln!(
+            put,
+            "            {pattern} => {{ sup::put(o, {number}); {puts}}}"
+        );
     }
     mk += "        }\n";
     mix += "        }\n        h\n";
@@ -394,112 +451,49 @@ fn enum_parts(name: &str, def: &TypeDef) -> [String; 4] {
     [mk, mix, put, get]
 }
 
-/// The text of each item by name. A type and a trait have the text of their impls too, and each method's name has
-/// that of all it may stand for.
+/// What each named thing consists of, to see what leads where. A method of a trait has the text of all bodies it
+/// may stand for.
 pub fn parts(model: &Model) -> Vec<(String, String)> {
     let mut parts = Vec::new();
-    let text_of = |id: Id| {
-        let item = &model.items[&id];
-        let code = Code { model, module: item.module };
-        let mut printer = Printer { code, out: String::new() };
-        printer.item(id, item);
-        for one in model.impls.iter().filter(|one| one.of == id || one.ty == id) {
-            let module = model.items[&one.ty].module;
-            printer.out += &Code { model, module }.implementation(one);
-        }
-        printer.out
-    };
     for (id, item) in &model.items {
-        let text = text_of(*id);
-        match &item.kind {
+        let code = Code {
+            model,
+            module: item.module,
+        };
+        let text = match &item.kind {
             Kind::Type(def) => {
-                parts.extend(def.methods.iter().map(|method| (method.name.clone(), text.clone())));
+                let methods = def.methods.iter();
+                parts.extend(methods.map(|method| (method.name.clone(), code.expr(&method.body))));
+                let bare = TypeDef {
+                    methods: Vec::new(),
+                    ..def.clone()
+                };
+                let out = String::new();
+                Printer { code, out }.type_def(&item.name, "", &bare)
             }
             Kind::Trait(def) => {
-                parts.extend(def.methods.iter().map(|method| (method.name.clone(), text.clone())));
+                for method in &def.methods {
+                    let default = method.default.iter().map(|body| code.expr(body));
+                    parts.extend(default.map(|text| (method.name.clone(), text)));
+                }
+                String::new()
             }
-            _ => {}
-        }
+            _ => {
+                let out = String::new();
+                let mut printer = Printer { code, out };
+                printer.item(*id, item);
+                printer.out
+            }
+        };
         parts.push((item.name.clone(), text));
     }
+    for one in &model.impls {
+        let module = model.items[&one.ty].module;
+        let code = Code { model, module };
+        let bodies = one.bodies.iter();
+        parts.extend(bodies.map(|(name, body)| (name.clone(), code.expr(body))));
+    }
     parts
-}
-
-/// The part of `main.rs` that talks.
-fn main(model: &Model) -> String {
-    let code = Code { model, module: ROOT };
-    let mut fields = "    pub anys: Vec<Box<dyn std::any::Any>>,\n".to_owned();
-    let (mut fresh, mut dump, mut load) = (String::new(), String::new(), String::new());
-    for (at, ty) in model.world.iter().enumerate() {
-        let _ = writeln!(fields, "    pub(crate) v{at}: {},", code.ty(ty));
-        let _ = writeln!(fresh, "            v{at}: sup::Plain::mk({at}),");
-        let _ = writeln!(dump, "    o.push_str(\"v{at}=\");\n    w.v{at}.put(o);\n    o.push(';');");
-        let _ = writeln!(load, "            \"v{at}\" => w.v{at} = sup::Plain::get(i),");
-    }
-    for id in model.select(|item| matches!(&item.kind, Kind::Trait(def) if def.listed)) {
-        let name = code.path(id);
-        let own = &model.items[&id].name;
-        let _ = writeln!(fields, "    pub(crate) objs_{id}: Vec<Box<dyn {name}>>,");
-        let _ = writeln!(fresh, "            objs_{id}: Vec::new(),");
-        let _ = writeln!(
-            dump,
-            "    o.push_str(\"objs_{id}=\");\n    sup::put(o, w.objs_{id}.len() as u64);\n    \
-             for v in &w.objs_{id} {{\n        sup::put(o, v.tag_{own}() as u64);\n        v.save_{own}(o);\n    }}\n    o.push(';');"
-        );
-        let kept = model.impls.iter().filter(|one| one.of == id && one.kept);
-        let arms: String = kept
-            .map(|one| format!("{} => Box::new(<{} as sup::Plain>::get(i)), ", one.ty, code.path(one.ty)))
-            .collect();
-        let _ = writeln!(
-            load,
-            "            \"objs_{id}\" => w.objs_{id} = (0..sup::next(i)).map(|_| -> Box<dyn {name}> {{ match sup::next(i) {{ {arms}_ => panic!(\"no such object\") }} }}).collect(),"
-        );
-    }
-    let (mut any_put, mut any_get) = (String::new(), String::new());
-    for id in model.select(|item| matches!(&item.kind, Kind::Type(def) if def.any)) {
-        let name = code.path(id);
-        let _ = writeln!(any_put, "        if let Some(v) = v.downcast_ref::<{name}>() {{ sup::put(o, {id}); v.put(o); }}");
-        let _ = writeln!(any_get, "                {id} => Box::new(<{name} as sup::Plain>::get(i)),");
-    }
-    let pointed = model.select(|item| matches!(&item.kind, Kind::Function(function) if function.pointed));
-    let pointers: String = pointed.iter().map(|id| format!("                {id} => {} as fn(u64) -> u64,\n", code.path(*id))).collect();
-    let role = |wanted: Role| model.select(move |item| matches!(&item.kind, Kind::Function(function) if function.role == wanted));
-    let commands: String = [role(Role::Entry), role(Role::Cold)]
-        .concat()
-        .iter()
-        .map(|id| {
-            let extra = ", 5".repeat(model.function(*id).params.saturating_sub(2));
-            format!("        {} => guarded(|| {}(w, a, b{extra})),\n", quoted(&model.items[id].name), code.path(*id))
-        })
-        .collect();
-    let makers = |list: &str, ids: Vec<Id>| -> String {
-        ids.iter()
-            .map(|id| format!("        {} => {{ w.{list}.push({}(s)); w.{list}.len() as u64 - 1 }}\n", quoted(&model.items[id].name), code.path(*id)))
-            .collect()
-    };
-    let made = makers("closures", role(Role::Closure)) + &makers("futures", role(Role::Future));
-    let each = |what: &str| -> String {
-        (0..model.modules.len())
-            .map(|id| {
-                let root = if model.modules[id].library { model.library() } else { "crate".to_owned() };
-                let path = [vec![root], names(model, id), vec![format!("{what}_{id}")]].concat().join("::");
-                match what {
-                    "load" => format!("            _ if {path}(name, i) => {{}}\n"),
-                    _ => format!("    {path}(o);\n"),
-                }
-            })
-            .collect()
-    };
-    MAIN.replace("@FIELDS@", &fields)
-        .replace("@NEW@", &fresh)
-        .replace("@DUMP@", &(dump + &each("dump")))
-        .replace("@COLD@", &each("cold"))
-        .replace("@LOAD@", &(load + &each("load")))
-        .replace("@ANY_PUT@", &any_put)
-        .replace("@ANY_GET@", &any_get)
-        .replace("@POINTERS@", &pointers)
-        .replace("@COMMANDS@", &commands)
-        .replace("@MAKERS@", &made)
 }
 
 /// Whether a type in use has a type of the program in it.

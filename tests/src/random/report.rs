@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::trial::Outcome;
+use super::outcome::Outcome;
 
 /// The counts of a run.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +39,10 @@ impl Report {
         self.edits += 1;
         // Edits made of several have a line of their own, whatever they are.
         let kind = if kind.contains('+') { "several" } else { kind };
-        *self.verdicts.entry((kind.to_owned(), outcome.verdict.clone())).or_default() += 1;
+        *self
+            .verdicts
+            .entry((kind.to_owned(), outcome.verdict.clone()))
+            .or_default() += 1;
         for code in &outcome.notes {
             *self.notes.entry(code.clone()).or_default() += 1;
         }
@@ -56,13 +59,18 @@ impl Report {
 
     /// How often a verdict came.
     pub fn verdict(&self, verdict: &str) -> u64 {
-        self.verdicts.iter().filter(|((_, name), _)| name == verdict).map(|(_, count)| count).sum()
+        self.verdicts
+            .iter()
+            .filter(|((_, name), _)| name == verdict)
+            .map(|(_, count)| count)
+            .sum()
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdicts: BTreeSet<&String> = self.verdicts.keys().map(|(_, verdict)| verdict).collect();
+        let verdicts: BTreeSet<&String> =
+            self.verdicts.keys().map(|(_, verdict)| verdict).collect();
         let kinds: BTreeSet<&String> = self.verdicts.keys().map(|(kind, _)| kind).collect();
         write!(out, "{:22}", "kind")?;
         for verdict in &verdicts {
@@ -88,7 +96,12 @@ impl fmt::Display for Report {
             self.edits, self.programs, self.compared, self.excused, self.notes, self.invalid
         )?;
         let each = |seconds: f64| seconds / self.edits.max(1) as f64;
-        writeln!(out, "{:.2} s an edit until the verdict, {:.2} s to judge it", each(self.took.0), each(self.took.1))?;
+        writeln!(
+            out,
+            "{:.2} s an edit until the verdict, {:.2} s to judge it",
+            each(self.took.0),
+            each(self.took.1)
+        )?;
         let mut reasons: Vec<_> = self.reasons.iter().collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         for (reason, count) in reasons.iter().take(40) {

@@ -1,8 +1,8 @@
 //! One program that lives through many edits, each judged by a fresh build.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,36 +17,18 @@ use crate::workspace;
 use super::edit::Edit;
 use super::model::{Kind, Model, Role};
 use super::oracle::{Build, Fresh, Oracle, State};
+use super::outcome::{Outcome, commands, complaints, difference};
 use super::print::{self, Files};
-use super::taint::Taint;
+use super::taint::{Taint, runs_hot_code};
 
 /// How long a first build may take.
-const FIRST_BUILD: Duration = Duration::from_secs(300);
+const FIRST_BUILD: Duration = Duration::from_secs(600);
 
 /// How long a verdict may take.
 const VERDICT: Duration = Duration::from_secs(120);
 
 /// How many kept closures and futures are called after an edit.
 const CALLED: usize = 3;
-
-/// What came of an edit.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The verdict, a refusal's by its code.
-    pub verdict: String,
-    /// What was wrong.
-    pub finding: Option<String>,
-    /// What the generator should not have made.
-    pub invalid: Option<String>,
-    /// Replies that were compared, and those that a note excused.
-    pub compared: (u32, u32),
-    /// Codes of the notes.
-    pub notes: Vec<String>,
-    /// Why it was refused, without names and numbers.
-    pub reason: String,
-    /// Seconds until the verdict, and until it was judged.
-    pub took: (f64, f64),
-}
 
 /// A closure or future that the program keeps.
 struct Kept {
@@ -102,8 +84,6 @@ impl Trial {
         let disk = print::files(&model, &runtime.to_string_lossy());
         super::oracle::write(project.root(), &disk)?;
         let targets = workspace::root().join("target/random");
-        let mut oracle = Oracle::new(&project.beside("fresh"), &runtime, &targets.join("plain"))?;
-        let program = super::oracle::must(oracle.build(&model.name, &disk)?)?;
         let mut options = Options {
             target: targets.join(format!("slot-{}", setup.slot)),
             ..Options::default()
@@ -114,6 +94,9 @@ impl Trial {
             options.env = vec![("RANDOM_VALGRIND_LOG".to_owned(), log.clone().into())];
         }
         let mut session = Session::start(&project, &options)?;
+        // Both build at the same time.
+        let mut oracle = Oracle::new(&project.beside("fresh"), &runtime, &targets.join("plain"))?;
+        let program = super::oracle::must(oracle.build(&model.name, &disk)?)?;
         let ready = session.ready(FIRST_BUILD);
         ready.map_err(|error| error.context(session.report()))?;
         Ok(Trial {
@@ -145,7 +128,9 @@ impl Trial {
     /// Whether notes excuse so much that a new program tells more.
     pub fn is_spent(&self) -> bool {
         let commands = commands(&self.model);
-        let excused = commands.iter().filter(|name| self.taint.reaches(&self.model, name));
+        let excused = commands
+            .iter()
+            .filter(|name| self.taint.reaches(&self.model, name));
         excused.count() * 4 > commands.len() * 3
     }
 
@@ -181,8 +166,8 @@ impl Trial {
         out.verdict = verdict.name().to_owned();
         out.took.0 = start.elapsed().as_secs_f64();
         let judged = match verdict.name() {
-            "patched" => self.patched(&mut out, new, &verdict, &before, &files, rng),
-            "unchanged" => self.unchanged(&mut out, new, &files, &before, rng),
+            "patched" => self.patched(&mut out, new, &verdict, (&before, edit), &files, rng),
+            "unchanged" => self.unchanged(&mut out, new, &files, (&before, edit), rng),
             "refused" => {
                 out.verdict = verdict.text("code").to_owned();
                 out.reason = self.reason(&verdict);
@@ -201,29 +186,42 @@ impl Trial {
     /// Writes what differs from what is on disk, all files at once.
     fn save(&mut self, files: &Files) -> Result<()> {
         let root = self.project.root().to_owned();
-        let changed: Vec<_> = files.iter().filter(|(path, text)| self.disk.get(*path) != Some(text)).collect();
-        let place = |path: &str| (root.join(path), root.join(path).with_extension("tmp~"));
+        let changed: Vec<_> = files
+            .iter()
+            .filter(|(path, text)| self.disk.get(*path) != Some(text))
+            .collect();
+        // Written where nobody watches: what the tool sees is one event a file.
+        let aside = self.project.beside("save");
+        fs::create_dir_all(&aside)?;
+        let place = |path: &str| (root.join(path), aside.join(path.replace('/', "-")));
         for (path, text) in &changed {
             let (whole, new) = place(path);
             fs::create_dir_all(whole.parent().context("a file is in a folder")?)?;
             fs::write(new, text)?;
         }
         // However busy the machine is, the tool sees these as one save: it looks when all is done.
-        signal(self.session.tool_pid(), Signal::STOP);
+        let tool = self.session.tool_pid();
+        signal(tool, Signal::STOP);
+        while !is_stopped(tool)? {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let renamed = changed.iter().try_for_each(|(path, _)| {
             let (whole, new) = place(path);
             fs::rename(new, whole)
         });
         let mut gone = self.disk.keys().filter(|path| !files.contains_key(*path));
         let removed = gone.try_for_each(|path| fs::remove_file(root.join(path)));
-        signal(self.session.tool_pid(), Signal::CONT);
+        signal(tool, Signal::CONT);
         self.disk = files.clone();
         renamed.and(removed).context("failed to save")
     }
 
     fn verdict(&mut self) -> Result<Event> {
         loop {
-            let event = self.session.event(VERDICT).context("waiting for a verdict")?;
+            let event = self
+                .session
+                .event(VERDICT)
+                .context("waiting for a verdict")?;
             match event.name() {
                 "exited" => bail!("the program ended: {event}"),
                 _ if event.is_verdict() => {
@@ -240,13 +238,13 @@ impl Trial {
         out: &mut Outcome,
         new: Model,
         verdict: &Event,
-        before: &State,
+        (before, edit): (&State, &Edit),
         files: &Files,
         rng: &mut Rng,
     ) -> Result<Option<String>> {
         let program = match self.oracle.build(&new.name, files)? {
             Build::Program(program) => program,
-            Build::Broken(said) if new.broken.is_some() => {
+            Build::Broken(said) if edit.kind.contains("broken") => {
                 return Ok(Some(format!("patched, but it does not compile:\n{said}")));
             }
             Build::Broken(said) => {
@@ -254,10 +252,16 @@ impl Trial {
                 return Ok(Some(format!("patched, but it does not compile:\n{said}")));
             }
         };
-        let notes = verdict.field("notes").as_array().cloned().unwrap_or_default();
+        let notes = verdict
+            .field("notes")
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         for note in &notes {
             let (code, message) = (note["code"].as_str(), note["message"].as_str());
-            let (code, message) = code.zip(message).context("a note without code or message")?;
+            let (code, message) = code
+                .zip(message)
+                .context("a note without code or message")?;
             out.notes.push(code.to_owned());
             self.taint.add(&self.model, &new, message);
         }
@@ -282,13 +286,13 @@ impl Trial {
         out: &mut Outcome,
         new: Model,
         files: &Files,
-        before: &State,
+        (before, edit): (&State, &Edit),
         rng: &mut Rng,
     ) -> Result<Option<String>> {
         match self.oracle.build(&new.name, files)? {
             Build::Program(program) => self.program = program,
             Build::Broken(said) => {
-                out.invalid = new.broken.is_none().then(|| said.clone());
+                out.invalid = (!edit.kind.contains("broken")).then(|| said.clone());
                 return Ok(Some(format!("unchanged, but it does not compile:\n{said}")));
             }
         }
@@ -309,7 +313,9 @@ impl Trial {
         if !self.setup.restart {
             let after = State::of(&mut self.session.talk).context("after the refusal")?;
             if after != *before {
-                return Ok(Some(format!("a refusal changed the state from {before:?} to {after:?}")));
+                return Ok(Some(format!(
+                    "a refusal changed the state from {before:?} to {after:?}"
+                )));
             }
             return Ok(None);
         }
@@ -323,7 +329,10 @@ impl Trial {
             }
         };
         loop {
-            let event = self.session.event(FIRST_BUILD).context("waiting for the restart")?;
+            let event = self
+                .session
+                .event(FIRST_BUILD)
+                .context("waiting for the restart")?;
             match event.name() {
                 "ready" => {
                     self.session.adopt(&event)?;
@@ -370,8 +379,13 @@ impl Trial {
         let mut reason = verdict.text("message").to_owned();
         if reason.contains("not as a patch") {
             let said = self.session.stderr();
-            let rustc = said.lines().rfind(|line| line.contains("rustc says of the patch"));
-            reason = rustc.unwrap_or("not as a patch, no reason").trim().to_owned();
+            let rustc = said
+                .lines()
+                .rfind(|line| line.contains("rustc says of the patch"));
+            reason = rustc
+                .unwrap_or("not as a patch, no reason")
+                .trim()
+                .to_owned();
         }
         reason.retain(|letter| !letter.is_ascii_digit());
         reason
@@ -384,17 +398,24 @@ impl Trial {
             if let Some(now) = new.get(name)
                 && now != value
             {
-                return Ok(Some(format!("state: `{name}` was `{value}` and is `{now}`")));
+                return Ok(Some(format!(
+                    "state: `{name}` was `{value}` and is `{now}`"
+                )));
             }
         }
-        let added: Vec<&String> = new.keys().filter(|name| !self.seen.contains(*name)).collect();
+        let added: Vec<&String> = new
+            .keys()
+            .filter(|name| !self.seen.contains(*name))
+            .collect();
         if !added.is_empty() {
             let mut fresh = Fresh::start(&self.program)?;
             let first = State::of(fresh.talk())?.entries();
             for name in added {
                 let (now, wanted) = (&new[name], first.get(name));
                 if Some(now) != wanted {
-                    return Ok(Some(format!("state: new `{name}` is `{now}`, not `{wanted:?}`")));
+                    return Ok(Some(format!(
+                        "state: new `{name}` is `{now}`, not `{wanted:?}`"
+                    )));
                 }
             }
         }
@@ -403,19 +424,29 @@ impl Trial {
     }
 
     /// Gives the program and a fresh build of its source the same commands.
-    fn compare(&mut self, out: &mut Outcome, rng: &mut Rng, state: &State) -> Result<Option<String>> {
+    fn compare(
+        &mut self,
+        out: &mut Outcome,
+        rng: &mut Rng,
+        state: &State,
+    ) -> Result<Option<String>> {
         let mut fresh = Fresh::start(&self.program)?;
         state.load(fresh.talk())?;
         let loaded = State::of(fresh.talk())?;
         if loaded != *state {
-            return Ok(Some(format!("{state:?} is read by a fresh build as {loaded:?}")));
+            return Ok(Some(format!(
+                "{state:?} is read by a fresh build as {loaded:?}"
+            )));
         }
         let live = &mut self.session.talk;
         let mut lines = Vec::new();
         for name in commands(&self.model) {
             for _ in 0..2 {
                 let thread = if rng.u8(..4) == 0 { "@" } else { "" };
-                lines.push((name.clone(), format!("{thread}{name} {} {}", rng.u32(..1000), rng.u32(..1000))));
+                lines.push((
+                    name.clone(),
+                    format!("{thread}{name} {} {}", rng.u32(..1000), rng.u32(..1000)),
+                ));
             }
         }
         rng.shuffle(&mut lines);
@@ -429,11 +460,16 @@ impl Trial {
             out.compared.0 += 1;
             let wanted = fresh.talk().ask(&line)?;
             if given != wanted {
-                return Ok(Some(format!("`{line}` is answered `{given}`, by a fresh build `{wanted}`")));
+                return Ok(Some(format!(
+                    "`{line}` is answered `{given}`, by a fresh build `{wanted}`"
+                )));
             }
             let (now, wanted) = (State::of(live)?, State::of(fresh.talk())?);
             if now != wanted {
-                return Ok(Some(format!("after `{line}` the state is {}", difference(&now, &wanted))));
+                return Ok(Some(format!(
+                    "after `{line}` the state is {}",
+                    difference(&now, &wanted)
+                )));
             }
         }
         let cold = live.ask("cold")?;
@@ -443,7 +479,9 @@ impl Trial {
                 && known != entry.1
             {
                 let (name, value) = entry;
-                return Ok(Some(format!("`{name}` is `{known}`, but for code that is not hot `{value}`")));
+                return Ok(Some(format!(
+                    "`{name}` is `{known}`, but for code that is not hot `{value}`"
+                )));
             }
         }
         Ok(None)
@@ -452,17 +490,29 @@ impl Trial {
     /// Makes the program keep another closure and another future.
     fn keep(&mut self, rng: &mut Rng) -> Result<()> {
         for (role, command) in [(Role::Closure, "call"), (Role::Future, "poll")] {
-            let makers = self.model.select(|item| matches!(&item.kind, Kind::Function(f) if f.role == role));
+            let makers = self
+                .model
+                .select(|item| matches!(&item.kind, Kind::Function(f) if f.role == role));
             let Some(id) = rng.choice(makers) else {
                 continue;
             };
-            if self.kept.iter().filter(|kept| kept.command == command).count() > 8 {
+            if self
+                .kept
+                .iter()
+                .filter(|kept| kept.command == command)
+                .count()
+                > 8
+            {
                 continue;
             }
             let maker = self.model.items[&id].name.clone();
+            if runs_hot_code(&self.model, &maker) {
+                continue;
+            }
             let seed = u64::from(rng.u32(..1000));
             let index = self.session.ask(&format!("make {maker} {seed}"))?;
-            let index = usize::from_str_radix(&index, 16).with_context(|| format!("`make {maker}` gives {index}"))?;
+            let index = usize::from_str_radix(&index, 16)
+                .with_context(|| format!("`make {maker}` gives {index}"))?;
             self.kept.push(Kept {
                 command,
                 index,
@@ -478,7 +528,8 @@ impl Trial {
     /// Closures and futures keep the code they were made with.
     fn call_kept(&mut self, rng: &mut Rng) -> Result<Option<String>> {
         // A future is not polled again when it is ready.
-        self.kept.retain(|kept| kept.command == "call" || kept.history.len() < 4);
+        self.kept
+            .retain(|kept| kept.command == "call" || kept.history.len() < 4);
         for _ in 0..CALLED.min(self.kept.len()) {
             let at = rng.usize(..self.kept.len());
             let kept = &mut self.kept[at];
@@ -486,10 +537,14 @@ impl Trial {
                 continue;
             }
             let arg = u64::from(rng.u32(..1000));
-            let given = self.session.ask(&format!("{} {} {arg}", kept.command, kept.index))?;
+            let given = self
+                .session
+                .ask(&format!("{} {} {arg}", kept.command, kept.index))?;
             kept.history.push(arg);
             let mut fresh = Fresh::start(&kept.program)?;
-            fresh.talk().ask(&format!("make {} {}", kept.maker, kept.seed))?;
+            fresh
+                .talk()
+                .ask(&format!("make {} {}", kept.maker, kept.seed))?;
             let mut wanted = String::new();
             for arg in &kept.history {
                 wanted = fresh.talk().ask(&format!("{} 0 {arg}", kept.command))?;
@@ -514,44 +569,17 @@ impl Trial {
     }
 }
 
-impl Outcome {
-    fn new(verdict: &str) -> Outcome {
-        Outcome {
-            verdict: verdict.to_owned(),
-            finding: None,
-            invalid: None,
-            compared: (0, 0),
-            notes: Vec::new(),
-            reason: String::new(),
-            took: (0.0, 0.0),
+/// Whether every thread of a process stands still.
+fn is_stopped(pid: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
+        // The name before it may hold anything.
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        if state.is_some_and(|state| !"TtZX".contains(state)) {
+            return Ok(false);
         }
     }
-}
-
-/// What valgrind complains about.
-fn complaints(log: &Path) -> Result<Option<String>> {
-    let text = fs::read_to_string(log).with_context(|| format!("no log of valgrind in `{}`", log.display()))?;
-    ensure!(text.contains("Memcheck"), "valgrind did not run: {text}");
-    let mut found: Vec<&str> = text.lines().filter(|line| !line.contains("Warning: set address range")).collect();
-    found.retain(|line| line.contains("Invalid") || line.contains("uninitialised") || line.contains("mismatch"));
-    Ok((!found.is_empty()).then(|| format!("valgrind complains:\n{text}")))
-}
-
-/// The names of all commands that run code of the program.
-fn commands(model: &Model) -> Vec<String> {
-    let wanted = model.select(|item| {
-        matches!(&item.kind, Kind::Function(f) if matches!(f.role, Role::Entry | Role::Cold))
-    });
-    wanted.iter().map(|id| model.items[id].name.clone()).collect()
-}
-
-/// The entries in which two states differ.
-fn difference(now: &State, wanted: &State) -> String {
-    let (now, wanted): (BTreeMap<_, _>, BTreeMap<_, _>) = (now.entries(), wanted.entries());
-    let names: BTreeSet<&String> = now.keys().chain(wanted.keys()).collect();
-    let differing = names.into_iter().filter(|name| now.get(*name) != wanted.get(*name));
-    let lines: Vec<String> = differing
-        .map(|name| format!("{name}: {:?}, by a fresh build {:?}", now.get(name), wanted.get(name)))
-        .collect();
-    lines.join("; ")
+    Ok(true)
 }

@@ -41,8 +41,16 @@ fn binds(expr: &Expr) -> bool {
     )
 }
 
-fn function(model: &mut Model, rng: &mut Rng, wanted: impl Fn(&Function) -> bool) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Function(function) if wanted(function)))?;
+fn function(
+    model: &mut Model,
+    rng: &mut Rng,
+    wanted: impl Fn(&Function) -> bool,
+) -> Option<String> {
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Function(function) if wanted(function)),
+    )?;
     change(model, rng, id)
 }
 
@@ -125,7 +133,11 @@ pub fn future(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn captures(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Function(f) if !f.captures.is_empty()))?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Function(f) if !f.captures.is_empty()),
+    )?;
     let place = place_of(model, id);
     let ty = expr::ty(model, rng, &place, 2);
     let name = model.items[&id].name.clone();
@@ -144,7 +156,11 @@ pub fn captures(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn method(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Type(def) if !def.methods.is_empty()))?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Type(def) if !def.methods.is_empty()),
+    )?;
     let at = rng.usize(..model.type_def(id).methods.len());
     let place = place_of(model, id);
     let new = mutate(model, rng, &place, &model.type_def(id).methods[at].body);
@@ -156,20 +172,27 @@ pub fn method(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn implementation(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let all: Vec<usize> = (0..model.impls.len()).filter(|at| !model.impls[*at].bodies.is_empty()).collect();
+    let all: Vec<usize> = (0..model.impls.len())
+        .filter(|at| !model.impls[*at].bodies.is_empty())
+        .collect();
     let at = rng.choice(all)?;
     let place = place_of(model, model.impls[at].ty);
     let names: Vec<String> = model.impls[at].bodies.keys().cloned().collect();
     let name = rng.choice(names)?;
     let new = mutate(model, rng, &place, &model.impls[at].bodies[&name]);
     model.impls[at].bodies.insert(name.clone(), new);
-    Some(format!("the body of {name} of {}", model.items[&model.impls[at].ty].name))
+    Some(format!(
+        "the body of {name} of {}",
+        model.items[&model.impls[at].ty].name
+    ))
 }
 
 pub fn default(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| {
-        matches!(&item.kind, Kind::Trait(def) if def.methods.iter().any(|method| method.default.is_some()))
-    })?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Trait(def) if def.methods.iter().any(|method| method.default.is_some())),
+    )?;
     let place = place_of(model, id);
     let with: Vec<usize> = (0..model.trait_def(id).methods.len())
         .filter(|at| model.trait_def(id).methods[*at].default.is_some())
@@ -184,7 +207,12 @@ pub fn default(model: &mut Model, rng: &mut Rng) -> Option<String> {
     Some(format!("the default body of {}", def.methods[at].name))
 }
 
-fn type_number(model: &mut Model, rng: &mut Rng, what: &str, change: impl Fn(&mut crate::random::model::TypeDef, u64)) -> Option<String> {
+fn type_number(
+    model: &mut Model,
+    rng: &mut Rng,
+    what: &str,
+    change: impl Fn(&mut crate::random::model::TypeDef, u64),
+) -> Option<String> {
     let id = choose(model, rng, |item| matches!(item.kind, Kind::Type(_)))?;
     let name = model.items[&id].name.clone();
     let value = number(rng);
@@ -203,7 +231,11 @@ pub fn mixed(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn dropped(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Type(def) if def.drops.is_some()))?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Type(def) if def.drops.is_some()),
+    )?;
     let name = model.items[&id].name.clone();
     if let Kind::Type(def) = item(model, id) {
         def.drops = def.drops.map(|old| old + rng.u64(1..50));

@@ -9,9 +9,11 @@ use crate::random::model::{Expr, Function, Id, Kind, Model, ROOT, Role, Ty, Visi
 use super::{choose, forget, item, use_somewhere};
 
 fn helper(model: &Model, rng: &mut Rng, wanted: impl Fn(&Function) -> bool) -> Option<Id> {
-    choose(model, rng, |item| {
-        matches!(&item.kind, Kind::Function(f) if f.role == Role::Helper && wanted(f))
-    })
+    choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Function(f) if f.role == Role::Helper && wanted(f)),
+    )
 }
 
 fn function_mut(model: &mut Model, id: Id) -> &mut Function {
@@ -34,11 +36,16 @@ fn may_call(model: &Model, caller: Id, callee: Id) -> bool {
 fn call(model: &Model, rng: &mut Rng, id: Id) -> Expr {
     let function = model.function(id);
     let of = function.generic.then(|| {
-        let place = Place { module: ROOT, ..Place::default() };
+        let place = Place {
+            module: ROOT,
+            ..Place::default()
+        };
         let ty = expr::ty(model, rng, &place, 0);
         Ty::Of("Option", Box::new(ty))
     });
-    let args = (0..function.params).map(|_| Expr::Literal(rng.u64(..1000))).collect();
+    let args = (0..function.params)
+        .map(|_| Expr::Literal(rng.u64(..1000)))
+        .collect();
     Expr::Call(id, of, args)
 }
 
@@ -48,13 +55,22 @@ pub fn add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     // A hot function that was not there at the start is a matter of its own.
     function_mut(model, id).hot = false;
     let used = call(model, rng, id);
-    let user = use_somewhere(model, rng, |model, user| user != id && may_call(model, user, id), used)?;
+    let user = use_somewhere(
+        model,
+        rng,
+        |model, user| user != id && may_call(model, user, id),
+        used,
+    )?;
     Some(format!("added {}, called by {user}", model.items[&id].name))
 }
 
 pub fn remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = helper(model, rng, |f| !f.pointed)?;
-    forget(model, rng, |expr| matches!(expr, Expr::Call(callee, ..) if *callee == id));
+    forget(
+        model,
+        rng,
+        |expr| matches!(expr, Expr::Call(callee, ..) if *callee == id),
+    );
     let item = model.items.remove(&id)?;
     Some(format!("removed {}", item.name))
 }
@@ -93,16 +109,25 @@ fn resize(model: &mut Model, rng: &mut Rng, id: Id, params: usize) {
 }
 
 pub fn signature(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = helper(model, rng, |f| !f.pointed && f.inner_static.is_none() && !f.hot)?;
+    let id = helper(model, rng, |f| {
+        !f.pointed && f.inner_static.is_none() && !f.hot
+    })?;
     let old = model.function(id).params;
-    let new = if old > 1 && rng.bool() { old - 1 } else { old + 1 };
+    let new = if old > 1 && rng.bool() {
+        old - 1
+    } else {
+        old + 1
+    };
     resize(model, rng, id, new);
     if new > old {
         let body = &mut function_mut(model, id).body[0];
         let inner = std::mem::replace(body, Expr::Literal(0));
         *body = Expr::Binary("wrapping_add", Box::new(inner), Box::new(Expr::Param(old)));
     }
-    Some(format!("{} takes {new} numbers, not {old}", model.items[&id].name))
+    Some(format!(
+        "{} takes {new} numbers, not {old}",
+        model.items[&id].name
+    ))
 }
 
 pub fn hot_signature(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -112,7 +137,10 @@ pub fn hot_signature(model: &mut Model, rng: &mut Rng) -> Option<String> {
     })?;
     let new = model.function(id).params + 1;
     resize(model, rng, id, new);
-    Some(format!("hot {} takes one number more", model.items[&id].name))
+    Some(format!(
+        "hot {} takes one number more",
+        model.items[&id].name
+    ))
 }
 
 pub fn asynchronous(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -122,12 +150,22 @@ pub fn asynchronous(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let function = function_mut(model, id);
     function.asynchronous = !function.asynchronous;
     let is = function.asynchronous;
-    Some(format!("{} is {}async", model.items[&id].name, if is { "" } else { "not " }))
+    Some(format!(
+        "{} is {}async",
+        model.items[&id].name,
+        if is { "" } else { "not " }
+    ))
 }
 
 pub fn generic(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = helper(model, rng, |f| {
-        !f.pointed && !f.constant && !f.asynchronous && !f.hot && f.inner_static.is_none() && !f.world && !f.from_macro
+        !f.pointed
+            && !f.constant
+            && !f.asynchronous
+            && !f.hot
+            && f.inner_static.is_none()
+            && !f.world
+            && !f.from_macro
     })?;
     let function = function_mut(model, id);
     function.generic = !function.generic;
@@ -148,18 +186,31 @@ pub fn generic(model: &mut Model, rng: &mut Rng) -> Option<String> {
             }
         });
     });
-    Some(format!("{} is {}generic", model.items[&id].name, if is { "" } else { "not " }))
+    Some(format!(
+        "{} is {}generic",
+        model.items[&id].name,
+        if is { "" } else { "not " }
+    ))
 }
 
 pub fn attribute(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = helper(model, rng, |f| !f.hot)?;
     let function = function_mut(model, id);
-    let new = rng.choice([None, Some("#[inline]"), Some("#[inline(always)]"), Some("#[inline(never)]")])?;
+    let new = rng.choice([
+        None,
+        Some("#[inline]"),
+        Some("#[inline(always)]"),
+        Some("#[inline(never)]"),
+    ])?;
     if function.attribute == new {
         return None;
     }
     function.attribute = new;
-    Some(format!("{} is {}", model.items[&id].name, new.unwrap_or("not inline")))
+    Some(format!(
+        "{} is {}",
+        model.items[&id].name,
+        new.unwrap_or("not inline")
+    ))
 }
 
 pub fn constant(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -172,9 +223,14 @@ pub fn to_other_module(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = helper(model, rng, |f| !f.hot && f.inner_static.is_none())?;
     let home = model.items[&id].module;
     let library = model.modules[home].library;
-    let others = (0..model.modules.len()).filter(|at| *at != home && model.modules[*at].library == library);
+    let others =
+        (0..model.modules.len()).filter(|at| *at != home && model.modules[*at].library == library);
     let new = rng.choice(others.collect::<Vec<_>>())?;
-    let visibility = if library { Visibility::Public } else { Visibility::Crate };
+    let visibility = if library {
+        Visibility::Public
+    } else {
+        Visibility::Crate
+    };
     let item = model.items.get_mut(&id)?;
     item.module = new;
     item.visibility = visibility;
@@ -184,13 +240,20 @@ pub fn to_other_module(model: &mut Model, rng: &mut Rng) -> Option<String> {
         let body = expr(model, rng, &place, 3);
         function_mut(model, id).body[at] = body;
     }
-    let captures: Vec<Ty> = model.function(id).captures.iter().map(|_| Ty::Plain("u32")).collect();
+    let captures: Vec<Ty> = model
+        .function(id)
+        .captures
+        .iter()
+        .map(|_| Ty::Plain("u32"))
+        .collect();
     function_mut(model, id).captures = captures;
     Some(format!("moved {}", model.items[&id].name))
 }
 
 pub fn from_macro(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = helper(model, rng, |f| !f.hot && !f.generic && f.inner_static.is_none())?;
+    let id = helper(model, rng, |f| {
+        !f.hot && !f.generic && f.inner_static.is_none()
+    })?;
     let function = function_mut(model, id);
     function.from_macro = !function.from_macro;
     let is = function.from_macro;
@@ -199,7 +262,12 @@ pub fn from_macro(model: &mut Model, rng: &mut Rng) -> Option<String> {
 
 pub fn hot_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = helper(model, rng, |f| {
-        !f.hot && !f.generic && !f.asynchronous && !f.constant && f.attribute.is_none() && !f.from_macro
+        !f.hot
+            && !f.generic
+            && !f.asynchronous
+            && !f.constant
+            && f.attribute.is_none()
+            && !f.from_macro
     })?;
     function_mut(model, id).hot = true;
     Some(format!("{} is hot", model.items[&id].name))
@@ -212,7 +280,11 @@ pub fn hot_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn maker_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let role = if rng.bool() { Role::Closure } else { Role::Future };
+    let role = if rng.bool() {
+        Role::Closure
+    } else {
+        Role::Future
+    };
     let id = grow::add_maker(model, rng, role);
     function_mut(model, id).hot = false;
     Some(format!("added maker {}", model.items[&id].name))

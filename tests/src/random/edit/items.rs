@@ -67,7 +67,11 @@ pub fn alias(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 fn storage(model: &Model, rng: &mut Rng, wanted: impl Fn(&Storage) -> bool) -> Option<Id> {
-    choose(model, rng, |item| matches!(&item.kind, Kind::Storage(storage) if wanted(storage)))
+    choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Storage(storage) if wanted(storage)),
+    )
 }
 
 pub fn static_initial(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -87,7 +91,9 @@ pub fn table_value(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn static_type(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = storage(model, rng, |storage| !matches!(storage.form, Form::Table | Form::Atomic | Form::LocalConst))?;
+    let id = storage(model, rng, |storage| {
+        !matches!(storage.form, Form::Table | Form::Atomic | Form::LocalConst)
+    })?;
     let ty = grow::stored_type(model, rng, id);
     let length = grow::stored_length(model, rng, id);
     if let Kind::Storage(storage) = item(model, id) {
@@ -103,7 +109,11 @@ pub fn static_type(model: &mut Model, rng: &mut Rng) -> Option<String> {
 pub fn static_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = grow::add_storage(model, rng);
     let table = matches!(&model.items[&id].kind, Kind::Storage(storage) if matches!(storage.form, Form::Table));
-    let used = if table { Expr::Read(id) } else { Expr::Write(id, Box::new(Expr::Param(0))) };
+    let used = if table {
+        Expr::Read(id)
+    } else {
+        Expr::Write(id, Box::new(Expr::Param(0)))
+    };
     let fits = |model: &Model, user: Id| {
         let function = model.function(user);
         !function.pure && !function.constant && model.is_visible(id, model.items[&user].module)
@@ -114,17 +124,30 @@ pub fn static_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
 
 pub fn static_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = storage(model, rng, |storage| !storage.cold)?;
-    forget(model, rng, |expr| matches!(expr, Expr::Read(of) | Expr::Write(of, _) if *of == id));
+    forget(
+        model,
+        rng,
+        |expr| matches!(expr, Expr::Read(of) | Expr::Write(of, _) if *of == id),
+    );
     let item = model.items.remove(&id)?;
     Some(format!("removed {}", item.name))
 }
 
 pub fn inner_static_initial(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Function(f) if f.inner_static.is_some()))?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Function(f) if f.inner_static.is_some()),
+    )?;
     if let Kind::Function(function) = item(model, id) {
-        function.inner_static = function.inner_static.map(|old| old.wrapping_add(rng.u64(1..100)));
+        function.inner_static = function
+            .inner_static
+            .map(|old| old.wrapping_add(rng.u64(1..100)));
     }
-    Some(format!("the first value of the static in {}", name(model, id)))
+    Some(format!(
+        "the first value of the static in {}",
+        name(model, id)
+    ))
 }
 
 pub fn inner_static_toggle(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -145,7 +168,11 @@ pub fn inner_static_toggle(model: &mut Model, rng: &mut Rng) -> Option<String> {
 
 pub fn rename(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = choose(model, rng, |item| !matches!(item.kind, Kind::Function(_)))?;
-    let prefix: String = model.items[&id].name.chars().take_while(char::is_ascii_alphabetic).collect();
+    let prefix: String = model.items[&id]
+        .name
+        .chars()
+        .take_while(char::is_ascii_alphabetic)
+        .collect();
     if matches!(&model.items[&id].kind, Kind::Storage(storage) if storage.cold) {
         return None;
     }
@@ -162,7 +189,10 @@ pub fn import(model: &mut Model, rng: &mut Rng) -> Option<String> {
     if model.modules[module].imports == before || !model.items.contains_key(&id) {
         return None;
     }
-    Some(format!("how `{}` is named in module {module}", name(model, id)))
+    Some(format!(
+        "how `{}` is named in module {module}",
+        name(model, id)
+    ))
 }
 
 pub fn visibility(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -181,7 +211,11 @@ pub fn visibility(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn module_inline(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let parents: Vec<_> = model.modules.iter().filter_map(|module| module.parent).collect();
+    let parents: Vec<_> = model
+        .modules
+        .iter()
+        .filter_map(|module| module.parent)
+        .collect();
     // A file below an inline module would have to move along.
     let fits = (2..model.modules.len()).filter(|id| !parents.contains(id));
     let id = rng.choice(fits.collect::<Vec<_>>())?;
@@ -190,7 +224,10 @@ pub fn module_inline(model: &mut Model, rng: &mut Rng) -> Option<String> {
         return None;
     }
     model.modules[id].inline = !model.modules[id].inline;
-    Some(format!("module {} moves to another file", model.modules[id].name))
+    Some(format!(
+        "module {} moves to another file",
+        model.modules[id].name
+    ))
 }
 
 pub fn module_rename(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -201,13 +238,38 @@ pub fn module_rename(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn comment(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let files: Vec<_> = (0..model.modules.len()).filter(|id| !model.modules[*id].inline).collect();
+    let files: Vec<_> = (0..model.modules.len())
+        .filter(|id| !model.modules[*id].inline)
+        .collect();
     let id = rng.choice(files)?;
     *model.comments.entry(id).or_default() += 1;
     Some(format!("a comment in module {id}"))
 }
 
+/// A mistake in the body of a hot function.
 pub fn broken(model: &mut Model, rng: &mut Rng) -> Option<String> {
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Function(f) if f.role == Role::Entry),
+    )?;
+    let texts = [
+        "no_such_function()",
+        "String::new()",
+        "{ let a = String::new(); drop(a); drop(a); 1u64 }",
+        "{ let a: &u64; { let b = 1u64; a = &b; } *a }",
+    ];
+    let wrong = Expr::Wrong(rng.choice(texts)?);
+    let Kind::Function(function) = item(model, id) else {
+        return None;
+    };
+    let old = std::mem::replace(&mut function.body[0], Expr::Literal(0));
+    function.body[0] = Expr::Binary("wrapping_add", Box::new(old), Box::new(wrong));
+    Some(format!("the body of {} does not compile", name(model, id)))
+}
+
+/// A mistake where no hot function leads.
+pub fn broken_elsewhere(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let texts = [
         "fn broken() -> u64 { \"text\" }\n",
         "fn broken( {\n",
@@ -216,7 +278,7 @@ pub fn broken(model: &mut Model, rng: &mut Rng) -> Option<String> {
         "struct Broken { x: NoSuchType }\n",
     ];
     model.broken = rng.choice(texts).map(str::to_owned);
-    Some("does not compile".to_owned())
+    Some("a mistake nobody uses".to_owned())
 }
 
 pub fn unused_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -226,5 +288,8 @@ pub fn unused_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
     if mentions(model, &model.items[&id].name) > 1 {
         return None;
     }
-    model.items.remove(&id).map(|item| format!("removed {}", item.name))
+    model
+        .items
+        .remove(&id)
+        .map(|item| format!("removed {}", item.name))
 }

@@ -75,6 +75,7 @@ pub const KINDS: &[EditKind] = &[
     kind("module-rename", 1, items::module_rename),
     kind("comment", 3, items::comment),
     kind("broken", 1, items::broken),
+    kind("broken-elsewhere", 1, items::broken_elsewhere),
     kind("function-add", 5, functions::add),
     kind("function-remove", 3, functions::remove),
     kind("function-rename", 4, functions::rename),
@@ -162,7 +163,11 @@ fn choose(model: &Model, rng: &mut Rng, wanted: impl Fn(&Item) -> bool) -> Optio
 
 /// What an item is, to change it.
 fn item(model: &mut Model, id: Id) -> &mut Kind {
-    &mut model.items.get_mut(&id).expect("invariant: the item is there").kind
+    &mut model
+        .items
+        .get_mut(&id)
+        .expect("invariant: the item is there")
+        .kind
 }
 
 /// Replaces every expression that `gone` says yes to by a number.
@@ -181,12 +186,19 @@ fn forget(model: &mut Model, rng: &mut Rng, gone: impl Fn(&Expr) -> bool) {
 fn mentions(model: &Model, name: &str) -> usize {
     let word = |letter: char| letter.is_alphanumeric() || letter == '_';
     let files = print::files(model, "");
-    let all = files.values().flat_map(|text| text.split(|letter| !word(letter)));
+    let all = files
+        .values()
+        .flat_map(|text| text.split(|letter| !word(letter)));
     all.filter(|found| *found == name).count()
 }
 
 /// Puts `used` into a random body that may name what it uses: entries, and helpers that have a place for it.
-fn use_somewhere(model: &mut Model, rng: &mut Rng, fits: impl Fn(&Model, Id) -> bool, used: Expr) -> Option<String> {
+fn use_somewhere(
+    model: &mut Model,
+    rng: &mut Rng,
+    fits: impl Fn(&Model, Id) -> bool,
+    used: Expr,
+) -> Option<String> {
     let users = model.select(|item| matches!(item.kind, Kind::Function(_)));
     let users: Vec<Id> = users.into_iter().filter(|id| fits(model, *id)).collect();
     let id = rng.choice(users)?;

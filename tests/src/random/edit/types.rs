@@ -46,7 +46,11 @@ fn enum_id(model: &Model, rng: &mut Rng, least: usize) -> Option<Id> {
 
 /// Nobody names a field that is gone or called differently.
 fn forget_field(model: &mut Model, rng: &mut Rng, id: Id, gone: &str) {
-    forget(model, rng, |expr| matches!(expr, Expr::FieldOf(of, field, _) if *of == id && field == gone));
+    forget(
+        model,
+        rng,
+        |expr| matches!(expr, Expr::FieldOf(of, field, _) if *of == id && field == gone),
+    );
     let value = rng.u64(..100);
     let mut clear = |body: &mut Expr| {
         body.walk(&mut |expr| {
@@ -55,7 +59,10 @@ fn forget_field(model: &mut Model, rng: &mut Rng, id: Id, gone: &str) {
             }
         });
     };
-    type_mut(model, id).methods.iter_mut().for_each(|method| clear(&mut method.body));
+    type_mut(model, id)
+        .methods
+        .iter_mut()
+        .for_each(|method| clear(&mut method.body));
     for one in model.impls.iter_mut().filter(|one| one.ty == id) {
         one.bodies.values_mut().for_each(&mut clear);
     }
@@ -117,7 +124,10 @@ pub fn field_reorder(model: &mut Model, rng: &mut Rng) -> Option<String> {
         return None;
     };
     fields.rotate_left(1);
-    Some(format!("the fields of {} in another order", name(model, id)))
+    Some(format!(
+        "the fields of {} in another order",
+        name(model, id)
+    ))
 }
 
 pub fn field_rename(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -144,7 +154,9 @@ pub fn field_visibility(model: &mut Model, rng: &mut Rng) -> Option<String> {
 
 pub fn variant_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = enum_id(model, rng, 1)?;
-    let fields = (0..rng.u8(..3)).map(|_| inner_type(model, rng, id)).collect();
+    let fields = (0..rng.u8(..3))
+        .map(|_| inner_type(model, rng, id))
+        .collect();
     let variant = Variant {
         name: format!("V{}", model.fresh()),
         fields,
@@ -193,7 +205,10 @@ pub fn variant_reorder(model: &mut Model, rng: &mut Rng) -> Option<String> {
         return None;
     };
     variants.rotate_left(1);
-    Some(format!("the variants of {} in another order", name(model, id)))
+    Some(format!(
+        "the variants of {} in another order",
+        name(model, id)
+    ))
 }
 
 pub fn repr(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -216,7 +231,10 @@ pub fn derive(model: &mut Model, rng: &mut Rng) -> Option<String> {
         Kind::Type(def) => {
             let plain = match &def.shape {
                 Shape::Struct(fields) => fields.iter().all(|field| !has_user_type(&field.ty)),
-                Shape::Enum(variants) => variants.iter().flat_map(|variant| &variant.fields).all(|ty| !has_user_type(ty)),
+                Shape::Enum(variants) => variants
+                    .iter()
+                    .flat_map(|variant| &variant.fields)
+                    .all(|ty| !has_user_type(ty)),
             };
             plain && !def.generic
         }
@@ -251,7 +269,11 @@ pub fn add(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn from_macro(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Type(def) if !def.generic))?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Type(def) if !def.generic),
+    )?;
     let def = type_mut(model, id);
     def.from_macro = !def.from_macro;
     let is = def.from_macro;
@@ -259,7 +281,11 @@ pub fn from_macro(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn method_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Type(def) if !def.generic))?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Type(def) if !def.generic),
+    )?;
     grow::add_method(model, rng, id);
     let method = type_mut(model, id).methods.last_mut()?;
     method.hot = false;
@@ -275,11 +301,19 @@ pub fn method_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn method_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| matches!(&item.kind, Kind::Type(def) if !def.methods.is_empty()))?;
+    let id = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Type(def) if !def.methods.is_empty()),
+    )?;
     let def = type_mut(model, id);
     let at = rng.usize(..def.methods.len());
     let gone = def.methods.remove(at).name;
-    forget(model, rng, |expr| matches!(expr, Expr::Method(_, method, _) if *method == gone));
+    forget(
+        model,
+        rng,
+        |expr| matches!(expr, Expr::Method(_, method, _) if *method == gone),
+    );
     Some(format!("removed method {gone}"))
 }
 
@@ -304,11 +338,17 @@ pub fn impl_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     model.impls[at].hot = false;
     let user = use_impl(model, rng, at)?;
     let one = &model.impls[at];
-    Some(format!("added impl {} for {}, used by {user}", name(model, one.of), name(model, one.ty)))
+    Some(format!(
+        "added impl {} for {}, used by {user}",
+        name(model, one.of),
+        name(model, one.ty)
+    ))
 }
 
 pub fn impl_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let free: Vec<usize> = (0..model.impls.len()).filter(|at| !model.impls[*at].kept).collect();
+    let free: Vec<usize> = (0..model.impls.len())
+        .filter(|at| !model.impls[*at].kept)
+        .collect();
     let at = rng.choice(free)?;
     let (of, ty) = (model.impls[at].of, model.impls[at].ty);
     if out_is_used(model, of, ty) {
@@ -319,14 +359,20 @@ pub fn impl_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
         _ => false,
     });
     model.impls.remove(at);
-    Some(format!("removed impl {} for {}", name(model, of), name(model, ty)))
+    Some(format!(
+        "removed impl {} for {}",
+        name(model, of),
+        name(model, ty)
+    ))
 }
 
 /// Whether some type in use is the associated type of an impl.
 fn out_is_used(model: &Model, of: Id, ty: Id) -> bool {
     let files = crate::random::print::files(model, "");
     let out = format!("::Out{}", name(model, of));
-    files.values().any(|text| text.contains(&out) && text.contains(&name(model, ty)))
+    files
+        .values()
+        .any(|text| text.contains(&out) && text.contains(&name(model, ty)))
 }
 
 pub fn trait_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -352,7 +398,13 @@ pub fn trait_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
 pub fn trait_method_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let of = choose(model, rng, |item| matches!(item.kind, Kind::Trait(_)))?;
     let method = grow::trait_method(model, rng, of);
-    let types: Vec<(usize, Id)> = model.impls.iter().enumerate().filter(|(_, one)| one.of == of).map(|(at, one)| (at, one.ty)).collect();
+    let types: Vec<(usize, Id)> = model
+        .impls
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.of == of)
+        .map(|(at, one)| (at, one.ty))
+        .collect();
     for (at, ty) in types {
         if method.default.is_none() || rng.u8(..3) == 0 {
             let body = expr(model, rng, &place_of(model, ty), 2);
@@ -368,7 +420,11 @@ pub fn trait_method_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn trait_method_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let of = choose(model, rng, |item| matches!(&item.kind, Kind::Trait(def) if def.methods.len() > 1))?;
+    let of = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Trait(def) if def.methods.len() > 1),
+    )?;
     let Kind::Trait(def) = item(model, of) else {
         return None;
     };
@@ -385,11 +441,18 @@ pub fn trait_method_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
 }
 
 pub fn trait_method_reorder(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let of = choose(model, rng, |item| matches!(&item.kind, Kind::Trait(def) if def.methods.len() > 1))?;
+    let of = choose(
+        model,
+        rng,
+        |item| matches!(&item.kind, Kind::Trait(def) if def.methods.len() > 1),
+    )?;
     if let Kind::Trait(def) = item(model, of) {
         def.methods.rotate_left(1);
     }
-    Some(format!("the methods of {} in another order", name(model, of)))
+    Some(format!(
+        "the methods of {} in another order",
+        name(model, of)
+    ))
 }
 
 pub fn default_toggle(model: &mut Model, rng: &mut Rng) -> Option<String> {
@@ -399,7 +462,10 @@ pub fn default_toggle(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let new = match method.default {
         None => Some(expr(model, rng, &place_of(model, of), 2)),
         Some(_) => {
-            let missing = model.impls.iter().any(|one| one.of == of && !one.bodies.contains_key(&method.name));
+            let missing = model
+                .impls
+                .iter()
+                .any(|one| one.of == of && !one.bodies.contains_key(&method.name));
             if missing {
                 return None;
             }
@@ -424,30 +490,44 @@ pub fn override_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let place = place_of(model, model.impls[at].ty);
     let body = expr(model, rng, &place, 2);
     model.impls[at].bodies.insert(method.clone(), body);
-    Some(format!("{} overrides {method}", name(model, model.impls[at].ty)))
+    Some(format!(
+        "{} overrides {method}",
+        name(model, model.impls[at].ty)
+    ))
 }
 
 pub fn override_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let mut there = Vec::new();
     for (at, one) in model.impls.iter().enumerate() {
         let methods = model.trait_def(one.of).methods.iter();
-        let methods = methods.filter(|method| method.default.is_some() && one.bodies.contains_key(&method.name));
+        let methods = methods
+            .filter(|method| method.default.is_some() && one.bodies.contains_key(&method.name));
         there.extend(methods.map(|method| (at, method.name.clone())));
     }
     let (at, method) = rng.choice(there)?;
     model.impls[at].bodies.remove(&method);
-    Some(format!("{} overrides {method} no more", name(model, model.impls[at].ty)))
+    Some(format!(
+        "{} overrides {method} no more",
+        name(model, model.impls[at].ty)
+    ))
 }
 
 pub fn assoc_const(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let fits: Vec<usize> = (0..model.impls.len()).filter(|at| !model.trait_def(model.impls[*at].of).dynamic).collect();
+    let fits: Vec<usize> = (0..model.impls.len())
+        .filter(|at| !model.trait_def(model.impls[*at].of).dynamic)
+        .collect();
     let at = rng.choice(fits)?;
     model.impls[at].constant = number(rng);
-    Some(format!("the constant of {}", name(model, model.impls[at].ty)))
+    Some(format!(
+        "the constant of {}",
+        name(model, model.impls[at].ty)
+    ))
 }
 
 pub fn assoc_type(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let fits: Vec<usize> = (0..model.impls.len()).filter(|at| !model.trait_def(model.impls[*at].of).dynamic).collect();
+    let fits: Vec<usize> = (0..model.impls.len())
+        .filter(|at| !model.trait_def(model.impls[*at].of).dynamic)
+        .collect();
     let at = rng.choice(fits)?;
     let new = expr::plain(rng);
     if model.impls[at].out == new {
