@@ -1,6 +1,6 @@
 //! What the user may type: `cargo hotpatch run`, `demo` and `explain`, as clap types.
 //!
-//! Nothing here acts. [`RunArgs::cargo_args`] holds every option that belongs to cargo and nothing that belongs to this
+//! Nothing here acts. [`BuildArgs::cargo_args`] holds every option that belongs to cargo and nothing that belongs to this
 //! tool, so that what is built is what `cargo run` with the same options builds.
 
 use std::ffi::{OsStr, OsString};
@@ -18,9 +18,14 @@ Examples:
   cargo hotpatch run --release -- --port 8080     arguments after `--` go to the program
   cargo hotpatch run --on-refuse restart          never ask, restart when an edit cannot be patched
   cargo hotpatch run --events hot.jsonl           for editors and scripts: one JSON object a line
+  cargo hotpatch run --listen 127.0.0.1:3000      restarts refuse no connection (see LISTEN_FDS)
 
 Mark a function with `#[hot]` (`use hotpatch_rt::hot;`), start the program, save an edit of that function or of anything
-it calls: from its next call on the running program uses the new code and keeps its state.";
+it calls: from its next call on the running program uses the new code and keeps its state.
+
+The key `r` restarts the program at any time, where the terminal cannot be meant for the program: while its standard
+input is something else (`--no-stdin`, `< FILE`), and while no program runs. A restart builds with cargo first, and
+ends the running program only when that went well. What the program keeps with `hotpatch_rt::keep` survives it.";
 
 /// Edit a running Rust program: `cargo hotpatch run` patches `#[hot]` functions in place.
 #[derive(Debug, Parser)]
@@ -37,6 +42,8 @@ pub struct Cli {
 pub enum Command {
     /// Build and start a program, and patch it while it runs
     Run(Box<RunArgs>),
+    /// Look for what keeps edits from being patched here
+    Doctor(Box<DoctorArgs>),
     /// Show it: start an example in a temporary copy and edit it three times
     Demo(DemoArgs),
     /// Say what a code such as HP0101 means, why, and what to do
@@ -95,7 +102,60 @@ pub struct RunArgs {
     /// What to do when an edit cannot be patched [default: ask at a terminal, otherwise stay]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_refuse: Option<OnRefuse>,
+    /// Hold a listening socket for the program (LISTEN_FDS), across restarts; may be given several times
+    #[arg(long, value_name = "ADDRESS:PORT", action = ArgAction::Append)]
+    pub listen: Vec<String>,
+    /// Give the program an empty standard input, so that the key `r` restarts it
+    #[arg(long)]
+    pub no_stdin: bool,
 
+    /// What is built, and how.
+    #[command(flatten)]
+    pub build: BuildArgs,
+
+    /// Arguments for the program
+    #[arg(value_name = "ARGS", trailing_var_arg = true)]
+    pub args: Vec<OsString>,
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  cargo hotpatch doctor                           toolchain, linker, flags, permissions, limits
+  cargo hotpatch doctor --release -p game         the same for another profile and package
+  cargo hotpatch doctor --functions               try to patch every function of the workspace
+  cargo hotpatch doctor --functions --message-format json > doctor.jsonl
+
+Exit status: 0 if edits can be patched, 1 if a check found an error, 101 if the project does not build.";
+
+/// How a report is written; cargo's `--message-format`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// For people
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// The options of `cargo hotpatch doctor`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = DOCTOR_EXAMPLES)]
+pub struct DoctorArgs {
+    /// Build, and try to patch every function of the workspace: nothing is started or changed
+    #[arg(long)]
+    pub functions: bool,
+    /// How the findings are written to standard output
+    #[arg(long, value_name = "FMT", value_enum, default_value_t)]
+    pub message_format: MessageFormat,
+
+    /// What is built, and how.
+    #[command(flatten)]
+    pub build: BuildArgs,
+}
+
+/// The options that say what is built and how: cargo's own, which every command that builds has.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BuildArgs {
     /// Show the phases of each patch; twice: the commands too
     #[arg(short, long, action = ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
@@ -164,16 +224,12 @@ pub struct RunArgs {
     /// Equivalent to specifying both --locked and --offline
     #[arg(long, help_heading = "Manifest options")]
     pub frozen: bool,
-
-    /// Arguments for the program
-    #[arg(value_name = "ARGS", trailing_var_arg = true)]
-    pub args: Vec<OsString>,
 }
 
-impl RunArgs {
+impl BuildArgs {
     /// The options that `cargo build` must get to build what `cargo run` with these options would run.
     ///
-    /// `--target` is left out: the caller refuses it, see [`RunArgs::target`].
+    /// `--target` is left out: the caller refuses it, see [`BuildArgs::target`].
     #[must_use]
     pub fn cargo_args(&self) -> Vec<OsString> {
         let mut list = CargoArgs::default();
@@ -199,7 +255,7 @@ impl RunArgs {
         list.0
     }
 
-    /// The part of [`RunArgs::cargo_args`] that `cargo metadata` understands too: which manifest, which configuration,
+    /// The part of [`BuildArgs::cargo_args`] that `cargo metadata` understands too: which manifest, which configuration,
     /// and whether the lock file or the network may be touched.
     #[must_use]
     pub fn manifest_args(&self) -> Vec<OsString> {
@@ -305,7 +361,7 @@ mod tests {
             let Command::Run(args) = parse(argv).unwrap().command else {
                 panic!("not run: {argv:?}");
             };
-            assert!(args.release);
+            assert!(args.build.release);
         }
         assert!(parse(&["cargo-hotpatch", "hotpatch", "hotpatch", "run"]).is_err());
     }
@@ -343,12 +399,16 @@ mod tests {
             "e.jsonl",
             "--on-refuse",
             "stay",
+            "--listen",
+            "127.0.0.1:0",
+            "--listen=[::1]:80",
+            "--no-stdin",
             "--",
             "-x",
             "--release",
         ]);
         assert_eq!(
-            args.cargo_args(),
+            args.build.cargo_args(),
             [
                 "--package=game",
                 "--bin=client",
@@ -372,19 +432,21 @@ mod tests {
         assert_eq!(args.args, ["-x", "--release"]);
         assert_eq!(args.events.as_deref(), Some("e.jsonl".as_ref()));
         assert_eq!(args.on_refuse, Some(OnRefuse::Stay));
+        assert_eq!(args.listen, ["127.0.0.1:0", "[::1]:80"]);
+        assert!(args.no_stdin);
     }
 
     #[test]
     fn the_programs_arguments_may_follow_without_dashes() {
         let args = run(&["--example", "demo", "input.txt", "--release", "-q"]);
         assert_eq!(args.args, ["input.txt", "--release", "-q"]);
-        assert_eq!(args.cargo_args(), ["--example=demo"]);
+        assert_eq!(args.build.cargo_args(), ["--example=demo"]);
     }
 
     #[test]
     fn nothing_given_is_nothing_passed() {
         let args = run(&[]);
-        assert!(args.cargo_args().is_empty());
+        assert!(args.build.cargo_args().is_empty());
         assert_eq!(args.on_refuse, None);
     }
 
@@ -406,8 +468,8 @@ mod tests {
     #[test]
     fn a_target_is_kept_for_the_refusal() {
         let args = run(&["--target", "wasm32-unknown-unknown"]);
-        assert_eq!(args.target, ["wasm32-unknown-unknown"]);
-        assert!(args.cargo_args().is_empty());
+        assert_eq!(args.build.target, ["wasm32-unknown-unknown"]);
+        assert!(args.build.cargo_args().is_empty());
     }
 
     #[test]

@@ -477,8 +477,12 @@ impl Demo {
             }
             Event::Broken(_) => bail!("failed to {to}: the example does not compile"),
             Event::Exited(_) => bail!("failed to {to}: the program ended"),
-            Event::Restarted {} => bail!("failed to {to}: the program was started anew"),
-            Event::Unchanged {} | Event::Ready(_) | Event::Patched(_) => Ok(()),
+            Event::Restarted(_) => bail!("failed to {to}: the program was started anew"),
+            Event::Unchanged {}
+            | Event::Ready(_)
+            | Event::Patched(_)
+            | Event::NotRestarted(_)
+            | Event::Lost(_) => Ok(()),
         }
     }
 
@@ -591,6 +595,6 @@ mod tests {
         assert_eq!(events.next(), None);
         let all = "{\"event\":\"unchanged\",\"time\":1}\n{\"event\":\"restarted\",\"time\":2}\n";
         fs::write(&path, all).unwrap();
-        assert_eq!(events.next(), Some(Event::Restarted {}));
+        assert_eq!(events.next(), Some(Event::Restarted(Default::default())));
     }
 }

@@ -7,6 +7,7 @@ pub mod args;
 pub mod build;
 pub mod command;
 pub mod demo;
+pub mod doctor;
 pub mod image;
 pub mod patch;
 pub mod plan;
@@ -43,6 +44,8 @@ pub fn run(args: Vec<OsString>) -> ExitCode {
         .is_some_and(|folder| folder == build::launcher::FOLDER_NAME)
     {
         Some(build::launcher::link(&args[1..]))
+    } else if called == Path::new(run::listen::STAND_IN) {
+        Some(run::listen::stand_in(&args[1..]))
     } else {
         None
     };
@@ -66,7 +69,8 @@ fn command(args: Vec<OsString>) -> ExitCode {
         }
     };
     let (color, result) = match cli.command {
-        Command::Run(args) => (args.color, session::run(&args)),
+        Command::Run(args) => (args.build.color, session::run(&args)),
+        Command::Doctor(args) => (args.build.color, doctor::run(&args)),
         Command::Demo(args) => (None, demo::run(&args)),
         Command::Explain(args) => {
             ui::page::print(

@@ -2,7 +2,7 @@
 //!
 //! It starts only if the environment asks for it. Whatever goes wrong here, the program goes on as if it were
 //! not there. It writes at most one line to stderr, when it cannot start, and touches nothing of the program
-//! except in `apply`.
+//! except in `apply` and, through `hooks`, what the program keeps.
 
 use std::env;
 use std::ffi::OsStr;
@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::apply::Program;
 use crate::backtraces;
 use crate::error::Refusal;
+use crate::hooks;
 use crate::image::Image;
 use crate::peer;
 use crate::signals;
@@ -74,6 +75,9 @@ fn listen(value: &OsStr) -> io::Result<()> {
     };
     let thread = thread::Builder::new().name("hotpatch-agent".to_owned());
     signals::blocked(|| thread.spawn(move || agent.serve(&listener)))?;
+    if let Some(folder) = Path::new(OsStr::from_bytes(path)).parent() {
+        hooks::begin(folder);
+    }
     Ok(())
 }
 
@@ -122,6 +126,8 @@ impl Agent {
         if let Err(Failure::Refused(refusal)) = self.obey_all(&mut stream) {
             let _ = refused(&refusal).write_to(&mut stream);
         }
+        // Nobody is left who could let the program go on.
+        hooks::thaw(false);
     }
 
     fn obey_all(&mut self, stream: &mut UnixStream) -> Result<(), Failure> {
@@ -132,9 +138,7 @@ impl Agent {
         stream.set_write_timeout(Some(HELLO_LIMIT))?;
         match Request::read_from(stream)? {
             Request::Hello { protocol, token } => self.check_hello(protocol, &token)?,
-            Request::Load { .. } | Request::Publish { .. } | Request::Relist { .. } => {
-                return Err(Refusal::HelloMissing.into());
-            }
+            _ => return Err(Refusal::HelloMissing.into()),
         }
         let image = self.program.image();
         let hello = Response::Hello {
@@ -180,6 +184,29 @@ impl Agent {
             Request::Relist { list } => {
                 backtraces::relist(self.program.image(), &list)?;
                 Ok(Response::Relisted)
+            }
+            Request::Keep {
+                folder,
+                wait,
+                insist,
+            } => {
+                let wait = Duration::from_millis(wait.into());
+                match hooks::save(&folder, wait, insist) {
+                    Ok((names, failed)) => {
+                        if !failed.is_empty() && !insist {
+                            hooks::thaw(false);
+                        }
+                        Ok(Response::Kept { names, failed })
+                    }
+                    Err(error) => {
+                        hooks::thaw(false);
+                        Err(Refusal::NotSaved(error))
+                    }
+                }
+            }
+            Request::Thaw { save_at_the_end } => {
+                hooks::thaw(save_at_the_end);
+                Ok(Response::Thawed)
             }
         }
     }

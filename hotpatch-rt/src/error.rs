@@ -46,6 +46,8 @@ pub enum Refusal {
     NotASlot(u64),
     /// The target lies in a generation that is not loaded.
     GenerationUnknown(u32),
+    /// What is kept could not be saved.
+    NotSaved(io::Error),
     /// The target is not in the code of its patch.
     NotCode {
         /// The generation of the patch.
@@ -88,6 +90,7 @@ impl fmt::Display for Refusal {
             Refusal::GenerationUnknown(generation) => {
                 write!(f, "generation {generation} is not loaded")
             }
+            Refusal::NotSaved(error) => write!(f, "failed to save what is kept: {error}"),
             Refusal::NotCode { generation, offset } => {
                 write!(
                     f,

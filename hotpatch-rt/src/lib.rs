@@ -26,7 +26,7 @@
 //!
 //! Under `cargo hotpatch run` an edit to such a function, or to anything it calls, takes effect from its
 //! next call on. Under plain `cargo build` and `cargo run` the attribute hands the function back as it was
-//! written, so a release carries nothing of this crate.
+//! written, so a release carries nothing of this crate but what the feature `keep` brings.
 //!
 //! # What a function needs to be hot
 //!
@@ -36,9 +36,12 @@
 //!
 //! # Features
 //!
-//! The features are the tool's. `live` is the part that runs inside a program under `cargo hotpatch`; the
+//! `keep` brings the function `keep` and the type `Keep`: values that survive a restart under `cargo hotpatch`, and
+//! with them serde. Without it this crate depends on nothing but its macro.
+//!
+//! The other features are the tool's. `live` is the part that runs inside a program under `cargo hotpatch`; the
 //! tool compiles it from the sources in this crate, with the program's own compiler and nothing but `std`,
-//! which is why no part of it may have a dependency. Turning a feature on yourself is never needed.
+//! which is why no part of it may have a dependency. Turning one of them on yourself is never needed.
 
 #[cfg(not(feature = "live"))]
 pub use hotpatch_macros::hot;
@@ -53,10 +56,18 @@ mod backtraces;
 mod elf;
 #[cfg(feature = "live")]
 mod error;
+#[cfg(any(feature = "live", feature = "keep"))]
+mod hook;
+#[cfg(feature = "live")]
+mod hooks;
 #[cfg(feature = "live")]
 mod image;
+#[cfg(feature = "keep")]
+mod keep;
 #[cfg(feature = "live")]
 mod loader;
+#[cfg(any(feature = "wire", feature = "keep"))]
+pub mod news;
 #[cfg(feature = "live")]
 mod peer;
 #[cfg(feature = "live")]
@@ -70,6 +81,8 @@ pub mod wire;
 
 #[cfg(feature = "live")]
 pub use crate::agent::start;
+#[cfg(feature = "keep")]
+pub use crate::keep::{Guard, Keep, Keepable, keep};
 
 /// What the expansion of `#[hot]` refers to. The number changes with the shape of the generated code, so
 /// that a macro and a runtime that do not belong together fail to compile.

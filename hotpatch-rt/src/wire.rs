@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -90,6 +90,21 @@ pub enum Request {
         /// Where the list lies.
         list: LibraryList,
     },
+    /// Saves what is kept, all of it or nothing, at a point where no guard is held; then no guard can be taken until
+    /// [`Request::Thaw`] or the end of the conversation.
+    Keep {
+        /// Where to.
+        folder: PathBuf,
+        /// How long to wait for such a point, in milliseconds.
+        wait: u32,
+        /// Save what can be saved, whatever cannot.
+        insist: bool,
+    },
+    /// Lets guards be taken again.
+    Thaw {
+        /// Save once more when the program ends by itself.
+        save_at_the_end: bool,
+    },
 }
 
 /// What the agent answers.
@@ -116,6 +131,15 @@ pub enum Response {
     },
     /// Answers [`Request::Relist`].
     Relisted,
+    /// Answers [`Request::Keep`].
+    Kept {
+        /// The names that were saved.
+        names: Vec<String>,
+        /// Names that could not be saved, each with the reason. Without `insist` nothing was saved then.
+        failed: Vec<(String, String)>,
+    },
+    /// Answers [`Request::Thaw`].
+    Thawed,
     /// The request was not obeyed, and nothing changed.
     Refused {
         /// Why, as a fragment to complete "the agent refused: ".
@@ -151,11 +175,25 @@ impl Request {
                 }
             }
             Request::Relist { list } => {
-                out.push(3);
+                out.push(5);
                 put_u64(&mut out, list.lock);
                 put_u64(&mut out, list.lock_size);
                 put_u64(&mut out, list.list);
                 put_bytes(&mut out, &list.empty)?;
+            }
+            Request::Keep {
+                folder,
+                wait,
+                insist,
+            } => {
+                out.push(3);
+                put_bytes(&mut out, folder.as_os_str().as_bytes())?;
+                put_u32(&mut out, *wait);
+                out.push(u8::from(*insist));
+            }
+            Request::Thaw { save_at_the_end } => {
+                out.push(4);
+                out.push(u8::from(*save_at_the_end));
             }
         }
         write_frame(writer, &out)
@@ -184,13 +222,21 @@ impl Request {
                 }
                 Request::Publish { stores }
             }
-            3 => Request::Relist {
+            5 => Request::Relist {
                 list: LibraryList {
                     lock: payload.u64()?,
                     lock_size: payload.u64()?,
                     list: payload.u64()?,
                     empty: payload.bytes()?,
                 },
+            },
+            3 => Request::Keep {
+                folder: PathBuf::from(OsString::from_vec(payload.bytes()?)),
+                wait: payload.u32()?,
+                insist: payload.bool()?,
+            },
+            4 => Request::Thaw {
+                save_at_the_end: payload.bool()?,
             },
             _ => return Err(malformed("unknown kind of request")),
         };
@@ -222,7 +268,20 @@ impl Response {
                 out.push(3);
                 put_bytes(&mut out, reason.as_bytes())?;
             }
-            Response::Relisted => out.push(4),
+            Response::Relisted => out.push(6),
+            Response::Kept { names, failed } => {
+                out.push(4);
+                put_u32(&mut out, length(names.len())?);
+                for name in names {
+                    put_bytes(&mut out, name.as_bytes())?;
+                }
+                put_u32(&mut out, length(failed.len())?);
+                for (name, why) in failed {
+                    put_bytes(&mut out, name.as_bytes())?;
+                    put_bytes(&mut out, why.as_bytes())?;
+                }
+            }
+            Response::Thawed => out.push(5),
         }
         write_frame(writer, &out)
     }
@@ -246,7 +305,19 @@ impl Response {
             3 => Response::Refused {
                 reason: payload.string()?,
             },
-            4 => Response::Relisted,
+            6 => Response::Relisted,
+            4 => {
+                // As with stores, no count is trusted with an allocation.
+                let (mut names, mut failed) = (Vec::new(), Vec::new());
+                for _ in 0..payload.u32()? {
+                    names.push(payload.string()?);
+                }
+                for _ in 0..payload.u32()? {
+                    failed.push((payload.string()?, payload.string()?));
+                }
+                Response::Kept { names, failed }
+            }
+            5 => Response::Thawed,
             _ => return Err(malformed("unknown kind of response")),
         };
         payload.end()?;
@@ -332,6 +403,14 @@ impl Payload<'_> {
 
     fn u8(&mut self) -> io::Result<u8> {
         self.array().map(u8::from_le_bytes)
+    }
+
+    fn bool(&mut self) -> io::Result<bool> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(malformed("neither yes nor no")),
+        }
     }
 
     fn u32(&mut self) -> io::Result<u32> {

@@ -3,8 +3,9 @@
 //! A line server reads commands from its input, one a line, and answers each with one line. Its state
 //! changes by commands alone, so two of them in the same state give the same answers.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Stdio};
+use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -36,7 +37,7 @@ pub fn build(
 
 /// The conversation with a line server.
 pub struct Talk {
-    input: Option<ChildStdin>,
+    input: Option<Box<dyn Write + Send>>,
     output: Lines,
     transcript: String,
 }
@@ -46,15 +47,19 @@ impl Talk {
     pub fn with(child: &mut Child) -> Talk {
         let output = child.stdout.take().expect("invariant: the output is piped");
         Talk {
-            input: child.stdin.take(),
+            input: child.stdin.take().map(|input| Box::new(input) as _),
             output: Lines::of(output),
             transcript: String::new(),
         }
     }
 
+    /// What is said goes there from now on.
+    pub fn say_to(&mut self, input: impl Write + Send + 'static) {
+        self.input = Some(Box::new(input));
+    }
+
     /// Sends a line without waiting for an answer.
     pub fn say(&mut self, line: &str) -> Result<()> {
-        use std::io::Write;
         self.transcript += &format!("> {line}\n");
         let input = self.input.as_mut().context("the input is closed")?;
         input

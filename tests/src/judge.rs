@@ -16,7 +16,7 @@
 //!
 //! # What else is checked of every scenario
 //!
-//! The process stays the same one. Each save gets exactly one verdict: the next verdict event must fit the
+//! The process stays the same one, but for a restart that is expected. Each save gets exactly one verdict: the next verdict event must fit the
 //! next edit, and when a scenario ends well, a last comment is saved that must be found `unchanged`. The
 //! tool and the program end together.
 //!
@@ -35,6 +35,7 @@ use crate::fresh::{self, Program};
 use crate::project::{Project, Tree};
 use crate::scenario::{self, Edit, Expect, Question, Scenario};
 use crate::session::{Options, Session};
+use crate::words;
 use crate::workspace::plain_target;
 
 /// How long the first build of a scenario may take; the first of all builds the dependencies too.
@@ -45,6 +46,7 @@ pub fn judge(name: &str) -> Result<()> {
     let scenario = scenario::read(name)?;
     let project = Project::copy(&scenario::folder().join(name), name)?;
     let mut trial = Trial {
+        name,
         scenario: &scenario,
         project,
         applied: Vec::new(),
@@ -53,9 +55,17 @@ pub fn judge(name: &str) -> Result<()> {
     if std::env::var_os("HOTPATCH_TEST_ORACLE_ONLY").is_some() {
         return trial.run_on_fresh_builds();
     }
+    let mut words = scenario.options.clone();
+    if scenario
+        .edit
+        .iter()
+        .any(|edit| edit.expect == Expect::Restarted)
+    {
+        words.extend(["--on-refuse", "restart"].map(str::to_owned));
+    }
     let options = Options {
         manifest: scenario.manifest.clone(),
-        options: scenario.options.clone(),
+        options: words,
         args: scenario.args.clone(),
         ..Options::default()
     };
@@ -66,6 +76,7 @@ pub fn judge(name: &str) -> Result<()> {
 }
 
 struct Trial<'a> {
+    name: &'a str,
     scenario: &'a Scenario,
     project: Project,
     /// The source of each generation.
@@ -88,6 +99,7 @@ impl Trial<'_> {
             let place = || format!("edit {}: {}", index + 1, edit.what);
             let before = self.dump(session).with_context(place)?;
             session.nothing_more().with_context(place)?;
+            let said = session.stderr().len();
             changed = self
                 .project
                 .apply(edit, &self.applied)
@@ -102,8 +114,15 @@ impl Trial<'_> {
                 place()
             );
             check_verdict(edit, &verdict, generation).with_context(place)?;
+            words::check(session, self.name, index + 1, said).with_context(place)?;
             if edit.expect == Expect::Patched {
                 generation = verdict.number("generation")?;
+                self.build_fresh().with_context(place)?;
+            }
+            if edit.expect == Expect::Restarted {
+                let (_, between) = session.restarted().with_context(place)?;
+                ensure!(between.is_empty(), "{}: {between:?}", place());
+                generation = 0;
                 self.build_fresh().with_context(place)?;
             }
             let after = self.dump(session).with_context(place)?;
@@ -235,7 +254,10 @@ impl Trial<'_> {
         let source = changed
             .iter()
             .find(|path| path.extension().is_some_and(|ext| ext == "rs"));
-        let good = matches!(last.expect, Expect::Patched | Expect::Unchanged);
+        let good = matches!(
+            last.expect,
+            Expect::Patched | Expect::Unchanged | Expect::Restarted
+        );
         if let (true, Some(source)) = (good, source) {
             let path = self.project.root().join(source);
             let text = std::fs::read_to_string(&path)?;
@@ -259,7 +281,7 @@ impl Trial<'_> {
             self.project
                 .apply(edit, &self.applied)
                 .with_context(place)?;
-            if edit.expect == Expect::Patched {
+            if matches!(edit.expect, Expect::Patched | Expect::Restarted) {
                 let state = self
                     .scenario
                     .state
@@ -326,7 +348,7 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
                 edit.notes
             );
         }
-        Expect::Refused => {
+        Expect::Refused | Expect::Restarted => {
             let code = edit.code.as_deref().context("the scenario names no code")?;
             ensure!(
                 verdict.text("code") == code,

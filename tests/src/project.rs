@@ -16,6 +16,9 @@ use crate::workspace;
 /// How a program of this crate asks for the runtime; the copy gets this workspace's instead.
 const PUBLISHED_RUNTIME: &str = "hotpatch-rt = \"0.1\"";
 
+/// The same with options of its own.
+const PUBLISHED_WITH: &str = "hotpatch-rt = { version = \"0.1\"";
+
 /// A program's files by their path inside it.
 pub type Tree = BTreeMap<PathBuf, Vec<u8>>;
 
@@ -182,10 +185,11 @@ impl Drop for Project {
 fn with_runtime(manifest: Vec<u8>) -> Result<Vec<u8>> {
     let manifest = String::from_utf8(manifest)?;
     let runtime = format!(
-        "hotpatch-rt = {{ path = \"{}\" }}",
+        "hotpatch-rt = {{ path = \"{}\"",
         workspace::runtime().display()
     );
-    Ok(manifest.replace(PUBLISHED_RUNTIME, &runtime).into_bytes())
+    let manifest = manifest.replace(PUBLISHED_RUNTIME, &format!("{runtime} }}"));
+    Ok(manifest.replace(PUBLISHED_WITH, &runtime).into_bytes())
 }
 
 /// Replaces the one place where `from` stands.

@@ -24,18 +24,24 @@
 //! delete = ["src/old.rs"]
 //! touch = ["src/main.rs"]          # saved with the bytes it has
 //! save = "rename"                  # a new file takes the old one's place; default: "in-place"
-//! expect = "patched"               # or "unchanged", "refused", "broken", "nothing"
+//! expect = "patched"               # or "unchanged", "refused", "broken", "nothing", "restarted"
 //! functions = ["app::step"]        # patched: all hot functions with new code; `*` stands for any text
 //! included = ["app::helper"]       # patched: among the other functions in the patch
 //! notes = ["HP0202"]               # patched: the codes of all notes; default: none
-//! code = "HP0101"                  # refused
-//! message = "..."                  # refused: the exact text
-//! file = "src/main.rs"             # refused, broken: the place
+//! code = "HP0101"                  # refused, restarted
+//! message = "..."                  # refused, restarted: the exact text
+//! file = "src/main.rs"             # refused, restarted, broken: the place
 //! line = 12
 //! rendered = ["mismatched types"]  # broken: parts of rustc's own text
 //! ask = ["step"]                   # after the verdict, as above
 //! live = []
 //! ```
+//!
+//! An edit that is `restarted` is refused first. Where one is expected, the session restarts without asking, and the
+//! state must come through: it is dumped before and after.
+//!
+//! All that the tool says about the third edit, word for word, may stand in `expect/03.stderr` beside this file; see
+//! [`crate::words`].
 
 use std::path::{Path, PathBuf};
 
@@ -202,6 +208,8 @@ pub enum Expect {
     Unchanged,
     /// The tool says why not.
     Refused,
+    /// It says why not and starts the program anew, with what it keeps.
+    Restarted,
     /// The source does not compile.
     Broken,
     /// No verdict at all, as no bytes changed.
@@ -214,7 +222,7 @@ impl Expect {
         match self {
             Expect::Patched => Some("patched"),
             Expect::Unchanged => Some("unchanged"),
-            Expect::Refused => Some("refused"),
+            Expect::Refused | Expect::Restarted => Some("refused"),
             Expect::Broken => Some("broken"),
             Expect::Nothing => None,
         }

@@ -14,10 +14,11 @@ use crate::events::{Event, EventLog};
 use crate::fresh::Talk;
 use crate::lines::Text;
 use crate::project::Project;
+use crate::terminal::{self, Terminal};
 use crate::workspace::{command, hot_target, shown, tool};
 
 /// How often a wait looks again.
-const GLANCE: Duration = Duration::from_millis(5);
+pub const GLANCE: Duration = Duration::from_millis(5);
 
 /// How long the tool gets to end by itself before it is killed.
 const FAREWELL: Duration = Duration::from_secs(20);
@@ -41,6 +42,20 @@ pub struct Options {
     pub before: Vec<OsString>,
     /// The name of the events file, which tells two sessions of one project apart.
     pub events: String,
+    /// The terminal it is started at.
+    pub terminal: At,
+}
+
+/// Where a session is started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum At {
+    /// At no terminal.
+    #[default]
+    None,
+    /// At one, which is the standard input as well.
+    Terminal,
+    /// At one, with something else as the standard input.
+    TerminalWithInput,
 }
 
 impl Default for Options {
@@ -54,6 +69,7 @@ impl Default for Options {
             target: hot_target(),
             before: Vec::new(),
             events: "events".to_owned(),
+            terminal: At::None,
         }
     }
 }
@@ -66,6 +82,8 @@ pub struct Session {
     program: Option<Process>,
     /// The conversation with the program.
     pub talk: Talk,
+    /// The terminal that the tool was started at.
+    pub terminal: Option<Terminal>,
 }
 
 impl Session {
@@ -90,17 +108,42 @@ impl Session {
             .current_dir(folder)
             .env("CARGO", crate::workspace::cargo())
             .env("CARGO_TARGET_DIR", &options.target)
-            .envs(options.env.iter().map(|(name, value)| (name, value)))
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .envs(options.env.iter().map(|(name, value)| (name, value)));
+        let mut input = None;
+        let terminal = match options.terminal {
+            At::None => {
+                run.process_group(0)
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped());
+                None
+            }
+            At::Terminal => {
+                let terminal = Terminal::open()?;
+                run = terminal.login(&run, None)?;
+                Some(terminal)
+            }
+            At::TerminalWithInput => {
+                let terminal = Terminal::open()?;
+                let path = project.beside("input");
+                input = Some(terminal::pipe(&path)?);
+                run = terminal.login(&run, Some(&path))?;
+                Some(terminal)
+            }
+        };
         let mut tool = run
             .spawn()
             .with_context(|| format!("failed to start {}", shown(&run)))?;
-        let stderr = Text::of(tool.stderr.take().expect("invariant: the errors are piped"));
-        let talk = Talk::with(&mut tool);
+        let stderr = match (&terminal, tool.stderr.take()) {
+            (Some(terminal), _) => terminal.screen(),
+            (None, errors) => Text::of(errors.expect("invariant: the errors are piped")),
+        };
+        let mut talk = Talk::with(&mut tool);
+        if let Some(input) = input {
+            talk.say_to(input);
+        }
         Ok(Session {
+            terminal,
             tool,
             stderr,
             events: EventLog::new(&events),
@@ -133,6 +176,30 @@ impl Session {
             .with_context(|| format!("waiting for `{name}`"))?;
         ensure!(event.name() == name, "`{name}` was expected, not {event}");
         Ok(event)
+    }
+
+    /// Waits for an event called `name` and gives back those before it as well.
+    pub fn wait_for(&mut self, name: &str) -> Result<(Event, Vec<Event>)> {
+        let mut before = Vec::new();
+        loop {
+            let event = self
+                .event(LIMIT)
+                .with_context(|| format!("waiting for `{name}` after {before:?}"))?;
+            if event.name() == name {
+                return Ok((event, before));
+            }
+            before.push(event);
+        }
+    }
+
+    /// Waits until the program was started anew and can be patched. Gives back what `restarted` says, and the events
+    /// between it and `ready`.
+    pub fn restarted(&mut self) -> Result<(Event, Vec<Event>)> {
+        let restarted = self.expect("restarted")?;
+        let (ready, between) = self.wait_for("ready")?;
+        ensure!(ready.number("pid")? == restarted.number("pid")?, "{ready}");
+        self.program = Some(Process::of(ready.number("pid")?)?);
+        Ok((restarted, between))
     }
 
     /// The next event that ends the program or answers a save. Fails when it is no verdict.
@@ -200,6 +267,12 @@ impl Session {
             .as_ref()
             .context("the program is not ready yet")?
             .pid)
+    }
+
+    /// Types keys at the terminal.
+    pub fn type_keys(&mut self, keys: &str) -> Result<()> {
+        let terminal = self.terminal.as_mut();
+        terminal.context("there is no terminal")?.type_keys(keys)
     }
 
     /// The tool's process id.

@@ -11,7 +11,7 @@ use cargo_metadata::{Artifact, Message, TargetKind};
 
 use super::capture::{self, Unit};
 use super::project::Project;
-use crate::args::RunArgs;
+use crate::args::BuildArgs;
 use crate::command::{CancelToken, Tool};
 
 /// A built program and the crates of the workspace it consists of.
@@ -73,7 +73,11 @@ pub enum BuildError {
 ///
 /// # Errors
 /// See [`BuildError`].
-pub fn build(project: &Project, args: &RunArgs, cancel: &CancelToken) -> Result<Base, BuildError> {
+pub fn build(
+    project: &Project,
+    args: &BuildArgs,
+    cancel: &CancelToken,
+) -> Result<Base, BuildError> {
     let began = SystemTime::now();
     let wrapper = wrapper(project.target_dir())?;
     let mut tool = Tool::new(&project.cargo)
@@ -147,7 +151,7 @@ fn prepare(project: &Project, wrapper: &Path) {
 /// Only said where a profile asks for it: any other value would part our third-party crates from those
 /// of a plain build.
 #[must_use]
-pub fn profile_with_lto(project: &Project, args: &RunArgs) -> Option<String> {
+pub fn profile_with_lto(project: &Project, args: &BuildArgs) -> Option<String> {
     let name = match (&args.profile, args.release) {
         (Some(name), _) => name.clone(),
         (None, true) => "release".to_owned(),

@@ -318,7 +318,10 @@ fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
     std::fs::write(&source, LAUNCHER)
         .with_context(|| format!("failed to write `{}`", source.display()))?;
     let (linker, env) = super::launcher::linker(unit)?;
-    let launcher = rustc::launcher(base, &source, &unit.rlib, &unit.live, &linker);
+    // Third-party crates are as the user has them, and so is what becomes of their debug information.
+    let split = unit.args.codegen("split-debuginfo");
+    let launcher = rustc::launcher(base, &source, &unit.rlib, &unit.live, &linker)
+        .with(split.map(|kind| format!("-Csplit-debuginfo={kind}")));
     let env: Vec<(&str, &str)> = env
         .iter()
         .map(|(key, value)| (*key, value.as_str()))

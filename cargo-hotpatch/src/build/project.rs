@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use super::config::CargoConfig;
-use crate::args::RunArgs;
+use crate::args::BuildArgs;
 
 /// The project and the program chosen from it.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ impl Project {
     ///
     /// # Errors
     /// There is no project, or no one program to run in it.
-    pub fn find(args: &RunArgs) -> Result<Self> {
+    pub fn find(args: &BuildArgs) -> Result<Self> {
         let cargo = cargo();
         let mut command = MetadataCommand::new();
         command.cargo_path(&cargo).no_deps();
@@ -164,7 +164,7 @@ fn without_prefix(stderr: &str) -> &str {
     text.strip_prefix("error: ").unwrap_or(text)
 }
 
-fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'a Target)> {
+fn choose<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<(&'a Package, &'a Target)> {
     let members: Vec<&Package> = metadata
         .packages
         .iter()
@@ -249,7 +249,7 @@ fn choose<'a>(metadata: &'a Metadata, args: &RunArgs) -> Result<(&'a Package, &'
 }
 
 /// The folder of the manifest cargo would take.
-fn manifest_folder(metadata: &Metadata, args: &RunArgs) -> PathBuf {
+fn manifest_folder(metadata: &Metadata, args: &BuildArgs) -> PathBuf {
     if let Some(path) = &args.manifest_path {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         return path.parent().map(Path::to_owned).unwrap_or_default();

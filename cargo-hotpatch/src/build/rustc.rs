@@ -156,6 +156,17 @@ impl RustcArgs {
         !matches!(level, "2" | "3") && !self.as_slice().iter().any(|arg| arg == "-O")
     }
 
+    /// Debug information is asked for that says what types look like.
+    #[must_use]
+    pub fn describes_types(&self) -> bool {
+        let level = self.flags().fold("0", |level, flag| match flag {
+            Flag { name: "-g", .. } => "2",
+            Flag { name: "-C", value } => value.strip_prefix("debuginfo=").unwrap_or(level),
+            _ => level,
+        });
+        matches!(level, "2" | "full")
+    }
+
     /// The arguments without the flags `drop` picks.
     #[must_use]
     pub fn without(&self, drop: impl Fn(&Flag<'_>) -> bool) -> Self {
@@ -264,6 +275,8 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
                 "strip",
                 "symbol-mangling-version",
                 "link-dead-code",
+                // What types look like is read from the program itself.
+                "split-debuginfo",
             ],
         )
     })
@@ -456,7 +469,10 @@ fn derived(args: &RustcArgs) -> RustcArgs {
                 | "--force-warn"
                 | "-l"
         ) || is_codegen(flag, REPLACED)
-            || is_codegen(flag, &["linker", "link-arg", "link-args"])
+            || is_codegen(
+                flag,
+                &["linker", "link-arg", "link-args", "split-debuginfo"],
+            )
     })
     .with([
         "--cap-lints=allow",
@@ -516,5 +532,19 @@ mod tests {
         assert_eq!(base.codegen("target-cpu"), Some("native"));
         assert_eq!(base.codegen("incremental"), Some("/i"));
         assert_eq!(base.codegen("link-dead-code"), Some(""));
+    }
+
+    #[test]
+    fn types_are_described_in_the_program_and_the_patch_themselves() {
+        let of = |line: &str| args(&format!("--crate-name a {line} a.rs")).describes_types();
+        assert!(of("-g") && of("-Cdebuginfo=2") && of("-C debuginfo=full"));
+        assert!(!of("") && !of("-g -Cdebuginfo=0") && !of("-C debuginfo=line-tables-only"));
+        let args = args("--crate-name a -C debuginfo=2 -Csplit-debuginfo=unpacked a.rs");
+        let base = base(&args, Path::new("/l/liblive.rlib"), Path::new("/i"));
+        let at = Path::new("/p/x");
+        for derived in [base, patch(&args, at, at, "id", at)] {
+            assert_eq!(derived.codegen("split-debuginfo"), None);
+            assert!(derived.describes_types());
+        }
     }
 }

@@ -12,13 +12,14 @@ use anyhow::{Context, Result, bail};
 
 use super::base::stamp;
 use super::capture::{Unit, remap};
-use super::diagnostics;
+use super::diagnostics::{self, Diagnostic};
 use super::rustc::RustcArgs;
 use super::{overlay, rustc};
 use crate::command::{CancelToken, Tool};
 use crate::source::diff::scope_key;
 use crate::source::file::FnKey;
 use crate::source::items::CrateSource;
+use crate::source::own_imports::{Imports, globs_behind};
 use crate::source::{fields, widen};
 
 /// A scope that is there.
@@ -173,6 +174,10 @@ impl Wanted<'_> {
         if let Some(said) = diagnostics::beside_the_code(&found) {
             return Err(output.saying(said).into_error()).context("failed to compile the scope");
         }
+        let doubled = found
+            .iter()
+            .filter(|found| matches!(found.code.as_deref(), Some("E0252" | "E0255")))
+            .flat_map(|found| self.globs_that_double(found));
         let refused: BTreeSet<(PathBuf, usize)> = found
             .iter()
             .flat_map(|found| match found.code.as_deref() {
@@ -183,6 +188,7 @@ impl Wanted<'_> {
                 _ => &[],
             })
             .flat_map(|(name, line)| self.import_at(name, *line))
+            .chain(doubled)
             .filter(|place| !private.contains(place))
             .collect();
         if !refused.is_empty() {
@@ -195,6 +201,16 @@ impl Wanted<'_> {
             }
             None => Err(output.into_error().into()),
         }
+    }
+
+    /// Imports that were private and now bring a name to a place that has another one of it.
+    fn globs_that_double(&self, found: &Diagnostic) -> Imports {
+        let name = found.message.split('`').nth(1).unwrap_or_default();
+        let places = found.places.iter().chain(&found.others);
+        places
+            .filter_map(|(file, line)| Some((self.source.file(&self.unit.cwd.join(file))?, *line)))
+            .flat_map(|(file, line)| globs_behind(self.source, file, line, name))
+            .collect()
     }
 
     /// The import that an error at this place is about, by the line it starts on.
@@ -257,7 +273,13 @@ pub fn tool(unit: &Unit, args: &RustcArgs) -> Tool {
         .current_dir(&unit.cwd)
 }
 
-fn read_private(folder: &Path) -> BTreeSet<(PathBuf, usize)> {
+/// Imports that the scopes of this unit leave as they are written.
+#[must_use]
+pub fn private_imports(unit: &Unit) -> Imports {
+    read_private(&unit.folder.join("scope"))
+}
+
+fn read_private(folder: &Path) -> Imports {
     fs::read(folder.join("private.json"))
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())

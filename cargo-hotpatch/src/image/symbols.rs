@@ -353,5 +353,16 @@ fn needed(elf: &Elf<'_>) -> Result<Vec<String>, ElfError> {
         .collect())
 }
 
+/// Whether a program has values that survive a restart: entries of crates beside the agent's own, see
+/// `hotpatch-rt/src/hook.rs`.
+#[must_use]
+pub fn keeps_values(data: &[u8]) -> bool {
+    use object::{Object, ObjectSection};
+    let size = object::File::parse(data)
+        .ok()
+        .and_then(|file| Some(file.section_by_name("hotpatch_keep")?.size()));
+    size.is_some_and(|size| size > 8)
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::build::capture::Unit;
 use crate::build::diagnostics::{self, Diagnostic};
 use crate::build::rustc;
-use crate::build::scope::{Scope, tool, with_scopes};
+use crate::build::scope::{Scope, private_imports, tool, with_scopes};
 use crate::command::CancelToken;
 use crate::image::object_file::PatchObject;
 use crate::source::extract::{self, Added, Wanted};
@@ -68,7 +68,8 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     } = recipe;
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
-    let krate = extract::patch_crate(source, wanted, added, folder)?;
+    let private = private_imports(unit);
+    let krate = extract::patch_crate(source, wanted, added, &private, folder)?;
     let mut remaps = Vec::new();
     for file in &krate.files {
         fs::write(&file.path, &file.text)

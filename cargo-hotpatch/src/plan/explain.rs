@@ -153,11 +153,15 @@ pub const fn explanation(code: Code) -> Explanation {
         Code::HP0101 => Explanation {
             what: "\
                 A struct, enum or union that the program knows has other fields, variants, \
-                attributes or generics now, or how its values are dropped changed.",
+                attributes or generics now, or how its values are dropped changed. Where the source \
+                shows nothing of it (a macro reads a file, a type comes back as another), the patch \
+                and the running program disagree about it in their debug information.",
             why: "\
                 Values of the old type may be alive in statics, on the heap or on the stacks of \
                 running functions. New code would read them with the new layout: a `u32` where \
-                there is a pointer. No check at run time could tell.",
+                there is a pointer. No check at run time could tell. A build without debug \
+                information about types has only the source to go by: there, what might change one \
+                is refused, too.",
             example: r" struct Player {
      health: u32,
 +    shield: u32,
@@ -288,18 +292,23 @@ pub const fn explanation(code: Code) -> Explanation {
             example: r#" [dependencies]
 +rand = "0.9""#,
             way_out: "\
-                Restart the program. Undoing the edit is fine as well, and edits are then patched \
-                again.",
+                Restart the program: the session builds it with cargo and, when that went well, \
+                starts it anew with what it keeps (`hotpatch_rt::keep`). Undoing the edit is fine as \
+                well, and edits are then patched again.",
         },
         Code::HP0402 => Explanation {
-            what: "The toolchain or its flags are not those the running program was built with.",
+            what: "\
+                The toolchain, its flags or a library of the program are not those the running \
+                program was built with.",
             why: "\
                 Two versions of rustc lay out types and name symbols differently, and flags such \
                 as `-C target-feature` change how arguments are passed.",
             example: r#" # rust-toolchain.toml
 -channel = "1.95.0"
 +channel = "1.96.0""#,
-            way_out: "Restart the session.",
+            way_out: "\
+                End the session and start it again. Where a library was built anew, by another \
+                session or for a restart that was put off, a restart of the program is enough.",
         },
         Code::HP0403 => Explanation {
             what: "The process that answered runs another program than the one this session built.",

@@ -5,4 +5,5 @@ pub mod codes;
 pub mod explain;
 pub mod index;
 pub mod reach;
+pub mod strict;
 pub mod verdict;

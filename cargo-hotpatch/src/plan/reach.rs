@@ -36,6 +36,8 @@ pub struct Plan {
     pub hidden: Vec<Vertex>,
     /// The same for everything that changed since the base: only what later patches brought is fresh.
     pub outdated: BTreeSet<Vertex>,
+    /// Types that may be others now, since no value of them is alive.
+    pub free: BTreeSet<String>,
     /// No function of the program is up to date: the change may be part of any.
     pub everywhere: bool,
     /// How often types changed whose values did not matter: if ever, no code of the program for such a type fits.

@@ -4,17 +4,18 @@
 //! reaped, under a lock that the reaping thread takes too, so its process id cannot have passed to somebody else. It is
 //! always reaped, and does not outlive its [`Child`].
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 
+use super::listen::Sockets;
 use crate::command::{await_end, pid_of};
 
 /// How long a program may take to end after SIGTERM.
@@ -33,6 +34,10 @@ pub struct Program {
     pub env: Vec<(OsString, Option<OsString>)>,
     /// Its working folder; ours when absent.
     pub cwd: Option<PathBuf>,
+    /// Its standard input is empty instead of ours.
+    pub no_stdin: bool,
+    /// Listening sockets that it gets.
+    pub sockets: Arc<Sockets>,
 }
 
 /// How a program ended.
@@ -60,6 +65,15 @@ impl ExitHow {
             Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
     }
+}
+
+/// Becomes another program, which finds its own process id in `LISTEN_PID`; returns only if that fails.
+pub(super) fn become_program(program: &OsStr, arg0: &OsStr, args: &[OsString]) -> io::Error {
+    Command::new(program)
+        .arg0(arg0)
+        .args(args)
+        .env("LISTEN_PID", std::process::id().to_string())
+        .exec()
 }
 
 /// Says that a program has ended; sent once for each program started.
@@ -94,10 +108,23 @@ impl Child {
         program: &Program,
         on_exit: impl FnOnce(ChildExit) + Send + 'static,
     ) -> io::Result<Self> {
-        let mut command = Command::new(&program.path);
+        let mut command = if program.sockets.is_empty() {
+            let mut command = Command::new(&program.path);
+            if let Some(arg0) = &program.arg0 {
+                command.arg0(arg0);
+            }
+            command
+        } else {
+            // This program, also where its file has been replaced by now.
+            let mut command = Command::new("/proc/self/exe");
+            program
+                .sockets
+                .hand_to(&mut command, &program.path, program.arg0.as_ref())?;
+            command
+        };
         command.args(&program.args);
-        if let Some(arg0) = &program.arg0 {
-            command.arg0(arg0);
+        if program.no_stdin {
+            command.stdin(Stdio::null());
         }
         if let Some(cwd) = &program.cwd {
             command.current_dir(cwd);
@@ -159,6 +186,14 @@ impl Child {
         *self.life.lock()
     }
 
+    /// Whether a signal would not end it at once: it has a handler, ignores the signal, or waits for it in a way of its
+    /// own (see `proc_pid_status(5)`).
+    #[must_use]
+    pub fn heeds(&self, signal: Signal) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        status.is_ok_and(|status| heeds(&status, signal))
+    }
+
     /// Sends it a signal; does nothing when it has ended.
     pub fn signal(&self, signal: Signal) {
         self.life.signal(self.pid, signal);
@@ -200,6 +235,16 @@ impl Child {
             .wait_timeout_while(exit, limit, |exit| exit.is_none());
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+fn heeds(status: &str, signal: Signal) -> bool {
+    let bit = 1_u64 << (signal.as_raw() - 1);
+    status
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| ["SigCgt", "SigIgn", "SigBlk"].contains(name))
+        .filter_map(|(_, set)| u64::from_str_radix(set.trim(), 16).ok())
+        .any(|set| set & bit != 0)
 }
 
 impl Drop for Child {
@@ -321,6 +366,17 @@ mod tests {
     }
 
     #[test]
+    fn whether_a_signal_is_heeded() {
+        let status =
+            |name: &str, set: &str| heeds(&format!("Name:\tx\n{name}:\t{set}\n"), Signal::TERM);
+        for name in ["SigCgt", "SigIgn", "SigBlk"] {
+            assert!(status(name, "0000000000004000"), "{name}");
+            assert!(!status(name, "ffffffffffffbfff"), "{name}");
+        }
+        assert!(!status("SigPnd", "0000000000004000"));
+    }
+
+    #[test]
     fn dropping_it_leaves_neither_program_nor_zombie() {
         let (child, exits) = start("exec sleep 60");
         let pid = child.pid();
@@ -358,6 +414,7 @@ mod tests {
                 ("HOME".into(), None),
             ],
             cwd: Some(folder.path().to_owned()),
+            ..Program::default()
         };
         let child = Child::start(&program, |_| {}).unwrap();
         assert_eq!(child.wait(), ExitHow::Code(0));

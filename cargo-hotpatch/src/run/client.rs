@@ -92,6 +92,16 @@ impl Rendezvous {
         self.folder.path().join(SOCKET_NAME)
     }
 
+    /// Shows the program what was kept in `folder`, as long as that is there. Call it before the program starts.
+    ///
+    /// # Errors
+    /// [`ClientError::Rendezvous`] when the link cannot be made.
+    pub fn show_kept(&self, folder: &Path) -> Result<(), ClientError> {
+        let link = self.folder().join(hotpatch_rt::news::KEPT);
+        std::os::unix::fs::symlink(folder, &link)
+            .map_err(|source| ClientError::Rendezvous { path: link, source })
+    }
+
     /// Waits for the program's agent and greets it; gives up after `limit` or when `still_running` says no.
     ///
     /// # Errors
@@ -129,7 +139,10 @@ fn not_there_yet(error: &io::Error) -> bool {
 }
 
 /// A new folder with mode 0700 and a path short enough for a socket in it.
-fn private_folder() -> Result<TempDir, ClientError> {
+///
+/// # Errors
+/// [`ClientError::Rendezvous`] when no place allows one.
+pub fn private_folder() -> Result<TempDir, ClientError> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let runtime = runtime.filter(|path| path.is_absolute() && is_ours(path));
     let places = runtime
@@ -175,6 +188,15 @@ fn random_token() -> io::Result<String> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What was saved of what a program keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Names of the values that were.
+    pub names: Vec<String>,
+    /// Names of those that were not, with the reason.
+    pub failed: Vec<(String, String)>,
 }
 
 /// An open conversation with the agent of one program.
@@ -268,6 +290,38 @@ impl Client {
         if let Some(list) = list {
             // A connection that broke shows at the next request.
             let _ = self.ask(&Request::Relist { list: list.clone() });
+        }
+    }
+
+    /// Saves what the program keeps into `folder`, see [`Request::Keep`].
+    ///
+    /// # Errors
+    /// As [`Client::load`].
+    pub fn keep(
+        &mut self,
+        folder: &Path,
+        wait: Duration,
+        insist: bool,
+    ) -> Result<Saved, ClientError> {
+        let request = Request::Keep {
+            folder: folder.to_owned(),
+            wait: u32::try_from(wait.as_millis()).unwrap_or(u32::MAX),
+            insist,
+        };
+        match self.ask(&request)? {
+            Response::Kept { names, failed } => Ok(Saved { names, failed }),
+            other => Err(garbled(&other)),
+        }
+    }
+
+    /// Lets the program go on after [`Client::keep`], see [`Request::Thaw`].
+    ///
+    /// # Errors
+    /// As [`Client::load`].
+    pub fn thaw(&mut self, save_at_the_end: bool) -> Result<(), ClientError> {
+        match self.ask(&Request::Thaw { save_at_the_end })? {
+            Response::Thawed => Ok(()),
+            other => Err(garbled(&other)),
         }
     }
 

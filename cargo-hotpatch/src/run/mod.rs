@@ -2,5 +2,8 @@
 
 pub mod child;
 pub mod client;
+pub mod listen;
+pub mod news;
 pub mod signals;
 pub mod watch;
+pub mod watchlist;

@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind, INotifyWatcher, RecursiveMode, Watcher as _};
 
+use super::watchlist::Visit;
+pub use super::watchlist::Watchlist;
+
 /// After the last file of a save was finished, how long to wait for another one.
 pub const GRACE: Duration = Duration::from_millis(8);
 /// How long a file that was written to may stay open.
@@ -29,9 +32,6 @@ pub const TOTAL_LIMIT: Duration = Duration::from_secs(1);
 
 /// How often a root that was removed is looked for again.
 const RETURN_POLL: Duration = Duration::from_millis(300);
-
-/// Folders nobody edits sources in.
-const NEVER_WATCHED: [&str; 6] = [".git", ".hg", ".jj", ".svn", "node_modules", ".direnv"];
 
 /// What the watcher says.
 #[derive(Debug)]
@@ -81,15 +81,6 @@ fn limit_text(name: &str) -> String {
         .unwrap_or_default()
 }
 
-/// What to watch.
-#[derive(Debug, Clone, Default)]
-pub struct Watchlist {
-    /// Folders to watch with everything below them. Changed files are named by these paths.
-    pub roots: Vec<PathBuf>,
-    /// Folders to leave out with everything below them, such as the target folder.
-    pub excluded: Vec<PathBuf>,
-}
-
 /// Watches until it is dropped.
 #[derive(Debug)]
 pub struct Watcher {
@@ -116,10 +107,7 @@ impl Watcher {
         is_of_interest: impl Fn(&Path) -> bool + Send + 'static,
         sink: impl FnMut(Watched) + Send + 'static,
     ) -> Result<Self, WatchError> {
-        // A target folder that holds the project must not hide it.
-        let holds_a_root =
-            |folder: &PathBuf| watchlist.roots.iter().any(|root| root.starts_with(folder));
-        watchlist.excluded.retain(|folder| !holds_a_root(folder));
+        watchlist.show_roots();
         let (messages, inbox) = mpsc::channel();
         let events = messages.clone();
         let notifier = INotifyWatcher::new(
@@ -312,35 +300,20 @@ impl Folders {
     ///
     /// The watch is set before the folder is read: a file made in between is seen twice, never missed.
     fn add(&mut self, folder: &Path, found: &mut dyn FnMut(PathBuf)) -> Result<(), WatchError> {
-        let mut visited = BTreeSet::new();
-        let mut rest = vec![folder.to_owned()];
-        while let Some(folder) = rest.pop() {
-            // Symbolic links may lead in a circle.
-            let is_new = fs::canonicalize(&folder).is_ok_and(|real| visited.insert(real));
-            let is_root = self.watchlist.roots.contains(&folder);
-            if !is_new || (!is_root && is_left_out(&folder, &self.watchlist.excluded)) {
-                continue;
-            }
-            self.watch(&folder)?;
-            let Ok(entries) = fs::read_dir(&folder) else {
-                continue;
-            };
-            for entry in entries.flatten() {
-                let path = entry.path();
-                let Ok(kind) = entry.file_type() else {
-                    continue;
-                };
-                if kind.is_dir() || (kind.is_symlink() && path.is_dir()) {
-                    rest.push(path);
-                } else {
-                    if kind.is_symlink() {
-                        self.follow(&path)?;
-                    }
-                    found(path);
+        // The list is not changed while its folders are gone through.
+        let list = std::mem::take(&mut self.watchlist);
+        let result = list.walk(folder, &mut |step| match step {
+            Visit::Folder(folder) => self.watch(folder),
+            Visit::File { path, link } => {
+                if link {
+                    self.follow(&path)?;
                 }
+                found(path);
+                Ok(())
             }
-        }
-        Ok(())
+        });
+        self.watchlist = list;
+        result
     }
 
     fn watch(&mut self, folder: &Path) -> Result<(), WatchError> {
@@ -519,15 +492,6 @@ fn step_of(event: Event) -> Option<(PathBuf, Step)> {
         _ => return None,
     };
     Some((event.paths.into_iter().next()?, step))
-}
-
-fn is_left_out(folder: &Path, excluded: &[PathBuf]) -> bool {
-    let named = |name: &OsStr| NEVER_WATCHED.iter().any(|never| name == *never);
-    folder.file_name().is_some_and(named)
-        || excluded.iter().any(|excluded| folder.starts_with(excluded))
-        || folder.join("CACHEDIR.TAG").exists()
-        // A target folder before cargo has marked it; elsewhere `target` may be a module.
-        || (folder.ends_with("target") && folder.with_file_name("Cargo.toml").exists())
 }
 
 /// Whether the file is an editor's, not the user's: backups, swap files, locks, trials.
@@ -745,17 +709,6 @@ mod tests {
         };
         let error = Watcher::new(watchlist, |_| true, |_| {}).unwrap_err();
         assert_eq!(error.to_string(), "cannot watch /no/such/root");
-    }
-
-    #[test]
-    fn a_module_named_target_is_watched() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("src/target")).unwrap();
-        assert!(!is_left_out(&folder.path().join("src/target"), &[]));
-        fs::create_dir(folder.path().join("target")).unwrap();
-        fs::write(folder.path().join("Cargo.toml"), "").unwrap();
-        assert!(is_left_out(&folder.path().join("target"), &[]));
-        assert!(is_left_out(&folder.path().join(".git"), &[]));
     }
 
     #[test]

@@ -14,25 +14,25 @@ use hotpatch_rt::wire::{Store, Target};
 use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
 };
-use super::compose::{Built, Ready, Unbindable, before_deref};
+use super::checks::before_deref;
+use super::compose::{Built, Ready, Told, Unbindable};
+use super::process::Process;
+use super::ruling::static_traits;
 use super::world::{State, World};
 use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
 use crate::build::scope::Scope;
 use crate::command::{CancelToken, CommandError};
-use crate::image::graph::CallGraph;
 use crate::patch::compile;
 use crate::patch::compile::Rejected;
-use crate::plan::alive::{self, Reasons, touching};
-use crate::plan::classify::Facts;
+use crate::plan::alive::touching;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
-use crate::run::client::Client;
-use crate::source::diff::{Became, Changes};
-use crate::source::file::{Function, Kind, OtherItem, Place};
+use crate::source::diff::Changes;
+use crate::source::file::Place;
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
 
@@ -84,12 +84,16 @@ pub(super) const CALL_SITE: &str = "__CALLSITE";
 pub struct Maker<'a> {
     /// What is known of the program.
     pub world: &'a mut World,
-    /// The agent in it.
-    pub client: &'a mut Client,
+    /// The process, or what stands for it.
+    pub client: &'a mut dyn Process,
     /// A folder for patches.
     pub folder: &'a Path,
     /// Ends the work early.
     pub cancel: &'a CancelToken,
+    /// The sources compile: whatever rustc refuses, it refuses because of the patch.
+    pub compiles: bool,
+    /// Where in the user's files rustc found fault with the last patch it refused.
+    pub blamed: Vec<(PathBuf, usize)>,
 }
 
 impl Maker<'_> {
@@ -131,6 +135,9 @@ impl Maker<'_> {
         if let Some(refusal) = self.refusal(&old, &sources, &changes, &index, judged) {
             return Ok(Outcome::Refused(refusal));
         }
+        if let Some(refusal) = self.unguarded(&sources, &changes)? {
+            return Ok(Outcome::Refused(refusal));
+        }
         let mut changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
         let retyped: BTreeSet<String> = alive.into_keys().collect();
         if !retyped.is_empty() {
@@ -145,6 +152,7 @@ impl Maker<'_> {
         include_added(&changes, &index, &mut plan);
         let anew = !retyped.is_empty() || plan.everywhere;
         plan.retyped = self.world.state().retyped + u32::from(anew);
+        plan.free = retyped;
         if let Some(base) = self
             .world
             .states
@@ -210,8 +218,12 @@ impl Maker<'_> {
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&changes));
                 let behind = behind(&index, &changed, &included);
-                let retyped = plan.retyped;
-                self.publish(sources, &index, ready, notes, behind, retyped, times)
+                let told = Told {
+                    notes,
+                    behind,
+                    retyped: plan.retyped,
+                };
+                self.publish(sources, &index, ready, told, times)
             }
             Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
             Err(error) => self.explain(error, &sources, &changes),
@@ -305,79 +317,6 @@ impl Maker<'_> {
             .collect()
     }
 
-    /// For each type whose values look different now why there may be some.
-    fn alive(
-        &self,
-        old: &[CrateSource],
-        new: &[CrateSource],
-        changes: &[Changes],
-        graph: &CallGraph,
-    ) -> BTreeMap<String, Reasons> {
-        let items = changes.iter().flat_map(|changes| &changes.items);
-        let types = items.filter(|change| {
-            change.item.kind == Kind::Type
-                && change.became != Became::Added
-                && !change.keeps_values()
-        });
-        let names: BTreeSet<String> = types.flat_map(|change| change.item.names.clone()).collect();
-        let optimised = self
-            .world
-            .crates
-            .iter()
-            .any(|krate| krate.unit.args.optimised());
-        let is_hot = |krate: usize, function: &Function| {
-            let known = self
-                .world
-                .states
-                .first()
-                .and_then(|base| base.sources[krate].function(&function.key));
-            known.is_some_and(|(_, function)| function.hot)
-        };
-        names
-            .into_iter()
-            .map(|name| {
-                let mut reasons = alive::reasons(&name, old, new, graph, &is_hot);
-                if optimised && reasons.is_empty() {
-                    reasons.push("optimised code, which does not show who keeps it".to_owned());
-                }
-                (name, reasons)
-            })
-            .collect()
-    }
-
-    fn refusal(
-        &self,
-        old: &[CrateSource],
-        new: &[CrateSource],
-        changes: &[Changes],
-        index: &Index,
-        (alive, static_traits): (&BTreeMap<String, Reasons>, &BTreeSet<String>),
-    ) -> Option<Refusal> {
-        let storage = &self.world.storage;
-        let moved = |(krate, changes)| storage.refusal(krate, &new[krate], changes);
-        let moved = changes.iter().enumerate().find_map(moved);
-        let refused = changes.iter().enumerate().find_map(|(krate, changes)| {
-            let is_hot = |key: &_| {
-                old[krate]
-                    .function(key)
-                    .is_some_and(|(_, function)| function.hot)
-                    || index
-                        .find(krate, key)
-                        .and_then(|vertex| index.known(vertex))
-                        .is_some_and(|known| known.hot)
-            };
-            let optimised = self.world.crates[krate].unit.args.optimised();
-            let known = Facts {
-                optimised,
-                is_hot: &is_hot,
-                alive,
-                static_traits,
-            };
-            classify::refusal(&old[krate], &new[krate], changes, &known)
-        });
-        refused.or(moved)
-    }
-
     /// Whether a function says what the base was built from.
     fn is_as_built(&self, sources: &[CrateSource], index: &Index, vertex: Vertex) -> bool {
         let (Some(base), Some(known)) = (self.world.states.first(), index.known(vertex)) else {
@@ -449,9 +388,12 @@ impl Maker<'_> {
             let behind = behind(index, changed, &BTreeSet::new());
             let notes = kept_values(changes);
             if !notes.is_empty() {
-                let retyped = self.world.state().retyped;
-                let ready = Ready::default();
-                return self.publish(sources, index, ready, notes, behind, retyped, times);
+                let told = Told {
+                    notes,
+                    behind,
+                    retyped: self.world.state().retyped,
+                };
+                return self.publish(sources, index, Ready::default(), told, times);
             }
             self.replace_sources(sources);
             if let Some(state) = self.world.states.last_mut() {
@@ -510,6 +452,10 @@ impl Maker<'_> {
         );
         match rejected {
             Some(Rejected(found)) => {
+                let errors = found.iter().filter(|d| d.error).flat_map(|d| &d.places);
+                self.blamed = errors
+                    .filter_map(|(file, line)| self.user_file(sources, file, *line))
+                    .collect();
                 if let Some(summary) = diagnostics::summary(found) {
                     refusal = refusal.because(format!("rustc says of the patch: {summary}"));
                 }
@@ -552,9 +498,9 @@ impl Maker<'_> {
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
         let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
         for (number, krate) in self.world.crates.iter().enumerate() {
-            let mut externs = krate.unit.externs().into_iter();
+            let mut externs = krate.unit.externs();
             let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
-            if !is_changed(number) && !uses {
+            if self.compiles || (!is_changed(number) && !uses) {
                 continue;
             }
             let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
@@ -569,30 +515,6 @@ impl Maker<'_> {
         }
         Ok(Vec::new())
     }
-}
-
-/// Traits with other methods of which there can be no trait objects.
-fn static_traits(
-    old: &[CrateSource],
-    new: &[CrateSource],
-    changes: &[Changes],
-    graph: &CallGraph,
-) -> BTreeSet<String> {
-    let items = changes.iter().flat_map(|changes| &changes.items);
-    let changed = items.filter(|change| {
-        let same_frame = |old: &OtherItem| old.helpers == change.item.helpers;
-        change.item.kind == Kind::Trait
-            && change.became == Became::Changed
-            && change.old.as_ref().is_some_and(same_frame)
-    });
-    let names: BTreeSet<String> = changed
-        .flat_map(|change| change.item.names.clone())
-        .collect();
-    if names.is_empty() {
-        return names;
-    }
-    let objects = alive::objects(&names, old, new, graph);
-    names.difference(&objects).cloned().collect()
 }
 
 /// What leads from one state of the slots to another; a slot that is in neither leads to the base.

@@ -4,27 +4,34 @@
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
 mod changed;
+mod checks;
 mod compose;
+pub mod guard;
 pub mod known;
 pub mod make;
+pub mod process;
 pub mod program;
+mod restart;
+mod ruling;
 mod shown;
 mod storage;
 pub mod texts;
 pub mod worker;
 pub mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
 use self::make::Outcome;
-use self::program::Running;
+use self::program::{Running, Supplies};
+use self::restart::{About, Asked, Kept};
 use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
@@ -34,10 +41,12 @@ use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
+use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
 use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Ready};
+use crate::ui::keys::Keys;
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
 
@@ -55,6 +64,8 @@ enum Message {
     Exited(ChildExit),
     Interrupt(Interrupt),
     Answered(Answer),
+    Key(u8),
+    News(News),
 }
 
 /// Runs `cargo hotpatch run` to its end and gives back its exit status.
@@ -63,29 +74,35 @@ enum Message {
 /// There is nothing to run, or the session cannot be set up.
 pub fn run(args: &RunArgs) -> Result<u8> {
     let report = Report::new(
-        Terminal::of_stderr(args.color),
-        Verbosity::from_flags(args.quiet, args.verbose),
+        Terminal::of_stderr(args.build.color),
+        Verbosity::from_flags(args.build.quiet, args.build.verbose),
     );
-    if let Some(target) = args.target.iter().find(|target| *target != base::HOST) {
+    if let Some(target) = args
+        .build
+        .target
+        .iter()
+        .find(|target| *target != base::HOST)
+    {
         bail!(
             "`--target {target}`: only programs for `{}` can be patched",
             base::HOST
         );
     }
-    let args = &RunArgs {
-        manifest_path: args.manifest_path.as_deref().map(real_manifest),
-        ..args.clone()
-    };
-    let project = Project::find(args)?;
+    let mut args = args.clone();
+    args.build.manifest_path = args.build.manifest_path.as_deref().map(real_manifest);
+    let args = &args;
+    let project = Project::find(&args.build)?;
     let log = match &args.events {
         Some(path) => {
             EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
         }
         None => EventLog::none(),
     };
-    if let Some(profile) = base::profile_with_lto(&project, args) {
+    if let Some(profile) = base::profile_with_lto(&project, &args.build) {
         report.lto_is_off(&profile);
     }
+    let sockets = Sockets::bind(&args.listen)?;
+    report.listening(&sockets.addresses());
     let (messages, inbox) = channel();
     let ending = CancelToken::new();
     let interrupts = {
@@ -113,11 +130,17 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         ending,
         included: Arc::default(),
         on_refuse,
+        decided: BTreeMap::new(),
         program: None,
-        question: None,
+        asked: None,
+        keys: None,
+        told_of_keys: false,
+        sockets: Arc::new(sockets),
+        kept: Kept::new()?,
         runs: 0,
         last_exit: None,
         waiting_build: false,
+        watcher: None,
     };
     let status = session.run();
     drop(interrupts);
@@ -136,11 +159,18 @@ struct Session<'a> {
     /// Files of interest that no rule names: what macros included.
     included: Arc<Mutex<BTreeSet<PathBuf>>>,
     on_refuse: OnRefuse,
+    /// What was answered once and for all, by code.
+    decided: BTreeMap<Code, OnRefuse>,
     program: Option<Program>,
-    question: Option<Question>,
+    asked: Option<Asked>,
+    keys: Option<Keys>,
+    told_of_keys: bool,
+    sockets: Arc<Sockets>,
+    kept: Kept,
     runs: u32,
     last_exit: Option<ExitHow>,
     waiting_build: bool,
+    watcher: Option<Watcher>,
 }
 
 /// A program with its worker. The worker goes first: it works on the program.
@@ -160,7 +190,7 @@ enum Next {
 
 impl Session<'_> {
     fn run(&mut self) -> Result<u8> {
-        let watcher = self.watch()?;
+        self.watcher = Some(self.watch()?);
         match self.build() {
             Ok(base) => self.start(base)?,
             Err(_) if self.ending.is_cancelled() => return Ok(INTERRUPTED),
@@ -175,12 +205,12 @@ impl Session<'_> {
                 .inbox
                 .recv()
                 .context("the session has lost its messages")?;
-            match self.take(message, &watcher)? {
+            match self.take(message)? {
                 Next::GoOn => {}
                 Next::End(status) => break status,
             }
         };
-        drop(watcher);
+        self.watcher = None;
         if let Some(program) = self.program.take() {
             drop(program.worker);
             program.running.child.terminate(TERM_GRACE);
@@ -213,7 +243,7 @@ impl Session<'_> {
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
         loop {
-            let base = base::build(&self.project, self.args, &self.ending)?;
+            let base = base::build(&self.project, &self.args.build, &self.ending)?;
             // What was saved meanwhile may or may not be in it; cargo knows how to tell.
             if !base.is_older_than_a_source() {
                 return Ok(base);
@@ -222,13 +252,28 @@ impl Session<'_> {
     }
 
     fn start(&mut self, base: Base) -> Result<()> {
+        self.read_keys(true);
         self.report.running(&base.program);
         self.runs += 1;
         let run = self.runs;
-        let messages = self.messages.clone();
-        let running = program::start(&base, &self.project.config, &self.args.args, move |exit| {
-            let _ = messages.send(Message::Exited(exit));
-        })?;
+        let supplies = Supplies {
+            sockets: self.sockets.clone(),
+            no_stdin: self.args.no_stdin,
+            kept: self.kept.folder(),
+        };
+        let (messages, news) = (self.messages.clone(), self.messages.clone());
+        let running = program::start(
+            &base,
+            &self.project.config,
+            &self.args.args,
+            supplies,
+            move |told| {
+                let _ = news.send(Message::News(told));
+            },
+            move |exit| {
+                let _ = messages.send(Message::Exited(exit));
+            },
+        )?;
         let running = Arc::new(running);
         let messages = self.messages.clone();
         let with = running.clone();
@@ -251,24 +296,29 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn take(&mut self, message: Message, watcher: &Watcher) -> Result<Next> {
+    fn take(&mut self, message: Message) -> Result<Next> {
         match message {
             Message::Watched(Watched::Change(change)) => self.saved(change),
             Message::Watched(Watched::Failed(error)) => {
                 self.report.setback("watch the sources", &error);
                 Ok(Next::GoOn)
             }
-            Message::Said(run, said) if run == self.runs => self.said(said, watcher),
+            Message::Said(run, said) if run == self.runs => self.said(said),
             Message::Said(..) => Ok(Next::GoOn),
             Message::Exited(exit) => self.exited(exit),
             Message::Interrupt(interrupt) => Ok(self.interrupted(interrupt)),
             Message::Answered(answer) => self.answered(answer),
+            Message::Key(key) => self.key(key),
+            Message::News(news) => {
+                self.told(news);
+                Ok(Next::GoOn)
+            }
         }
     }
 
     fn saved(&mut self, change: Change) -> Result<Next> {
         // A question about the edit before is no question any more.
-        self.question = None;
+        self.asked = None;
         let lost = self
             .program
             .as_ref()
@@ -279,13 +329,13 @@ impl Session<'_> {
         }
         match &self.program {
             Some(program) => program.worker.save(change),
-            None if self.waiting_build => self.restart()?,
+            None if self.waiting_build => self.restart(false)?,
             None => {}
         }
         Ok(Next::GoOn)
     }
 
-    fn said(&mut self, said: Said, watcher: &Watcher) -> Result<Next> {
+    fn said(&mut self, said: Said) -> Result<Next> {
         match said {
             Said::Included(files) => {
                 let folders: BTreeSet<&Path> = files.iter().filter_map(|f| f.parent()).collect();
@@ -295,6 +345,7 @@ impl Session<'_> {
                         .folders()
                         .iter()
                         .any(|root| folder.starts_with(root))
+                        && let Some(watcher) = &self.watcher
                     {
                         watcher.also(folder);
                     }
@@ -306,12 +357,15 @@ impl Session<'_> {
                     pid,
                     generation: 0,
                     hot,
+                    listen: self.sockets.addresses(),
                 };
                 self.report.ready(&ready);
                 self.write(Event::Ready(ready));
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
+            Said::Unguarded if self.runs == 1 => self.report.types_are_not_told(),
+            Said::Unguarded => {}
             Said::Lost(error) => {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()
@@ -391,87 +445,22 @@ impl Session<'_> {
     }
 
     fn refused(&mut self, refusal: &Refusal) -> Result<Next> {
-        self.report.refused(&shown_refusal(refusal), self.on_refuse);
+        let decided = self.decided.get(&refusal.code);
+        let on_refuse = *decided.unwrap_or(&self.on_refuse);
+        self.report.refused(&shown_refusal(refusal), on_refuse);
         self.write(Event::Refused(Coded {
             code: refusal.code.to_string(),
             message: refusal.message.clone(),
             file: Some(refusal.file.display().to_string()),
             line: u32::try_from(refusal.place.line).ok(),
         }));
-        match self.on_refuse {
-            OnRefuse::Stay => Ok(Next::GoOn),
-            OnRefuse::Quit => Ok(Next::End(BUILD_FAILED)),
-            OnRefuse::Restart => {
-                self.restart()?;
-                Ok(Next::GoOn)
-            }
-            OnRefuse::Ask => {
-                let messages = self.messages.clone();
-                self.question = Question::ask(report::RESTART_PROMPT, move |answer| {
-                    let _ = messages.send(Message::Answered(answer));
-                })
-                .ok();
-                Ok(Next::GoOn)
-            }
-        }
-    }
-
-    fn answered(&mut self, answer: Answer) -> Result<Next> {
-        if self.question.take().is_none() {
-            return Ok(Next::GoOn);
-        }
-        match answer {
-            Answer::Yes => self.restart()?,
-            Answer::No => {}
-            Answer::Always => {
-                self.on_refuse = OnRefuse::Restart;
-                self.restart()?;
-            }
-            Answer::Never => self.on_refuse = OnRefuse::Stay,
+        match on_refuse {
+            OnRefuse::Stay => {}
+            OnRefuse::Quit => return Ok(Next::End(BUILD_FAILED)),
+            OnRefuse::Restart => self.restart(false)?,
+            OnRefuse::Ask => self.ask(About::Refusal(refusal.code)),
         }
         Ok(Next::GoOn)
-    }
-
-    /// Builds anew, and only when that worked ends the old program and starts the new one.
-    fn restart(&mut self) -> Result<()> {
-        self.report.restarting();
-        // The manifest may name other packages and programs now.
-        let project = match Project::find(self.args) {
-            Ok(project) => project,
-            Err(error) => {
-                self.report.setback("read the project", error.as_ref());
-                return Ok(());
-            }
-        };
-        self.project = project;
-        let base = match self.build() {
-            Ok(base) => base,
-            Err(BuildError::Failed { .. }) => {
-                self.write(Event::Broken(Broken {
-                    rendered: "cargo build failed, see its output".to_owned(),
-                    ..Broken::default()
-                }));
-                return Ok(());
-            }
-            Err(error) => {
-                self.report
-                    .setback("build the project for patching", &error);
-                return Ok(());
-            }
-        };
-        if let Some(program) = self.program.take() {
-            drop(program.worker);
-            program.running.child.terminate(TERM_GRACE);
-        }
-        self.waiting_build = false;
-        self.start(base)?;
-        let pid = self
-            .program
-            .as_ref()
-            .map_or(0, |program| program.running.child.pid());
-        self.report.restarted(pid);
-        self.write(Event::Restarted {});
-        Ok(())
     }
 
     fn exited(&mut self, exit: ChildExit) -> Result<Next> {
@@ -503,11 +492,15 @@ impl Session<'_> {
             }
         }
         self.program = None;
-        self.question = None;
+        self.asked = None;
         self.waiting_build = true;
         self.report.exited(exit.how);
         self.write(Event::Exited(Exited::from(exit.how)));
+        if exit.how == ExitHow::Code(0) {
+            self.kept.forget();
+        }
         self.report.waiting();
+        self.read_keys(false);
         Ok(Next::GoOn)
     }
 

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use hotpatch_rt::news::News;
 use hotpatch_rt::wire::BuildId;
 
 use crate::build::base::{Base, HOST};
@@ -13,6 +15,8 @@ use crate::build::capture::{self, Unit};
 use crate::build::config::CargoConfig;
 use crate::run::child::{Child, ChildExit, Program};
 use crate::run::client::{Client, Rendezvous};
+use crate::run::listen::Sockets;
+use crate::run::news::Newsroom;
 
 /// How long a program may take until its launcher has started the agent.
 const AGENT_LIMIT: Duration = Duration::from_secs(60);
@@ -21,6 +25,8 @@ const AGENT_LIMIT: Duration = Duration::from_secs(60);
 pub struct Running {
     /// The process.
     pub child: Child,
+    /// Before the folder it listens in.
+    _newsroom: Newsroom,
     /// Where tool and program meet, and patches lie.
     pub rendezvous: Rendezvous,
     limit: Duration,
@@ -28,6 +34,16 @@ pub struct Running {
 
 /// The same where the user's runner stands in between, which may be a debugger that waits for a person.
 const RUNNER_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a program gets beside its arguments.
+pub struct Supplies<'a> {
+    /// Listening sockets.
+    pub sockets: Arc<Sockets>,
+    /// Its standard input is to be empty.
+    pub no_stdin: bool,
+    /// The folder with what the process before it kept.
+    pub kept: &'a Path,
+}
 
 /// Starts the program of a base, through the user's runner if there is one.
 ///
@@ -37,9 +53,14 @@ pub fn start(
     base: &Base,
     config: &CargoConfig,
     args: &[OsString],
+    supplies: Supplies<'_>,
+    on_news: impl Fn(News) + Send + 'static,
     on_exit: impl FnOnce(ChildExit) + Send + 'static,
 ) -> Result<Running> {
     let rendezvous = Rendezvous::new()?;
+    rendezvous.show_kept(supplies.kept)?;
+    let newsroom = Newsroom::open(rendezvous.folder(), on_news)
+        .context("failed to listen for what the program tells")?;
     let here = std::env::current_dir().context("failed to find the working directory")?;
     let shown = base.program.strip_prefix(&here).unwrap_or(&base.program);
     let (name, value) = rendezvous.env();
@@ -51,6 +72,8 @@ pub fn start(
         args: args.to_vec(),
         env,
         cwd: None,
+        no_stdin: supplies.no_stdin,
+        sockets: supplies.sockets,
     };
     let mut limit = AGENT_LIMIT;
     if let Some((runner, words)) = &config.runner {
@@ -64,22 +87,23 @@ pub fn start(
         .with_context(|| format!("failed to start `{}`", program.path.display()))?;
     Ok(Running {
         child,
+        _newsroom: newsroom,
         rendezvous,
         limit,
     })
 }
 
 impl Running {
-    /// Waits for the agent and makes sure that it lives in the program that was built.
+    /// Waits for the agent and makes sure that it lives in the program that was built, if its build id is given.
     ///
     /// # Errors
     /// The program ended first, has no agent, or is another one.
-    pub fn connect(&self, image: &[u8]) -> Result<Client> {
+    pub fn connect(&self, image: Option<&[u8]>) -> Result<Client> {
         let client = self
             .rendezvous
             .connect(self.limit, || self.child.is_running())
             .context("failed to reach the agent in the program")?;
-        if *client.image() != BuildId(image.to_vec()) {
+        if image.is_some_and(|image| *client.image() != BuildId(image.to_vec())) {
             bail!("HP0403: the running program is not the one this session built");
         }
         Ok(client)
@@ -141,7 +165,7 @@ fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
 
 /// Where a program that `cargo run` starts finds shared libraries: what build scripts made, the folders of
 /// the build, the toolchain's own, then what the user has.
-fn library_path(unit: &Unit, users: Option<OsString>) -> OsString {
+pub(crate) fn library_path(unit: &Unit, users: Option<OsString>) -> OsString {
     let out_dir = unit.args.out_dir().unwrap_or(Path::new("")).to_owned();
     let root = out_dir.parent().unwrap_or(&out_dir).to_owned();
     let mut folders: Vec<PathBuf> = Vec::new();

@@ -122,7 +122,9 @@ impl Fixed {
             build.insert(root.join(name));
         }
         for folder in root.ancestors() {
-            build.insert(folder.join(".cargo/config.toml"));
+            for name in ["config.toml", "config"] {
+                build.insert(folder.join(".cargo").join(name));
+            }
         }
         for target in project.members().flat_map(|package| &package.targets) {
             let path = target.src_path.as_std_path();

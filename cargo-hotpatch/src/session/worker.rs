@@ -2,14 +2,15 @@
 //! messages, and cancels what a newer save has made pointless.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use super::guard::Guard;
 use super::make::{Maker, Outcome};
 use super::texts::{Fixed, Texts};
 use super::world::World;
@@ -18,7 +19,7 @@ use crate::build::project::Project;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
-use crate::run::client::Client;
+use crate::run::client::{Client, Saved};
 use crate::run::watch::Change;
 use crate::source::file::{Place, Shape};
 use crate::source::items::{CrateSource, ReadError, plain};
@@ -35,6 +36,8 @@ pub enum Said {
     Verdict(Box<Verdict>),
     /// Something that edits will meet with.
     Warning(anyhow::Error),
+    /// Nothing but the source tells what types look like.
+    Unguarded,
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }
@@ -52,15 +55,38 @@ pub struct Verdict {
     pub total: Duration,
 }
 
+/// What a worker is given to do.
+enum Job {
+    Save(Change),
+    /// Do nothing from now on that compiles or loads; answered once that is so.
+    Pause(Sender<()>),
+    /// Go on where `Pause` came.
+    Resume,
+    /// Save what the program keeps.
+    Keep {
+        folder: PathBuf,
+        insist: bool,
+        answer: Sender<Result<Saved>>,
+    },
+    /// Let the program go on after that.
+    Thaw(Sender<()>),
+}
+
+/// How often a wait looks whether the session ends.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How long to wait for a moment in which the program holds none of what it keeps.
+const GUARD_LIMIT: Duration = Duration::from_secs(2);
+
 /// A worker for one run of the program.
 pub struct Worker {
-    jobs: Option<Sender<Change>>,
+    jobs: Option<Sender<Job>>,
     cancel: Arc<Mutex<CancelToken>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Reaches the agent in the program, given the build id it must have.
-pub type Connect = Box<dyn FnOnce(&[u8]) -> Result<Client> + Send>;
+/// Reaches the agent in the program, given the build id it must have, if that matters.
+pub type Connect = Box<dyn Fn(Option<&[u8]>) -> Result<Client> + Send>;
 
 /// What a worker works with.
 pub struct Tools {
@@ -86,8 +112,25 @@ impl Worker {
         let thread = std::thread::Builder::new()
             .name("worker".to_owned())
             .spawn(move || {
-                if let Err(error) = work(tools, &inbox, &token, &say) {
+                let mut agent = Agent {
+                    client: None,
+                    connect: tools.connect,
+                };
+                let (project, base) = (tools.project, tools.base);
+                if let Err(error) = work(
+                    &project,
+                    &base,
+                    &tools.folder,
+                    &mut agent,
+                    &inbox,
+                    &token,
+                    &say,
+                ) {
                     say(Said::Lost(error));
+                    // What the program keeps is not lost with it.
+                    while let Ok(job) = inbox.recv() {
+                        agent.serve(job);
+                    }
                 }
             })?;
         Ok(Self {
@@ -103,9 +146,99 @@ impl Worker {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .cancel();
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(change);
+        self.send(Job::Save(change));
+    }
+
+    /// Stops its work and waits until it has stopped, so that cargo may write where it reads; or until `ending` is
+    /// cancelled.
+    pub fn pause(&self, ending: &CancelToken) {
+        let (answer, stopped) = channel();
+        // In this order: what is under way when the job is sent ends, and nothing begins after it.
+        self.send(Job::Pause(answer));
+        self.cancel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .cancel();
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(GLANCE) {
+            if ending.is_cancelled() {
+                break;
+            }
         }
+    }
+
+    /// Goes on with what [`Worker::pause`] stopped.
+    pub fn resume(&self) {
+        self.send(Job::Resume);
+    }
+
+    /// Saves what the program keeps into `folder`: all of it, or nothing unless told to insist. After a success the
+    /// program can take nothing of it until [`Worker::thaw`].
+    ///
+    /// # Errors
+    /// The agent cannot be reached, or does not answer.
+    pub fn keep(&self, folder: &Path, insist: bool) -> Result<Saved> {
+        let (answer, saved) = channel();
+        self.send(Job::Keep {
+            folder: folder.to_owned(),
+            insist,
+            answer,
+        });
+        saved.recv().context("the worker has ended")?
+    }
+
+    /// Lets the program go on, and save once more when it ends.
+    pub fn thaw(&self) {
+        let (answer, done) = channel();
+        self.send(Job::Thaw(answer));
+        let _ = done.recv();
+    }
+
+    fn send(&self, job: Job) {
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(job);
+        }
+    }
+}
+
+/// The way to the agent.
+struct Agent {
+    client: Option<Client>,
+    connect: Connect,
+}
+
+impl Agent {
+    /// Does what a worker without a world still can.
+    fn serve(&mut self, job: Job) {
+        match job {
+            Job::Save(_) | Job::Resume => {}
+            Job::Pause(answer) => {
+                let _ = answer.send(());
+            }
+            Job::Keep {
+                folder,
+                insist,
+                answer,
+            } => {
+                let _ = answer.send(self.keep(&folder, insist));
+            }
+            Job::Thaw(answer) => {
+                if let Some(client) = &mut self.client
+                    && client.thaw(true).is_err()
+                {
+                    // Then the end of the conversation lets it go on.
+                    self.client = None;
+                }
+                let _ = answer.send(());
+            }
+        }
+    }
+
+    fn keep(&mut self, folder: &Path, insist: bool) -> Result<Saved> {
+        let client = match &mut self.client {
+            Some(client) => client,
+            none => none.insert((self.connect)(None)?),
+        };
+        Ok(client.keep(folder, GUARD_LIMIT, insist)?)
     }
 }
 
@@ -124,32 +257,31 @@ impl Drop for Worker {
 }
 
 fn work(
-    tools: Tools,
-    inbox: &Receiver<Change>,
+    project: &Project,
+    base: &Base,
+    folder: &Path,
+    agent: &mut Agent,
+    inbox: &Receiver<Job>,
     cancel: &Mutex<CancelToken>,
     say: &dyn Fn(Said),
 ) -> Result<()> {
-    let Tools {
-        project,
-        base,
-        folder,
-        connect,
-    } = tools;
     let texts = Texts::default();
-    let mut world = World::open(&base, &texts)?;
+    let mut world = World::open(base, &texts)?;
     if base.is_older_than_a_source() {
         bail!(
             "a source was saved just as the program started, so what it was built from is not known"
         );
     }
-    let mut client = connect(&world.image.build_id)?;
+    let client = (agent.connect)(Some(&world.image.build_id))?;
+    let pid = client.pid();
+    agent.client = Some(client);
     let modules: BTreeSet<PathBuf> = world
         .state()
         .sources
         .iter()
         .flat_map(|source| source.files.iter().map(|file| file.path.clone()))
         .collect();
-    let mut fixed = Fixed::read(&project, &base, &modules);
+    let mut fixed = Fixed::read(project, base, &modules);
     let mut included = taken_in(&world.state().sources);
     // Those that code names are followed; what a macro finds by itself is not.
     fixed
@@ -172,42 +304,60 @@ fn work(
             error.context("edits of this program may not be patched"),
         ));
     }
-    say(Said::Ready(client.pid(), hot_functions(&world)));
+    say(Said::Ready(pid, hot_functions(&world)));
     world.fetch_graph();
+    world.guard.fetch();
+    let remark = |guard: &mut Guard| guard.is_new_to_blindness().then(|| say(Said::Unguarded));
+    remark(&mut world.guard);
 
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
-    while let Ok(change) = inbox.recv() {
+    let mut paused = false;
+    while let Ok(job) = inbox.recv() {
         let token = CancelToken::new();
         *cancel.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
-        let mut paths = change.paths;
-        let mut rescan = change.rescan;
-        let mut first_event = change.first_event;
-        while let Ok(more) = inbox.try_recv() {
-            paths.extend(more.paths);
-            rescan |= more.rescan;
-            first_event = first_event.min(more.first_event);
+        let mut saves = Saves::default();
+        for job in std::iter::once(job).chain(inbox.try_iter()) {
+            match job {
+                Job::Save(change) => saves.add(change),
+                Job::Resume => paused = false,
+                other => {
+                    paused |= matches!(other, Job::Pause(_));
+                    agent.serve(other);
+                }
+            }
         }
+        let first_event = saves.first_event.unwrap_or_else(Instant::now);
         let settle = first_event.elapsed();
-        let mut files = texts.refresh(&paths);
-        if rescan {
+        let mut files = texts.refresh(&saves.paths);
+        if saves.rescan {
             files.extend(texts.refresh_all());
         }
         files.append(&mut unfinished);
+        if paused {
+            unfinished = files;
+            continue;
+        }
+        let Some(client) = &mut agent.client else {
+            bail!("the agent in the program is gone");
+        };
         if files.is_empty() {
             continue;
         }
         let mut maker = Maker {
             world: &mut world,
-            client: &mut client,
-            folder: &folder,
+            client,
+            folder,
             cancel: &token,
+            compiles: false,
+            blamed: Vec::new(),
         };
         let outcome = judge(&mut maker, &fixed, &texts);
         if outcome.is_err() && token.is_cancelled() {
-            // A newer save is waiting; this one's files are part of its verdict.
+            // A newer save is waiting, or a restart: this one's files are part of its verdict.
             unfinished = files;
             continue;
         }
+        remark(&mut world.guard);
         let now = taken_in(&world.state().sources);
         if now != included {
             included = now;
@@ -224,10 +374,35 @@ fn work(
     Ok(())
 }
 
+/// Saves that get one verdict.
+#[derive(Default)]
+struct Saves {
+    paths: BTreeSet<PathBuf>,
+    rescan: bool,
+    first_event: Option<Instant>,
+}
+
+impl Saves {
+    fn add(&mut self, change: Change) {
+        self.paths.extend(change.paths);
+        self.rescan |= change.rescan;
+        let first = self.first_event.unwrap_or(change.first_event);
+        self.first_event = Some(first.min(change.first_event));
+    }
+}
+
 fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome> {
     let whole = Place { line: 0, column: 0 };
     if let Some(path) = fixed.build_changed() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("rust-toolchain") {
+            let message =
+                format!("`{name}` chooses the toolchain, and this session has one already");
+            let mut refusal = Refusal::new(Code::HP0402, message, path, whole);
+            let reason = "a restart builds with it again: end the session and start it anew";
+            refusal.reasons.push(reason.to_owned());
+            return Ok(Outcome::Refused(refusal));
+        }
         let message = format!("`{name}` decides the build, which a running program cannot follow");
         return Ok(Outcome::Refused(Refusal::new(
             Code::HP0401,

@@ -1,6 +1,6 @@
 //! All that is known of the running program: its crates, symbols, slots, and what each generation changed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Target;
 
+use super::guard::Guard;
 use super::known;
 use super::storage::Storage;
 use crate::build::base::{Base, Stamp, stamp};
@@ -22,10 +23,11 @@ use crate::plan::index::{CrateView, Index, SLOT};
 use crate::plan::reach;
 use crate::source::cfg::Cfg;
 use crate::source::diff::{Changes, same_text, scope_key};
-use crate::source::file::FnKey;
+use crate::source::file::{FnKey, Shape};
 use crate::source::items::{CrateSource, Files, ReadError};
 
 /// A crate of the program.
+#[derive(Clone)]
 pub struct Krate {
     /// As captured.
     pub unit: Unit,
@@ -69,6 +71,8 @@ pub struct State {
 pub struct Slots {
     by_text: HashMap<String, Option<u64>>,
     names: Vec<String>,
+    /// Symbols of functions that are planned for as if they had one.
+    pretended: Arc<HashSet<String>>,
 }
 
 impl Slots {
@@ -101,6 +105,12 @@ impl Slots {
         self.by_text.get(&text).copied().flatten()
     }
 
+    /// Whether the function with this symbol has a slot, or is to be planned for as if it had.
+    #[must_use]
+    pub fn has(&self, symbol: &str) -> bool {
+        self.pretended.contains(symbol) || self.of(symbol).is_some()
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -117,9 +127,9 @@ impl Slots {
 /// The running program, as far as patches are concerned.
 pub struct World {
     /// Its crates, dependencies first.
-    pub crates: Vec<Krate>,
+    pub crates: Arc<Vec<Krate>>,
     /// The program's file.
-    pub image: BaseImage,
+    pub image: Arc<BaseImage>,
     /// Its slots.
     pub slots: Slots,
     /// What links patches.
@@ -136,6 +146,8 @@ pub struct World {
     files: Vec<(PathBuf, Stamp)>,
     /// Edits that were refused because no hot function reaches them.
     pub told: BTreeSet<Told>,
+    /// What the program and its patches say about types.
+    pub guard: Guard,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -192,8 +204,8 @@ impl World {
                 .map(|unit| (unit.rlib.clone(), stamp(&unit.rlib))),
         );
         Ok(Self {
-            crates,
-            image,
+            crates: Arc::new(crates),
+            image: Arc::new(image),
             slots,
             linker,
             states: vec![state],
@@ -202,6 +214,7 @@ impl World {
             storage,
             files,
             told: BTreeSet::new(),
+            guard: Guard::new(base),
             graph: None,
             index: None,
             open: None,
@@ -297,7 +310,7 @@ impl World {
     pub fn index(&mut self, sources: &[CrateSource], changes: &[Changes]) -> Arc<Index> {
         let bodies_only = changes.iter().all(Changes::is_bodies_only);
         let slots = &self.slots;
-        let has_slot = |symbol: &str| slots.of(symbol).is_some();
+        let has_slot = |symbol: &str| slots.has(symbol);
         let graph = &self
             .states
             .last()
@@ -331,6 +344,47 @@ impl World {
     /// Forgets what was derived from a call graph that is not the current one any more.
     pub fn graph_replaced(&mut self) {
         self.index = None;
+    }
+
+    /// Plans from now on as if every function had a slot that can be patched under a symbol of its own.
+    ///
+    /// # Errors
+    /// As [`World::ensure_graph`].
+    pub fn pretend_hot(&mut self) -> Result<()> {
+        self.ensure_graph()?;
+        let sources = self.state().sources.clone();
+        let index = self.index(&sources, &[]);
+        let plain = index
+            .functions()
+            .iter()
+            .filter(|known| known.shape == Shape::Plain);
+        let nodes = plain.flat_map(|known| &known.nodes);
+        let graph = &self.state().graph;
+        let symbols = nodes.map(|node| graph.name(*node).to_owned()).collect();
+        self.slots.pretended = Arc::new(symbols);
+        self.index = None;
+        Ok(())
+    }
+
+    /// The same program once more, to try something out; the call graph must be there.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            crates: self.crates.clone(),
+            image: self.image.clone(),
+            slots: self.slots.clone(),
+            linker: self.linker.clone(),
+            states: self.states.clone(),
+            generation: self.generation,
+            loads: self.loads,
+            files: self.files.clone(),
+            told: self.told.clone(),
+            storage: self.storage.clone(),
+            guard: self.guard.fork(),
+            graph: None,
+            index: self.index.clone(),
+            open: self.open.clone(),
+        }
     }
 
     /// The functions that hot ones reached in the base, by crate.

@@ -25,6 +25,8 @@ use proc_macro2::TokenStream;
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
+use super::lifetimes;
+use super::own_imports::{Imports, imports, scope_path};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::splice;
 
@@ -79,7 +81,7 @@ pub struct PatchFile {
 }
 
 /// Makes the patch crate of `wanted`; the index of a function in it is what its pair carries.
-/// `folder` is where the caller will write it.
+/// `private` are imports that the scope does not show, `folder` is where the caller will write it.
 ///
 /// # Errors
 /// A function cannot be taken out of its place.
@@ -87,6 +89,7 @@ pub fn patch_crate(
     krate: &CrateSource,
     wanted: &[Wanted],
     added: &[Added],
+    private: &Imports,
     folder: &Path,
 ) -> Result<PatchCrate> {
     let mut by_key: BTreeMap<&FnKey, (usize, &Wanted)> = BTreeMap::new();
@@ -133,8 +136,8 @@ pub fn patch_crate(
             file,
             pieces: Vec::new(),
         };
-        page.prologue(root, krate);
-        page.modules(krate, &modules, folder);
+        page.prologue(root, krate, private);
+        page.modules(krate, &modules, private, folder);
         page.macros(&macros);
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
             page.function(function, *index, want)?;
@@ -247,7 +250,7 @@ impl Page<'_> {
         });
     }
 
-    fn prologue(&mut self, root: bool, krate: &CrateSource) {
+    fn prologue(&mut self, root: bool, krate: &CrateSource, private: &Imports) {
         let mut text = String::new();
         if root {
             for range in &self.file.parsed.inner_attrs {
@@ -278,11 +281,17 @@ impl Page<'_> {
                 }
             }
         }
-        text.push_str(&glob(&self.file.module));
+        text.push_str(&imports(krate, &self.file.module, private));
         self.insert(0, text);
     }
 
-    fn modules(&mut self, krate: &CrateSource, modules: &BTreeSet<Vec<String>>, folder: &Path) {
+    fn modules(
+        &mut self,
+        krate: &CrateSource,
+        modules: &BTreeSet<Vec<String>>,
+        private: &Imports,
+        folder: &Path,
+    ) {
         let parsed = &self.file.parsed;
         for module in &parsed.inline_modules {
             if !modules.contains(&module.path.to_vec()) {
@@ -297,7 +306,7 @@ impl Page<'_> {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
                 edits: Vec::new(),
-                after: format!(" {}", glob(&module.path)),
+                after: format!(" {}", imports(krate, &module.path, private)),
             });
             self.pieces.push(Piece {
                 range: module.close.clone(),
@@ -407,7 +416,7 @@ impl Page<'_> {
             })?;
             match symbol {
                 Slot::Bound(symbol) => {
-                    edits.push((item.range.clone(), self.bound_static(item, symbol)));
+                    edits.push((item.range.clone(), self.bound_static(item, symbol)?));
                 }
                 Slot::New(symbol) => {
                     let start = item.range.start;
@@ -423,6 +432,7 @@ impl Page<'_> {
                 ("const _: () = { ".to_owned(), pair(&path, &own, index))
             }
             Owner::Impl(head) => {
+                let head = &lifetimes::named(head)?;
                 self.associated(head, &function.sig, &mut edits)?;
                 self.associated(head, &function.body, &mut edits)?;
                 let decl = declaration(self.text(&function.sig), head, &own)?;
@@ -432,7 +442,7 @@ impl Page<'_> {
                     bounds,
                     self_ty,
                     ..
-                } = &**head;
+                } = head;
                 let before = format!(
                     "const _: () = {{ trait __Hp {generics} {bounds} {{ {decl} }} \
                      impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
@@ -475,19 +485,19 @@ impl Page<'_> {
     }
 
     /// `static N: T = init;` as a name for the storage it has in the program.
-    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> String {
-        let ty = self.text(&item.ty);
+    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> Result<String> {
+        let ty = lifetimes::of_static(self.text(&item.ty))?;
         let lines = self.text(&item.range).matches('\n').count() - ty.matches('\n').count();
         let word = if item.mutable {
             "unsafe static mut"
         } else {
             "safe static"
         };
-        format!(
+        Ok(format!(
             "unsafe extern \"Rust\" {{ #[link_name = \"{symbol}\"] pub {word} {}: {ty}; }}{}",
             raw(&item.name),
             "\n".repeat(lines)
-        )
+        ))
     }
 
     /// `Self::Output` in an impl of a trait is the trait's; in the local trait it must say so.
@@ -579,21 +589,6 @@ fn exporting(symbol: &str) -> String {
     format!("#[unsafe(export_name = \"{symbol}\")] ")
 }
 
-fn glob(module: &[String]) -> String {
-    let path = scope_path(module, "*");
-    format!("#[allow(unused_imports)] pub use {path}; ")
-}
-
-fn scope_path(module: &[String], name: &str) -> String {
-    let mut path = "::hp_scope::".to_owned();
-    for part in module {
-        path.push_str(&raw(part));
-        path.push_str("::");
-    }
-    path.push_str(name);
-    path
-}
-
 fn pair(old: &str, new: &str, index: usize) -> String {
     format!(
         " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
@@ -629,7 +624,8 @@ mod tests {
                     .collect(),
             })
             .collect();
-        let out = patch_crate(&krate, &wanted, &[], Path::new("/p")).expect("it can be extracted");
+        let out = patch_crate(&krate, &wanted, &[], &Imports::new(), Path::new("/p"))
+            .expect("it can be extracted");
         out.files.into_iter().map(|file| file.text).collect()
     }
 

@@ -1,5 +1,6 @@
 //! Source text: what a crate consists of, what an edit changed, and the text made from it.
 //! Pure: text and facts in, text and facts out.
+mod attributes;
 pub mod cfg;
 pub mod diff;
 pub mod extract;
@@ -8,11 +9,14 @@ pub mod file;
 mod function;
 pub mod items;
 pub mod layout;
+mod lifetimes;
 mod macros;
 mod members;
 pub mod names;
+pub mod own_imports;
 mod read;
 mod rewrite;
+mod std_traits;
 pub mod syntax;
 pub mod text;
 pub mod tokens;

@@ -223,6 +223,7 @@ impl Reader<'_> {
                 }
             }
             Item::Struct(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.members("", &item.fields);
                 self.named(
                     module,
@@ -253,6 +254,7 @@ impl Reader<'_> {
                 }
             }
             Item::Enum(item) => {
+                self.widen_attributes(&item.attrs);
                 let members = self.variants(item);
                 self.named(
                     module,
@@ -481,10 +483,8 @@ impl Reader<'_> {
                 || mentions_impl_trait(&item.self_ty.to_token_stream()),
         });
         let mut bare = item.clone();
-        bare.items.retain(|part| match part {
-            syn::ImplItem::Fn(_) | syn::ImplItem::Const(_) => false,
-            _ => true,
-        });
+        bare.items
+            .retain(|part| !matches!(part, syn::ImplItem::Fn(_) | syn::ImplItem::Const(_)));
         let mut name = bare.clone();
         name.items.clear();
         name.attrs.clear();

@@ -5,6 +5,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -28,7 +29,11 @@ pub enum Event {
     /// An edit that does not compile; the old code runs on.
     Broken(Broken),
     /// The program was started anew.
-    Restarted {},
+    Restarted(Restarted),
+    /// A restart did not happen, because not all that the program keeps could be saved; the program runs on.
+    NotRestarted(NotRestarted),
+    /// A kept value did not come through a restart as it was.
+    Lost(Lost),
     /// The program ended.
     Exited(Exited),
 }
@@ -42,6 +47,9 @@ pub struct Ready {
     pub generation: u32,
     /// Its hot functions.
     pub hot: Vec<HotFunction>,
+    /// Where the tool listens for it.
+    #[serde(default)]
+    pub listen: Vec<SocketAddr>,
 }
 
 /// A function marked `#[hot]`.
@@ -94,6 +102,35 @@ pub struct Broken {
     pub file: Option<String>,
     /// Its line.
     pub line: Option<u32>,
+}
+
+/// What `restarted` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// The new process id.
+    #[serde(default)]
+    pub pid: u32,
+    /// Names of the values that were saved for it.
+    #[serde(default)]
+    pub kept: Vec<String>,
+}
+
+/// What `not_restarted` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotRestarted {
+    /// Names of the values that could not be saved.
+    pub names: Vec<String>,
+    /// Why.
+    pub message: String,
+}
+
+/// What `lost` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// Names of the values.
+    pub names: Vec<String>,
+    /// Why, and what they are now.
+    pub message: String,
 }
 
 /// What `exited` says: one of the two.
@@ -269,10 +306,12 @@ mod tests {
             value(Event::Ready(Ready {
                 pid: 7,
                 generation: 0,
-                hot: vec![hot]
+                hot: vec![hot],
+                listen: vec!["127.0.0.1:3000".parse().unwrap()],
             })),
             json!({"event": "ready", "time": 1.5, "pid": 7, "generation": 0,
-                "hot": [{"name": "app::world::World::report", "file": "src/world.rs", "line": 9}]})
+                "hot": [{"name": "app::world::World::report", "file": "src/world.rs", "line": 9}],
+                "listen": ["127.0.0.1:3000"]})
         );
         let note = Coded {
             code: "HP0202".into(),
@@ -306,8 +345,25 @@ mod tests {
             json!({"event": "unchanged", "time": 1.5})
         );
         assert_eq!(
-            value(Event::Restarted {}),
-            json!({"event": "restarted", "time": 1.5})
+            value(Event::Restarted(Restarted {
+                pid: 8,
+                kept: vec!["world".into()]
+            })),
+            json!({"event": "restarted", "time": 1.5, "pid": 8, "kept": ["world"]})
+        );
+        assert_eq!(
+            value(Event::NotRestarted(NotRestarted {
+                names: vec!["world".into()],
+                message: "it is in use".into()
+            })),
+            json!({"event": "not_restarted", "time": 1.5, "names": ["world"], "message": "it is in use"})
+        );
+        assert_eq!(
+            value(Event::Lost(Lost {
+                names: vec!["world".into()],
+                message: "missing field `x`".into()
+            })),
+            json!({"event": "lost", "time": 1.5, "names": ["world"], "message": "missing field `x`"})
         );
         let refused = Coded {
             file: None,
@@ -375,7 +431,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_without_a_file() {
-        EventLog::none().write(Event::Restarted {}).unwrap();
+        EventLog::none().write(Event::Unchanged {}).unwrap();
         assert!(EventLog::open(Path::new("/no/such/folder/events")).is_err());
     }
 }

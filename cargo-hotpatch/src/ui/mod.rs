@@ -1,8 +1,12 @@
 //! What the session says: to the user in sentences, to editors and scripts in JSON lines.
 
 pub mod demo;
+pub mod doctor;
 pub mod events;
+pub mod keys;
 pub mod page;
 pub mod paint;
 pub mod report;
+pub mod restarts;
 pub mod terminal;
+pub mod wrap;

@@ -20,9 +20,6 @@ use crate::args::OnRefuse;
 use crate::command::{CommandLine, signal_name};
 use crate::run::child::ExitHow;
 
-/// Asked at the terminal after a refusal.
-pub const RESTART_PROMPT: &str = "restart? [y/n/always/never] ";
-
 /// Longest piece of a source line that a refusal shows.
 const EXCERPT_WIDTH: usize = 72;
 
@@ -266,6 +263,9 @@ pub fn render_warning(paint: Paint, message: &str) -> String {
     format!("{}: {message}\n", paint.bold(Hue::Yellow, "warning"))
 }
 
+const TYPES_ARE_NOT_TOLD: &str = "this build has no debug information about types, so that a patch cannot be held \
+     against the program; from the source alone more edits are refused (`debug = \"full\"` in the profile helps)";
+
 /// An error and what led to it, each cause on a line of its own unless it was said already.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -447,24 +447,6 @@ impl Report {
         );
     }
 
-    /// The program is about to be ended, built and started anew.
-    pub fn restarting(&self) {
-        let text = "the program; its state is lost";
-        self.say(
-            Verbosity::Normal,
-            &self.paint.verb(Hue::Cyan, "Restarting", text),
-        );
-    }
-
-    /// The program was started anew.
-    pub fn restarted(&self, pid: u32) {
-        let text = format!("with the new source (pid {pid})");
-        self.say(
-            Verbosity::Normal,
-            &self.paint.verb(Hue::Green, "Restarted", &text),
-        );
-    }
-
     /// An edit was saved before it can be patched.
     pub fn waiting(&self) {
         let text = "for the next save, which builds and starts the program again, or for Ctrl-C";
@@ -480,6 +462,14 @@ impl Report {
             "`lto` of profile `{profile}` is off in this build: it would dissolve what patches connect to"
         );
         self.say(Verbosity::Normal, &render_warning(self.paint, &text));
+    }
+
+    /// The build has no debug information about types.
+    pub fn types_are_not_told(&self) {
+        self.say(
+            Verbosity::Normal,
+            &render_warning(self.paint, TYPES_ARE_NOT_TOLD),
+        );
     }
 
     /// A stage failed; the session goes on. `what` completes "failed to".
@@ -542,7 +532,7 @@ impl Report {
         self.building.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn say(&self, at_least: Verbosity, text: &str) {
+    pub(super) fn say(&self, at_least: Verbosity, text: &str) {
         if self.verbosity < at_least {
             return;
         }
@@ -752,6 +742,7 @@ refused HP0101: layout of `Player` changed
                     pid: 7,
                     generation: 0,
                     hot,
+                    listen: Vec::new(),
                 },
             )
         };
@@ -830,6 +821,12 @@ refused HP0101: layout of `Player` changed
              = the old code runs on; the next save tries again\n"
         );
         assert_eq!(render_warning(PLAIN, "slow disk"), "warning: slow disk\n");
+        assert_eq!(
+            render_warning(PLAIN, TYPES_ARE_NOT_TOLD),
+            "warning: this build has no debug information about types, so that a patch cannot be held \
+             against the program; from the source alone more edits are refused (`debug = \"full\"` in the \
+             profile helps)\n"
+        );
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl Terminal {
 }
 
 /// The option decides, then cargo's variable, then `NO_COLOR`, then whether anybody could see it.
-fn use_color(
+pub(super) fn use_color(
     option: Option<Color>,
     cargo: Option<&OsStr>,
     no_color: Option<&OsStr>,
@@ -84,6 +84,29 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// What a single key says.
+    #[must_use]
+    pub fn of_key(key: u8) -> Option<Self> {
+        match key.to_ascii_lowercase() {
+            b'y' => Some(Self::Yes),
+            b'n' => Some(Self::No),
+            b'a' => Some(Self::Always),
+            b'v' => Some(Self::Never),
+            _ => None,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
     fn parse(line: &str) -> Option<Self> {
         match line.trim().to_ascii_lowercase().as_str() {
             "y" | "yes" => Some(Self::Yes),
@@ -144,7 +167,7 @@ impl Drop for Question {
     }
 }
 
-fn open_tty() -> io::Result<File> {
+pub(super) fn open_tty() -> io::Result<File> {
     let tty = OpenOptions::new().read(true).write(true).open("/dev/tty")?;
     if rustix::termios::tcgetpgrp(&tty)? == rustix::process::getpgrp() {
         Ok(tty)

@@ -37,6 +37,14 @@ fn requests() -> Vec<Request> {
                 empty: vec![1, 0, 0],
             },
         },
+        Request::Keep {
+            folder: "/run/kept".into(),
+            wait: 2000,
+            insist: true,
+        },
+        Request::Thaw {
+            save_at_the_end: false,
+        },
     ]
 }
 
@@ -53,6 +61,11 @@ fn responses() -> Vec<Response> {
             reason: "nö".into(),
         },
         Response::Relisted,
+        Response::Kept {
+            names: vec!["world".into(), String::new()],
+            failed: vec![("hits".into(), "in use".into())],
+        },
+        Response::Thawed,
     ]
 }
 

@@ -1,0 +1,138 @@
+//! What types look like in memory, read from the debug information of a program or an object.
+//!
+//! rustc's DWARF describes each type that compiled code handles, with those it consists of. Two files that share
+//! values must describe a type they both know in the same words: [`disagreements`] says where they do not. Kept
+//! are types of the wanted crates and every instance, pointer and tuple that mentions one of them, by full path.
+//! Types in a `const _` block are not kept: such blocks have no names of their own, and what a patch defines for
+//! itself stands in one.
+
+mod compare;
+mod environment;
+mod read;
+mod sections;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::compare::{Disagreement, disagreements};
+pub use self::sections::LayoutError;
+
+/// What a type is, as far as debug information tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kind {
+    /// A struct, a tuple, a wide pointer, or the fields of a variant.
+    Struct,
+    /// An enum, or the state of an `async` block.
+    Enum,
+    /// A union.
+    Union,
+}
+
+/// A part of a type: a field, a variant, or the number that tells variants apart (without a name).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// As in the source; fields of tuples are `__0`, `__1`, ...
+    pub name: String,
+    /// Bytes from the start of the type.
+    pub offset: u64,
+    /// The full name of its type.
+    pub ty: String,
+    /// For variants: the number that stands for it; `None` where all others mean this one.
+    pub value: Option<i128>,
+}
+
+/// A type's layout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// What it is.
+    pub kind: Kind,
+    /// In bytes.
+    pub size: u64,
+    /// In bytes; 0 where it is not told.
+    pub align: u64,
+    /// In the order of the source. Of a vtable: its entries.
+    pub members: Vec<Member>,
+}
+
+/// The layouts that a file knows, by the full path of the type with its generic arguments. A vtable's is
+/// ``<T as Trait>::{vtable_type}``.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layouts {
+    types: BTreeMap<String, Layout>,
+    /// Paths that mean several types, such as those of two versions of a crate.
+    ambiguous: BTreeSet<String>,
+    /// How many units of the crates there were.
+    units: usize,
+}
+
+impl Layouts {
+    /// Reads the types that mention one of these crates, from a program, a shared library or an object.
+    ///
+    /// # Errors
+    /// If the file or its debug information is damaged.
+    pub fn read(data: &[u8], crates: &[&str]) -> Result<Self, LayoutError> {
+        read::read(data, crates)
+    }
+
+    /// Whether no type is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.types.is_empty()
+    }
+
+    /// Whether there was debug information about the crates at all.
+    #[must_use]
+    pub fn has_units(&self) -> bool {
+        self.units > 0
+    }
+
+    /// How many types are known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.types.len()
+    }
+
+    /// The layout of a type, unless several have this path.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<&Layout> {
+        self.types
+            .get(path)
+            .filter(|_| !self.ambiguous.contains(path))
+    }
+
+    /// Takes in what a published patch knows: from now on later patches must agree with that, too.
+    pub fn learn(&mut self, patch: Self) {
+        for (path, layout) in patch.types {
+            self.add(path, layout);
+        }
+        self.ambiguous.extend(patch.ambiguous);
+    }
+
+    /// Forgets the types with these last names, and those that are made of them.
+    pub fn forget(&mut self, names: &BTreeSet<String>) {
+        self.types.retain(|path, _| !names_one_of(path, names));
+        self.ambiguous.retain(|path| !names_one_of(path, names));
+    }
+
+    fn add(&mut self, path: String, layout: Layout) {
+        match self.types.get(&path) {
+            Some(known) if *known != layout => {
+                self.ambiguous.insert(path);
+            }
+            Some(_) => {}
+            None => {
+                self.types.insert(path, layout);
+            }
+        }
+    }
+}
+
+/// Whether a type's path has one of these names in it, as itself or as an argument.
+#[must_use]
+pub fn names_one_of(path: &str, names: &BTreeSet<String>) -> bool {
+    path.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .any(|word| names.contains(word))
+}

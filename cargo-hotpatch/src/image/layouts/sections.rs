@@ -1,0 +1,77 @@
+//! The debug sections of an ELF file as `gimli` wants them.
+//!
+//! `object` finds and unpacks them. In an object file they still have to be relocated: references from one debug
+//! section to another are entries of a relocation table there.
+
+use std::borrow::Cow;
+
+use gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
+use object::{Object, ObjectKind, ObjectSection, ObjectSymbol, RelocationTarget};
+use thiserror::Error;
+
+/// Why debug information could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The file itself.
+    #[error("truncated or damaged ELF file")]
+    File(#[from] object::Error),
+    /// Its debug information.
+    #[error("truncated or damaged debug information")]
+    Dwarf(#[from] gimli::Error),
+}
+
+/// How `gimli` reads a section.
+pub(super) type Reader<'data> = EndianSlice<'data, LittleEndian>;
+
+/// All debug sections; those that are not there are empty.
+pub(super) fn load(data: &[u8]) -> Result<DwarfSections<Cow<'_, [u8]>>, LayoutError> {
+    let file = object::File::parse(data)?;
+    DwarfSections::load(|id| section(&file, id))
+}
+
+fn section<'data>(
+    file: &object::File<'data>,
+    id: SectionId,
+) -> Result<Cow<'data, [u8]>, LayoutError> {
+    // Of the rest nothing is asked; of lines and addresses only that they are there.
+    let is_wanted = matches!(
+        id,
+        SectionId::DebugAbbrev
+            | SectionId::DebugInfo
+            | SectionId::DebugStr
+            | SectionId::DebugLineStr
+            | SectionId::DebugStrOffsets
+            | SectionId::DebugLine
+            | SectionId::DebugAddr
+    );
+    let Some(section) = file.section_by_name(id.name()).filter(|_| is_wanted) else {
+        return Ok(Cow::Borrowed(&[]));
+    };
+    let mut bytes = section.uncompressed_data()?;
+    let is_followed = matches!(id, SectionId::DebugInfo | SectionId::DebugStrOffsets);
+    if file.kind() != ObjectKind::Relocatable || !is_followed {
+        return Ok(bytes);
+    }
+    let place = bytes.to_mut();
+    for (at, relocation) in section.relocations() {
+        let RelocationTarget::Symbol(symbol) = relocation.target() else {
+            continue;
+        };
+        let value = file
+            .symbol_by_index(symbol)?
+            .address()
+            .wrapping_add_signed(relocation.addend())
+            .to_le_bytes();
+        let size = usize::from(relocation.size() / 8);
+        let at = usize::try_from(at).unwrap_or(usize::MAX);
+        let (Some(place), Some(value)) = (
+            at.checked_add(size).and_then(|end| place.get_mut(at..end)),
+            value.get(..size),
+        ) else {
+            return Err(gimli::Error::OffsetOutOfBounds(at as u64).into());
+        };
+        place.copy_from_slice(value);
+    }
+    Ok(bytes)
+}

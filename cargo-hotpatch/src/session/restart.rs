@@ -1,0 +1,294 @@
+//! A restart: what it is asked for by, what the program keeps of its state, and the order of things.
+//!
+//! The new program is built while the old one runs. Then what the old one keeps is saved, it is asked to end, and the
+//! new one is started: one after the other, so that nothing the old one still does is lost. Whatever fails before
+//! the old one was asked to end leaves it running.
+
+use std::path::Path;
+
+use anyhow::Result;
+use hotpatch_rt::news::News;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::{Message, Next, Session};
+use crate::args::OnRefuse;
+use crate::build::base::{Base, BuildError};
+use crate::build::project::Project;
+use crate::image::symbols;
+use crate::plan::codes::Code;
+use crate::run::child::{ExitHow, TERM_GRACE};
+use crate::run::client::{Saved, private_folder};
+use crate::ui::events::{Broken, Event, Lost, NotRestarted, Restarted};
+use crate::ui::keys::Keys;
+use crate::ui::restarts;
+use crate::ui::terminal::{Answer, Question};
+
+/// What the person was asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// An edit that cannot be patched.
+    Refusal(Code),
+    /// A restart that would lose state.
+    Unsaved,
+}
+
+/// A question that waits for its answer.
+pub(super) struct Asked {
+    about: About,
+    /// Reads the answer, where keys do not.
+    _question: Option<Question>,
+}
+
+/// What the program keeps, between two processes of it.
+#[derive(Debug)]
+pub(super) struct Kept {
+    folder: TempDir,
+    /// The values that were saved last.
+    names: Vec<String>,
+}
+
+impl Kept {
+    /// Nothing so far.
+    pub(super) fn new() -> Result<Self> {
+        Ok(Self {
+            folder: private_folder()?,
+            names: Vec::new(),
+        })
+    }
+
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The program ended as it should: the next one begins anew.
+    pub(super) fn forget(&mut self) {
+        self.names.clear();
+        for entry in std::fs::read_dir(self.folder())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Reads keys where they cannot be meant for the program.
+    pub(super) fn read_keys(&mut self, runs: bool) {
+        if runs && !self.args.no_stdin && !Keys::stdin_is_elsewhere() {
+            self.keys = None;
+        } else if self.keys.is_none() {
+            let messages = self.messages.clone();
+            self.keys = Keys::read(move |key| {
+                let _ = messages.send(Message::Key(key));
+            })
+            .ok();
+            if self.keys.is_some() && !self.told_of_keys {
+                self.told_of_keys = true;
+                self.report.keys();
+            }
+        }
+    }
+
+    /// Asks at the terminal, if there is somebody to ask.
+    pub(super) fn ask(&mut self, about: About) {
+        let asks_for_loss = about == About::Unsaved;
+        let question = if self.keys.is_some() {
+            self.report.prompt(restarts::key_prompt(asks_for_loss));
+            None
+        } else {
+            let messages = self.messages.clone();
+            let asked = Question::ask(restarts::prompt(asks_for_loss), move |answer| {
+                let _ = messages.send(Message::Answered(answer));
+            });
+            let Ok(question) = asked else { return };
+            Some(question)
+        };
+        self.asked = Some(Asked {
+            about,
+            _question: question,
+        });
+    }
+
+    /// A key was typed.
+    pub(super) fn key(&mut self, key: u8) -> Result<Next> {
+        if self.asked.is_some()
+            && let Some(answer) = Answer::of_key(key)
+        {
+            self.report.prompt(&format!("{}\n", answer.word()));
+            return self.answered(answer);
+        }
+        if key == b'r' {
+            if self.asked.is_some() {
+                self.report.prompt("\n");
+            }
+            self.restart(false)?;
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// The question was answered.
+    pub(super) fn answered(&mut self, answer: Answer) -> Result<Next> {
+        let Some(asked) = self.asked.take() else {
+            return Ok(Next::GoOn);
+        };
+        match (asked.about, answer) {
+            (About::Unsaved, Answer::Yes | Answer::Always) => self.restart(true)?,
+            (About::Refusal(_), Answer::Yes) => self.restart(false)?,
+            (About::Refusal(code), Answer::Always) => {
+                self.decided.insert(code, OnRefuse::Restart);
+                self.restart(false)?;
+            }
+            (About::Refusal(code), Answer::Never) => {
+                self.decided.insert(code, OnRefuse::Stay);
+            }
+            (_, Answer::No) | (About::Unsaved, Answer::Never) => {}
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Builds anew, and only when that worked ends the old program and starts the new one. `insist` is to lose what
+    /// cannot be saved.
+    pub(super) fn restart(&mut self, insist: bool) -> Result<()> {
+        self.asked = None;
+        self.report.restarting(self.program.is_some());
+        if let Some(program) = &self.program {
+            // The build may write what its work reads.
+            program.worker.pause(&self.ending);
+        }
+        // cargo may have something to ask as well.
+        self.keys = None;
+        let built = self.build_anew();
+        self.read_keys(self.program.is_some());
+        let base = built.filter(|_| self.save(insist));
+        let Some(base) = base else {
+            if let Some(program) = &self.program {
+                program.worker.resume();
+            }
+            return Ok(());
+        };
+        if let Some(program) = self.program.take() {
+            // A program that dies of the signal has nothing left to do: it stays as it was saved.
+            let goes_on = program.running.child.heeds(Signal::TERM);
+            if goes_on {
+                program.worker.thaw();
+            }
+            let how = program.running.child.terminate(TERM_GRACE);
+            if goes_on && matches!(how, ExitHow::Signal(_)) && !self.kept.names.is_empty() {
+                self.told(News::Stale {
+                    name: String::new(),
+                    why: "the program did not end by itself".to_owned(),
+                });
+            }
+        }
+        self.waiting_build = false;
+        // The manifest may have brought other folders.
+        match self.watch() {
+            Ok(watcher) => self.watcher = Some(watcher),
+            Err(error) => self.report.setback("watch the sources", error.as_ref()),
+        }
+        if let Err(error) = self.start(base) {
+            self.report.setback("start the program", error.as_ref());
+            self.waiting_build = true;
+            self.report.waiting();
+            self.read_keys(false);
+            return Ok(());
+        }
+        let pid = self.program.as_ref();
+        let pid = pid.map_or(0, |program| program.running.child.pid());
+        self.report.restarted(pid, &self.kept.names);
+        self.write(Event::Restarted(Restarted {
+            pid,
+            kept: self.kept.names.clone(),
+        }));
+        Ok(())
+    }
+
+    /// The project as it is now, built; nothing if it cannot be, which is told.
+    fn build_anew(&mut self) -> Option<Base> {
+        // The manifest may name other packages and programs now.
+        let built = Project::find(&self.args.build)
+            .map_err(BuildError::Other)
+            .and_then(|project| {
+                self.project = project;
+                self.build()
+            });
+        let error = match built {
+            Ok(base) => return Some(base),
+            Err(_) if self.ending.is_cancelled() => return None,
+            Err(error) => error,
+        };
+        let rendered = match &error {
+            BuildError::Failed { .. } => {
+                self.report.restart_does_not_build(self.program.is_some());
+                "cargo build failed, see its output".to_owned()
+            }
+            other => {
+                self.report.setback("build the program anew", other);
+                other.to_string()
+            }
+        };
+        self.write(Event::Broken(Broken {
+            rendered,
+            ..Broken::default()
+        }));
+        None
+    }
+
+    /// Saves what the program keeps; `false` if that is not possible and nobody insists.
+    fn save(&mut self, insist: bool) -> bool {
+        let Some(program) = &self.program else {
+            return true;
+        };
+        let child = &program.running.child;
+        if !child.is_running() {
+            return true;
+        }
+        let saved = match program.worker.keep(self.kept.folder(), insist) {
+            Ok(saved) => saved,
+            Err(_) if !keeps_values(child.pid()) => Saved::default(),
+            Err(error) => Saved {
+                names: Vec::new(),
+                failed: vec![(String::new(), format!("{error:#}"))],
+            },
+        };
+        if saved.failed.is_empty() || insist {
+            self.kept.names = saved.names;
+            return true;
+        }
+        self.report.not_restarted(&saved.failed);
+        self.write(Event::NotRestarted(NotRestarted {
+            names: saved.failed.iter().map(|(name, _)| name.clone()).collect(),
+            message: restarts::reasons(&saved.failed).join("; "),
+        }));
+        if Question::is_possible() && self.on_refuse != OnRefuse::Quit {
+            self.ask(About::Unsaved);
+        }
+        false
+    }
+
+    /// What the program's `keep` has to say.
+    pub(super) fn told(&mut self, news: News) {
+        let (name, message) = match news {
+            News::Dropped { name, why } => (name, restarts::dropped(&why)),
+            News::Stale { name, why } => (name, restarts::stale(&why)),
+        };
+        // No name means all of them.
+        let names = if name.is_empty() {
+            self.kept.names.clone()
+        } else {
+            vec![name]
+        };
+        self.report.lost(&names, &message);
+        self.write(Event::Lost(Lost { names, message }));
+    }
+}
+
+/// Whether a process has code of `keep` in it.
+fn keeps_values(pid: u32) -> bool {
+    let program = std::fs::read(format!("/proc/{pid}/exe"));
+    program.is_ok_and(|data| symbols::keeps_values(&data))
+}

@@ -1,0 +1,48 @@
+//! A build that says nothing about types: edits that may change one are refused.
+
+use std::any::Any;
+use std::sync::Mutex;
+
+use hotpatch_rt::hot;
+
+const STEP: u32 = 1;
+
+mod walk {
+    pub const PACE: u32 = 10;
+}
+
+mod lanes {
+    const PACE: usize = 2;
+
+    #[derive(Default)]
+    pub struct Lane {
+        pub steps: [u32; PACE],
+    }
+}
+
+static LANE: Mutex<lanes::Lane> = Mutex::new(lanes::Lane { steps: [0; 2] });
+static KEPT: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
+
+#[hot]
+fn step(word: &str) -> String {
+    let mut lane = LANE.lock().expect("unpoisoned");
+    lane.steps[0] += STEP + word.len() as u32;
+    lane.steps[1] += walk::PACE;
+    format!("{} {}", lane.steps[0], lane.steps[1])
+}
+
+#[hot]
+fn kept() -> String {
+    let kept = KEPT.lock().expect("unpoisoned");
+    format!("{} kept", kept.len())
+}
+
+fn main() {
+    for line in std::io::stdin().lines() {
+        let line = line.expect("a line");
+        match line.as_str() {
+            "kept" => println!("{}", kept()),
+            word => println!("{}", step(word)),
+        }
+    }
+}

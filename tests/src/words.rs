@@ -1,0 +1,102 @@
+//! The exact words of a verdict at the terminal: `expect/NN.stderr` beside a `scenario.toml`, NN being the
+//! number of the edit, is all that the tool says about it. Times are written `N ms`.
+//!
+//! `HOTPATCH_WRITE_EXPECT=1` writes the files that are there anew; an empty one is a request for its text.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::LIMIT;
+use crate::scenario;
+use crate::session::{GLANCE, Session};
+
+/// Has the words written instead of compared.
+const WRITE: &str = "HOTPATCH_WRITE_EXPECT";
+
+/// How long the tool must be silent before its words are taken for complete, when they are written down.
+const SILENCE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// The file for an edit, counted from 1, if the scenario has one.
+fn expected(scenario: &str, edit: usize) -> Option<PathBuf> {
+    let path = scenario::folder()
+        .join(scenario)
+        .join("expect")
+        .join(format!("{edit:02}.stderr"));
+    path.is_file().then_some(path)
+}
+
+/// Checks what the tool said since it had said `before` bytes.
+pub fn check(session: &Session, scenario: &str, edit: usize, before: usize) -> Result<()> {
+    let Some(path) = expected(scenario, edit) else {
+        return Ok(());
+    };
+    let said = || {
+        let text = session.stderr();
+        normal(text.get(before..).unwrap_or_default())
+    };
+    if std::env::var_os(WRITE).is_some() {
+        return write(&path, &said);
+    }
+    let wanted = std::fs::read_to_string(&path)?;
+    // What was said before the event may still be on its way through the pipe.
+    let start = Instant::now();
+    while said() != wanted {
+        let is_complete = said().len() >= wanted.len();
+        if start.elapsed() >= if is_complete { SILENCE } else { LIMIT } {
+            let path = path.display();
+            bail!(
+                "not the words of `{path}`:\n{}---- but ----\n{wanted}",
+                said()
+            );
+        }
+        std::thread::sleep(GLANCE);
+    }
+    Ok(())
+}
+
+fn write(path: &Path, said: &dyn Fn() -> String) -> Result<()> {
+    let mut text = said();
+    loop {
+        std::thread::sleep(SILENCE);
+        let now = said();
+        if now == text {
+            break;
+        }
+        text = now;
+    }
+    std::fs::write(path, text).with_context(|| format!("failed to write `{}`", path.display()))
+}
+
+/// The text with times made equal.
+fn normal(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.split_inclusive('\n') {
+        let time = line.rsplit_once(" in ").and_then(|(head, tail)| {
+            let digits = tail.trim_end().strip_suffix(" ms")?;
+            let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then_some(head)
+        });
+        match time {
+            Some(head) => out += &format!("{head} in N ms\n"),
+            None => out += line,
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal;
+
+    #[test]
+    fn only_times_are_made_equal() {
+        assert_eq!(
+            normal(
+                "     Patched f (gen 1) in 84 ms\nnote HP0202: calls in 3 ms of code\n  --> a.rs:1\n"
+            ),
+            "     Patched f (gen 1) in N ms\nnote HP0202: calls in 3 ms of code\n  --> a.rs:1\n"
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! A session at a terminal: questions, answers, keys, and whose the keyboard is.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use hotpatch_tests::events::Event;
+use hotpatch_tests::programs::{FIRST_BUILD, expect_answer, program, wait_until, with_session};
+use hotpatch_tests::project::Project;
+use hotpatch_tests::session::{At, Options, Session};
+
+fn at(terminal: At, options: &[&str]) -> Options {
+    Options {
+        terminal,
+        env: vec![("CARGO_TERM_COLOR".to_owned(), "never".into())],
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        ..Options::default()
+    }
+}
+
+/// Changes texts that stand in `src/main.rs` once, in one save.
+fn edit(project: &Project, edits: &[(&str, &str)]) -> Result<()> {
+    let path = project.root().join("src/main.rs");
+    let mut text = fs::read_to_string(&path)?;
+    for (from, to) in edits {
+        ensure!(text.matches(from).count() == 1, "`{from}` in {text}");
+        text = text.replace(from, to);
+    }
+    Ok(fs::write(path, text)?)
+}
+
+fn expect_refusal(session: &mut Session, code: &str) -> Result<()> {
+    let refused = session.expect("refused")?;
+    ensure!(refused.text("code") == code, "not {code}: {refused}");
+    Ok(())
+}
+
+/// Waits until the screen shows `text` for the `count`th time.
+fn shows(session: &Session, text: &str, count: usize) -> Result<()> {
+    wait_until(&format!("`{text}`, {count} times"), || {
+        Ok(session.stderr().matches(text).count() >= count)
+    })
+}
+
+fn kept(restarted: &Event) -> Result<Vec<String>> {
+    restarted.list("kept", None)
+}
+
+const LINES: &str = "restart? [y/n/always/never] ";
+const KEYS: &str = "restart? [y]es [n]o [a]lways ne[v]er ";
+const INSIST: &str = "restart all the same? [y]es [n]o ";
+
+#[test]
+fn answers_are_remembered_for_each_code() -> Result<()> {
+    let project = program("idle", "answers")?;
+    with_session(&project, &at(At::Terminal, &[]), |session| {
+        session.ready(FIRST_BUILD)?;
+        let old = session.pid()?;
+        edit(&project, &[("fn boot() {", "fn boot() { let _ = 1;")])?;
+        expect_refusal(session, "HP0201")?;
+        shows(session, LINES, 1)?;
+        session.type_keys("y\n")?;
+        session.restarted()?;
+        ensure!(session.pid()? != old, "it is the old program");
+
+        edit(&project, &[("let _ = 1;", "let _ = 2;")])?;
+        expect_refusal(session, "HP0201")?;
+        shows(session, LINES, 2)?;
+        session.type_keys("n\n")?;
+
+        // For good: no more questions about this code,
+        edit(&project, &[("let _ = 2;", "let _ = 3;")])?;
+        expect_refusal(session, "HP0201")?;
+        shows(session, LINES, 3)?;
+        session.type_keys("always\n")?;
+        session.restarted()?;
+        edit(&project, &[("let _ = 3;", "let _ = 4;")])?;
+        expect_refusal(session, "HP0201")?;
+        session.restarted()?;
+
+        // but about another one, whose answer is another one, too.
+        let old = session.pid()?;
+        let field = [
+            ("left: u8,", "left: u8, right: u8,"),
+            ("left: 1", "left: 1, right: 2"),
+        ];
+        edit(&project, &field)?;
+        expect_refusal(session, "HP0101")?;
+        shows(session, LINES, 4)?;
+        session.type_keys("never\n")?;
+        edit(
+            &project,
+            &[("right: 2", "right: 3"), ("right: u8", "right: u16")],
+        )?;
+        expect_refusal(session, "HP0101")?;
+        shows(
+            session,
+            "   = restart to use it; `cargo hotpatch explain HP0101`",
+            1,
+        )?;
+        ensure!(session.pid()? == old);
+        session.check_alive()?;
+        ensure!(
+            session.stderr().matches(LINES).count() == 4,
+            "it asked again"
+        );
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_changed_layout_costs_one_key_and_no_state() -> Result<()> {
+    let project = program("keeper", "one_key")?;
+    with_session(&project, &at(At::TerminalWithInput, &[]), |session| {
+        session.ready(FIRST_BUILD)?;
+        shows(session, "Key r restarts the program", 1)?;
+        expect_answer(session, "step", "base 1")?;
+        expect_answer(session, "hit", "101")?;
+        let field = "    ticks: u64,\n    #[serde(default)]\n    name: String,\n";
+        let value = "{ ticks: 0, name: String::new() }";
+        edit(
+            &project,
+            &[("    ticks: u64,\n", field), ("{ ticks: 0 }", value)],
+        )?;
+        expect_refusal(session, "HP0101")?;
+        shows(session, KEYS, 1)?;
+        session.type_keys("y")?;
+        let (restarted, _) = session.restarted()?;
+        ensure!(kept(&restarted)? == ["hits", "world"], "{restarted}");
+        expect_answer(session, "step", "base 2")?;
+
+        // At any time, without any edit.
+        let old = session.pid()?;
+        session.type_keys("xr")?;
+        let (restarted, _) = session.restarted()?;
+        ensure!(kept(&restarted)? == ["world"], "{restarted}");
+        ensure!(session.pid()? != old);
+        expect_answer(session, "step", "base 3")?;
+        expect_answer(session, "hit", "102")?;
+
+        let terminal = session.terminal.as_ref().context("a terminal")?;
+        ensure!(!terminal.is_as_it_was()?, "keys are read line by line");
+        session.stop()?;
+        let terminal = session.terminal.as_ref().context("a terminal")?;
+        ensure!(terminal.is_as_it_was()?, "the terminal was not put back");
+        Ok(())
+    })
+}
+
+#[test]
+fn state_is_lost_only_if_somebody_insists() -> Result<()> {
+    let project = program("keeper", "insist")?;
+    with_session(&project, &at(At::TerminalWithInput, &[]), |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_answer(session, "step", "base 1")?;
+        expect_answer(session, "hit", "101")?;
+        expect_answer(session, "hold", "held")?;
+        let old = session.pid()?;
+        for (count, answer) in [(1, "n"), (2, "y")] {
+            session.type_keys("r")?;
+            let put_off = session.expect("not_restarted")?;
+            ensure!(put_off.list("names", None)? == ["world"], "{put_off}");
+            shows(session, INSIST, count)?;
+            session.check_alive()?;
+            expect_answer(session, "hit", &format!("{}", 101 + count))?;
+            session.type_keys(answer)?;
+        }
+        let (restarted, _) = session.restarted()?;
+        ensure!(session.pid()? != old);
+        ensure!(kept(&restarted)? == ["hits"], "{restarted}");
+        expect_answer(session, "step", "base 1")?;
+        expect_answer(session, "hit", "104")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn what_is_typed_is_the_programs_while_it_runs() -> Result<()> {
+    let project = program("server", "typed")?;
+    with_session(&project, &at(At::Terminal, &[]), |session| {
+        session.ready(FIRST_BUILD)?;
+        let old = session.pid()?;
+        session.type_keys("r\n")?;
+        ensure!(session.talk.hear()? == "base r");
+        ensure!(
+            session
+                .terminal
+                .as_ref()
+                .context("a terminal")?
+                .is_as_it_was()?
+        );
+        // And the tool's while it does not.
+        session.type_keys("exit 3\n")?;
+        session.expect("exited")?;
+        shows(session, "Key r restarts the program", 1)?;
+        session.type_keys("r")?;
+        session.restarted()?;
+        ensure!(session.pid()? != old);
+        session.type_keys("r\n")?;
+        ensure!(session.talk.hear()? == "base r");
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn without_standard_input_the_keyboard_is_the_tools() -> Result<()> {
+    let project = program("idle", "no_stdin")?;
+    with_session(&project, &at(At::Terminal, &["--no-stdin"]), |session| {
+        session.ready(FIRST_BUILD)?;
+        let old = session.pid()?;
+        let input = fs::read_link(format!("/proc/{old}/fd/0"))?;
+        ensure!(input.as_os_str() == "/dev/null", "{}", input.display());
+        session.type_keys("r")?;
+        session.restarted()?;
+        ensure!(session.pid()? != old);
+        session.stop().map(drop)
+    })
+}
