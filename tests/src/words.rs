@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::LIMIT;
+use crate::events::Event;
 use crate::scenario;
 use crate::session::{GLANCE, Session};
 
@@ -28,9 +29,17 @@ fn expected(scenario: &str, edit: usize) -> Option<PathBuf> {
 }
 
 /// Checks what the tool said since it had said `before` bytes.
-pub fn check(session: &Session, scenario: &str, edit: usize, before: usize) -> Result<()> {
+///
+/// An edit without such a file only has its verdict said in full, so that the next one begins after it.
+pub fn check(
+    session: &Session,
+    scenario: &str,
+    edit: usize,
+    before: usize,
+    verdict: &Event,
+) -> Result<()> {
     let Some(path) = expected(scenario, edit) else {
-        return Ok(());
+        return wait_for_all(session, before, verdict);
     };
     let said = || {
         let text = session.stderr();
@@ -50,6 +59,30 @@ pub fn check(session: &Session, scenario: &str, edit: usize, before: usize) -> R
                 "not the words of `{path}`:\n{}---- but ----\n{wanted}",
                 said()
             );
+        }
+        std::thread::sleep(GLANCE);
+    }
+    Ok(())
+}
+
+fn wait_for_all(session: &Session, before: usize, verdict: &Event) -> Result<()> {
+    let (last, count) = match verdict.name() {
+        "refused" => ("cargo hotpatch explain", 1),
+        "patched" => ("note HP", verdict.list("notes", Some("code"))?.len()),
+        _ => return Ok(()),
+    };
+    let start = Instant::now();
+    let said = || {
+        session
+            .stderr()
+            .get(before..)
+            .unwrap_or_default()
+            .matches(last)
+            .count()
+    };
+    while said() < count {
+        if start.elapsed() > LIMIT {
+            bail!("the tool did not say all of {verdict}");
         }
         std::thread::sleep(GLANCE);
     }

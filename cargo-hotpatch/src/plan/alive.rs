@@ -30,10 +30,11 @@ pub fn reasons(
     graph: &CallGraph,
     is_hot: &dyn Fn(usize, &Function) -> bool,
 ) -> Reasons {
-    let sources: Vec<(usize, &CrateSource)> = old
+    // What is still there is shown where it is now.
+    let sources: Vec<(usize, &CrateSource)> = new
         .iter()
         .enumerate()
-        .chain(new.iter().enumerate())
+        .chain(old.iter().enumerate())
         .collect();
     let search = Search {
         names: containing(name, &sources),
@@ -49,7 +50,13 @@ pub fn reasons(
         out.extend(search.symbols(graph));
     }
     let mut seen = BTreeSet::new();
-    out.retain(|reason| seen.insert(reason.clone()));
+    let without_place = |reason: &str| {
+        reason
+            .rsplit_once(" (")
+            .map_or(reason, |(what, _)| what)
+            .to_owned()
+    };
+    out.retain(|reason| seen.insert(without_place(reason)));
     out
 }
 
