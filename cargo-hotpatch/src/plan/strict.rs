@@ -107,7 +107,9 @@ fn mentioned(
         let constant = constant.filter(|(_, function)| function.constant);
         let calling = constant
             .filter(|(_, function)| function.mentions.iter().any(|word| names.contains(&**word)));
-        let calling: Vec<&str> = calling.map(|(_, function)| function.name.as_str()).collect();
+        let calling: Vec<&str> = calling
+            .map(|(_, function)| function.name.as_str())
+            .collect();
         names.extend(calling);
         if names.len() == before {
             return None;

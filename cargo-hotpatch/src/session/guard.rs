@@ -323,7 +323,12 @@ mod tests {
             "pub mod m { pub struct T { pub a: u8, pub b: [u8; 8] } }",
         );
         assert_eq!(
-            refused(old, new, "mod m {\n struct T {\n  a: u8,\n  b: [u8; N],\n }\n}").as_deref(),
+            refused(
+                old,
+                new,
+                "mod m {\n struct T {\n  a: u8,\n  b: [u8; N],\n }\n}"
+            )
+            .as_deref(),
             Some(
                 "HP0101: layout of `T` changed --> /src/main.rs:4:3 \
                  [field `b` was `[u8; 4]` and is `[u8; 8]`] \
@@ -347,7 +352,10 @@ mod tests {
         let samples = Samples::new();
         let object = |field: &str| {
             let flags = ["-Cdebuginfo=2", "--crate-name=fake"];
-            samples.object(&format!("pub struct New(pub {field}); pub fn f(n: New) {{}}"), &flags)
+            samples.object(
+                &format!("pub struct New(pub {field}); pub fn f(n: New) {{}}"),
+                &flags,
+            )
         };
         let mut guard = Guard {
             program: PathBuf::new(),
@@ -397,7 +405,11 @@ mod tests {
             text.split(" [").next().unwrap_or_default().to_owned()
         };
         assert_eq!(
-            place(refused(old, new, "mod m {\n enum T {\n  A,\n  B {\n   x: t!() } } }")),
+            place(refused(
+                old,
+                new,
+                "mod m {\n enum T {\n  A,\n  B {\n   x: t!() } } }"
+            )),
             "HP0101: layout of `T` changed --> /src/main.rs:5:4"
         );
         let (old, new) = (
