@@ -1,5 +1,5 @@
 //! What cargo's configuration says of the things this tool does in cargo's place: which wrappers stand around
-//! rustc, and which runner (a debugger, say) starts programs.
+//! rustc, which runner (a debugger, say) starts programs; and of those it looks at before a build.
 //!
 //! cargo reads all the rest itself. `cargo-config2` knows the files and variables; `--config` comes on top here.
 
@@ -20,6 +20,14 @@ pub struct CargoConfig {
     pub wrapper: Option<PathBuf>,
     /// The same for the crates of the workspace (`RUSTC_WORKSPACE_WRAPPER`, `build.rustc-workspace-wrapper`).
     pub workspace_wrapper: Option<PathBuf>,
+    /// What is run for rustc itself (`RUSTC`, `build.rustc`).
+    pub rustc: Option<PathBuf>,
+    /// What links programs (`target.<triple>.linker`).
+    pub linker: Option<PathBuf>,
+    /// Flags for rustc (`RUSTFLAGS`, `target.<triple>.rustflags`, `build.rustflags`).
+    pub rustflags: Vec<String>,
+    /// The triple that is built for (`CARGO_BUILD_TARGET`, `build.target`).
+    pub target: Option<String>,
     /// Values of `--config` and files with profiles, what holds first first; variables come between the two.
     given: Vec<toml::Table>,
     files: Vec<toml::Table>,
@@ -66,11 +74,47 @@ impl CargoConfig {
             };
             chosen.filter(|path| !path.as_os_str().is_empty())
         };
+        let last =
+            |find: &dyn Fn(&de::Config) -> Option<PathBuf>| given.iter().rev().find_map(find);
+        let linker = found
+            .linker(HOST)
+            .context("failed to read cargo's configuration")?;
+        let flags = found
+            .rustflags(HOST)
+            .context("failed to read cargo's configuration")?
+            .map(|flags| flags.flags);
+        // Variables with flags come before `--config` as well.
+        let has_variable = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some());
+        let given_flags = given
+            .iter()
+            .rev()
+            .filter(|_| !has_variable)
+            .find_map(flags_of);
+        let targets = found.build.target.iter().flatten();
+        let target = targets.map(|target| target.triple().to_owned()).next();
         let files = Walk::new(&here).filter_map(|path| std::fs::read_to_string(path).ok());
         Ok(Self {
             given: texts.iter().rev().filter_map(table).collect(),
             files: files.filter_map(table).collect(),
             runner,
+            rustc: choose(
+                "RUSTC",
+                last(&|config| Some(program(&here, &config.build.rustc.as_ref()?.val))),
+                &found.build.rustc,
+            ),
+            linker: last(&|config| {
+                let linker = config.target.get(HOST)?.linker.as_ref()?;
+                Some(program(&here, &linker.val))
+            })
+            .or(linker),
+            rustflags: given_flags.or(flags).unwrap_or_default(),
+            target: given
+                .iter()
+                .rev()
+                .find_map(|config| first(config.build.target.as_ref()?))
+                .or(target),
             wrapper: choose("RUSTC_WRAPPER", given_wrapper, &found.build.rustc_wrapper),
             workspace_wrapper: choose(
                 "RUSTC_WORKSPACE_WRAPPER",
@@ -98,6 +142,22 @@ impl CargoConfig {
             _ => toml::Value::String(value),
         });
         find(&self.given).or(variable).or_else(|| find(&self.files))
+    }
+}
+
+fn flags_of(config: &de::Config) -> Option<Vec<String>> {
+    let of_target = config
+        .target
+        .get(HOST)
+        .and_then(|target| target.rustflags.as_ref());
+    let flags = of_target.or(config.build.rustflags.as_ref())?;
+    Some(flags.flags.iter().map(|flag| flag.val.clone()).collect())
+}
+
+fn first(values: &de::StringOrArray) -> Option<String> {
+    match values {
+        de::StringOrArray::String(value) => Some(value.val.clone()),
+        de::StringOrArray::Array(values) => values.first().map(|value| value.val.clone()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Facts judged: what is well, what costs something, and what keeps edits from being patched. Pure.
 
-use super::facts::{Facts, Profile, Watching};
-use super::settings::codegen;
+use super::facts::{Facts, Watching};
+use super::profile::Profile;
 use crate::build::base::HOST;
 
 /// How well something is.
@@ -315,6 +315,24 @@ fn runtime(facts: &Facts) -> Finding {
     )
 }
 
+/// The values of `-C key=value` among flags.
+pub(super) fn codegen<'a>(flags: &'a [String], key: &'a str) -> impl Iterator<Item = &'a str> {
+    let after_c = flags
+        .windows(2)
+        .filter(|pair| matches!(pair[0].as_str(), "-C" | "--codegen"));
+    let apart = after_c.map(|pair| pair[1].as_str());
+    let joined = flags.iter().filter_map(|flag| {
+        flag.strip_prefix("-C")
+            .or_else(|| flag.strip_prefix("--codegen="))
+    });
+    joined
+        .chain(apart)
+        .filter_map(move |option| match option.split_once('=') {
+            Some((name, value)) => (name == key).then_some(value),
+            None => (option == key).then_some(""),
+        })
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -433,5 +451,21 @@ mod tests {
                 .iter()
                 .all(|finding| finding.level == Level::Ok)
         );
+    }
+
+    #[test]
+    fn codegen_options_in_every_spelling() {
+        let flags: Vec<String> = [
+            "-Cprefer-dynamic",
+            "-C",
+            "linker=a",
+            "--codegen=linker=b",
+            "-g",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        assert_eq!(codegen(&flags, "prefer-dynamic").collect::<Vec<_>>(), [""]);
+        assert_eq!(codegen(&flags, "linker").collect::<Vec<_>>(), ["b", "a"]);
+        assert_eq!(codegen(&flags, "g").count(), 0);
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::StatVfsMountFlags;
 
-use super::settings::Settings;
+use super::checks::codegen;
+use super::profile::{Profile, profile};
 use crate::args::BuildArgs;
 use crate::build::base::HOST;
 use crate::build::project::Project;
@@ -50,19 +51,6 @@ pub struct Rustc {
     pub host: String,
 }
 
-/// A profile of cargo's, as far as patches depend on it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Profile {
-    /// Its name.
-    pub name: String,
-    /// It has full debug information.
-    pub debug: bool,
-    /// Code is optimised.
-    pub optimised: bool,
-    /// It asks for link-time optimisation.
-    pub lto: bool,
-}
-
 /// The folder where program and tool meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meeting {
@@ -93,25 +81,29 @@ impl Facts {
     /// Reads them; what cannot be read is part of them.
     #[must_use]
     pub fn read(project: &Project, args: &BuildArgs, cancel: &CancelToken) -> Self {
-        let settings = Settings::read(project, args);
-        let rustc = rustc_path(project, &settings);
+        let config = &project.config;
+        let rustc = rustc_path(project);
         let asked = ask(&rustc, &["-vV"], cancel).map(|text| describe(&text));
         let sysroot = ask(&rustc, &["--print", "sysroot"], cancel).unwrap_or_default();
         let lld = Path::new(sysroot.trim())
             .join("lib/rustlib")
             .join(HOST)
             .join("bin/rust-lld");
-        let linker = settings.linker();
-        let says = ask(Path::new(&linker), &["--version"], cancel);
+        let of_flags = codegen(&config.rustflags, "linker")
+            .last()
+            .map(PathBuf::from);
+        let linker = of_flags.or_else(|| config.linker.clone());
+        let linker = linker.unwrap_or_else(|| PathBuf::from("cc"));
+        let says = ask(&linker, &["--version"], cancel);
         let first = |text: String| text.lines().next().unwrap_or_default().to_owned();
         Self {
             rustc: asked,
             cargo: ask(&project.cargo, &["--version"], cancel).map(first),
-            linker: (linker, says.map(first)),
+            linker: (linker.display().to_string(), says.map(first)),
             lld: lld.exists().then_some(lld),
-            target: args.target.first().cloned().or_else(|| settings.target()),
-            rustflags: settings.rustflags(),
-            profile: settings.profile(args),
+            target: args.target.first().or(config.target.as_ref()).cloned(),
+            rustflags: config.rustflags.clone(),
+            profile: profile(project, args),
             meeting: meeting(),
             target_dir: (
                 project.target_dir().to_owned(),
@@ -127,14 +119,10 @@ impl Facts {
 }
 
 /// The compiler that cargo will take: the one the user names, or its neighbour.
-fn rustc_path(project: &Project, settings: &Settings) -> PathBuf {
-    let named = settings.text(&["build", "rustc"]).or_else(|| {
-        let named = std::env::var_os("RUSTC")?;
-        Some(named.to_string_lossy().into_owned())
-    });
+fn rustc_path(project: &Project) -> PathBuf {
     let beside = project.cargo.parent().map(|folder| folder.join("rustc"));
+    let named = project.config.rustc.clone();
     named
-        .map(PathBuf::from)
         .or_else(|| beside.filter(|path| path.is_absolute() && path.exists()))
         .unwrap_or_else(|| PathBuf::from("rustc"))
 }

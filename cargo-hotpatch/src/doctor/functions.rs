@@ -72,6 +72,8 @@ pub fn try_all(
     let mut world = World::open(base, &texts)?;
     let home = tempfile::tempdir().context("failed to create a folder for patches")?;
     world.pretend_hot()?;
+    // Read once for all forks.
+    world.guard.known()?;
     let sources = world.state().sources.clone();
     let index = world.index(&sources, &[]);
     let targets = targets(&world, &sources, &index);

@@ -5,7 +5,7 @@ pub mod checks;
 pub mod facts;
 pub mod functions;
 mod noop;
-mod settings;
+mod profile;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -132,7 +132,9 @@ impl Index {
             let in_place = fields::in_place(view.source);
             for (_, function) in view.source.functions() {
                 index.add(krate, view, &own, function);
-                if in_place.contains(&function.key)
+                // A hot one has a name of its own there.
+                if !function.hot
+                    && in_place.contains(&function.key)
                     && let Some(number) = index.by_key.get(&(krate, function.key.clone()))
                 {
                     index.functions[*number].shape = Shape::Reinstantiated;

@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
-use super::make::{CALL_SITE, Maker, Outcome, Patched, Times, refuse};
+use super::checks::strangers;
+use super::make::{Maker, Outcome, Patched, Times, refuse};
 use super::storage::{NewStatic, STORAGE, exported};
 use super::world::Seen;
 use crate::image::demangle::demangle;
-use crate::image::elf::Elf;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
@@ -22,7 +22,6 @@ use crate::plan::index::{Index, Known, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
-use crate::source::fields;
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::CrateSource;
 
@@ -79,9 +78,6 @@ impl Maker<'_> {
                 }
                 times.link += started.elapsed();
                 return self.link(sources, index, round, times);
-            }
-            if let Some(refusal) = before_deref(sources, index, &needs.functions) {
-                return Ok(Built::Refused(refusal));
             }
             include.extend(needs.functions);
             added.extend(needs.statics);
@@ -191,112 +187,6 @@ impl Maker<'_> {
         results.into_iter().collect()
     }
 
-    /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
-    pub(super) fn check(
-        &self,
-        sources: &[CrateSource],
-        index: &Index,
-        graph: &CallGraph,
-        plan: &Plan,
-        include: &BTreeSet<Vertex>,
-        round: &[Part],
-    ) -> Needs {
-        let mut needs = Needs::default();
-        let replaced: BTreeSet<&str> = round
-            .iter()
-            .flat_map(|part| &part.compiled.object.pairs)
-            .map(|pair| pair.old.as_str())
-            .chain(
-                round
-                    .iter()
-                    .flat_map(|part| &part.added)
-                    .map(|item| item.symbol.as_str()),
-            )
-            .collect();
-        for part in round {
-            let first = part.vertices.first().or_else(|| include.first()).copied();
-            let Some(first) = first else {
-                continue;
-            };
-            let refuse = |why: String| {
-                refuse(sources, index, first, Code::HP0001, |path| {
-                    format!("the edit of `{path}` is not supported yet")
-                })
-                .map(|refusal| refusal.because(why))
-            };
-            for symbol in &part.compiled.object.undefined {
-                if !symbol.used || symbol.weak || replaced.contains(symbol.name.as_str()) {
-                    continue;
-                }
-                let vertex = graph
-                    .nodes_named(&symbol.name)
-                    .find_map(|node| index.vertex(node))
-                    .or_else(|| index.by_symbol(&symbol.name));
-                let known = vertex.and_then(|vertex| index.known(vertex));
-                let is_hot = known.is_some_and(|known| known.hot);
-                let is_outdated = |vertex| {
-                    plan.outdated.contains(&vertex)
-                        && !self.world.state().symbols.contains_key(&symbol.name)
-                };
-                let is_stale = vertex
-                    .is_some_and(|vertex| plan.stale.contains(&vertex) || is_outdated(vertex))
-                    && !is_hot
-                    && !symbol.tls
-                    && is_code(graph, &symbol.name);
-                let there = self.address(&symbol.name).is_some()
-                    || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
-                    || self.world.image.imports(&symbol.name);
-                let of_data = self.world.image.symbols.get(&symbol.name);
-                let is_doubtful = of_data.is_some_and(|found| found.kind != SymbolKind::Function)
-                    && self.is_doubtful(sources, index, &symbol.name);
-                if there && is_doubtful {
-                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                    needs.refusal = refuse(format!(
-                        "`{name}`, which a macro made, may be another one in the program"
-                    ));
-                    continue;
-                }
-                if there && !is_stale {
-                    continue;
-                }
-                match (vertex, known) {
-                    (Some(vertex), Some(known))
-                        if known.shape == Shape::Plain && !include.contains(&vertex) =>
-                    {
-                        needs.functions.insert(vertex);
-                    }
-                    _ => {
-                        if let Some(item) = self.new_static(sources, &symbol.name) {
-                            needs.statics.insert(item);
-                            continue;
-                        }
-                        let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                        needs.refusal = refuse(if is_stale {
-                            format!("it goes through `{name}`, which cannot be patched yet")
-                        } else {
-                            format!("the program has no `{name}`")
-                        });
-                    }
-                }
-            }
-            if let Some(section) = starts_by_itself(&part.compiled.data) {
-                needs.refusal = refuse(format!("code in section {section} would run by itself"));
-            }
-            for symbol in &part.compiled.object.defined {
-                // A macro may have made a static inside a function, which would begin anew with each patch.
-                let is_own_state = symbol.writable && !symbol.name.contains(CALL_SITE);
-                let copies_state = matches!(symbol.kind, SymbolKind::Data | SymbolKind::Tls)
-                    && symbol.name.starts_with("_R")
-                    && (is_own_state || self.world.image.symbols.get(&symbol.name).is_some());
-                if copies_state {
-                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                    needs.refusal = refuse(format!("it would make a second `{name}`"));
-                }
-            }
-        }
-        needs
-    }
-
     /// Where the newest version of a function or the storage of a static is.
     pub(super) fn address(&self, symbol: &str) -> Option<u64> {
         if let Some(address) = self.world.state().symbols.get(symbol) {
@@ -386,7 +276,12 @@ impl Maker<'_> {
                 let at = storage.get(&item.export()).copied();
                 let at =
                     at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
-                storage.insert(item.symbol.clone(), at);
+                if item.value.is_some() {
+                    // An earlier generation goes back to the value it had.
+                    fresh.insert(item.symbol.clone(), at);
+                } else {
+                    storage.insert(item.symbol.clone(), at);
+                }
             }
             loaded.push(Loaded {
                 part,
@@ -406,11 +301,14 @@ impl Maker<'_> {
         sources: Vec<CrateSource>,
         index: &Arc<Index>,
         ready: Ready,
-        notes: Vec<Note>,
-        behind: BTreeSet<(usize, FnKey)>,
-        retyped: u32,
+        told: Told,
         mut times: Times,
     ) -> Result<Outcome> {
+        let Told {
+            notes,
+            behind,
+            retyped,
+        } = told;
         let started = Instant::now();
         let mut stores = Vec::new();
         let mut patched = Patched {
@@ -486,6 +384,16 @@ impl Maker<'_> {
     }
 }
 
+/// What is said of a patch, and known of the program once it is live.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) notes: Vec<Note>,
+    /// Functions whose text is newer than their code.
+    pub(super) behind: BTreeSet<(usize, FnKey)>,
+    /// How often types changed so far.
+    pub(super) retyped: u32,
+}
+
 /// A static inside a function whose storage is not found.
 #[derive(Debug, thiserror::Error)]
 #[error("the storage of `static {1}` in `{0}` is not known")]
@@ -556,101 +464,4 @@ fn only_symbol(known: &Known, graph: &CallGraph) -> Option<String> {
         .next()
         .filter(|_| names.next().is_none())
         .map(str::to_owned)
-}
-
-/// Private fields of a type with a `Deref` stay private in a scope. Code that may use one would, in a patch,
-/// be led past it to a field of that name behind the `Deref`.
-pub(super) fn before_deref(
-    sources: &[CrateSource],
-    index: &Index,
-    functions: &BTreeSet<Vertex>,
-) -> Option<Refusal> {
-    let fields: Vec<_> = sources
-        .iter()
-        .map(fields::private_fields_before_deref)
-        .collect();
-    functions.iter().find_map(|vertex| {
-        let known = index.known(*vertex)?;
-        let source = sources.get(known.krate)?;
-        let own = fields.get(known.krate)?;
-        let used: BTreeSet<String> = known
-            .keys
-            .iter()
-            .filter(|_| !own.is_empty())
-            .filter_map(|key| source.function(key))
-            .flat_map(|(file, function)| fields::fields_used(file, function))
-            .collect();
-        let (_, field) = own
-            .iter()
-            .find(|(module, field)| used.contains(field) && known.module.starts_with(module))?;
-        refuse(sources, index, *vertex, Code::HP0001, |path| {
-            format!(
-                "`{path}` uses a private field of a type with a `Deref`, which is not supported yet"
-            )
-        })
-        .map(|refusal| refusal.because(format!("`.{field}` could mean a field behind the `Deref`")))
-    })
-}
-
-/// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
-/// that calls a private function from outside its module shows it.
-pub(super) fn strangers(
-    sources: &[CrateSource],
-    index: &Index,
-    graph: &CallGraph,
-    part: &Part,
-) -> Option<Refusal> {
-    for pair in &part.compiled.object.pairs {
-        let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
-        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied())
-        else {
-            continue;
-        };
-        let Some(module) = index.known(caller).map(|known| &known.module) else {
-            continue;
-        };
-        for callee in graph.callees(node) {
-            let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
-            let Some(known) = known.filter(|known| known.krate == part.krate) else {
-                continue;
-            };
-            let own = known.private.then(|| known.module.clone());
-            let home =
-                own.or_else(|| sources[part.krate].home_of_private_trait(known.keys.first()?));
-            if home.is_some_and(|home| !module.starts_with(&home)) {
-                return refuse(sources, index, caller, Code::HP0001, |path| {
-                    format!("names in `{path}` would not mean what they mean in the crate")
-                })
-                .map(|refusal| {
-                    refusal.because(format!(
-                        "the patch would call `{}`, which is private",
-                        known.path
-                    ))
-                });
-            }
-        }
-    }
-    None
-}
-
-/// A section of functions that run when the library is loaded.
-fn starts_by_itself(object: &[u8]) -> Option<String> {
-    let names = [
-        ".init_array",
-        ".preinit_array",
-        ".ctors",
-        ".fini_array",
-        ".dtors",
-    ];
-    let elf = Elf::parse(object).ok()?;
-    let mut found = elf.sections.iter().map(|section| section.name);
-    let found = found.find(|section| names.iter().any(|name| section.starts_with(name)));
-    found.map(str::to_owned)
-}
-
-pub(super) fn is_code(graph: &CallGraph, symbol: &str) -> bool {
-    use crate::image::graph::NodeKind;
-    graph
-        .nodes_named(symbol)
-        .any(|node| graph.kind(node) == NodeKind::Function)
 }

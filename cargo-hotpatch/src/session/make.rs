@@ -12,27 +12,23 @@ use anyhow::{Context, Result};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::changed::{
-    behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
+    behind, changed_in, gone, include_added, kept_values, left_behind, notes, old_values, revalued,
+    unreached,
 };
-use super::compose::{Built, Ready, Unbindable, before_deref};
+use super::compose::{Built, Ready, Told};
 use super::process::Process;
+use super::ruling::static_traits;
 use super::world::{State, World};
-use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
-use crate::build::scope::Scope;
-use crate::command::{CancelToken, CommandError};
-use crate::image::graph::CallGraph;
-use crate::patch::compile;
-use crate::patch::compile::Rejected;
-use crate::plan::alive::{self, Reasons, touching};
-use crate::plan::classify::Facts;
+use crate::command::CancelToken;
+use crate::plan::alive::touching;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
-use crate::source::diff::{Became, Changes};
-use crate::source::file::{Function, Kind, OtherItem, Place};
+use crate::source::diff::Changes;
+use crate::source::file::Shape;
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
 
@@ -153,6 +149,7 @@ impl Maker<'_> {
         let anew = !retyped.is_empty() || plan.everywhere;
         plan.retyped = self.world.state().retyped + u32::from(anew);
         plan.free = retyped;
+        plan.revalued = revalued(&changes);
         if let Some(base) = self
             .world
             .states
@@ -187,9 +184,6 @@ impl Maker<'_> {
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
             return self.not_reached(&sources, vertex, &index, &plan, &changes);
         }
-        if let Some(refusal) = before_deref(&sources, &index, &plan.include) {
-            return Ok(Outcome::Refused(refusal));
-        }
         if plan.include.is_empty() {
             return self.nothing_reached(sources, &changes, &changed, &index, times);
         }
@@ -206,24 +200,55 @@ impl Maker<'_> {
         }
         match self.build(&sources, &index, &graph, &plan, &mut times) {
             Ok(Built::Ready(ready)) => {
-                let included = ready
+                let included: BTreeSet<Vertex> = ready
                     .loaded
                     .iter()
                     .flat_map(|l| l.part.vertices.iter().copied())
                     .collect();
+                if self.leaves_out(&changes, &index, &included) {
+                    let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+                    if !broken.is_empty() {
+                        return Ok(Outcome::Broken(broken));
+                    }
+                }
                 plan.settle(&graph, &index, &changed, &included);
                 plan.unreached
                     .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
                 let mut notes = notes(&sources, &index, &graph, &plan);
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&changes));
+                notes.extend(old_values(&changes, &index, &included));
                 let behind = behind(&index, &changed, &included);
-                let retyped = plan.retyped;
-                self.publish(sources, &index, ready, notes, behind, retyped, times)
+                let told = Told {
+                    notes,
+                    behind,
+                    retyped: plan.retyped,
+                };
+                self.publish(sources, &index, ready, told, times)
             }
             Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
-            Err(error) => self.explain(error, &sources, &changes),
+            Err(error) => match self.in_its_place(&error, &sources, &index, &plan) {
+                Some(sources) => self.apply(sources),
+                None => self.explain(error, &sources, &changes),
+            },
         }
+    }
+
+    /// Some of what was edited is neither in the patch nor in a scope, so that no compiler has seen it.
+    fn leaves_out(&self, changes: &[Changes], index: &Index, included: &BTreeSet<Vertex>) -> bool {
+        changes.iter().enumerate().any(|(krate, changes)| {
+            let keys = changes
+                .bodies
+                .iter()
+                .chain(&changes.added)
+                .chain(&changes.signatures);
+            let mut vertices = keys.filter_map(|key| index.find(krate, key));
+            vertices.any(|vertex| {
+                let known = index.known(vertex);
+                !included.contains(&vertex)
+                    && known.is_some_and(|known| known.shape != Shape::Reinstantiated)
+            })
+        })
     }
 
     /// New text of the same code: later patches stand on its lines.
@@ -313,79 +338,6 @@ impl Maker<'_> {
             .collect()
     }
 
-    /// For each type whose values look different now why there may be some.
-    fn alive(
-        &self,
-        old: &[CrateSource],
-        new: &[CrateSource],
-        changes: &[Changes],
-        graph: &CallGraph,
-    ) -> BTreeMap<String, Reasons> {
-        let items = changes.iter().flat_map(|changes| &changes.items);
-        let types = items.filter(|change| {
-            change.item.kind == Kind::Type
-                && change.became != Became::Added
-                && !change.keeps_values()
-        });
-        let names: BTreeSet<String> = types.flat_map(|change| change.item.names.clone()).collect();
-        let optimised = self
-            .world
-            .crates
-            .iter()
-            .any(|krate| krate.unit.args.optimised());
-        let is_hot = |krate: usize, function: &Function| {
-            let known = self
-                .world
-                .states
-                .first()
-                .and_then(|base| base.sources[krate].function(&function.key));
-            known.is_some_and(|(_, function)| function.hot)
-        };
-        names
-            .into_iter()
-            .map(|name| {
-                let mut reasons = alive::reasons(&name, old, new, graph, &is_hot);
-                if optimised && reasons.is_empty() {
-                    reasons.push("optimised code, which does not show who keeps it".to_owned());
-                }
-                (name, reasons)
-            })
-            .collect()
-    }
-
-    fn refusal(
-        &self,
-        old: &[CrateSource],
-        new: &[CrateSource],
-        changes: &[Changes],
-        index: &Index,
-        (alive, static_traits): (&BTreeMap<String, Reasons>, &BTreeSet<String>),
-    ) -> Option<Refusal> {
-        let storage = &self.world.storage;
-        let moved = |(krate, changes)| storage.refusal(krate, &new[krate], changes);
-        let moved = changes.iter().enumerate().find_map(moved);
-        let refused = changes.iter().enumerate().find_map(|(krate, changes)| {
-            let is_hot = |key: &_| {
-                old[krate]
-                    .function(key)
-                    .is_some_and(|(_, function)| function.hot)
-                    || index
-                        .find(krate, key)
-                        .and_then(|vertex| index.known(vertex))
-                        .is_some_and(|known| known.hot)
-            };
-            let optimised = self.world.crates[krate].unit.args.optimised();
-            let known = Facts {
-                optimised,
-                is_hot: &is_hot,
-                alive,
-                static_traits,
-            };
-            classify::refusal(&old[krate], &new[krate], changes, &known)
-        });
-        refused.or(moved)
-    }
-
     /// Whether a function says what the base was built from.
     fn is_as_built(&self, sources: &[CrateSource], index: &Index, vertex: Vertex) -> bool {
         let (Some(base), Some(known)) = (self.world.states.first(), index.known(vertex)) else {
@@ -455,11 +407,19 @@ impl Maker<'_> {
         let is_new = |vertex: &&Vertex| !self.is_as_built(&sources, index, **vertex);
         let Some(vertex) = changed.edited.iter().find(is_new).copied() else {
             let behind = behind(index, changed, &BTreeSet::new());
+            // Nobody else would look at it.
+            let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+            if !broken.is_empty() {
+                return Ok(Outcome::Broken(broken));
+            }
             let notes = kept_values(changes);
             if !notes.is_empty() {
-                let retyped = self.world.state().retyped;
-                let ready = Ready::default();
-                return self.publish(sources, index, ready, notes, behind, retyped, times);
+                let told = Told {
+                    notes,
+                    behind,
+                    retyped: self.world.state().retyped,
+                };
+                return self.publish(sources, index, Ready::default(), told, times);
             }
             self.replace_sources(sources);
             if let Some(state) = self.world.states.last_mut() {
@@ -474,137 +434,6 @@ impl Maker<'_> {
         .map(Outcome::Refused)
         .context("an edit without a place")
     }
-
-    /// Tells code that does not compile from code that this tool cannot take out of its place.
-    fn explain(
-        &mut self,
-        error: anyhow::Error,
-        sources: &[CrateSource],
-        changes: &[Changes],
-    ) -> Result<Outcome> {
-        if self.cancel.is_cancelled() {
-            return Err(error);
-        }
-        if let Some(Unbindable(path, name)) = error.downcast_ref::<Unbindable>() {
-            let place = any_place(sources, changes);
-            let message = format!("the storage of `static {name}` in `{path}` cannot be bound yet");
-            return Ok(Outcome::Refused(Refusal::new(
-                Code::HP0001,
-                message,
-                place.0,
-                place.1,
-            )));
-        }
-        let rejected = error.chain().find_map(|e| e.downcast_ref::<Rejected>());
-        let of_scope = error
-            .chain()
-            .any(|e| e.to_string() == "failed to compile the scope");
-        let of_a_tool = error
-            .chain()
-            .any(|e| e.downcast_ref::<CommandError>().is_some());
-        if rejected.is_none() && (of_scope || of_a_tool) {
-            return Err(error);
-        }
-        let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
-        if !broken.is_empty() {
-            return Ok(Outcome::Broken(broken));
-        }
-        let place = any_place(sources, changes);
-        let mut refusal = Refusal::new(
-            Code::HP0001,
-            "this edit compiles, but not as a patch, which is not supported yet",
-            place.0,
-            place.1,
-        );
-        match rejected {
-            Some(Rejected(found)) => {
-                let errors = found.iter().filter(|d| d.error).flat_map(|d| &d.places);
-                self.blamed = errors
-                    .filter_map(|(file, line)| self.user_file(sources, file, *line))
-                    .collect();
-                if let Some(summary) = diagnostics::summary(found) {
-                    refusal = refusal.because(format!("rustc says of the patch: {summary}"));
-                }
-                let at = found
-                    .iter()
-                    .find(|d| d.error)
-                    .and_then(|d| d.places.first());
-                if let Some((file, line)) = at
-                    && let Some((path, line)) = self.user_file(sources, file, *line)
-                {
-                    refusal.file = path;
-                    refusal.place = Place { line, column: 1 };
-                }
-            }
-            None => refusal = refusal.because(format!("{error:#}")),
-        }
-        Ok(Outcome::Refused(refusal))
-    }
-
-    fn user_file(
-        &self,
-        sources: &[CrateSource],
-        file: &str,
-        line: usize,
-    ) -> Option<(PathBuf, usize)> {
-        self.world
-            .crates
-            .iter()
-            .zip(sources)
-            .find_map(|(krate, source)| {
-                let path = krate.unit.cwd.join(file);
-                source.file(&path).map(|_| (path, line))
-            })
-    }
-
-    /// rustc's own errors about the crates with changes, as the user wrote them.
-    ///
-    /// # Errors
-    /// rustc cannot be run or was cancelled.
-    pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
-        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
-        for (number, krate) in self.world.crates.iter().enumerate() {
-            let mut externs = krate.unit.externs().into_iter();
-            let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
-            if self.compiles || (!is_changed(number) && !uses) {
-                continue;
-            }
-            let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
-            if found.iter().any(|d| d.error && !d.places.is_empty()) {
-                // The last one only counts the others.
-                return Ok(found
-                    .into_iter()
-                    .filter(|d| d.error && !d.places.is_empty())
-                    .collect());
-            }
-            checked.insert(format!("lib{}", krate.tag), metadata);
-        }
-        Ok(Vec::new())
-    }
-}
-
-/// Traits with other methods of which there can be no trait objects.
-fn static_traits(
-    old: &[CrateSource],
-    new: &[CrateSource],
-    changes: &[Changes],
-    graph: &CallGraph,
-) -> BTreeSet<String> {
-    let items = changes.iter().flat_map(|changes| &changes.items);
-    let changed = items.filter(|change| {
-        let same_frame = |old: &OtherItem| old.helpers == change.item.helpers;
-        change.item.kind == Kind::Trait
-            && change.became == Became::Changed
-            && change.old.as_ref().is_some_and(same_frame)
-    });
-    let names: BTreeSet<String> = changed
-        .flat_map(|change| change.item.names.clone())
-        .collect();
-    if names.is_empty() {
-        return names;
-    }
-    let objects = alive::objects(&names, old, new, graph);
-    names.difference(&objects).cloned().collect()
 }
 
 /// What leads from one state of the slots to another; a slot that is in neither leads to the base.
@@ -631,24 +460,6 @@ pub(super) fn refuse(
     let known = index.known(vertex)?;
     let (file, place, path) = classify::place(sources.get(known.krate)?, known.keys.first()?)?;
     Some(Refusal::new(code, message(&path), file, place))
-}
-
-/// Somewhere in the edit.
-pub(super) fn any_place(sources: &[CrateSource], changes: &[Changes]) -> (PathBuf, Place) {
-    for (source, changes) in sources.iter().zip(changes) {
-        let keys = changes
-            .bodies
-            .iter()
-            .chain(&changes.signatures)
-            .chain(&changes.added);
-        if let Some((file, place, _)) = keys.filter_map(|key| classify::place(source, key)).next() {
-            return (file, place);
-        }
-        if let Some(item) = changes.items.first() {
-            return (item.file.clone(), item.place);
-        }
-    }
-    (PathBuf::new(), Place::default())
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! One thread takes messages (a save, a verdict, the program's end, a signal) and decides; a
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
+mod broken;
 mod changed;
+mod checks;
 mod compose;
 pub mod guard;
 pub mod known;
@@ -11,6 +13,7 @@ pub mod make;
 pub mod process;
 pub mod program;
 mod restart;
+mod ruling;
 mod shown;
 mod storage;
 pub mod texts;

@@ -148,6 +148,8 @@ pub struct World {
     pub told: BTreeSet<Told>,
     /// What the program and its patches say about types.
     pub guard: Guard,
+    /// For each crate the functions whose code rustc understood in its place only.
+    pub in_place: Vec<BTreeSet<FnKey>>,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -215,6 +217,7 @@ impl World {
             files,
             told: BTreeSet::new(),
             guard: Guard::new(base),
+            in_place: vec![BTreeSet::new(); base.units.len()],
             graph: None,
             index: None,
             open: None,
@@ -244,17 +247,19 @@ impl World {
     /// # Errors
     /// A file is missing or does not parse.
     pub fn read_sources(&self, files: &dyn Files) -> Result<Vec<CrateSource>, ReadError> {
-        self.crates
-            .iter()
+        let crates = self.crates.iter().zip(&self.in_place);
+        crates
             .zip(&self.state().sources)
-            .map(|(krate, old)| {
-                CrateSource::read(
+            .map(|((krate, in_place), old)| {
+                let mut source = CrateSource::read(
                     &krate.unit.krate,
                     &krate.unit.root,
                     &krate.cfg,
                     files,
                     Some(old),
-                )
+                )?;
+                source.in_place.clone_from(in_place);
+                Ok(source)
             })
             .collect()
     }
@@ -381,6 +386,7 @@ impl World {
             told: self.told.clone(),
             storage: self.storage.clone(),
             guard: self.guard.fork(),
+            in_place: self.in_place.clone(),
             graph: None,
             index: self.index.clone(),
             open: self.open.clone(),

@@ -23,12 +23,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use proc_macro2::TokenStream;
 
+use super::fields;
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::own_imports::{Imports, imports, scope_path};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
-use super::widen::splice;
+use super::widen::{name_in_place, splice};
 
 /// A function to extract.
 pub struct Wanted {
@@ -126,6 +127,7 @@ pub fn patch_crate(
         }
     }
 
+    let in_place = fields::in_place(krate);
     let mut files = Vec::new();
     for (number, file) in krate.files.iter().enumerate() {
         let root = number == 0;
@@ -140,7 +142,11 @@ pub fn patch_crate(
         page.modules(krate, &modules, private, folder);
         page.macros(&macros);
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
-            page.function(function, *index, want)?;
+            if want.hot && in_place.contains(&function.key) {
+                page.in_place(function, *index)?;
+            } else {
+                page.function(function, *index, want)?;
+            }
         }
         for want in added {
             match static_item(krate, want) {
@@ -372,6 +378,25 @@ impl Page<'_> {
             edits: Vec::new(),
             after: String::new(),
         });
+    }
+
+    /// The scope holds the body, under a name of its own.
+    fn in_place(&mut self, function: &Function, index: usize) -> Result<()> {
+        let (name, body) = (raw(&function.name), name_in_place(&function.name));
+        let (old, new) = match &function.owner {
+            Owner::Free => (
+                scope_path(&function.module, &name),
+                scope_path(&function.module, &body),
+            ),
+            Owner::Impl(head) if head.trait_path.is_none() => {
+                let ty = with_static_lifetimes(&head.self_ty)?;
+                (format!("<{ty}>::{name}"), format!("<{ty}>::{body}"))
+            }
+            _ => bail!("a hot method of a trait cannot be understood outside of its place"),
+        };
+        let at = function.item.start;
+        self.insert(at, format!("const _: () = {{{}", pair(&old, &new, index)));
+        Ok(())
     }
 
     fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {

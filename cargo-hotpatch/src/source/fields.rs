@@ -32,18 +32,26 @@ pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, 
                 .members
                 .iter()
                 .filter(|member| member.private && !member.name.contains('.'));
-            fields.map(|member| (item.module.clone(), member.name.clone()))
+            fields.map(|member| {
+                // `pub(super)` is taken for `pub(crate)`: a function too many stays in its place.
+                let home = if member.restricted {
+                    Arc::from([])
+                } else {
+                    item.module.clone()
+                };
+                (home, member.name.clone())
+            })
         })
         .collect()
 }
 
-/// Functions that may use such a field: taken out of its module they might be led past it to what is behind the
-/// `Deref`, so their code stays where it is and is compiled through the scope. Hot functions cannot be had so.
+/// Functions whose code stays where it is and is compiled through the scope: those that may use such a field, which
+/// taken out of their module might be led past it to what is behind the `Deref`, and those that rustc refused.
 #[must_use]
 pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
     let fields = private_fields_before_deref(source);
     if fields.is_empty() {
-        return BTreeSet::new();
+        return source.in_place.clone();
     }
     let uses = |file: &SourceFile, function: &Function| {
         let near: Vec<&str> = fields
@@ -62,13 +70,15 @@ pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
     };
     let functions = source.functions();
     functions
-        .filter(|(_, function)| function.shape == Shape::Plain && !function.hot)
+        .filter(|(_, function)| function.shape == Shape::Plain)
         .filter(|(file, function)| uses(file, function))
         .map(|(_, function)| function.key.clone())
+        .chain(source.in_place.iter().cloned())
         .collect()
 }
 
-/// What stands after a dot in the function and is not called.
+/// What stands after a dot in the function and is not called, and what stands where the fields of a value or of
+/// a pattern do.
 #[must_use]
 pub fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
     fn walk(tokens: TokenStream, out: &mut BTreeSet<String>) {
@@ -76,8 +86,20 @@ pub fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
         for (index, token) in tokens.iter().enumerate() {
             let after_dot = index > 0
                 && matches!(&tokens[index - 1], TokenTree::Punct(p) if p.as_char() == '.');
+            let after_path = index > 0
+                && match &tokens[index - 1] {
+                    TokenTree::Ident(_) => true,
+                    // `Name::<T> { … }`
+                    TokenTree::Punct(p) => p.as_char() == '>',
+                    _ => false,
+                };
             match token {
-                TokenTree::Group(group) => walk(group.stream(), out),
+                TokenTree::Group(group) => {
+                    if after_path && group.delimiter() == Delimiter::Brace {
+                        in_braces(group.stream(), out);
+                    }
+                    walk(group.stream(), out);
+                }
                 TokenTree::Ident(name) if after_dot => {
                     let called = matches!(tokens.get(index + 1), Some(TokenTree::Group(group))
                         if group.delimiter() == Delimiter::Parenthesis);
@@ -89,6 +111,21 @@ pub fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
                     out.extend(number.to_string().split('.').map(str::to_owned));
                 }
                 _ => {}
+            }
+        }
+    }
+    /// `a`, `b: …` and `ref c` between commas, or else statements, which begin with no name and comma.
+    fn in_braces(tokens: TokenStream, out: &mut BTreeSet<String>) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let is = |token: Option<&TokenTree>, char: char| matches!(token, Some(TokenTree::Punct(p)) if p.as_char() == char);
+        for (index, token) in tokens.iter().enumerate() {
+            let TokenTree::Ident(name) = token else {
+                continue;
+            };
+            let next = tokens.get(index + 1);
+            let is_path = is(next, ':') && is(tokens.get(index + 2), ':');
+            if next.is_none() || is(next, ',') || (is(next, ':') && !is_path) {
+                out.insert(name.to_string().trim_start_matches("r#").to_owned());
             }
         }
     }

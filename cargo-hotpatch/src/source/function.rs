@@ -242,7 +242,7 @@ impl Macros {
     }
 }
 
-fn is_hot(name: &str) -> bool {
+pub(super) fn is_hot(name: &str) -> bool {
     name == "hot" || name.ends_with("::hot")
 }
 

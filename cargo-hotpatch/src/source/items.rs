@@ -70,6 +70,9 @@ pub struct CrateSource {
     pub name: String,
     /// Its files in the order they are reached.
     pub files: Vec<SourceFile>,
+    /// Functions whose code was found to be understood in its place only, see [`super::fields::in_place`].
+    #[serde(skip)]
+    pub in_place: BTreeSet<FnKey>,
 }
 
 /// Why a crate cannot be read.
@@ -108,6 +111,7 @@ impl CrateSource {
         let mut out = Self {
             name: name.to_owned(),
             files: Vec::new(),
+            in_place: BTreeSet::new(),
         };
         let mut seen = BTreeSet::new();
         let root = Wanted {

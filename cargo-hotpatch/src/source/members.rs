@@ -148,6 +148,7 @@ impl Reader<'_> {
                     name: format!("{of}{name}"),
                     variant: false,
                     private: !matches!(field.vis, Visibility::Public(_)),
+                    restricted: matches!(field.vis, Visibility::Restricted(_)),
                     place: self.place(field.span()),
                     code: fingerprint(bare.to_token_stream()),
                 }
@@ -174,6 +175,7 @@ impl Reader<'_> {
                 name,
                 variant: true,
                 private: false,
+                restricted: false,
                 place: self.place(variant.ident.span()),
                 code: fingerprint(bare.to_token_stream()),
             });

@@ -16,6 +16,7 @@ pub mod names;
 pub mod own_imports;
 mod read;
 mod rewrite;
+mod std_traits;
 pub mod syntax;
 pub mod text;
 pub mod tokens;

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
 use super::file::{Edit, FnKey, Function, ParsedFile, Shape};
+use super::function::is_hot;
 use super::syntax::{self, Edition};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
@@ -29,8 +30,12 @@ pub fn scope_text(
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     // They stand before a visibility that is added at the same place.
     for function in file.functions.iter().filter(|function| function.opened) {
-        if function.shape == Shape::Reinstantiated || in_place.contains(&function.key) {
+        let is_in_place = in_place.contains(&function.key);
+        if function.shape == Shape::Reinstantiated || is_in_place {
             edits.extend(open_up(file, function));
+        }
+        if is_in_place && function.hot {
+            edits.extend(stand_in(file, function));
         }
     }
     for edit in &file.widening {
@@ -71,6 +76,31 @@ fn open_up(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String)
         })
         .collect();
     edits.push((at..at, "#[inline] ".to_owned()));
+    edits
+}
+
+/// The name a hot function's body has in a scope, if it stays in its place.
+#[must_use]
+pub fn name_in_place(name: &str) -> String {
+    format!("__hp_in_place_{name}")
+}
+
+/// Gives a hot function's body another name, and its own to a function behind it: calls of that go to the slot.
+fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String)> {
+    let text = |range: &Range<usize>| &file.text[range.clone()];
+    let hot = function.attrs.iter().filter(|(_, name)| is_hot(name));
+    let mut edits: Vec<_> = hot
+        .map(|(range, _)| {
+            (
+                range.clone(),
+                "\n".repeat(text(range).matches('\n').count()),
+            )
+        })
+        .collect();
+    edits.push((function.ident.clone(), name_in_place(&function.name)));
+    let sig = text(&function.sig).replace('\n', " ");
+    let end = function.item.end;
+    edits.push((end..end, format!(" #[allow(unused)] pub {sig} {{{BLANK}}}")));
     edits
 }
 

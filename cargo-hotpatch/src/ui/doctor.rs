@@ -312,7 +312,7 @@ fn without_names(text: &str) -> String {
     for (number, part) in text.split('`').enumerate() {
         out += if number % 2 == 0 { part } else { "`…`" };
     }
-    out
+    out.replace(" (`…`)", "")
 }
 
 /// `1 function`, `2 functions`.

@@ -16,6 +16,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::events::{Patched, Phases, Ready};
 use super::paint::{Hue, Paint};
 use super::terminal::Terminal;
+use super::wrap::fitted;
 use crate::args::OnRefuse;
 use crate::command::{CommandLine, signal_name};
 use crate::run::child::ExitHow;
@@ -137,7 +138,11 @@ pub fn render_patched(paint: Paint, patched: &Patched, notes: &[Note], phases: b
         "Patched",
         &format!(
             "{} (gen {}) in {}",
-            list_of_names(names),
+            if names.is_empty() {
+                "no function".to_owned()
+            } else {
+                list_of_names(names)
+            },
             patched.generation,
             time(patched.ms.total)
         ),
@@ -364,6 +369,8 @@ pub struct Report {
     paint: Paint,
     verbosity: Verbosity,
     is_terminal: bool,
+    /// Columns, of a terminal.
+    width: Option<usize>,
     building: Mutex<Option<ProgressBar>>,
 }
 
@@ -377,6 +384,7 @@ impl Report {
             },
             verbosity,
             is_terminal: terminal.is_terminal,
+            width: terminal.is_terminal.then_some(terminal.width),
             building: Mutex::new(None),
         }
     }
@@ -395,13 +403,13 @@ impl Report {
 
     /// The program runs and can be patched.
     pub fn ready(&self, ready: &Ready) {
-        self.say(Verbosity::Normal, &render_ready(self.paint, ready));
+        self.tell(Verbosity::Normal, &render_ready(self.paint, ready));
     }
 
     /// Hot functions run new code.
     pub fn patched(&self, patched: &Patched, notes: &[Note]) {
         let phases = self.verbosity >= Verbosity::Phases;
-        self.say(
+        self.tell(
             Verbosity::Normal,
             &render_patched(self.paint, patched, notes, phases),
         );
@@ -409,12 +417,12 @@ impl Report {
 
     /// A save changed nothing that runs.
     pub fn unchanged(&self, files: &[String]) {
-        self.say(Verbosity::Normal, &render_unchanged(self.paint, files));
+        self.tell(Verbosity::Normal, &render_unchanged(self.paint, files));
     }
 
     /// An edit cannot be patched; `on_refuse` is what happens next.
     pub fn refused(&self, refusal: &Refusal, on_refuse: OnRefuse) {
-        self.say(
+        self.tell(
             Verbosity::Quiet,
             &render_refused(self.paint, refusal, on_refuse),
         );
@@ -466,7 +474,10 @@ impl Report {
 
     /// The build has no debug information about types.
     pub fn types_are_not_told(&self) {
-        self.say(Verbosity::Normal, &render_warning(self.paint, TYPES_ARE_NOT_TOLD));
+        self.say(
+            Verbosity::Normal,
+            &render_warning(self.paint, TYPES_ARE_NOT_TOLD),
+        );
     }
 
     /// A stage failed; the session goes on. `what` completes "failed to".
@@ -481,7 +492,7 @@ impl Report {
 
     /// Something the user may want to change.
     pub fn warning(&self, message: &str) {
-        self.say(Verbosity::Quiet, &render_warning(self.paint, message));
+        self.tell(Verbosity::Quiet, &render_warning(self.paint, message));
     }
 
     /// A command is run; shown with `-vv`.
@@ -527,6 +538,14 @@ impl Report {
 
     fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
         self.building.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says it in lines that the terminal does not have to break.
+    fn tell(&self, at_least: Verbosity, text: &str) {
+        match self.width {
+            Some(width) => self.say(at_least, &fitted(text, width)),
+            None => self.say(at_least, text),
+        }
     }
 
     pub(super) fn say(&self, at_least: Verbosity, text: &str) {

@@ -4,15 +4,62 @@
 /// begins with `indent` spaces, and the first is taken to begin there too.
 #[must_use]
 pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
-    let room = width.saturating_sub(indent).max(20);
+    broken(text, width, indent, indent)
+}
+
+/// A message in lines that fit: what follows `= ` or a verb stays below it, a source line keeps its shape with
+/// what is said about it on a line of its own. Places and single long words stay whole.
+#[must_use]
+pub fn fitted(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut used = 0;
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line
+            .strip_suffix('\n')
+            .map_or((line, ""), |line| (line, "\n"));
+        if columns(line) <= width || line.starts_with("  --> ") {
+            out += line;
+        } else if let Some(excerpt) = line.strip_prefix("   | ") {
+            let (code, label) = excerpt.rsplit_once(LABEL_GAP).unwrap_or((excerpt, ""));
+            out += "   | ";
+            out.extend(code.trim_end().chars().take(width.saturating_sub(5)));
+            if !label.is_empty() {
+                out += &format!("\n   |     | {label}");
+            }
+        } else {
+            let spaces = line.len() - line.trim_start_matches(' ').len();
+            let indent = match line.strip_prefix("   = ") {
+                Some(_) => 5,
+                None if has_verb(line) => 13,
+                None => spaces + 4,
+            };
+            out += &line[..spaces];
+            out += &broken(&line[spaces..], width, spaces, indent);
+        }
+        out += end;
+    }
+    out
+}
+
+/// What stands between a source line and what is said about it.
+const LABEL_GAP: &str = "        ";
+
+/// A word that ends in the twelfth column, as cargo writes them.
+fn has_verb(line: &str) -> bool {
+    let plain = without_escapes(line);
+    let verb = plain.get(..12).unwrap_or_default().trim_start();
+    plain.get(12..13) == Some(" ") && !verb.is_empty() && verb.chars().all(char::is_alphabetic)
+}
+
+fn broken(text: &str, width: usize, first: usize, indent: usize) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut used, mut start) = (0, first);
     for word in text.split(' ') {
-        let length = word.chars().count();
+        let length = columns(word);
+        let room = width.saturating_sub(start).max(20);
         if used > 0 && used + 1 + length > room {
             out.push('\n');
             out.extend(std::iter::repeat_n(' ', indent));
-            used = 0;
+            (used, start) = (0, indent);
         } else if used > 0 {
             out.push(' ');
             used += 1;
@@ -23,9 +70,27 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     out
 }
 
+fn columns(text: &str) -> usize {
+    without_escapes(text).chars().count()
+}
+
+/// The text without what only colours it.
+fn without_escapes(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        if char == '\u{1b}' {
+            chars.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            out.push(char);
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
-    use super::wrapped;
+    use super::{fitted, wrapped};
 
     #[test]
     fn words_go_to_the_next_line() {
@@ -39,5 +104,25 @@ mod tests {
             wrapped("a 123456789012345678901234567890 b", 10, 8),
             "a\n        123456789012345678901234567890\n        b"
         );
+    }
+
+    #[test]
+    fn each_kind_of_line_is_broken_in_its_way() {
+        let lines = [
+            "\u{1b}[1;31mrefused HP0101\u{1b}[0m: layout of `Player` changed here",
+            "  --> src/a/very/long/path/player.rs:12:5",
+            "   |  12 | pub shield: u32,        added field",
+            "   = alive in: static `WORLD` (src/main.rs:8)",
+            "     Patched update and three others (gen 3)",
+        ];
+        let wanted = [
+            "\u{1b}[1;31mrefused HP0101\u{1b}[0m: layout of\n    `Player` changed here",
+            "  --> src/a/very/long/path/player.rs:12:5",
+            "   |  12 | pub shield: u32,\n   |     | added field",
+            "   = alive in: static `WORLD`\n     (src/main.rs:8)",
+            "     Patched update and\n             three others\n             (gen 3)",
+        ];
+        assert_eq!(fitted(&lines.join("\n"), 32), wanted.join("\n"));
+        assert_eq!(fitted(&lines.join("\n"), 120), lines.join("\n"));
     }
 }

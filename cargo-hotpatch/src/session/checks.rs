@@ -1,0 +1,200 @@
+//! What a compiled patch must not be: looked at before anything is linked or loaded.
+
+use std::collections::BTreeSet;
+
+use super::compose::{Needs, Part};
+use super::make::{CALL_SITE, Maker, refuse};
+use crate::image::elf::Elf;
+use crate::image::graph::CallGraph;
+use crate::image::symbols::Kind as SymbolKind;
+use crate::plan::codes::Code;
+use crate::plan::index::{Index, Vertex};
+use crate::plan::reach::Plan;
+use crate::plan::verdict::Refusal;
+use crate::source::file::Shape;
+use crate::source::items::CrateSource;
+
+impl Maker<'_> {
+    /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
+    pub(super) fn check(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        plan: &Plan,
+        include: &BTreeSet<Vertex>,
+        round: &[Part],
+    ) -> Needs {
+        let mut needs = Needs::default();
+        let replaced: BTreeSet<&str> = round
+            .iter()
+            .flat_map(|part| &part.compiled.object.pairs)
+            .map(|pair| pair.old.as_str())
+            .chain(
+                round
+                    .iter()
+                    .flat_map(|part| &part.added)
+                    .map(|item| item.symbol.as_str()),
+            )
+            .collect();
+        for part in round {
+            let first = part.vertices.first().or_else(|| include.first()).copied();
+            let Some(first) = first else {
+                continue;
+            };
+            let refuse = |why: String| {
+                refuse(sources, index, first, Code::HP0001, |path| {
+                    format!("the edit of `{path}` is not supported yet")
+                })
+                .map(|refusal| refusal.because(why))
+            };
+            for symbol in &part.compiled.object.undefined {
+                if !symbol.used || symbol.weak || replaced.contains(symbol.name.as_str()) {
+                    continue;
+                }
+                let vertex = graph
+                    .nodes_named(&symbol.name)
+                    .find_map(|node| index.vertex(node))
+                    .or_else(|| index.by_symbol(&symbol.name));
+                let known = vertex.and_then(|vertex| index.known(vertex));
+                let is_hot = known.is_some_and(|known| known.hot);
+                let is_outdated = |vertex| {
+                    plan.outdated.contains(&vertex)
+                        && !self.world.state().symbols.contains_key(&symbol.name)
+                };
+                let is_stale = vertex
+                    .is_some_and(|vertex| plan.stale.contains(&vertex) || is_outdated(vertex))
+                    && !is_hot
+                    && !symbol.tls
+                    && is_code(graph, &symbol.name);
+                let there = self.address(&symbol.name).is_some()
+                    || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
+                    || self.world.image.imports(&symbol.name);
+                if let Some(item) = self.revalued(sources, plan, &symbol.name) {
+                    needs.statics.insert(item);
+                    continue;
+                }
+                let of_data = self.world.image.symbols.get(&symbol.name);
+                let is_doubtful = of_data.is_some_and(|found| found.kind != SymbolKind::Function)
+                    && self.is_doubtful(sources, index, &symbol.name);
+                if there && is_doubtful {
+                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    needs.refusal = refuse(format!(
+                        "`{name}`, which a macro made, may be another one in the program"
+                    ));
+                    continue;
+                }
+                if there && !is_stale {
+                    continue;
+                }
+                match (vertex, known) {
+                    (Some(vertex), Some(known))
+                        if known.shape == Shape::Plain && !include.contains(&vertex) =>
+                    {
+                        needs.functions.insert(vertex);
+                    }
+                    _ => {
+                        if let Some(item) = self.new_static(sources, &symbol.name) {
+                            needs.statics.insert(item);
+                            continue;
+                        }
+                        let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                        needs.refusal = refuse(if is_stale {
+                            format!("it goes through `{name}`, which cannot be patched yet")
+                        } else {
+                            format!("the program has no `{name}`")
+                        });
+                    }
+                }
+            }
+            for item in part.added.iter().filter(|item| item.value.is_some()) {
+                let export = item.export();
+                let mut defined = part.compiled.object.defined.iter();
+                if defined.any(|symbol| symbol.name == export && symbol.writable) {
+                    needs.refusal = refuse(format!(
+                        "`#[hot]` static `{}` may change while the program runs: it has one value for all",
+                        item.name
+                    ));
+                }
+            }
+            if let Some(section) = starts_by_itself(&part.compiled.data) {
+                needs.refusal = refuse(format!("code in section {section} would run by itself"));
+            }
+            for symbol in &part.compiled.object.defined {
+                // A macro may have made a static inside a function, which would begin anew with each patch.
+                let is_own_state = symbol.writable && !symbol.name.contains(CALL_SITE);
+                let copies_state = matches!(symbol.kind, SymbolKind::Data | SymbolKind::Tls)
+                    && symbol.name.starts_with("_R")
+                    && (is_own_state || self.world.image.symbols.get(&symbol.name).is_some());
+                if copies_state {
+                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    needs.refusal = refuse(format!("it would make a second `{name}`"));
+                }
+            }
+        }
+        needs
+    }
+}
+
+/// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
+/// that calls a private function from outside its module shows it.
+pub(super) fn strangers(
+    sources: &[CrateSource],
+    index: &Index,
+    graph: &CallGraph,
+    part: &Part,
+) -> Option<Refusal> {
+    for pair in &part.compiled.object.pairs {
+        let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
+        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied())
+        else {
+            continue;
+        };
+        let Some(module) = index.known(caller).map(|known| &known.module) else {
+            continue;
+        };
+        for callee in graph.callees(node) {
+            let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
+            let Some(known) = known.filter(|known| known.krate == part.krate) else {
+                continue;
+            };
+            let own = known.private.then(|| known.module.clone());
+            let home =
+                own.or_else(|| sources[part.krate].home_of_private_trait(known.keys.first()?));
+            if home.is_some_and(|home| !module.starts_with(&home)) {
+                return refuse(sources, index, caller, Code::HP0001, |path| {
+                    format!("names in `{path}` would not mean what they mean in the crate")
+                })
+                .map(|refusal| {
+                    refusal.because(format!(
+                        "the patch would call `{}`, which is private",
+                        known.path
+                    ))
+                });
+            }
+        }
+    }
+    None
+}
+
+/// A section of functions that run when the library is loaded.
+fn starts_by_itself(object: &[u8]) -> Option<String> {
+    let names = [
+        ".init_array",
+        ".preinit_array",
+        ".ctors",
+        ".fini_array",
+        ".dtors",
+    ];
+    let elf = Elf::parse(object).ok()?;
+    let mut found = elf.sections.iter().map(|section| section.name);
+    let found = found.find(|section| names.iter().any(|name| section.starts_with(name)));
+    found.map(str::to_owned)
+}
+
+pub(super) fn is_code(graph: &CallGraph, symbol: &str) -> bool {
+    use crate::image::graph::NodeKind;
+    graph
+        .nodes_named(symbol)
+        .any(|node| graph.kind(node) == NodeKind::Function)
+}

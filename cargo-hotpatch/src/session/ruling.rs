@@ -1,0 +1,113 @@
+//! What rules an edit out before anything is compiled: the source, and what may be alive in the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::make::Maker;
+use crate::image::graph::CallGraph;
+use crate::plan::alive::{self, Reasons};
+use crate::plan::classify::{self, Facts};
+use crate::plan::index::Index;
+use crate::plan::verdict::Refusal;
+use crate::source::diff::{Became, Changes};
+use crate::source::file::{Function, Kind, OtherItem};
+use crate::source::items::CrateSource;
+
+impl Maker<'_> {
+    /// For each type whose values look different now why there may be some.
+    pub(super) fn alive(
+        &self,
+        old: &[CrateSource],
+        new: &[CrateSource],
+        changes: &[Changes],
+        graph: &CallGraph,
+    ) -> BTreeMap<String, Reasons> {
+        let items = changes.iter().flat_map(|changes| &changes.items);
+        let types = items.filter(|change| {
+            change.item.kind == Kind::Type
+                && change.became != Became::Added
+                && !change.keeps_values()
+        });
+        let names: BTreeSet<String> = types.flat_map(|change| change.item.names.clone()).collect();
+        let optimised = self
+            .world
+            .crates
+            .iter()
+            .any(|krate| krate.unit.args.optimised());
+        let is_hot = |krate: usize, function: &Function| {
+            let known = self
+                .world
+                .states
+                .first()
+                .and_then(|base| base.sources[krate].function(&function.key));
+            known.is_some_and(|(_, function)| function.hot)
+        };
+        names
+            .into_iter()
+            .map(|name| {
+                let mut reasons = alive::reasons(&name, old, new, graph, &is_hot);
+                if optimised && reasons.is_empty() {
+                    reasons.push("optimised code, which does not show who keeps it".to_owned());
+                }
+                (name, reasons)
+            })
+            .collect()
+    }
+
+    /// The first reason not to patch these changes.
+    pub(super) fn refusal(
+        &self,
+        old: &[CrateSource],
+        new: &[CrateSource],
+        changes: &[Changes],
+        index: &Index,
+        (alive, static_traits): (&BTreeMap<String, Reasons>, &BTreeSet<String>),
+    ) -> Option<Refusal> {
+        let storage = &self.world.storage;
+        let moved = |(krate, changes)| storage.refusal(krate, &new[krate], changes);
+        let moved = changes.iter().enumerate().find_map(moved);
+        let refused = changes.iter().enumerate().find_map(|(krate, changes)| {
+            let is_hot = |key: &_| {
+                old[krate]
+                    .function(key)
+                    .is_some_and(|(_, function)| function.hot)
+                    || index
+                        .find(krate, key)
+                        .and_then(|vertex| index.known(vertex))
+                        .is_some_and(|known| known.hot)
+            };
+            let optimised = self.world.crates[krate].unit.args.optimised();
+            let known = Facts {
+                optimised,
+                is_hot: &is_hot,
+                alive,
+                static_traits,
+            };
+            classify::refusal(&old[krate], &new[krate], changes, &known)
+        });
+        refused.or(moved)
+    }
+}
+
+/// Traits with other methods of which there can be no trait objects.
+pub(super) fn static_traits(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    changes: &[Changes],
+    graph: &CallGraph,
+) -> BTreeSet<String> {
+    let items = changes.iter().flat_map(|changes| &changes.items);
+    let changed = items.filter(|change| {
+        let same_frame = |old: &OtherItem| old.helpers == change.item.helpers;
+        change.item.kind == Kind::Trait
+            && change.became == Became::Changed
+            && change.old.as_ref().is_some_and(same_frame)
+    });
+    let names: BTreeSet<String> = changed
+        .flat_map(|change| change.item.names.clone())
+        .collect();
+    if names.is_empty() {
+        return names;
+    }
+    let objects = alive::objects(&names, old, new, graph);
+    names.difference(&objects).cloned().collect()
+}
