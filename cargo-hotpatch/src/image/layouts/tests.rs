@@ -1,3 +1,5 @@
+//! What rustc tells of types, and what is told of two versions of them.
+
 use super::{Disagreement, Kind, Layout, LayoutError, Layouts, disagreements, names_one_of};
 use crate::image::samples::Samples;
 
