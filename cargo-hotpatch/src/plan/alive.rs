@@ -30,10 +30,11 @@ pub fn reasons(
     graph: &CallGraph,
     is_hot: &dyn Fn(usize, &Function) -> bool,
 ) -> Reasons {
-    let sources: Vec<(usize, &CrateSource)> = old
+    // The new places are those that a reader finds.
+    let sources: Vec<(usize, &CrateSource)> = new
         .iter()
         .enumerate()
-        .chain(new.iter().enumerate())
+        .chain(old.iter().enumerate())
         .collect();
     let search = Search {
         names: containing(name, &sources),
@@ -49,8 +50,20 @@ pub fn reasons(
         out.extend(search.symbols(graph));
     }
     let mut seen = BTreeSet::new();
-    out.retain(|reason| seen.insert(reason.clone()));
+    out.retain(|reason| seen.insert(without_line(reason).to_owned()));
     out
+}
+
+/// A reason without the line at its end, which an edit above it may have moved.
+fn without_line(reason: &str) -> &str {
+    let is_line = |text: &str| {
+        let number = text.strip_suffix(')');
+        number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    match reason.rsplit_once(':') {
+        Some((rest, line)) if is_line(line) => rest,
+        _ => reason,
+    }
 }
 
 /// A function and where it stands.

@@ -21,7 +21,13 @@ pub fn fitted(text: &str, width: usize) -> String {
         } else if let Some(excerpt) = line.strip_prefix("   | ") {
             let (code, label) = excerpt.rsplit_once(LABEL_GAP).unwrap_or((excerpt, ""));
             out += "   | ";
-            out.extend(code.trim_end().chars().take(width.saturating_sub(5)));
+            let code = code.trim_end();
+            let room = width.saturating_sub(5);
+            if code.chars().count() > room {
+                out.extend(code.chars().take(room.saturating_sub(1)).chain(['…']));
+            } else {
+                out += code;
+            }
             if !label.is_empty() {
                 out += &format!("\n   |     | {label}");
             }
