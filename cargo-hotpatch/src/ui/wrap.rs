@@ -126,7 +126,7 @@ mod tests {
             "  --> src/a/very/long/path/player.rs:12:5",
             "   |  12 | pub shield: u32,\n   |     | added field",
             "   = alive in: static `WORLD`\n     (src/main.rs:8)",
-            "     Patched update and\n             three others\n             (gen 3)",
+            "     Patched update and three\n             others (gen 3)",
         ];
         assert_eq!(fitted(&lines.join("\n"), 32), wanted.join("\n"));
         assert_eq!(fitted(&lines.join("\n"), 120), lines.join("\n"));
