@@ -19,6 +19,22 @@ pub struct HotFn {
     pub body: Group,
 }
 
+/// A static whose new values patched code takes up: the tool sees to it, and the item stays as it is.
+pub struct HotStatic;
+
+impl Parse for HotStatic {
+    fn parse(input: ParseStream) -> Result<Self> {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        let word = input.parse::<Token![static]>()?;
+        if input.peek(Token![mut]) {
+            return Err(refusal("a static mut", word.span));
+        }
+        input.parse::<TokenStream>()?;
+        Ok(Self)
+    }
+}
+
 impl Parse for HotFn {
     fn parse(input: ParseStream) -> Result<Self> {
         let attrs = input.call(Attribute::parse_outer)?;
@@ -94,7 +110,7 @@ const OTHER_ITEMS: &[(&str, &str)] = &[
     ("macro", "a macro"),
     ("macro_rules", "a macro"),
     ("mod", "a module"),
-    ("static", "a static"),
+    ("static", "a static mut"),
     ("struct", "a struct"),
     ("trait", "a trait"),
     ("type", "a type alias"),
@@ -140,7 +156,7 @@ fn named(word: &str, span: Span) -> Option<Error> {
 fn refusal(what: &str, span: Span) -> Error {
     Error::new(
         span,
-        format!("#[hot] on {what} is not supported yet, only on a function"),
+        format!("#[hot] on {what} is not supported yet, only on a function or static"),
     )
 }
 

@@ -15,7 +15,7 @@ mod function;
 mod names;
 
 use crate::args::Args;
-use crate::function::HotFn;
+use crate::function::{HotFn, HotStatic};
 
 /// Marks a function whose new bodies go live while the program runs under `cargo hotpatch`.
 ///
@@ -47,11 +47,26 @@ use crate::function::HotFn;
 /// }
 /// ```
 ///
+/// On a `static` without interior mutability the attribute has the tool give a new initial value to patched code,
+/// which else keeps the value it has:
+///
+/// ```
+/// use hotpatch_rt::hot;
+///
+/// #[hot]
+/// static SPEED: f32 = 1.5;
+///
+/// assert_eq!(SPEED * 2.0, 3.0);
+/// ```
+///
 /// In a generic impl, or as a default body in a trait, a function has many addresses too. The attribute
 /// cannot see that, so it is the tool that declines to patch such a function.
 #[proc_macro_attribute]
 pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = syn::parse::<Args>(args).map(|Args| ());
+    if args.is_ok() && syn::parse::<HotStatic>(item.clone()).is_ok() {
+        return item;
+    }
     let func = syn::parse::<HotFn>(item.clone());
     let live = std::env::var_os(names::LIVE_ENV).is_some();
     match (args, func) {

@@ -2,10 +2,24 @@
 //!
 //! A kept value is saved by its name when the tool restarts the program, and only then, and the new process finds
 //! it again; what its type means by then is serde's matter. Outside the tool there is nothing but the value.
-//! This file is the surface; [`store`] knows all values and talks to the agent.
+//! This file is the surface; [`store`] knows all values, and [`service`] serves the agent.
 
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "the tool knows Linux alone")
+)]
 mod gate;
+#[cfg(target_os = "linux")]
+mod service;
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "the tool knows Linux alone")
+)]
 mod snapshot;
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "the tool knows Linux alone")
+)]
 mod store;
 
 use std::any::Any;

@@ -56,7 +56,7 @@ mod backtraces;
 mod elf;
 #[cfg(feature = "live")]
 mod error;
-#[cfg(any(feature = "live", feature = "keep"))]
+#[cfg(any(feature = "live", all(feature = "keep", target_os = "linux")))]
 mod hook;
 #[cfg(feature = "live")]
 mod hooks;

@@ -36,6 +36,7 @@ pub mod judge;
 pub mod lines;
 pub mod programs;
 pub mod project;
+pub mod random;
 pub mod scenario;
 pub mod session;
 pub mod terminal;

@@ -163,6 +163,12 @@ impl Session {
         Ok(event)
     }
 
+    /// Takes the program of a later `ready` for the one to watch.
+    pub fn adopt(&mut self, ready: &Event) -> Result<()> {
+        self.program = Some(Process::of(ready.number("pid")?)?);
+        Ok(())
+    }
+
     /// The next event, which must be called `name`.
     pub fn expect(&mut self, name: &str) -> Result<Event> {
         let event = self

@@ -77,6 +77,42 @@ fn a_project_behind_a_symbolic_link() -> Result<()> {
 }
 
 #[test]
+fn a_member_that_is_a_symbolic_link() -> Result<()> {
+    let project = program("server", "member")?;
+    let real = project.beside("elsewhere");
+    fs::create_dir_all(real.join("src"))?;
+    let manifest = "[package]\nname = \"errors_linked\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+    fs::write(real.join("Cargo.toml"), manifest)?;
+    let word = |word: &str| format!("pub fn word() -> &'static str {{\n    \"{word}\"\n}}\n");
+    fs::write(real.join("src/lib.rs"), word("base"))?;
+    std::os::unix::fs::symlink(&real, project.root().join("linked"))?;
+    project.replace(
+        "Cargo.toml",
+        "[workspace]",
+        "[workspace]\nmembers = [\"linked\"]",
+    )?;
+    let dependency = "[dependencies]\nerrors_linked = { path = \"linked\" }";
+    project.replace("Cargo.toml", "[dependencies]", dependency)?;
+    let call = "\"{} {text}\", errors_linked::word()";
+    project.replace("src/main.rs", "\"base {text}\"", call)?;
+    with_session(&project, &Options::default(), |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_answer(session, "x", "base x")?;
+        // By its real path, then through the link.
+        for (path, new) in [
+            (real.join("src/lib.rs"), "one"),
+            (project.root().join("linked/src/lib.rs"), "two"),
+        ] {
+            fs::write(path, word(new))?;
+            let verdict = session.verdict()?;
+            ensure!(verdict.name() == "patched", "{verdict}");
+            expect_answer(session, "x", &format!("{new} x"))?;
+        }
+        session.stop().map(drop)
+    })
+}
+
+#[test]
 fn lines_that_end_as_on_windows_and_a_byte_order_mark() -> Result<()> {
     let project = program("server", "crlf")?;
     let main = project.root().join("src/main.rs");

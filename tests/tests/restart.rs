@@ -241,6 +241,10 @@ fn a_guard_that_is_held_puts_the_restart_off() -> Result<()> {
                 && message.ends_with(" is still held"),
             "{message}"
         );
+        // The new program took the old one's place in a file of its own.
+        let running = fs::read_link(format!("/proc/{}/exe", session.pid()?))?;
+        let running = running.to_string_lossy();
+        ensure!(running.ends_with(" (deleted)"), "it runs `{running}`");
         // Everything goes on: also what was not held.
         expect_answer(session, "hit", "102")?;
         expect_answer(session, "release", "released")?;
@@ -288,6 +292,49 @@ fn nothing_happens_between_the_save_and_the_end() -> Result<()> {
             );
         }
         ensure!(last > 103, "nothing was counted");
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn what_cannot_be_read_back_is_found_out_in_time() -> Result<()> {
+    let project = program("keeper", "one_way")?;
+    // What is skipped is missing when it is read.
+    add_field(&project, "#[serde(skip_serializing)] ")?;
+    with_session(&project, &restarting(), |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_answer(session, "step", "base 51")?;
+        edit(&project, "fn boot() {}", "fn boot() { let _ = 1; }")?;
+        expect_refusal(session, "HP0201")?;
+        let put_off = session.expect("not_restarted")?;
+        ensure!(names(&put_off, "names")? == ["world"], "{put_off}");
+        let message = "`world`: what serde writes cannot be read back: missing field `name`";
+        ensure!(put_off.text("message") == message, "{put_off}");
+        session.check_alive()?;
+        expect_answer(session, "step", "base 52")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_program_that_ends_well_begins_anew_and_one_that_fails_does_not() -> Result<()> {
+    let project = program("keeper", "ends")?;
+    with_session(&project, &restarting(), |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_answer(session, "step", "base 1")?;
+        edit(&project, "fn boot() {}", "fn boot() { let _ = 1; }")?;
+        expect_refusal(session, "HP0201")?;
+        session.restarted()?;
+        expect_answer(session, "step", "base 2")?;
+        for (code, kept, next) in [(3, &["world"][..], "base 2"), (0, &[], "base 1")] {
+            session.talk.say(&format!("exit {code}"))?;
+            let exited = session.expect("exited")?;
+            ensure!(exited.number("code")? == code, "{exited}");
+            edit(&project, "let _ = 1;", "let _ = 0; let _ = 1;")?;
+            let (restarted, _) = session.restarted()?;
+            ensure!(names(&restarted, "kept")? == kept, "{restarted}");
+            expect_answer(session, "step", next)?;
+        }
         session.stop().map(drop)
     })
 }

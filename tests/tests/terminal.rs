@@ -1,10 +1,13 @@
 //! A session at a terminal: questions, answers, keys, and whose the keyboard is.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::events::Event;
-use hotpatch_tests::programs::{FIRST_BUILD, expect_answer, program, wait_until, with_session};
+use hotpatch_tests::programs::{
+    FIRST_BUILD, Shim, expect_answer, expect_patch, is_running, program, wait_until, with_session,
+};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{At, Options, Session};
 
@@ -212,6 +215,62 @@ fn without_standard_input_the_keyboard_is_the_tools() -> Result<()> {
         session.type_keys("r")?;
         session.restarted()?;
         ensure!(session.pid()? != old);
+        session.stop().map(drop)
+    })
+}
+
+/// A session whose compiler hangs over an edit, and the compiler's process id.
+fn hanging(
+    name: &str,
+    test: impl FnOnce(&mut Session, &Project, &Shim, u32) -> Result<()>,
+) -> Result<()> {
+    let project = program("server", name)?;
+    let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
+    let mut options = at(At::TerminalWithInput, &[]);
+    options.env.extend(shim.env());
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        shim.set("rustc hang")?;
+        project.replace("src/main.rs", "\"base ", "\"older ")?;
+        let hanging = shim.folder().join("hanging");
+        wait_until("the compiler hangs", || {
+            Ok(fs::read_to_string(&hanging).is_ok_and(|pid| !pid.is_empty()))
+        })?;
+        let compiler = fs::read_to_string(&hanging)?.parse()?;
+        test(session, &project, &shim, compiler)
+    })
+}
+
+#[test]
+fn a_restart_ends_the_work_on_a_patch() -> Result<()> {
+    hanging("restart_hanging", |session, project, shim, compiler| {
+        shim.set("")?;
+        session.type_keys("r")?;
+        session.restarted()?;
+        wait_until("the compiler is gone", || Ok(!is_running(compiler)))?;
+        expect_answer(session, "x", "older x")?;
+        expect_patch(session, project, "older", "newer")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_restart_that_fails_leaves_the_work_on_a_patch_to_be_done() -> Result<()> {
+    hanging("restart_failing", |session, project, shim, compiler| {
+        let old = session.pid()?;
+        shim.set("rustc fail")?;
+        session.type_keys("r")?;
+        // cargo's build, and then the patch after all.
+        let words = "cargo build failed, see its output";
+        ensure!(session.expect("broken")?.text("rendered") == words);
+        let verdict = session.verdict()?;
+        ensure!(verdict.name() == "refused", "{verdict}");
+        wait_until("the compiler is gone", || Ok(!is_running(compiler)))?;
+        ensure!(session.pid()? == old);
+        expect_answer(session, "x", "base x")?;
+        shim.set("")?;
+        expect_patch(session, project, "older", "newer")?;
+        expect_answer(session, "x", "newer x")?;
         session.stop().map(drop)
     })
 }

@@ -11,6 +11,7 @@ mod hotcall;
 mod machine;
 mod page;
 mod project;
+mod random;
 mod report;
 mod statistics;
 
@@ -35,6 +36,8 @@ enum Task {
     Bench(bench::BenchOpts),
     /// Time a call of a hot function beside a direct call.
     BenchCall(hotcall::CallOpts),
+    /// Edit random programs at random under the tool, judged by fresh builds.
+    Random(random::RandomOpts),
     /// Write one of the generated programs into a folder, to look at it.
     Generate {
         folder: PathBuf,
@@ -49,6 +52,7 @@ fn main() -> Result<()> {
     match Opts::parse().task {
         Task::Bench(opts) => bench::run(&opts),
         Task::BenchCall(opts) => hotcall::run(&opts),
+        Task::Random(opts) => random::run(&opts),
         Task::Generate {
             folder,
             lines,

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use super::base::HOST;
 use super::capture::Unit;
 
 /// The folder with this program under linkers' names.
@@ -57,6 +58,12 @@ fn names_a_linker(unit: &Unit) -> bool {
 }
 
 fn bundled_lld(rustc: &Path) -> Option<PathBuf> {
+    // Where rustup puts it; asking rustc takes longer.
+    let usual = rustc.parent()?.parent()?.join("lib/rustlib");
+    let tools = usual.join(HOST).join("bin/gcc-ld");
+    if tools.join("ld.lld").exists() {
+        return Some(tools);
+    }
     let output = Command::new(rustc)
         .args(["--print", "target-libdir"])
         .output()

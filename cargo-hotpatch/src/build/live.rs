@@ -47,7 +47,14 @@ pub fn ensure(rustc: &Path, folder: &Path) -> Result<PathBuf> {
             "--cap-lints",
             "allow",
         ])
-        .args(["-Cembed-bitcode=no", "-Cstrip=none", "-Cdebuginfo=1"])
+        .args([
+            "-Cembed-bitcode=no",
+            "-Cstrip=none",
+            "-Cdebuginfo=line-tables-only",
+        ])
+        // Everybody's first start waits for this. The agent need not be fast, so LLVM's passes are left out, which is
+        // half of the time. It is no `-O0`, because then the user's crates would take generic code from here.
+        .args(["-Cno-prepopulate-passes", "-Ccodegen-units=1"])
         .args(["--cfg", "feature=\"live\"", "--cfg", "feature=\"wire\""])
         .arg(format!(
             "--remap-path-prefix={}=hotpatch-rt",

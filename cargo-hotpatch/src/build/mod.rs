@@ -1,5 +1,6 @@
 //! Building: cargo's call, the wrapper it runs, the base it makes and the scopes beside it.
 pub mod base;
+pub mod build_side;
 pub mod capture;
 pub mod config;
 pub mod diagnostics;

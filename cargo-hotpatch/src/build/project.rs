@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
+use super::build_side;
 use super::config::CargoConfig;
 use crate::args::BuildArgs;
 
@@ -24,6 +25,7 @@ pub struct Project {
     /// What cargo's configuration says.
     pub config: CargoConfig,
     target_dir: PathBuf,
+    build_side: BTreeSet<PathBuf>,
 }
 
 /// The `cargo` that runs this subcommand.
@@ -76,6 +78,7 @@ impl Project {
             None => metadata.target_directory.as_std_path().to_owned(),
         };
         Ok(Self {
+            build_side: build_side::folders(&metadata, package),
             package: package.clone(),
             target: target.clone(),
             metadata,
@@ -103,16 +106,9 @@ impl Project {
             .map(|path| path.as_std_path().to_owned())
             .collect();
         folders.insert(self.metadata.workspace_root.as_std_path().to_owned());
-        // A folder inside another one is watched with it, unless it is only a link there.
+        // A folder inside another one is watched with it, also if it is a link there.
         let all = folders.clone();
-        folders.retain(|path| {
-            let mut above = path.ancestors().skip(1);
-            let is_inside = |above: &Path| match (path.canonicalize(), above.canonicalize()) {
-                (Ok(path), Ok(above)) => path.starts_with(above),
-                _ => true,
-            };
-            !above.any(|above| all.contains(above) && is_inside(above))
-        });
+        folders.retain(|path| !path.ancestors().skip(1).any(|above| all.contains(above)));
         folders.into_iter().collect()
     }
 
@@ -139,16 +135,17 @@ impl Project {
         }
         self.members().any(|package| {
             package.targets.iter().any(|target| {
-                let root = target.src_path.as_std_path();
-                if target.kind.contains(&TargetKind::CustomBuild) {
-                    return root == path;
-                }
-                // All of a macro crate's sources run in the compiler.
-                target.kind.contains(&TargetKind::ProcMacro)
-                    && root.parent().is_some_and(|folder| path.starts_with(folder))
-                    && path.extension().is_some_and(|extension| extension == "rs")
+                target.kind.contains(&TargetKind::CustomBuild)
+                    && target.src_path.as_std_path() == path
             })
+        }) || self.build_side.iter().any(|folder| {
+            path.starts_with(folder) && path.extension().is_some_and(|name| name == "rs")
         })
+    }
+
+    /// The source folders of crates that run in build scripts and macros (see [`build_side`]).
+    pub fn build_side(&self) -> impl Iterator<Item = &Path> {
+        self.build_side.iter().map(PathBuf::as_path)
     }
 
     /// Where cargo puts its outputs.

@@ -263,6 +263,9 @@ fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
     if diff::is_harmless(change) {
         return None;
     }
+    if change.revalues() {
+        return None;
+    }
     if change.keeps_values() {
         return rederived(change, known.optimised);
     }

@@ -284,7 +284,8 @@ pub const fn explanation(code: Code) -> Explanation {
         Code::HP0401 => Explanation {
             what: "\
                 A file that decides how the project is built was edited: a manifest, the lock \
-                file, cargo's configuration, a build script or a crate of procedural macros.",
+                file, cargo's configuration, a build script, a crate of procedural macros, or \
+                another crate of the workspace that one of these uses.",
             why: "\
                 Other features, dependencies or generated code can change any part of the program. \
                 A patch holds a few functions only, and the rest of the program would be that of \

@@ -38,6 +38,8 @@ pub struct Plan {
     pub outdated: BTreeSet<Vertex>,
     /// Types that may be others now, since no value of them is alive.
     pub free: BTreeSet<String>,
+    /// Statics that have another value from now on: crate, module, name, and what tells the value.
+    pub revalued: BTreeSet<(usize, Vec<String>, String, u64)>,
     /// No function of the program is up to date: the change may be part of any.
     pub everywhere: bool,
     /// How often types changed whose values did not matter: if ever, no code of the program for such a type fits.

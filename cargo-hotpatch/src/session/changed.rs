@@ -285,6 +285,54 @@ pub(super) fn kept_values(changes: &[Changes]) -> Vec<Note> {
     out
 }
 
+/// `#[hot]` statics that have another value.
+pub(super) fn revalued(changes: &[Changes]) -> BTreeSet<(usize, Vec<String>, String, u64)> {
+    let mut out = BTreeSet::new();
+    for (krate, changes) in changes.iter().enumerate() {
+        for change in changes.items.iter().filter(|change| change.revalues()) {
+            let item = &change.item;
+            let name = item.names.first().cloned().unwrap_or_default();
+            out.insert((krate, item.module.to_vec(), name, item.helpers));
+        }
+    }
+    out
+}
+
+/// Notes about code that stays and keeps the old value of a `#[hot]` static.
+pub(super) fn old_values(
+    changes: &[Changes],
+    index: &Index,
+    included: &BTreeSet<Vertex>,
+) -> Vec<Note> {
+    let items = changes.iter().flat_map(|changes| &changes.items);
+    let mut out = Vec::new();
+    for change in items.filter(|change| change.revalues()) {
+        let name = change.item.names.first().map_or("", String::as_str);
+        let users = index
+            .mentioning(name)
+            .filter(|user| !included.contains(user));
+        let names: BTreeSet<String> = users
+            .filter_map(|user| index.known(user))
+            .filter(|known| known.shape == Shape::Plain && !known.hot)
+            .map(|known| format!("`{}`", known.path))
+            .collect();
+        if !names.is_empty() {
+            let names: Vec<String> = names.into_iter().collect();
+            out.push(Note {
+                code: Code::HP0204,
+                message: format!(
+                    "{} keeps the old value of {}",
+                    names.join(", "),
+                    change.item.title
+                ),
+                file: change.file.clone(),
+                line: change.place.line,
+            });
+        }
+    }
+    out
+}
+
 /// A text without its line breaks, and not longer than can be read at a glance.
 fn one_line(text: &str) -> String {
     const LONGEST: usize = 60;

@@ -70,6 +70,10 @@ impl Maker<'_> {
                 let there = self.address(&symbol.name).is_some()
                     || (symbol.tls && self.world.image.tls_offset_of(&symbol.name).is_some())
                     || self.world.image.imports(&symbol.name);
+                if let Some(item) = self.revalued(sources, plan, &symbol.name) {
+                    needs.statics.insert(item);
+                    continue;
+                }
                 let of_data = self.world.image.symbols.get(&symbol.name);
                 let is_doubtful = of_data.is_some_and(|found| found.kind != SymbolKind::Function)
                     && self.is_doubtful(sources, index, &symbol.name);
@@ -101,6 +105,16 @@ impl Maker<'_> {
                             format!("the program has no `{name}`")
                         });
                     }
+                }
+            }
+            for item in part.added.iter().filter(|item| item.value.is_some()) {
+                let export = item.export();
+                let mut defined = part.compiled.object.defined.iter();
+                if defined.any(|symbol| symbol.name == export && symbol.writable) {
+                    needs.refusal = refuse(format!(
+                        "`#[hot]` static `{}` may change while the program runs: it has one value for all",
+                        item.name
+                    ));
                 }
             }
             if let Some(section) = starts_by_itself(&part.compiled.data) {

@@ -276,7 +276,12 @@ impl Maker<'_> {
                 let at = storage.get(&item.export()).copied();
                 let at =
                     at.with_context(|| format!("the linked patch has lost `{}`", item.name))?;
-                storage.insert(item.symbol.clone(), at);
+                if item.value.is_some() {
+                    // An earlier generation goes back to the value it had.
+                    fresh.insert(item.symbol.clone(), at);
+                } else {
+                    storage.insert(item.symbol.clone(), at);
+                }
             }
             loaded.push(Loaded {
                 part,

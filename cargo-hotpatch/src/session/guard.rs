@@ -100,6 +100,12 @@ impl Guard {
         }
     }
 
+    /// A new edit: what was read of one that never went live is no part of the program.
+    pub fn begin(&mut self) {
+        self.pending.clear();
+        self.free.clear();
+    }
+
     /// What is known of the program, once that is read.
     ///
     /// # Errors
@@ -171,8 +177,10 @@ impl Maker<'_> {
         sources: &[CrateSource],
         changes: &[Changes],
     ) -> Result<Option<Refusal>> {
-        self.world.guard.known()?;
-        if !self.world.guard.blind {
+        let guard = &mut self.world.guard;
+        guard.begin();
+        guard.known()?;
+        if !guard.blind {
             return Ok(None);
         }
         let states = self.world.states.iter();
@@ -233,8 +241,10 @@ fn read(program: &Path, cache: &Path, crates: &[String]) -> Result<Layouts> {
     let data =
         fs::read(program).with_context(|| format!("failed to read `{}`", program.display()))?;
     let crates: Vec<&str> = crates.iter().map(String::as_str).collect();
-    let layouts = Layouts::read(&data, &crates)
-        .with_context(|| format!("failed to understand `{}`", program.display()))?;
+    // What cannot be understood says as little as what is not there.
+    let Ok(layouts) = Layouts::read(&data, &crates) else {
+        return Ok(Layouts::default());
+    };
     known::write(cache, key, &layouts);
     Ok(layouts)
 }
@@ -335,6 +345,50 @@ mod tests {
             )
         );
         assert_eq!(refused(old, old, ""), None);
+    }
+
+    #[test]
+    fn only_what_went_live_is_known() {
+        let samples = Samples::new();
+        let object = |field: &str| {
+            let flags = ["-Cdebuginfo=2", "--crate-name=fake"];
+            samples.object(&format!("pub struct New(pub {field}); pub fn f(n: New) {{}}"), &flags)
+        };
+        let mut guard = Guard {
+            program: PathBuf::new(),
+            cache: PathBuf::new(),
+            crates: vec!["fake".to_owned()],
+            reading: None,
+            known: Some(Arc::default()),
+            pending: Vec::new(),
+            free: BTreeSet::new(),
+            blind: false,
+            told: false,
+        };
+        let found = |guard: &mut Guard, object: &[u8], free: &[&str]| {
+            let bound = Vec::new();
+            let free = free.iter().map(|name| (*name).to_owned()).collect();
+            let found = guard.disagreements(&[Compiled { object, bound }], &free);
+            found.expect("it is whole").len()
+        };
+        let (small, large) = (object("u8"), object("u64"));
+        assert_eq!(found(&mut guard, &small, &[]), 0);
+        // The edit is given up; another goes live without a look at types.
+        guard.begin();
+        guard.published();
+        assert_eq!(found(&mut guard, &large, &[]), 0);
+        guard.published();
+        assert_eq!(found(&mut guard, &large, &[]), 0);
+        assert_eq!(found(&mut guard, &small, &[]), 1);
+        // A permission, too, is for one edit.
+        assert_eq!(found(&mut guard, &small, &["New"]), 0);
+        guard.begin();
+        guard.published();
+        assert_eq!(found(&mut guard, &small, &[]), 1);
+        assert_eq!(found(&mut guard, &small, &["New"]), 0);
+        guard.published();
+        assert_eq!(found(&mut guard, &small, &[]), 0);
+        assert_eq!(found(&mut guard, &large, &[]), 1);
     }
 
     #[test]

@@ -12,18 +12,15 @@ use anyhow::{Context, Result};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::changed::{
-    behind, changed_in, gone, include_added, kept_values, left_behind, notes, unreached,
+    behind, changed_in, gone, include_added, kept_values, left_behind, notes, old_values, revalued,
+    unreached,
 };
-use super::compose::{Built, Ready, Told, Unbindable};
+use super::compose::{Built, Ready, Told};
 use super::process::Process;
 use super::ruling::static_traits;
 use super::world::{State, World};
-use crate::build::diagnostics;
 use crate::build::diagnostics::Diagnostic;
-use crate::build::scope::Scope;
-use crate::command::{CancelToken, CommandError};
-use crate::patch::compile;
-use crate::patch::compile::Rejected;
+use crate::command::CancelToken;
 use crate::plan::alive::touching;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
@@ -31,7 +28,7 @@ use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
 use crate::source::diff::Changes;
-use crate::source::file::{FnKey, Place};
+use crate::source::file::Shape;
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
 
@@ -152,6 +149,7 @@ impl Maker<'_> {
         let anew = !retyped.is_empty() || plan.everywhere;
         plan.retyped = self.world.state().retyped + u32::from(anew);
         plan.free = retyped;
+        plan.revalued = revalued(&changes);
         if let Some(base) = self
             .world
             .states
@@ -202,17 +200,24 @@ impl Maker<'_> {
         }
         match self.build(&sources, &index, &graph, &plan, &mut times) {
             Ok(Built::Ready(ready)) => {
-                let included = ready
+                let included: BTreeSet<Vertex> = ready
                     .loaded
                     .iter()
                     .flat_map(|l| l.part.vertices.iter().copied())
                     .collect();
+                if self.leaves_out(&changes, &index, &included) {
+                    let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+                    if !broken.is_empty() {
+                        return Ok(Outcome::Broken(broken));
+                    }
+                }
                 plan.settle(&graph, &index, &changed, &included);
                 plan.unreached
                     .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
                 let mut notes = notes(&sources, &index, &graph, &plan);
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&changes));
+                notes.extend(old_values(&changes, &index, &included));
                 let behind = behind(&index, &changed, &included);
                 let told = Told {
                     notes,
@@ -227,6 +232,23 @@ impl Maker<'_> {
                 None => self.explain(error, &sources, &changes),
             },
         }
+    }
+
+    /// Some of what was edited is neither in the patch nor in a scope, so that no compiler has seen it.
+    fn leaves_out(&self, changes: &[Changes], index: &Index, included: &BTreeSet<Vertex>) -> bool {
+        changes.iter().enumerate().any(|(krate, changes)| {
+            let keys = changes
+                .bodies
+                .iter()
+                .chain(&changes.added)
+                .chain(&changes.signatures);
+            let mut vertices = keys.filter_map(|key| index.find(krate, key));
+            vertices.any(|vertex| {
+                let known = index.known(vertex);
+                !included.contains(&vertex)
+                    && known.is_some_and(|known| known.shape != Shape::Reinstantiated)
+            })
+        })
     }
 
     /// New text of the same code: later patches stand on its lines.
@@ -412,143 +434,6 @@ impl Maker<'_> {
         .map(Outcome::Refused)
         .context("an edit without a place")
     }
-
-    /// The sources with functions left in their place that rustc refused outside of it, if there are more of them
-    /// than before. A scope has all that a function may name, but cannot show what macros keep private.
-    fn in_its_place(
-        &mut self,
-        error: &anyhow::Error,
-        sources: &[CrateSource],
-        index: &Index,
-        plan: &Plan,
-    ) -> Option<Vec<CrateSource>> {
-        let Rejected(found) = error.chain().find_map(|e| e.downcast_ref::<Rejected>())?;
-        let mut sources = sources.to_vec();
-        let mut more = false;
-        for (file, line) in found.iter().filter(|d| d.error).flat_map(|d| &d.places) {
-            let (path, line) = self.user_file(&sources, file, *line)?;
-            for (krate, source) in sources.iter_mut().enumerate() {
-                let key = function_at(source, &path, line).filter(|key| {
-                    let vertex = index.find(krate, key);
-                    vertex.is_some_and(|vertex| plan.include.contains(&vertex))
-                });
-                if let Some(key) = key {
-                    more |= source.in_place.insert(key.clone());
-                    self.world.in_place[krate].insert(key);
-                }
-            }
-        }
-        // Such functions are planned in another way.
-        self.world.graph_replaced();
-        more.then_some(sources)
-    }
-
-    /// Tells code that does not compile from code that this tool cannot take out of its place.
-    fn explain(
-        &mut self,
-        error: anyhow::Error,
-        sources: &[CrateSource],
-        changes: &[Changes],
-    ) -> Result<Outcome> {
-        if self.cancel.is_cancelled() {
-            return Err(error);
-        }
-        if let Some(Unbindable(path, name)) = error.downcast_ref::<Unbindable>() {
-            let place = any_place(sources, changes);
-            let message = format!("the storage of `static {name}` in `{path}` cannot be bound yet");
-            return Ok(Outcome::Refused(Refusal::new(
-                Code::HP0001,
-                message,
-                place.0,
-                place.1,
-            )));
-        }
-        let rejected = error.chain().find_map(|e| e.downcast_ref::<Rejected>());
-        let of_scope = error
-            .chain()
-            .any(|e| e.to_string() == "failed to compile the scope");
-        let of_a_tool = error
-            .chain()
-            .any(|e| e.downcast_ref::<CommandError>().is_some());
-        if rejected.is_none() && (of_scope || of_a_tool) {
-            return Err(error);
-        }
-        let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
-        if !broken.is_empty() {
-            return Ok(Outcome::Broken(broken));
-        }
-        let place = any_place(sources, changes);
-        let mut refusal = Refusal::new(
-            Code::HP0001,
-            "this edit compiles, but not as a patch, which is not supported yet",
-            place.0,
-            place.1,
-        );
-        match rejected {
-            Some(Rejected(found)) => {
-                let errors = found.iter().filter(|d| d.error).flat_map(|d| &d.places);
-                self.blamed = errors
-                    .filter_map(|(file, line)| self.user_file(sources, file, *line))
-                    .collect();
-                if let Some(summary) = diagnostics::summary(found) {
-                    refusal = refusal.because(format!("rustc says of the patch: {summary}"));
-                }
-                let at = found
-                    .iter()
-                    .find(|d| d.error)
-                    .and_then(|d| d.places.first());
-                if let Some((file, line)) = at
-                    && let Some((path, line)) = self.user_file(sources, file, *line)
-                {
-                    refusal.file = path;
-                    refusal.place = Place { line, column: 1 };
-                }
-            }
-            None => refusal = refusal.because(format!("{error:#}")),
-        }
-        Ok(Outcome::Refused(refusal))
-    }
-
-    fn user_file(
-        &self,
-        sources: &[CrateSource],
-        file: &str,
-        line: usize,
-    ) -> Option<(PathBuf, usize)> {
-        self.world
-            .crates
-            .iter()
-            .zip(sources)
-            .find_map(|(krate, source)| {
-                let path = krate.unit.cwd.join(file);
-                source.file(&path).map(|_| (path, line))
-            })
-    }
-
-    /// rustc's own errors about the crates with changes, as the user wrote them.
-    ///
-    /// # Errors
-    /// rustc cannot be run or was cancelled.
-    pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
-        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
-        for (number, krate) in self.world.crates.iter().enumerate() {
-            let mut externs = krate.unit.externs();
-            let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
-            if self.compiles || (!is_changed(number) && !uses) {
-                continue;
-            }
-            let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
-            if found.iter().any(|d| d.error && !d.places.is_empty()) {
-                // The last one only counts the others.
-                return Ok(found
-                    .into_iter()
-                    .filter(|d| d.error && !d.places.is_empty())
-                    .collect());
-            }
-            checked.insert(format!("lib{}", krate.tag), metadata);
-        }
-        Ok(Vec::new())
-    }
 }
 
 /// What leads from one state of the slots to another; a slot that is in neither leads to the base.
@@ -565,21 +450,6 @@ fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Stor
         .collect()
 }
 
-/// The function that stands around a line.
-fn function_at(source: &CrateSource, path: &Path, line: usize) -> Option<FnKey> {
-    let found = source.functions().filter(|(file, function)| {
-        let text = &file.parsed.text;
-        let lines = |range: &str| range.matches('\n').count();
-        file.path == path && {
-            let first = lines(&text[..function.item.start]) + 1;
-            (first..=first + lines(&text[function.item.clone()])).contains(&line)
-        }
-    });
-    found
-        .max_by_key(|(_, function)| function.item.start)
-        .map(|(_, function)| function.key.clone())
-}
-
 pub(super) fn refuse(
     sources: &[CrateSource],
     index: &Index,
@@ -590,24 +460,6 @@ pub(super) fn refuse(
     let known = index.known(vertex)?;
     let (file, place, path) = classify::place(sources.get(known.krate)?, known.keys.first()?)?;
     Some(Refusal::new(code, message(&path), file, place))
-}
-
-/// Somewhere in the edit.
-pub(super) fn any_place(sources: &[CrateSource], changes: &[Changes]) -> (PathBuf, Place) {
-    for (source, changes) in sources.iter().zip(changes) {
-        let keys = changes
-            .bodies
-            .iter()
-            .chain(&changes.signatures)
-            .chain(&changes.added);
-        if let Some((file, place, _)) = keys.filter_map(|key| classify::place(source, key)).next() {
-            return (file, place);
-        }
-        if let Some(item) = changes.items.first() {
-            return (item.file.clone(), item.place);
-        }
-    }
-    (PathBuf::new(), Place::default())
 }
 
 #[cfg(test)]

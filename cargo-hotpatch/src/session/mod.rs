@@ -3,6 +3,7 @@
 //! One thread takes messages (a save, a verdict, the program's end, a signal) and decides; a
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
+mod broken;
 mod changed;
 mod checks;
 mod compose;

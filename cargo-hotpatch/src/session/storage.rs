@@ -15,6 +15,7 @@ use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Known};
+use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::extract::{Added, Slot};
@@ -32,13 +33,18 @@ pub struct NewStatic {
     pub module: Vec<String>,
     /// Its name there.
     pub name: String,
+    /// For a `#[hot]` static: what tells its value.
+    pub value: Option<u64>,
 }
 
 impl NewStatic {
     /// The symbol of the storage.
     #[must_use]
     pub fn export(&self) -> String {
-        export(&self.symbol)
+        match self.value {
+            Some(value) => export((&self.symbol, value)),
+            None => export(&self.symbol),
+        }
     }
 }
 
@@ -264,6 +270,28 @@ impl Maker<'_> {
             symbol: symbol.to_owned(),
             module,
             name,
+            value: None,
+        })
+    }
+
+    /// The `#[hot]` static with a new value that a symbol stands for.
+    pub(super) fn revalued(
+        &self,
+        sources: &[CrateSource],
+        plan: &Plan,
+        symbol: &str,
+    ) -> Option<NewStatic> {
+        if plan.revalued.is_empty() {
+            return None;
+        }
+        let item = self.new_static(sources, symbol)?;
+        let mut all = plan.revalued.iter();
+        let (.., value) = all.find(|(krate, module, name, _)| {
+            (*krate, module, name) == (item.krate, &item.module, &item.name)
+        })?;
+        Some(NewStatic {
+            value: Some(*value),
+            ..item
         })
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::build::base::Base;
+use crate::build::build_side;
 use crate::build::project::Project;
 use crate::source::items::{Files, fingerprint};
 use crate::source::text;
@@ -132,6 +133,7 @@ impl Fixed {
                 build.insert(path.to_owned());
             }
         }
+        build.extend(project.build_side().flat_map(build_side::files));
         for path in build {
             let text = normal(&path);
             out.build.insert(path, text);

@@ -44,6 +44,18 @@ impl ItemChange {
                 .old
                 .as_ref()
                 .is_some_and(|old| old.surface == self.item.surface)
+            && !self.revalues()
+    }
+
+    /// A `#[hot]` static has a new value, which code takes up.
+    #[must_use]
+    pub fn revalues(&self) -> bool {
+        let other =
+            |old: &OtherItem| old.surface == self.item.surface && old.helpers != self.item.helpers;
+        self.became == Became::Changed
+            && self.item.kind == Kind::Static
+            && self.item.hot
+            && self.old.as_ref().is_some_and(other)
     }
 
     /// Traits whose derived impls came or went.

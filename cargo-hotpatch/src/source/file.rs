@@ -211,7 +211,8 @@ pub struct OtherItem {
     /// For traits: fingerprint without default bodies. For statics: without the initialiser. For types: of what
     /// values of it look like.
     pub surface: u64,
-    /// For types: fingerprint of what derive macros read besides. For traits: of all but the methods.
+    /// For types: fingerprint of what derive macros read besides. For traits: of all but the methods. For statics: of the
+    /// initialiser.
     pub helpers: u64,
     /// For types: the last names of the traits it derives.
     pub derives: Vec<String>,
@@ -227,6 +228,8 @@ pub struct OtherItem {
     pub imports: Vec<Import>,
     /// For a trait: only its module may name it.
     pub private: bool,
+    /// For a static: it is marked `#[hot]`.
+    pub hot: bool,
     /// For types: what values consist of, in order.
     pub members: Vec<Member>,
 }

@@ -10,11 +10,11 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
-use super::cfg::Cfg;
+use super::cfg::{self, Cfg};
 use super::file::{
     Edit, Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place,
 };
-use super::function::{PRELUDE, Parts};
+use super::function::{PRELUDE, Parts, is_hot};
 use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
@@ -45,6 +45,7 @@ impl OtherItem {
             paths: Arc::default(),
             imports: Vec::new(),
             private: false,
+            hot: false,
             members: Vec::new(),
         }
     }
@@ -296,6 +297,12 @@ impl Reader<'_> {
                 paths(surface.clone(), &mut named);
                 let surface = fingerprint(surface);
                 let value = self.out.text[self.range(item.expr.span())].to_owned();
+                let helpers = fingerprint(item.expr.to_token_stream());
+                let hot = self
+                    .cfg
+                    .attributes(&item.attrs)
+                    .iter()
+                    .any(|meta| is_hot(&cfg::name(meta.path())));
                 let (start, end) = (
                     self.range(item.static_token.span).start,
                     self.range(item.semi_token.span).end,
@@ -309,6 +316,8 @@ impl Reader<'_> {
                 );
                 entry.surface = surface;
                 entry.value = value;
+                entry.helpers = helpers;
+                entry.hot = hot;
                 entry.range = start..end;
                 // Its value is there already, whatever the initialiser means.
                 entry.paths = Arc::new(named);

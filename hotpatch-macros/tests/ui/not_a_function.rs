@@ -24,7 +24,7 @@ mod module {}
 const CONST: u32 = 1;
 
 #[hot]
-static STATIC: u32 = 1;
+static mut STATIC: u32 = 1;
 
 #[hot]
 type Alias = u32;

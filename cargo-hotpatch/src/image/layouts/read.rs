@@ -23,7 +23,7 @@ pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError>
     while let Some(header) = units.next()? {
         let unit = dwarf.unit(header)?;
         let name = unit.name.map(|name| name.to_string_lossy());
-        if name.is_none_or(|name| is_of(&name, crates)) {
+        if name.is_some_and(|name| is_of(&name, crates)) {
             let walk = Walk {
                 dwarf: &dwarf,
                 unit: &unit,
@@ -59,10 +59,11 @@ pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError>
     })
 }
 
-/// rustc calls a unit `src/main.rs/@/app.1a2b-cgu.0`; of an incremental build the crate is not told.
+/// rustc calls a unit `src/main.rs/@/app.1a2b-cgu.0`; of an incremental build the crate is not told. Other
+/// compilers' units are no crate's.
 fn is_of(unit: &str, crates: &[&str]) -> bool {
     let Some((_, name)) = unit.rsplit_once("/@/") else {
-        return true;
+        return false;
     };
     match name.split_once('.') {
         Some((krate, _)) => crates.contains(&krate),
@@ -519,5 +520,23 @@ fn number(entry: &Entry<'_, '_>, name: DwAt) -> Option<i128> {
             .udata_value()
             .map(i128::from)
             .or_else(|| value.sdata_value().map(i128::from)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_of, is_wanted};
+
+    #[test]
+    fn units_and_types_are_told_by_their_crate() {
+        let of = |unit| is_of(unit, &["app"]);
+        assert!(of("src/main.rs/@/app.1a2b-cgu.0"));
+        assert!(of("src/main.rs/@/4g4bcfzjehmsa1yc"));
+        assert!(!of("/rustc/5980/library/std/src/lib.rs/@/std.c97d-cgu.0"));
+        assert!(!of("src/main.c"));
+        let wanted = |path| is_wanted(path, &["app"]);
+        assert!(wanted("app::A") && wanted("&app::A") && wanted("Option<app::A>"));
+        assert!(!wanted("my_app::A") && !wanted("other::app::A") && !wanted("apple::A"));
+        assert!(!wanted("app::_::A") && !wanted("Option<app::m::_::f::A>"));
     }
 }

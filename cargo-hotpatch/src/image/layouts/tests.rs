@@ -1,4 +1,4 @@
-use super::{Disagreement, Kind, Layout, LayoutError, Layouts, disagreements};
+use super::{Disagreement, Kind, Layout, LayoutError, Layouts, disagreements, names_one_of};
 use crate::image::samples::Samples;
 
 const DEBUG: &str = "-Cdebuginfo=2";
@@ -309,6 +309,32 @@ fn what_a_patch_brings_is_known_to_later_ones() {
     assert_eq!(disagreements(&known, &version("u8"), &[]), []);
     assert_eq!(disagreements(&known, &version("u16"), &[]).len(), 1);
     assert!(known.get("app::Old").is_some());
+}
+
+#[test]
+fn a_type_without_values_may_change_and_is_then_known_anew() {
+    let version = |field: &str| {
+        let types = format!("pub struct Free(pub {field}); pub struct Freedom(pub {field});");
+        of(
+            &format!("{types} pub fn f(free: Option<Free>, other: Freedom) {{}}"),
+            &[],
+        )
+    };
+    let mut known = version("u8");
+    let names = std::collections::BTreeSet::from(["Free".to_owned()]);
+    let found = disagreements(&known, &version("u16"), &[]);
+    let kept = found.iter().filter(|found| !names_one_of(&found.ty, &names));
+    let kept: Vec<&str> = kept.map(|found| found.ty.as_str()).collect();
+    assert_eq!(kept, ["app::Freedom"]);
+    known.forget(&names);
+    assert!(known.get("app::Free").is_none());
+    assert!(known.get("app::Freedom").is_some());
+    known.learn(of(
+        "pub struct Free(pub u16); pub fn f(free: Option<Free>) {}",
+        &[],
+    ));
+    let later = of("pub struct Free(pub u8); pub fn f(free: Free) {}", &[]);
+    assert_eq!(disagreements(&known, &later, &[]).len(), 1);
 }
 
 #[test]

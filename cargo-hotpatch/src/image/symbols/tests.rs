@@ -103,3 +103,19 @@ fn local_names_with_two_addresses_are_ambiguous() {
     assert!(both > once);
     assert!(image.symbols.iter().all(|(name, _)| name != "twice"));
 }
+
+#[test]
+fn a_program_that_keeps_values_has_more_than_the_agents_own_entry() {
+    let samples = Samples::new();
+    let entry = |name: &str| {
+        format!("#[used] #[unsafe(link_section = \"hotpatch_keep\")] static {name}: &u8 = &1;")
+    };
+    let keeps = |entries: &[&str]| {
+        let entries: String = entries.iter().map(|name| entry(name)).collect();
+        let program = samples.rustc(&(entries + "fn main() {}"), "program", &[]);
+        super::keeps_values(&std::fs::read(program).unwrap())
+    };
+    let found = [keeps(&["AGENT"]), keeps(&["AGENT", "KEEP"]), keeps(&[])];
+    assert_eq!(found, [false, true, false]);
+    assert!(!super::keeps_values(b"no program"));
+}

@@ -57,7 +57,10 @@ fn main() {
                 });
             }
             "release" => drop(release.take()),
-            other => println!("what is {other}?"),
+            other => match other.strip_prefix("exit ") {
+                Some(code) => std::process::exit(code.parse().expect("a number")),
+                None => println!("what is {other}?"),
+            },
         }
     }
 }

@@ -17,6 +17,25 @@ fn other() -> u32 {
 }
 
 #[hot]
+static SPEED: u32 = 3;
+
+#[hot]
+static WORDS: [&str; 2] = ["a", "b"];
+
+#[hot]
+static SHARED: AtomicU32 = AtomicU32::new(1);
+
+#[hot]
+fn speed() -> String {
+    format!("{SPEED} {} {}", WORDS.join(""), SHARED.load(Ordering::Relaxed))
+}
+
+#[hot]
+fn faster() -> u32 {
+    SPEED * 10
+}
+
+#[hot]
 fn inside() -> u32 {
     let next = || 3;
     next()
@@ -27,6 +46,7 @@ fn main() {
         match line.expect("a line").as_str() {
             "step" => println!("{}", step()),
             "other" => println!("{}", other()),
+            "speed" => println!("{} {} {SPEED}", speed(), faster()),
             "inside" => println!("{}", inside()),
             "store" => println!("{}", store::put()),
             _ => {}

@@ -8,15 +8,19 @@ use hotpatch_rt::hot;
 const STEP: u32 = 1;
 
 mod walk {
-    pub const PACE: u32 = 10;
+    pub const fn pace() -> u32 {
+        10
+    }
 }
 
 mod lanes {
-    const PACE: usize = 2;
+    const fn pace() -> usize {
+        2
+    }
 
     #[derive(Default)]
     pub struct Lane {
-        pub steps: [u32; PACE],
+        pub steps: [u32; pace()],
     }
 }
 
@@ -27,7 +31,7 @@ static KEPT: Mutex<Vec<Box<dyn Any + Send>>> = Mutex::new(Vec::new());
 fn step(word: &str) -> String {
     let mut lane = LANE.lock().expect("unpoisoned");
     lane.steps[0] += STEP + word.len() as u32;
-    lane.steps[1] += walk::PACE;
+    lane.steps[1] += walk::pace();
     format!("{} {}", lane.steps[0], lane.steps[1])
 }
 

@@ -4,12 +4,14 @@ use hotpatch_rt::hot;
 use lto_workspace_engine::{Engine, commas, set_steps, steps, twice};
 
 #[hot]
+#[inline(never)]
 fn tick(engine: &mut Engine) -> String {
     engine.advance(1);
     format!("at {} after {}", engine.position, steps())
 }
 
 #[hot]
+#[inline(never)]
 fn count(text: &str) -> String {
     let (one, two) = twice(&commas(text));
     format!("{one} {two}")

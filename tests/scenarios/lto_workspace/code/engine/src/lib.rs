@@ -17,6 +17,7 @@ impl Engine {
     }
 
     #[hot]
+    #[inline(never)]
     pub fn jump(&mut self) -> i64 {
         self.position += far();
         self.position

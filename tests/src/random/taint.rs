@@ -1,0 +1,106 @@
+//! What notes excuse: commands that lead to code which a note says keeps an older version.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::model::{Kind, Model};
+use super::print;
+
+/// The names that notes named.
+#[derive(Clone, Debug, Default)]
+pub struct Taint {
+    names: BTreeSet<String>,
+}
+
+impl Taint {
+    /// Takes the names that a note is about from its text.
+    ///
+    /// A note about callers names them after `calls from`; they behave differently, not what they call. What trait
+    /// objects and pointers lead to has no caller, so there it is the function itself.
+    pub fn add(&mut self, old: &Model, new: &Model, message: &str) {
+        let mut known: BTreeSet<String> = words_of(old).into_keys().collect();
+        known.extend(words_of(new).into_keys());
+        let mut named = |text: &str| {
+            let mut all_known = true;
+            for quoted in text.split('`').skip(1).step_by(2) {
+                let last = words(quoted).filter(|word| known.contains(*word)).last();
+                all_known &= last.is_some();
+                self.names.extend(last.map(str::to_owned));
+            }
+            all_known
+        };
+        // Callers that are no part of the random program are those that call for a command.
+        match message.split_once(" keep the old code of ") {
+            Some((callers, _))
+                if callers.contains("calls from")
+                    && !callers.contains("made earlier")
+                    && named(callers) => {}
+            _ => drop(named(message)),
+        }
+    }
+
+    /// Whether a command leads to anything a note named.
+    pub fn reaches(&self, model: &Model, command: &str) -> bool {
+        !self.names.is_empty() && leads_to(model, command, &self.names)
+    }
+}
+
+/// Whether what something keeps runs hot code, and so newer code than its own.
+pub fn runs_hot_code(model: &Model, maker: &str) -> bool {
+    let mut hot = BTreeSet::new();
+    for item in model.items.values() {
+        match &item.kind {
+            Kind::Function(function) if function.hot && item.name != maker => {
+                hot.insert(item.name.clone());
+            }
+            Kind::Type(def) => {
+                let methods = def.methods.iter().filter(|method| method.hot);
+                hot.extend(methods.map(|method| method.name.clone()));
+            }
+            _ => {}
+        }
+    }
+    for one in model.impls.iter().filter(|one| one.hot) {
+        hot.extend(one.bodies.keys().cloned());
+    }
+    leads_to(model, maker, &hot)
+}
+
+/// Whether one thing leads to any of some others.
+fn leads_to(model: &Model, from: &str, wanted: &BTreeSet<String>) -> bool {
+    let graph = words_of(model);
+    let mut found = BTreeSet::from([from]);
+    let mut open = vec![from];
+    while let Some(name) = open.pop() {
+        if wanted.contains(name) {
+            return true;
+        }
+        for used in graph.get(name).into_iter().flatten() {
+            if found.insert(used) {
+                open.push(used);
+            }
+        }
+    }
+    false
+}
+
+/// The words of a text.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let all = text.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    // What is imported under another name is called the same with this at its end.
+    all.map(|word| word.strip_suffix("_too").unwrap_or(word))
+        .filter(|word| !word.is_empty())
+}
+
+/// For each named thing the names in its text. A method stands for its type or trait, with all impls.
+fn words_of(model: &Model) -> BTreeMap<String, BTreeSet<String>> {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, text) in print::parts(model) {
+        let used = words(&text).map(str::to_owned);
+        graph.entry(name).or_default().extend(used);
+    }
+    let names: BTreeSet<String> = graph.keys().cloned().collect();
+    for (name, used) in &mut graph {
+        used.retain(|word| word != name && names.contains(word));
+    }
+    graph
+}
