@@ -30,7 +30,7 @@ pub fn reasons(
     graph: &CallGraph,
     is_hot: &dyn Fn(usize, &Function) -> bool,
 ) -> Reasons {
-    // What is still there is shown where it is now.
+    // The new places are those that a reader finds.
     let sources: Vec<(usize, &CrateSource)> = new
         .iter()
         .enumerate()
@@ -50,14 +50,20 @@ pub fn reasons(
         out.extend(search.symbols(graph));
     }
     let mut seen = BTreeSet::new();
-    let without_place = |reason: &str| {
-        reason
-            .rsplit_once(" (")
-            .map_or(reason, |(what, _)| what)
-            .to_owned()
-    };
-    out.retain(|reason| seen.insert(without_place(reason)));
+    out.retain(|reason| seen.insert(without_line(reason).to_owned()));
     out
+}
+
+/// A reason without the line at its end, which an edit above it may have moved.
+fn without_line(reason: &str) -> &str {
+    let is_line = |text: &str| {
+        let number = text.strip_suffix(')');
+        number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    match reason.rsplit_once(':') {
+        Some((rest, line)) if is_line(line) => rest,
+        _ => reason,
+    }
 }
 
 /// A function and where it stands.

@@ -403,13 +403,13 @@ impl Report {
 
     /// The program runs and can be patched.
     pub fn ready(&self, ready: &Ready) {
-        self.tell(Verbosity::Normal, &render_ready(self.paint, ready));
+        self.say(Verbosity::Normal, &render_ready(self.paint, ready));
     }
 
     /// Hot functions run new code.
     pub fn patched(&self, patched: &Patched, notes: &[Note]) {
         let phases = self.verbosity >= Verbosity::Phases;
-        self.tell(
+        self.say(
             Verbosity::Normal,
             &render_patched(self.paint, patched, notes, phases),
         );
@@ -417,12 +417,12 @@ impl Report {
 
     /// A save changed nothing that runs.
     pub fn unchanged(&self, files: &[String]) {
-        self.tell(Verbosity::Normal, &render_unchanged(self.paint, files));
+        self.say(Verbosity::Normal, &render_unchanged(self.paint, files));
     }
 
     /// An edit cannot be patched; `on_refuse` is what happens next.
     pub fn refused(&self, refusal: &Refusal, on_refuse: OnRefuse) {
-        self.tell(
+        self.say(
             Verbosity::Quiet,
             &render_refused(self.paint, refusal, on_refuse),
         );
@@ -430,7 +430,7 @@ impl Report {
 
     /// An edit does not compile; `rendered` is rustc's output.
     pub fn broken(&self, rendered: &str, files: &[String]) {
-        self.say(
+        self.print(
             Verbosity::Quiet,
             &render_broken(self.paint, rendered, files),
         );
@@ -482,7 +482,7 @@ impl Report {
 
     /// A stage failed; the session goes on. `what` completes "failed to".
     pub fn setback(&self, what: &str, error: &(dyn Error + 'static)) {
-        self.say(Verbosity::Quiet, &render_setback(self.paint, what, error));
+        self.print(Verbosity::Quiet, &render_setback(self.paint, what, error));
     }
 
     /// The session cannot start or go on.
@@ -492,13 +492,13 @@ impl Report {
 
     /// Something the user may want to change.
     pub fn warning(&self, message: &str) {
-        self.tell(Verbosity::Quiet, &render_warning(self.paint, message));
+        self.say(Verbosity::Quiet, &render_warning(self.paint, message));
     }
 
     /// A command is run; shown with `-vv`.
     pub fn command(&self, line: &CommandLine) {
         let text = format!("`{}`", line.full());
-        self.say(
+        self.print(
             Verbosity::Commands,
             &self.paint.verb(Hue::Green, "Running", &text),
         );
@@ -511,7 +511,7 @@ impl Report {
 
     /// Plain text, printed as it is.
     pub fn text(&self, text: &str) {
-        self.say(Verbosity::Normal, text);
+        self.print(Verbosity::Normal, text);
     }
 
     /// Shows a spinner with `what` until the result is dropped, on a terminal only. Not while the program runs: its
@@ -541,14 +541,15 @@ impl Report {
     }
 
     /// Says it in lines that the terminal does not have to break.
-    fn tell(&self, at_least: Verbosity, text: &str) {
+    pub(super) fn say(&self, at_least: Verbosity, text: &str) {
         match self.width {
-            Some(width) => self.say(at_least, &fitted(text, width)),
-            None => self.say(at_least, text),
+            Some(width) => self.print(at_least, &fitted(text, width)),
+            None => self.print(at_least, text),
         }
     }
 
-    pub(super) fn say(&self, at_least: Verbosity, text: &str) {
+    /// Says it as it is: what others wrote.
+    fn print(&self, at_least: Verbosity, text: &str) {
         if self.verbosity < at_least {
             return;
         }

@@ -21,7 +21,13 @@ pub fn fitted(text: &str, width: usize) -> String {
         } else if let Some(excerpt) = line.strip_prefix("   | ") {
             let (code, label) = excerpt.rsplit_once(LABEL_GAP).unwrap_or((excerpt, ""));
             out += "   | ";
-            out.extend(code.trim_end().chars().take(width.saturating_sub(5)));
+            let code = code.trim_end();
+            let room = width.saturating_sub(5);
+            if code.chars().count() > room {
+                out.extend(code.chars().take(room.saturating_sub(1)).chain(['…']));
+            } else {
+                out += code;
+            }
             if !label.is_empty() {
                 out += &format!("\n   |     | {label}");
             }
@@ -120,7 +126,7 @@ mod tests {
             "  --> src/a/very/long/path/player.rs:12:5",
             "   |  12 | pub shield: u32,\n   |     | added field",
             "   = alive in: static `WORLD`\n     (src/main.rs:8)",
-            "     Patched update and\n             three others\n             (gen 3)",
+            "     Patched update and three\n             others (gen 3)",
         ];
         assert_eq!(fitted(&lines.join("\n"), 32), wanted.join("\n"));
         assert_eq!(fitted(&lines.join("\n"), 120), lines.join("\n"));
