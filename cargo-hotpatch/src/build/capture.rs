@@ -208,15 +208,20 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
         folder,
     };
     let base = rustc::base(&unit.args, &unit.live, &unit.folder.join("incremental"));
-    let code = match widened(&unit) {
-        Some(files) => {
-            let held = library(&unit, &base, files, true)?;
-            if held == 0 {
-                held
-            } else {
-                as_written(&mut unit, &base)?
-            }
+    let mut code = None;
+    for crate_wide in [false, true] {
+        // Where the text is the same, rustc has said all there is to say.
+        let files = match widened(&unit, crate_wide) {
+            Some(files) if !crate_wide || widened(&unit, false).as_ref() != Some(&files) => files,
+            _ => break,
+        };
+        if library(&unit, &base, files, true)? == 0 {
+            code = Some(0);
+            break;
         }
+    }
+    let code = match code {
+        Some(code) => code,
         None => as_written(&mut unit, &base)?,
     };
     let code = if code == 0 && unit.bin {
@@ -232,8 +237,9 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
 
 const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
 
-/// The crate's files with its types' parts visible, if they can be read: if not, rustc will say why.
-fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
+/// The crate's files with its types' parts visible, if they can be read: if not, rustc will say why. See
+/// [`widen::base_text`].
+fn widened(unit: &Unit, crate_wide: bool) -> Option<BTreeMap<PathBuf, String>> {
     let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
     let source = CrateSource::read(&unit.krate, &unit.root, &cfg, &Disk, None).ok()?;
     let quiet = source
@@ -252,7 +258,7 @@ fn widened(unit: &Unit) -> Option<BTreeMap<PathBuf, String>> {
             .map(|file| {
                 (
                     file.path.clone(),
-                    widen::base_text(&file.parsed, quiet, &closed),
+                    widen::base_text(&file.parsed, quiet, &closed, crate_wide),
                 )
             })
             .collect(),
