@@ -28,6 +28,7 @@ use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::own_imports::{Imports, imports, scope_path};
+use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::{name_in_place, splice};
 
@@ -187,37 +188,6 @@ fn static_item<'a>(
         })?;
         Some((file, item))
     })
-}
-
-fn macro_items(
-    krate: &CrateSource,
-) -> impl Iterator<Item = (&SourceFile, &super::file::OtherItem)> {
-    krate.files.iter().flat_map(|file| {
-        file.parsed
-            .items
-            .iter()
-            .filter(|item| item.kind == Kind::MacroRules)
-            .map(move |item| (file, item))
-    })
-}
-
-/// The crate's own macros that code with these identifiers may call, and those they may call.
-fn needed_macros<'a>(krate: &'a CrateSource, mut names: BTreeSet<&'a str>) -> BTreeSet<&'a str> {
-    let mut needed = BTreeSet::new();
-    loop {
-        let before = needed.len();
-        for (_, item) in macro_items(krate) {
-            if let Some(name) = item.names.first()
-                && names.contains(name.as_str())
-                && needed.insert(name.as_str())
-            {
-                names.extend(item.mentions.iter().map(String::as_str));
-            }
-        }
-        if needed.len() == before {
-            return needed;
-        }
-    }
 }
 
 /// A stretch of the original file that is kept, with what replaces parts of it.
@@ -608,24 +578,6 @@ impl Page<'_> {
         out.push('\n');
         out
     }
-}
-
-fn exporting(symbol: &str) -> String {
-    format!("#[unsafe(export_name = \"{symbol}\")] ")
-}
-
-fn pair(old: &str, new: &str, index: usize) -> String {
-    format!(
-        " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
-         crate::__HpPair({old} as *const (), {new} as *const (), {index}); }};"
-    )
-}
-
-/// The same text with nothing in it: lines and columns stay.
-fn blank(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\n' { '\n' } else { ' ' })
-        .collect()
 }
 
 #[cfg(test)]
