@@ -21,6 +21,7 @@ use crate::names;
 /// }
 ///
 /// // Output:
+/// #[inline(never)]
 /// pub fn update(&mut self, step: u32, __hot_2: (u32, u32), __hot_3: u32) -> bool {
 ///     #[used]
 ///     static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::Slot =
@@ -93,7 +94,10 @@ pub fn live(mut func: HotFn) -> TokenStream {
     let HotFn {
         attrs, vis, sig, ..
     } = func;
-    quote!(#(#attrs)* #vis #sig #body)
+    // Else optimised callers would hold this body, and keep it when others have a newer one for its helpers.
+    let is_inline = |attr: &syn::Attribute| attr.path().is_ident("inline");
+    let never = (!attrs.iter().any(is_inline)).then(|| quote_spanned!(span=> #[inline(never)]));
+    quote!(#(#attrs)* #never #vis #sig #body)
 }
 
 /// How the arguments get to a newer body, and to this one.
@@ -247,7 +251,7 @@ mod tests {
     fn a_name_with_an_underscore_is_allowed_to_be_used() {
         assert_expansion(
             "fn f(_n: u32) {}",
-            "fn f(_n: u32) {
+            "#[inline(never)] fn f(_n: u32) {
                 #[used]
                 static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::Slot =
                     ::hotpatch_live::__private_v1::Slot::new();
@@ -263,7 +267,7 @@ mod tests {
     fn a_function_that_never_returns_says_so() {
         assert_expansion(
             "fn f() -> ! { loop {} }",
-            "fn f() -> ! {
+            "#[inline(never)] fn f() -> ! {
                 #[used]
                 static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::Slot =
                     ::hotpatch_live::__private_v1::Slot::new();

@@ -44,7 +44,7 @@ macro_rules! rules {
 }
 
 fn main() {
-    let _ = (Struct, CONST, STATIC, 1 as Alias);
+    let _ = (Struct, CONST, unsafe { STATIC }, 1 as Alias);
     let _: Option<(Enum, Union, fmt::Error)> = None;
     let _: Option<&dyn Trait> = None;
     rules!();
