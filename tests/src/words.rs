@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::LIMIT;
+use crate::events::Event;
 use crate::scenario;
 use crate::session::{GLANCE, Session};
 
@@ -27,8 +28,15 @@ fn expected(scenario: &str, edit: usize) -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Checks what the tool said since it had said `before` bytes.
-pub fn check(session: &Session, scenario: &str, edit: usize, before: usize) -> Result<()> {
+/// Checks what the tool said about a verdict since it had said `before` bytes.
+pub fn check(
+    session: &Session,
+    scenario: &str,
+    edit: usize,
+    verdict: &Event,
+    before: usize,
+) -> Result<()> {
+    await_head(session, verdict, before);
     let Some(path) = expected(scenario, edit) else {
         return Ok(());
     };
@@ -54,6 +62,28 @@ pub fn check(session: &Session, scenario: &str, edit: usize, before: usize) -> R
         std::thread::sleep(GLANCE);
     }
     Ok(())
+}
+
+/// Waits until the verdict's first words have come through the pipe, in which they are before its event is written;
+/// else they would be taken for a part of the next verdict's.
+fn await_head(session: &Session, verdict: &Event, before: usize) {
+    let head = match verdict.name() {
+        "refused" => "refused HP",
+        "patched" => " Patched ",
+        "unchanged" => " Unchanged ",
+        _ => " Broken ",
+    };
+    let start = Instant::now();
+    let has_come = || {
+        session
+            .stderr()
+            .get(before..)
+            .is_some_and(|text| text.contains(head))
+    };
+    // A failure of the tool itself is told in other words.
+    while !has_come() && start.elapsed() < SILENCE * 4 {
+        std::thread::sleep(GLANCE);
+    }
 }
 
 fn write(path: &Path, said: &dyn Fn() -> String) -> Result<()> {
