@@ -114,7 +114,7 @@ impl Trial<'_> {
                 place()
             );
             check_verdict(edit, &verdict, generation).with_context(place)?;
-            words::check(session, self.name, index + 1, &verdict, said).with_context(place)?;
+            words::check(session, self.name, index + 1, said, &verdict).with_context(place)?;
             if edit.expect == Expect::Patched {
                 generation = verdict.number("generation")?;
                 self.build_fresh().with_context(place)?;

@@ -16,6 +16,7 @@
 //! | `HOTPATCH_TEST_STRICT=1` | a test that would be skipped fails |
 //! | `HOTPATCH_TEST_ORACLE_ONLY=1` | scenarios run on fresh builds alone, to check a scenario without the tool |
 //! | `HOTPATCH_WRITE_EXPECT=1` | the `expect/*.stderr` that scenarios have are written anew instead of compared |
+//! | `HOTPATCH_TEST_RANDOM_EDITS`, `HOTPATCH_TEST_RANDOM_SEED` | how many random edits, and from which seed |
 //! | `KEEP_TEMP_DIR=1` | the copies of the programs stay, and their place is printed |
 //!
 //! # What is where
@@ -23,7 +24,7 @@
 //! [`workspace`] knows the paths and starts every command, [`project`] copies and edits a program,
 //! [`fresh`] builds and runs one plainly, [`session`] runs one under the tool, at a [`terminal`] where wanted, [`events`] reads what the tool
 //! says about it, [`programs`] tells compilers to fail, [`scenario`] is the format of `scenario.toml`, [`words`] knows what the tool says word for word, and [`judge`] decides whether a scenario
-//! holds. Nothing here waits for a fixed time: a wait ends when the thing waited for happens, or fails after
+//! holds. [`random`] makes programs and edits up. Nothing here waits for a fixed time: a wait ends when the thing waited for happens, or fails after
 //! [`LIMIT`].
 
 #![forbid(unsafe_code)]

@@ -87,7 +87,7 @@ pub fn refusal(
         let name = new.path_of(at.1);
         let same = before
             .get(key)
-            .is_some_and(|(_, f)| f.signature == at.1.signature);
+            .is_some_and(|(_, f)| f.signature == at.1.signature && f.shape != at.1.shape);
         if is_hot(key) && same {
             return refuse(
                 Code::HP0001,

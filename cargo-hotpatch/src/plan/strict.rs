@@ -103,6 +103,14 @@ fn mentioned(
             }
             names.extend(item.names.iter().map(String::as_str));
         }
+        let constant = new.iter().flat_map(CrateSource::functions);
+        let constant = constant.filter(|(_, function)| function.constant);
+        let calling = constant
+            .filter(|(_, function)| function.mentions.iter().any(|word| names.contains(&**word)));
+        let calling: Vec<&str> = calling
+            .map(|(_, function)| function.name.as_str())
+            .collect();
+        names.extend(calling);
         if names.len() == before {
             return None;
         }
@@ -176,6 +184,11 @@ mod tests {
             (
                 "const fn n() -> usize { 1 }",
                 "const fn n() -> usize { 2 }",
+                "[u8; n()]",
+            ),
+            (
+                "const fn m() -> usize { 1 } const fn n() -> usize { m() }",
+                "const fn m() -> usize { 2 } const fn n() -> usize { m() }",
                 "[u8; n()]",
             ),
             (

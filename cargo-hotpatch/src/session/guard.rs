@@ -352,7 +352,10 @@ mod tests {
         let samples = Samples::new();
         let object = |field: &str| {
             let flags = ["-Cdebuginfo=2", "--crate-name=fake"];
-            samples.object(&format!("pub struct New(pub {field}); pub fn f(n: New) {{}}"), &flags)
+            samples.object(
+                &format!("pub struct New(pub {field}); pub fn f(n: New) {{}}"),
+                &flags,
+            )
         };
         let mut guard = Guard {
             program: PathBuf::new(),

@@ -27,6 +27,7 @@ use super::fields;
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
+use super::needed::{macro_items, needed_macros};
 use super::own_imports::{Imports, imports, scope_path};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::{name_in_place, splice};
@@ -187,37 +188,6 @@ fn static_item<'a>(
         })?;
         Some((file, item))
     })
-}
-
-fn macro_items(
-    krate: &CrateSource,
-) -> impl Iterator<Item = (&SourceFile, &super::file::OtherItem)> {
-    krate.files.iter().flat_map(|file| {
-        file.parsed
-            .items
-            .iter()
-            .filter(|item| item.kind == Kind::MacroRules)
-            .map(move |item| (file, item))
-    })
-}
-
-/// The crate's own macros that code with these identifiers may call, and those they may call.
-fn needed_macros<'a>(krate: &'a CrateSource, mut names: BTreeSet<&'a str>) -> BTreeSet<&'a str> {
-    let mut needed = BTreeSet::new();
-    loop {
-        let before = needed.len();
-        for (_, item) in macro_items(krate) {
-            if let Some(name) = item.names.first()
-                && names.contains(name.as_str())
-                && needed.insert(name.as_str())
-            {
-                names.extend(item.mentions.iter().map(String::as_str));
-            }
-        }
-        if needed.len() == before {
-            return needed;
-        }
-    }
 }
 
 /// A stretch of the original file that is kept, with what replaces parts of it.

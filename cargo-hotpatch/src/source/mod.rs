@@ -1,6 +1,5 @@
 //! Source text: what a crate consists of, what an edit changed, and the text made from it.
 //! Pure: text and facts in, text and facts out.
-mod attributes;
 pub mod cfg;
 pub mod diff;
 pub mod extract;
@@ -13,6 +12,7 @@ mod lifetimes;
 mod macros;
 mod members;
 pub mod names;
+mod needed;
 pub mod own_imports;
 mod read;
 mod rewrite;
@@ -21,4 +21,5 @@ pub mod syntax;
 pub mod text;
 pub mod tokens;
 mod tree;
+mod visibility;
 pub mod widen;

@@ -310,3 +310,55 @@ pub fn write_program(folder: &Path, seed: u64) -> Result<()> {
         &print::files(&model, &crate::workspace::runtime().to_string_lossy()),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The text of a program after some edits, and the kinds of those.
+    fn edited(seed: u64, edits: u32) -> (print::Files, BTreeSet<String>) {
+        let mut rng = Rng::with_seed(seed);
+        let mut model = grow::program("app", &mut rng);
+        let made = (0..edits).filter_map(|_| edit::edit(&mut model, &mut rng, &|_| true));
+        let kinds = made.map(|edit| edit.kind).collect();
+        (print::files(&model, ""), kinds)
+    }
+
+    #[test]
+    fn a_seed_always_gives_the_same() {
+        assert_eq!(edited(7, 20), edited(7, 20));
+        assert_ne!(edited(7, 20).0, edited(8, 20).0);
+    }
+
+    #[test]
+    fn every_kind_of_edit_is_made() {
+        let made: BTreeSet<String> = (0..30).flat_map(|seed| edited(seed, 60).1).collect();
+        let missing = edit::KINDS.iter().filter(|kind| !made.contains(kind.name));
+        let missing: Vec<&str> = missing.map(|kind| kind.name).collect();
+        assert!(missing.is_empty(), "never made: {missing:?}");
+    }
+
+    #[test]
+    fn a_note_excuses_who_leads_to_what_it_names() {
+        let mut rng = Rng::with_seed(3);
+        let model = grow::program("app", &mut rng);
+        let commands = outcome::commands(&model);
+        let command = commands.first().expect("a program has commands");
+        let mut taint = taint::Taint::default();
+        assert!(!taint.reaches(&model, command));
+        taint.add(
+            &model,
+            &model,
+            "calls from `app::handle` keep the old code of `app::nothing`",
+        );
+        assert!(!taint.reaches(&model, command));
+        taint.add(
+            &model,
+            &model,
+            &format!("calls from `app::handle` keep the old code of `app::{command}`"),
+        );
+        assert!(taint.reaches(&model, command));
+    }
+}

@@ -377,7 +377,7 @@ impl Trial {
     /// Why an edit was refused, the same text for all refusals of a sort.
     fn reason(&self, verdict: &Event) -> String {
         let mut reason = verdict.text("message").to_owned();
-        if reason.contains("not as a patch") {
+        if reason.starts_with("the edit of ") || reason.contains("not as a patch") {
             let said = self.session.stderr();
             let rustc = said
                 .lines()

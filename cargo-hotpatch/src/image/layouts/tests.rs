@@ -1,3 +1,5 @@
+//! What rustc tells of types, and what is told of two versions of them.
+
 use super::{Disagreement, Kind, Layout, LayoutError, Layouts, disagreements, names_one_of};
 use crate::image::samples::Samples;
 
@@ -323,7 +325,9 @@ fn a_type_without_values_may_change_and_is_then_known_anew() {
     let mut known = version("u8");
     let names = std::collections::BTreeSet::from(["Free".to_owned()]);
     let found = disagreements(&known, &version("u16"), &[]);
-    let kept = found.iter().filter(|found| !names_one_of(&found.ty, &names));
+    let kept = found
+        .iter()
+        .filter(|found| !names_one_of(&found.ty, &names));
     let kept: Vec<&str> = kept.map(|found| found.ty.as_str()).collect();
     assert_eq!(kept, ["app::Freedom"]);
     known.forget(&names);

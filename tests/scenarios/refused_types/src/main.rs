@@ -71,3 +71,6 @@ fn main() {
         println!("{} {}", join(&mut world, &line), show(&world));
     }
 }
+
+#[expect(dead_code, reason = "it may hold a value")]
+static BITS: Mutex<Bits> = Mutex::new(Bits { whole: 0 });

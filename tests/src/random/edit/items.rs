@@ -281,13 +281,14 @@ pub fn broken_elsewhere(model: &mut Model, rng: &mut Rng) -> Option<String> {
     Some("a mistake nobody uses".to_owned())
 }
 
+/// Takes away what nobody names.
 pub fn unused_remove(model: &mut Model, rng: &mut Rng) -> Option<String> {
-    let id = choose(model, rng, |item| {
+    let counts = mentions(model);
+    let unused = model.select(|item| {
         matches!(item.kind, Kind::Const(_) | Kind::Length(_) | Kind::Alias(_))
-    })?;
-    if mentions(model, &model.items[&id].name) > 1 {
-        return None;
-    }
+            && counts.get(&item.name) == Some(&1)
+    });
+    let id = rng.choice(unused)?;
     model
         .items
         .remove(&id)

@@ -7,6 +7,8 @@ mod functions;
 mod items;
 mod types;
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 
 use super::model::{Expr, Id, Item, Kind, Model};
@@ -182,14 +184,16 @@ fn forget(model: &mut Model, rng: &mut Rng, gone: impl Fn(&Expr) -> bool) {
     });
 }
 
-/// How often a name stands in the program's text as a whole word.
-fn mentions(model: &Model, name: &str) -> usize {
+/// How often each word stands in the program's text.
+fn mentions(model: &Model) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
     let word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    let files = print::files(model, "");
-    let all = files
-        .values()
-        .flat_map(|text| text.split(|letter| !word(letter)));
-    all.filter(|found| *found == name).count()
+    for text in print::files(model, "").values() {
+        for found in text.split(|letter| !word(letter)) {
+            *counts.entry(found.to_owned()).or_default() += 1;
+        }
+    }
+    counts
 }
 
 /// Puts `used` into a random body that may name what it uses: entries, and helpers that have a place for it.

@@ -21,6 +21,30 @@ fn step(word: &str) -> String {
     format!("level {}", record.level)
 }
 
+const fn half() -> usize {
+    1
+}
+
+const fn whole() -> usize {
+    half() * 2
+}
+
+struct Wide {
+    cells: [u8; whole()],
+    count: u32,
+}
+
+static WIDE: Mutex<Option<Wide>> = Mutex::new(None);
+
+#[hot]
+fn wide(word: &str) -> String {
+    let mut wide = WIDE.lock().expect("unpoisoned");
+    let wide = wide.get_or_insert_with(|| Wide { cells: [0; whole()], count: 0 });
+    wide.count += 1;
+    wide.cells[whole() - 1] += word.len() as u8;
+    format!("{:?} {}", wide.cells, wide.count)
+}
+
 #[hot]
 fn kept(_word: &str) -> String {
     let kept = KEPT.lock().expect("unpoisoned");
@@ -32,6 +56,7 @@ fn main() {
         let line = line.expect("a line");
         match line.split_once(' ') {
             Some(("kept", word)) => println!("{}", kept(word)),
+            Some(("wide", word)) => println!("{}", wide(word)),
             _ => println!("{}", step(&line)),
         }
     }

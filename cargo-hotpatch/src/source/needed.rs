@@ -1,0 +1,38 @@
+//! Which macros of its own crate a piece of code needs to be compiled elsewhere.
+
+use std::collections::BTreeSet;
+
+use super::file::{Kind, OtherItem};
+use super::items::{CrateSource, SourceFile};
+
+pub(super) fn macro_items(krate: &CrateSource) -> impl Iterator<Item = (&SourceFile, &OtherItem)> {
+    krate.files.iter().flat_map(|file| {
+        file.parsed
+            .items
+            .iter()
+            .filter(|item| item.kind == Kind::MacroRules)
+            .map(move |item| (file, item))
+    })
+}
+
+/// The crate's own macros that code with these identifiers may call, and those they may call.
+pub(super) fn needed_macros<'a>(
+    krate: &'a CrateSource,
+    mut names: BTreeSet<&'a str>,
+) -> BTreeSet<&'a str> {
+    let mut needed = BTreeSet::new();
+    loop {
+        let before = needed.len();
+        for (_, item) in macro_items(krate) {
+            if let Some(name) = item.names.first()
+                && names.contains(name.as_str())
+                && needed.insert(name.as_str())
+            {
+                names.extend(item.mentions.iter().map(String::as_str));
+            }
+        }
+        if needed.len() == before {
+            return needed;
+        }
+    }
+}
