@@ -106,20 +106,30 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
 
 /// The file's text for the base: fields and enums are visible, for that is part of a type's identity, and a
 /// patch, which sees them so by the scope, must mean the same types. `quiet` keeps lints that the crate
-/// itself turns on from noticing; see [`LINTS`] for those it does not.
+/// itself turns on from noticing; see [`LINTS`] for those it does not. Items that begin on one of `lines` are
+/// visible as well.
 #[must_use]
-pub fn base_text(file: &ParsedFile, quiet: bool, closed: &BTreeSet<String>) -> String {
+pub fn base_text(
+    file: &ParsedFile,
+    quiet: bool,
+    closed: &BTreeSet<String>,
+    lines: &BTreeSet<usize>,
+) -> String {
     let mark = if quiet {
         format!("#[doc(hidden)] #[allow({})] ", LINTS.join(", "))
     } else {
         String::new()
     };
+    let line = |at: usize| file.text[..at].matches('\n').count() + 1;
     let edit = |edit: &Edit| (edit.range.clone(), format!("{mark}{}", edit.text));
     splice(
         &file.text,
         file.widening
             .iter()
-            .filter(|edit| edit.of_type.as_ref().is_some_and(|of| !closed.contains(of)))
+            .filter(|edit| match &edit.of_type {
+                Some(of) => !closed.contains(of),
+                None => edit.import.is_none() && lines.contains(&line(edit.range.start)),
+            })
             .map(edit)
             .collect(),
     )
@@ -280,10 +290,15 @@ mod tests {
     fn the_base_shows_what_type_ids_see() {
         let text = "struct S { a: u32, pub b: u32 }\nstruct T(pub(crate) u8);\nenum E { A(u8) }\nfn f() {}\n";
         let krate = krate(&[("src/lib.rs", text)]);
-        let text = base_text(&krate.files[0].parsed, false, &BTreeSet::new());
+        let text = base_text(
+            &krate.files[0].parsed,
+            false,
+            &BTreeSet::new(),
+            &BTreeSet::from([4]),
+        );
         assert_eq!(
             text,
-            "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\nfn f() {}\n"
+            "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\npub fn f() {}\n"
         );
     }
 
