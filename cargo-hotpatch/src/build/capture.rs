@@ -5,7 +5,7 @@
 //! them. A binary crate becomes a library and a launcher. Everything else (build scripts, proc
 //! macros, cargo's questions to rustc) passes through unchanged.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::rustc::RustcArgs;
-use super::{diagnostics, live, overlay, rustc};
+use super::{live, overlay, rustc};
 use crate::source::cfg::Cfg;
 use crate::source::items::{CrateSource, Disk};
 use crate::source::syntax::Edition;
@@ -208,7 +208,19 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
         folder,
     };
     let base = rustc::base(&unit.args, &unit.live, &unit.folder.join("incremental"));
-    let code = match as_widened(&unit, &base)? {
+    let mut code = None;
+    for crate_wide in [false, true] {
+        // Where the text is the same, rustc has said all there is to say.
+        let files = match widened(&unit, crate_wide) {
+            Some(files) if !crate_wide || widened(&unit, false).as_ref() != Some(&files) => files,
+            _ => break,
+        };
+        if library(&unit, &base, files, true)? == 0 {
+            code = Some(0);
+            break;
+        }
+    }
+    let code = match code {
         Some(code) => code,
         None => as_written(&mut unit, &base)?,
     };
@@ -225,44 +237,9 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
 
 const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
 
-/// The crate with its types' parts visible; nothing if it does not compile that way, or not at all.
-fn as_widened(unit: &Unit, base: &RustcArgs) -> Result<Option<i32>> {
-    let mut leaked = BTreeSet::new();
-    loop {
-        let Some(files) = widened(unit, &leaked) else {
-            return Ok(None);
-        };
-        let mut held = Vec::new();
-        let code = library(unit, base, files, Some(&mut held))?;
-        if code == 0 {
-            return Ok(Some(code));
-        }
-        let before = leaked.len();
-        leaked.extend(leaking(unit, &held.join("\n")));
-        if leaked.len() == before {
-            return Ok(None);
-        }
-    }
-}
-
-/// Where the types are defined that only the crate may name, while one that it shows to all has them in its interface.
-fn leaking(unit: &Unit, said: &str) -> Vec<(PathBuf, usize)> {
-    let overlay = unit.folder.join("main");
-    let user = |name: &str| match Path::new(name).strip_prefix(&overlay) {
-        Ok(path) => Path::new("/").join(path),
-        Err(_) => unit.cwd.join(name),
-    };
-    diagnostics::parse(said)
-        .iter()
-        .filter(|found| found.code.as_deref() == Some("E0446"))
-        .flat_map(|found| &found.others)
-        .map(|(name, line)| (user(name), *line))
-        .collect()
-}
-
-/// The crate's files with its types' parts visible, if they can be read: if not, rustc will say why. What is defined
-/// at the places in `leaked` is visible too.
-fn widened(unit: &Unit, leaked: &BTreeSet<(PathBuf, usize)>) -> Option<BTreeMap<PathBuf, String>> {
+/// The crate's files with its types' parts visible, if they can be read: if not, rustc will say why. See
+/// [`widen::base_text`].
+fn widened(unit: &Unit, crate_wide: bool) -> Option<BTreeMap<PathBuf, String>> {
     let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
     let source = CrateSource::read(&unit.krate, &unit.root, &cfg, &Disk, None).ok()?;
     let quiet = source
@@ -279,11 +256,9 @@ fn widened(unit: &Unit, leaked: &BTreeSet<(PathBuf, usize)>) -> Option<BTreeMap<
     Some(
         files
             .map(|file| {
-                let here = leaked.iter().filter(|(path, _)| *path == file.path);
-                let lines = here.map(|(_, line)| *line).collect();
                 (
                     file.path.clone(),
-                    widen::base_text(&file.parsed, quiet, &closed, &lines),
+                    widen::base_text(&file.parsed, quiet, &closed, crate_wide),
                 )
             })
             .collect(),
@@ -300,7 +275,7 @@ fn as_written(unit: &mut Unit, base: &RustcArgs) -> Result<i32> {
             unit,
             base,
             BTreeMap::from([(unit.root.clone(), text)]),
-            None,
+            false,
         );
     }
     run(&unit.rustc, base.as_slice(), HOT)
@@ -312,7 +287,7 @@ fn library(
     unit: &Unit,
     base: &RustcArgs,
     mut files: BTreeMap<PathBuf, String>,
-    held: Option<&mut Vec<String>>,
+    held: bool,
 ) -> Result<i32> {
     if unit.bin
         && let Some(text) = files.get_mut(&unit.root)
@@ -329,9 +304,9 @@ fn library(
         rustc::from_root(base, &root)
     };
     let args = args.with(remap(unit, &overlay));
-    let status = if let Some(held) = held {
+    let status = if held {
         let args = args.with(widen::LINTS.iter().map(|lint| format!("-A{lint}")));
-        run_held(&unit.rustc, args.as_slice(), HOT, held)?
+        run_held(&unit.rustc, args.as_slice(), HOT)?
     } else {
         run(&unit.rustc, args.as_slice(), HOT)?
     };
@@ -415,18 +390,14 @@ fn run(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> {
 }
 
 /// The same, but diagnostics wait for the end, and are dropped if the call failed.
-fn run_held(
-    rustc: &Path,
-    args: &[String],
-    env: &[(&str, &str)],
-    held: &mut Vec<String>,
-) -> Result<i32> {
+fn run_held(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> {
     let mut child = inner(rustc)
         .args(args)
         .envs(env.iter().copied())
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("failed to run `{}`", rustc.display()))?;
+    let mut held = Vec::new();
     for line in BufReader::new(child.stderr.take().context("no stderr")?).lines() {
         let line = line.context("failed to read what rustc says")?;
         // cargo goes on with other crates as soon as it hears of an output.

@@ -27,8 +27,8 @@ use super::fields;
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
-use super::needed::{macro_items, needed_macros};
 use super::own_imports::{Imports, imports, scope_path};
+use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::{name_in_place, splice};
 
@@ -578,24 +578,6 @@ impl Page<'_> {
         out.push('\n');
         out
     }
-}
-
-fn exporting(symbol: &str) -> String {
-    format!("#[unsafe(export_name = \"{symbol}\")] ")
-}
-
-fn pair(old: &str, new: &str, index: usize) -> String {
-    format!(
-        " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
-         crate::__HpPair({old} as *const (), {new} as *const (), {index}); }};"
-    )
-}
-
-/// The same text with nothing in it: lines and columns stay.
-fn blank(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\n' { '\n' } else { ' ' })
-        .collect()
 }
 
 #[cfg(test)]

@@ -10,14 +10,12 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
-use super::file::{Impl, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
+use super::file::{InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
 use super::function::{PRELUDE, Parts, is_hot};
 use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, paths};
-use super::tree::{
-    attributes, bare_name, imports, leaves, mentions_impl_trait, start_of, type_name,
-};
+use super::tree::{attributes, bare_name, imports, leaves, start_of};
 
 impl OtherItem {
     /// An item of which only its code is known.
@@ -404,84 +402,6 @@ impl Reader<'_> {
                     around: &item.attrs,
                 };
                 self.function(&parts, module, Owner::Trait(item.ident.to_string()));
-            }
-        }
-    }
-
-    pub(super) fn impl_item(&mut self, item: &syn::ItemImpl, module: &Arc<[String]>) {
-        let (impl_generics, params, bounds) = item.generics.split_for_impl();
-        let head = Arc::new(Impl {
-            generics: impl_generics.to_token_stream().to_string(),
-            params: params.to_token_stream().to_string(),
-            bounds: bounds.to_token_stream().to_string(),
-            self_ty: item.self_ty.to_token_stream().to_string(),
-            trait_path: item
-                .trait_
-                .as_ref()
-                .map(|(path, _)| path.to_token_stream().to_string()),
-            self_name: type_name(&item.self_ty),
-            trait_name: item
-                .trait_
-                .as_ref()
-                .and_then(|(path, _)| path.segments.last())
-                .map(|segment| segment.ident.to_string()),
-            types: item
-                .items
-                .iter()
-                .filter_map(|part| match part {
-                    syn::ImplItem::Type(ty) => Some(ty.ident.to_string()),
-                    _ => None,
-                })
-                .collect(),
-            generic: item.generics.type_params().next().is_some()
-                || item.generics.const_params().next().is_some()
-                || mentions_impl_trait(&item.self_ty.to_token_stream()),
-        });
-        let mut bare = item.clone();
-        bare.items
-            .retain(|part| !matches!(part, syn::ImplItem::Fn(_) | syn::ImplItem::Const(_)));
-        let mut name = bare.clone();
-        name.items.clear();
-        name.attrs.clear();
-        let entry = self.other(
-            module,
-            Kind::Impl,
-            "impl",
-            bare.to_token_stream(),
-            item.impl_token.span,
-        );
-        entry.name = name.to_token_stream().to_string();
-        entry.title = match &head.trait_path {
-            Some(path) => format!("`impl {path} for {}`", head.self_ty),
-            None => format!("`impl {}`", head.self_ty),
-        };
-        entry.names = head.trait_name.iter().cloned().collect();
-        entry.mentions = Arc::new(head.types.iter().cloned().collect());
-        let key = entry.name.clone();
-        for part in &item.items {
-            match part {
-                syn::ImplItem::Fn(func) if self.cfg.keeps(&func.attrs) => {
-                    let parts = Parts {
-                        attrs: &func.attrs,
-                        vis: Some(&func.vis),
-                        sig: &func.sig,
-                        block: &func.block,
-                        around: &item.attrs,
-                    };
-                    self.function(&parts, module, Owner::Impl(head.clone()));
-                    if item.trait_.is_none() {
-                        self.widen(&func.vis, start_of(&func.sig));
-                    }
-                }
-                syn::ImplItem::Const(constant) if self.cfg.keeps(&constant.attrs) => {
-                    let tokens = constant.to_token_stream();
-                    let entry = self.named(module, Kind::Const, "const", &constant.ident, tokens);
-                    entry.name = format!("const {} of {key}", constant.ident);
-                    if item.trait_.is_none() {
-                        self.widen(&constant.vis, constant.const_token.span);
-                    }
-                }
-                _ => {}
             }
         }
     }

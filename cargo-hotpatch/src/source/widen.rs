@@ -106,21 +106,22 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
 
 /// The file's text for the base: fields and enums are visible, for that is part of a type's identity, and a
 /// patch, which sees them so by the scope, must mean the same types. `quiet` keeps lints that the crate
-/// itself turns on from noticing; see [`LINTS`] for those it does not. Items that begin on one of `lines` are
-/// visible as well.
+/// itself turns on from noticing; see [`LINTS`] for those it does not.
 #[must_use]
+///
+/// An enum that everybody sees must not have types at its sides that the crate alone sees: with `crate_wide`, what
+/// the whole crate sees is for everybody.
 pub fn base_text(
     file: &ParsedFile,
     quiet: bool,
     closed: &BTreeSet<String>,
-    lines: &BTreeSet<usize>,
+    crate_wide: bool,
 ) -> String {
     let mark = if quiet {
         format!("#[doc(hidden)] #[allow({})] ", LINTS.join(", "))
     } else {
         String::new()
     };
-    let line = |at: usize| file.text[..at].matches('\n').count() + 1;
     let edit = |edit: &Edit| (edit.range.clone(), format!("{mark}{}", edit.text));
     splice(
         &file.text,
@@ -128,11 +129,17 @@ pub fn base_text(
             .iter()
             .filter(|edit| match &edit.of_type {
                 Some(of) => !closed.contains(of),
-                None => edit.import.is_none() && lines.contains(&line(edit.range.start)),
+                None => crate_wide && edit.import.is_none() && is_crate_wide(file, edit),
             })
             .map(edit)
             .collect(),
     )
+}
+
+/// It makes `pub(crate)` of an item `pub`, which within the crate changes nothing.
+fn is_crate_wide(file: &ParsedFile, edit: &Edit) -> bool {
+    let words = file.text[edit.range.clone()].split_whitespace();
+    words.collect::<String>() == "pub(crate)"
 }
 
 /// Lints that tell what is visible from what is not.
@@ -290,15 +297,18 @@ mod tests {
     fn the_base_shows_what_type_ids_see() {
         let text = "struct S { a: u32, pub b: u32 }\nstruct T(pub(crate) u8);\nenum E { A(u8) }\nfn f() {}\n";
         let krate = krate(&[("src/lib.rs", text)]);
-        let text = base_text(
-            &krate.files[0].parsed,
-            false,
-            &BTreeSet::new(),
-            &BTreeSet::from([4]),
-        );
+        let text = base_text(&krate.files[0].parsed, false, &BTreeSet::new(), false);
         assert_eq!(
             text,
-            "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\npub fn f() {}\n"
+            "struct S { pub a: u32, pub b: u32 }\nstruct T(pub u8);\npub enum E { A(u8) }\nfn f() {}\n"
+        );
+        let krate = crate::source::items::fake::krate(&[(
+            "src/lib.rs",
+            "pub(crate) struct S; struct T; pub(crate) use a::b; pub(super) fn f() {}",
+        )]);
+        assert_eq!(
+            base_text(&krate.files[0].parsed, false, &BTreeSet::new(), true),
+            "pub struct S; struct T; pub(crate) use a::b; pub(super) fn f() {}"
         );
     }
 

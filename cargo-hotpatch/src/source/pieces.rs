@@ -1,9 +1,27 @@
-//! Which macros of its own crate a piece of code needs to be compiled elsewhere.
+//! Parts that a patch crate is put together from: small texts, and the macros that come along.
 
 use std::collections::BTreeSet;
 
 use super::file::{Kind, OtherItem};
 use super::items::{CrateSource, SourceFile};
+
+pub(super) fn exporting(symbol: &str) -> String {
+    format!("#[unsafe(export_name = \"{symbol}\")] ")
+}
+
+pub(super) fn pair(old: &str, new: &str, index: usize) -> String {
+    format!(
+        " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
+         crate::__HpPair({old} as *const (), {new} as *const (), {index}); }};"
+    )
+}
+
+/// The same text with nothing in it: lines and columns stay.
+pub(super) fn blank(text: &str) -> String {
+    text.chars()
+        .map(|c| if c == '\n' { '\n' } else { ' ' })
+        .collect()
+}
 
 pub(super) fn macro_items(krate: &CrateSource) -> impl Iterator<Item = (&SourceFile, &OtherItem)> {
     krate.files.iter().flat_map(|file| {
