@@ -24,10 +24,19 @@ pub(super) fn named(head: &Impl) -> Result<Impl> {
         names.last().cloned().unwrap_or_default()
     };
     let self_ty = written_out(&head.self_ty, &mut next)?;
+    // Behind `&` a bare `dyn A + B` would be something else.
+    let self_ty = if self_ty.starts_with("dyn ") && self_ty.contains('+') {
+        format!("({self_ty})")
+    } else {
+        self_ty
+    };
     let path = head.trait_path.as_deref();
     let trait_path = path.map(|path| written_out(path, &mut next)).transpose()?;
     if names.is_empty() {
-        return Ok(head.clone());
+        return Ok(Impl {
+            self_ty,
+            ..head.clone()
+        });
     }
     let new: Vec<String> = names.iter().map(|name| format!("'{name}")).collect();
     let with_new = |list: &str| {

@@ -1,6 +1,5 @@
 //! Source text: what a crate consists of, what an edit changed, and the text made from it.
 //! Pure: text and facts in, text and facts out.
-mod attributes;
 pub mod cfg;
 pub mod diff;
 pub mod extract;
@@ -23,4 +22,5 @@ pub mod syntax;
 pub mod text;
 pub mod tokens;
 mod tree;
+mod visibility;
 pub mod widen;

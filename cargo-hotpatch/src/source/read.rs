@@ -1,6 +1,5 @@
 //! Reads a file's syntax tree item by item: what each is called, and what makes it visible.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
-use super::file::{Edit, InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
+use super::file::{InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
 use super::function::{PRELUDE, Parts, is_hot};
 use super::members::Looks;
 use super::rewrite::included;
@@ -140,57 +139,6 @@ impl Reader<'_> {
             paths: Arc::new(named),
             ..item
         })
-    }
-
-    /// Makes what has this visibility public; `at` is the first token after it.
-    pub(super) fn widen(&mut self, vis: &Visibility, at: Span) {
-        let before = self.out.widening.len();
-        self.widen_import(vis, at, 0);
-        for edit in &mut self.out.widening[before..] {
-            edit.import = None;
-        }
-    }
-
-    pub(super) fn widen_import(&mut self, vis: &Visibility, at: Span, import: usize) {
-        let import = Some(import);
-        let edit = match vis {
-            Visibility::Public(_) => return,
-            Visibility::Restricted(vis) => Edit {
-                range: self.range(vis.span()),
-                text: Cow::Borrowed("pub"),
-                import,
-                of_type: None,
-            },
-            Visibility::Inherited => {
-                let start = self.range(at).start;
-                Edit {
-                    range: start..start,
-                    text: Cow::Borrowed("pub "),
-                    import,
-                    of_type: None,
-                }
-            }
-        };
-        self.out.widening.push(edit);
-    }
-
-    /// The visibility of a field, which an enum's fields have from it, counts in type ids.
-    pub(super) fn widen_type(&mut self, of: &syn::Ident, vis: &Visibility, at: Span) {
-        let before = self.out.widening.len();
-        self.widen(vis, at);
-        for edit in &mut self.out.widening[before..] {
-            edit.of_type = Some(bare_name(of));
-        }
-    }
-
-    pub(super) fn fields(&mut self, of: &syn::Ident, fields: &syn::Fields) {
-        for field in fields {
-            let at = field
-                .ident
-                .as_ref()
-                .map_or_else(|| field.ty.span(), Spanned::span);
-            self.widen_type(of, &field.vis, at);
-        }
     }
 
     pub(super) fn items(&mut self, items: &[Item], module: &Arc<[String]>, inline: &[String]) {

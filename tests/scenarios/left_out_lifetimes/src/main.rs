@@ -33,6 +33,22 @@ impl std::ops::Add<&Words<'_>> for &Words<'_> {
     }
 }
 
+trait Key {
+    fn key(&self) -> u32;
+}
+
+impl Key for u32 {
+    fn key(&self) -> u32 {
+        *self
+    }
+}
+
+impl PartialEq for dyn Key + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 fn names() -> &'static BTreeMap<&'static str, &'static str> {
@@ -46,6 +62,8 @@ fn names() -> &'static BTreeMap<&'static str, &'static str> {
 #[hot]
 fn answer(line: &str) -> String {
     let words = Words(line.split_whitespace().collect());
+    let keys: [&dyn Key; 2] = [&1, &1];
+    assert!(line == "?" || keys[0] == keys[1]);
     let same = words == Words(vec!["one", "word"]);
     let found = match words.0.first().and_then(|word| names().get(word)) {
         Some(name) => Found::Word(name),
