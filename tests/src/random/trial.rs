@@ -378,14 +378,14 @@ impl Trial {
     fn reason(&self, verdict: &Event) -> String {
         let mut reason = verdict.text("message").to_owned();
         if reason.starts_with("the edit of ") || reason.contains("not as a patch") {
+            // What it is made of stands on the terminal only.
             let said = self.session.stderr();
-            let rustc = said
+            let mut details = said
                 .lines()
-                .rfind(|line| line.contains("rustc says of the patch"));
-            reason = rustc
-                .unwrap_or("not as a patch, no reason")
-                .trim()
-                .to_owned();
+                .map(str::trim)
+                .filter(|line| line.starts_with("= "));
+            let detail = details.rfind(|line| !line.starts_with("= restart"));
+            reason = detail.map_or(reason, |detail| detail.replace('`', "'"));
         }
         reason.retain(|letter| !letter.is_ascii_digit());
         reason
