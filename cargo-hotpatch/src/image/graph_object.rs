@@ -3,6 +3,9 @@
 //! Every range of a loaded section belongs to a node: the symbol that starts it, or the section itself where
 //! it has no symbol (constants and vtables of optimised or anonymous data). Unwinding tables, debug
 //! information and the table of pairs describe code without calling it and make no edges.
+//!
+//! Code that takes a function's address may have put it anywhere: besides the edge to the function there is then
+//! one from a node of data that stands for all such pointers ([`POINTERS`]).
 
 use crate::image::elf::{self, Elf, ElfError, Relocation, Symbols, r};
 use crate::image::graph::NodeKind;
@@ -35,6 +38,8 @@ pub(crate) struct ObjectGraph<'data> {
 }
 
 const NO_NODE: u32 = u32::MAX;
+/// The name of the node that refers to every function whose address an object's code takes.
+const POINTERS: &str = ".pointers";
 
 impl<'data> ObjectGraph<'data> {
     pub(crate) fn read(data: &'data [u8]) -> Result<Self, ElfError> {
@@ -44,6 +49,7 @@ impl<'data> ObjectGraph<'data> {
             by_place: SymbolsByPlace::new(&elf, &symbols),
             of_symbol: vec![NO_NODE; symbols.len()],
             of_section: vec![NO_NODE; elf.sections.len()],
+            pointers: NO_NODE,
             graph: ObjectGraph::default(),
             elf: &elf,
             symbols,
@@ -71,7 +77,22 @@ struct Reader<'data, 'elf> {
     by_place: SymbolsByPlace,
     of_symbol: Vec<u32>,
     of_section: Vec<u32>,
+    /// The node [`POINTERS`], once there is one.
+    pointers: u32,
     graph: ObjectGraph<'data>,
+}
+
+/// The instruction with its operand at `place` calls it or jumps there (Intel SDM, volume 2: `CALL`, `JMP`, `Jcc`).
+fn calls(code: &[u8], place: u64) -> bool {
+    let Ok(place) = usize::try_from(place) else {
+        return false;
+    };
+    let before = |back: usize| place.checked_sub(back).and_then(|at| code.get(at)).copied();
+    match (before(2), before(1)) {
+        (_, Some(0xe8 | 0xe9)) | (Some(0xff), Some(0x15 | 0x25)) => true,
+        (Some(0x0f), Some(condition)) => condition & 0xf0 == 0x80,
+        _ => false,
+    }
 }
 
 impl<'data> Reader<'data, '_> {
@@ -124,15 +145,43 @@ impl<'data> Reader<'data, '_> {
     }
 
     fn add_section(&mut self, target: u32, section: &elf::Section<'data>) -> Result<(), ElfError> {
+        let of_code = &self.elf.sections[target as usize];
+        let code = if of_code.is_code() {
+            self.elf.bytes(of_code)?
+        } else {
+            &[]
+        };
         for relocation in self.elf.relocations(section)? {
             if let Some(to) = self.referent(&relocation) {
                 let from = self.node_at(target, relocation.place);
                 if from != to {
                     self.graph.edges.push((from, to));
                 }
+                if !code.is_empty() && self.may_be_called(to) && !calls(code, relocation.place) {
+                    let pointers = self.pointers();
+                    self.graph.edges.push((pointers, to));
+                }
             }
         }
         Ok(())
+    }
+
+    /// A function whose pointers last: those to the standard library's formatting live as long as a `format!`.
+    fn may_be_called(&self, node: u32) -> bool {
+        let node = &self.graph.nodes[node as usize];
+        let is_code = matches!(node.kind, NodeKind::Function | NodeKind::Undefined);
+        is_code && !(node.name.contains("4core") && node.name.contains("3fmt"))
+    }
+
+    fn pointers(&mut self) -> u32 {
+        if self.pointers == NO_NODE {
+            self.pointers = self.add_node(ObjectNode {
+                name: POINTERS,
+                kind: NodeKind::Data,
+                linkage: Linkage::Local,
+            });
+        }
+        self.pointers
     }
 
     fn referent(&mut self, relocation: &Relocation) -> Option<u32> {
