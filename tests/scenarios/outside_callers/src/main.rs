@@ -1,5 +1,7 @@
 //! A helper that hot code and other code call.
 
+use std::sync::Mutex;
+
 use hotpatch_rt::hot;
 
 #[hot]
@@ -15,9 +17,30 @@ fn shared() -> u32 {
     10
 }
 
+/// Keeps a pointer, which goes on to lead to the code that was there.
+static KEPT: Mutex<Vec<fn() -> u32>> = Mutex::new(Vec::new());
+
+fn pointed() -> u32 {
+    deep() * 2
+}
+
+fn deep() -> u32 {
+    3
+}
+
+#[hot]
+fn keep() -> u32 {
+    let mut kept = KEPT.lock().expect("a lock");
+    kept.push(pointed);
+    kept.iter().map(|function| function()).sum()
+}
+
 fn main() {
     for line in std::io::stdin().lines() {
-        let _ = line.expect("a line");
+        if line.expect("a line") == "keep" {
+            println!("{}", keep());
+            continue;
+        }
         println!("{} {}", hot_side(), cold_side());
     }
 }
