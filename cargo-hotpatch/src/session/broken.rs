@@ -16,7 +16,7 @@ use crate::plan::codes::Code;
 use crate::plan::index::Index;
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
-use crate::source::diff::Changes;
+use crate::source::diff::{self, Changes};
 use crate::source::file::{FnKey, Place};
 use crate::source::items::CrateSource;
 
@@ -142,7 +142,11 @@ impl Maker<'_> {
         for (number, krate) in self.world.crates.iter().enumerate() {
             let mut externs = krate.unit.externs();
             let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
-            if self.compiles || (!is_changed(number) && !uses) {
+            // Others use it as it is now, not as it was built.
+            let differs = self.world.states.last().is_some_and(|state| {
+                !diff::same_code(&self.world.built[number], &state.sources[number])
+            });
+            if self.compiles || (!is_changed(number) && !uses && !differs) {
                 continue;
             }
             let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;

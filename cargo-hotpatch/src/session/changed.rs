@@ -11,7 +11,7 @@ use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{self, Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
-use crate::source::diff::Changes;
+use crate::source::diff::{Became, Changes, ItemChange};
 use crate::source::file::{FnKey, Kind, Owner, Shape};
 use crate::source::items::CrateSource;
 
@@ -331,6 +331,39 @@ pub(super) fn old_values(
         }
     }
     out
+}
+
+/// Notes about code that no hot function reaches and that was compiled with constants or macros as they were.
+pub(super) fn old_constants(
+    changes: &[Changes],
+    index: &Index,
+    reached: &BTreeSet<Vertex>,
+) -> Vec<Note> {
+    let values: BTreeSet<&String> = changes.iter().flat_map(|changes| &changes.values).collect();
+    let is_value = |change: &&ItemChange| {
+        change.became == Became::Changed
+            && matches!(change.item.kind, Kind::Const | Kind::MacroRules)
+    };
+    let mut items = changes.iter().flat_map(|changes| &changes.items);
+    let Some(change) = items.find(is_value) else {
+        return Vec::new();
+    };
+    let users = values.iter().flat_map(|name| index.mentioning(name));
+    let names: BTreeSet<String> = users
+        .filter(|user| !reached.contains(user))
+        .filter_map(|user| index.known(user))
+        .map(|known| format!("`{}`", known.path))
+        .collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let names: Vec<String> = names.into_iter().collect();
+    vec![Note {
+        code: Code::HP0202,
+        message: format!("{} keep what {} was", names.join(", "), change.item.title),
+        file: change.file.clone(),
+        line: change.place.line,
+    }]
 }
 
 /// A text without its line breaks, and not longer than can be read at a glance.

@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::changed::{
-    behind, changed_in, gone, include_added, kept_values, left_behind, notes, old_values, revalued,
-    unreached,
+    behind, changed_in, gone, include_added, kept_values, left_behind, notes, old_constants,
+    old_values, revalued, unreached,
 };
 use super::compose::{Built, Ready, Told};
 use super::process::Process;
@@ -150,14 +150,9 @@ impl Maker<'_> {
         plan.retyped = self.world.state().retyped + u32::from(anew);
         plan.free = retyped;
         plan.revalued = revalued(&changes);
-        if let Some(base) = self
-            .world
-            .states
-            .first()
-            .filter(|_| self.world.states.len() > 1)
-        {
+        if self.world.states.len() > 1 {
+            let base = self.world.built.clone();
             let since: Vec<Changes> = base
-                .sources
                 .iter()
                 .zip(&sources)
                 .map(|(old, new)| diff::compare(old, new))
@@ -218,6 +213,8 @@ impl Maker<'_> {
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&changes));
                 notes.extend(old_values(&changes, &index, &included));
+                let reached = reach::reached(&graph, &index).into_iter().collect();
+                notes.extend(old_constants(&changes, &index, &reached));
                 let behind = behind(&index, &changed, &included);
                 let told = Told {
                     notes,
@@ -340,15 +337,16 @@ impl Maker<'_> {
 
     /// Whether a function says what the base was built from.
     fn is_as_built(&self, sources: &[CrateSource], index: &Index, vertex: Vertex) -> bool {
-        let (Some(base), Some(known)) = (self.world.states.first(), index.known(vertex)) else {
+        let Some(known) = index.known(vertex) else {
             return false;
         };
+        let base = &self.world.built;
         let code =
             |source: &CrateSource, key| source.function(key).map(|(_, f)| (f.signature, f.code));
         known
             .keys
             .iter()
-            .all(|key| code(&base.sources[known.krate], key) == code(&sources[known.krate], key))
+            .all(|key| code(&base[known.krate], key) == code(&sources[known.krate], key))
     }
 
     /// An edit that no hot function reaches and that was not refused before. One that was does not stand

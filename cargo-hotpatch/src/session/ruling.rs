@@ -34,11 +34,7 @@ impl Maker<'_> {
             .iter()
             .any(|krate| krate.unit.args.optimised());
         let is_hot = |krate: usize, function: &Function| {
-            let known = self
-                .world
-                .states
-                .first()
-                .and_then(|base| base.sources[krate].function(&function.key));
+            let known = self.world.built[krate].function(&function.key);
             known.is_some_and(|(_, function)| function.hot)
         };
         names

@@ -211,11 +211,7 @@ impl Maker<'_> {
 
     /// The base's version of the function has a static of this name.
     fn was_in_base(&self, krate: usize, key: &FnKey, name: &str) -> bool {
-        let base = self
-            .world
-            .states
-            .first()
-            .and_then(|base| base.sources.get(krate));
+        let base = self.world.built.get(krate);
         base.and_then(|source| source.function(key))
             .is_some_and(|(_, function)| function.statics.iter().any(|item| item.name == name))
     }
@@ -226,7 +222,7 @@ impl Maker<'_> {
         let Some(known) = index.around(symbol).and_then(|vertex| index.known(vertex)) else {
             return false;
         };
-        let base = &self.world.states[0].sources[known.krate];
+        let base = &self.world.built[known.krate];
         known.keys.iter().any(|key| {
             let now = sources[known.krate]
                 .function(key)

@@ -148,6 +148,8 @@ pub struct World {
     pub told: BTreeSet<Told>,
     /// What the program and its patches say about types.
     pub guard: Guard,
+    /// What the base was built from.
+    pub built: Arc<Vec<CrateSource>>,
     /// For each crate the functions whose code rustc understood in its place only.
     pub in_place: Vec<BTreeSet<FnKey>>,
     graph: Option<JoinHandle<Result<CallGraph>>>,
@@ -189,6 +191,7 @@ impl World {
         let slots = Slots::read(&image);
         let mut storage = Storage::default();
         storage.note(&sources);
+        let built = Arc::new(sources.clone());
         let state = State {
             sources,
             slots: BTreeMap::new(),
@@ -217,6 +220,7 @@ impl World {
             files,
             told: BTreeSet::new(),
             guard: Guard::new(base),
+            built,
             in_place: vec![BTreeSet::new(); base.units.len()],
             graph: None,
             index: None,
@@ -386,6 +390,7 @@ impl World {
             told: self.told.clone(),
             storage: self.storage.clone(),
             guard: self.guard.fork(),
+            built: self.built.clone(),
             in_place: self.in_place.clone(),
             graph: None,
             index: self.index.clone(),
@@ -466,7 +471,7 @@ impl World {
                         let open = open.unwrap_or(&none);
                         let unit = &self.crates[number].unit;
                         let source = &sources[number];
-                        let base = &self.states[0].sources[number];
+                        let base = &self.built[number];
                         // What an edited body uses may have no instance in the program.
                         let open = if unit.args.shares_instances() {
                             unedited(open, base, source)

@@ -97,6 +97,8 @@ pub struct Changes {
     pub items: Vec<ItemChange>,
     /// Names that may mean something else now, because an item of that name came or went.
     pub names: BTreeSet<String>,
+    /// Constants and macros that say something else now.
+    pub values: BTreeSet<String>,
     /// Modules in which any method may mean something else now, because an import of unknown names came or went.
     pub modules: BTreeSet<Arc<[String]>>,
 }

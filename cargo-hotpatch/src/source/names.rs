@@ -57,6 +57,10 @@ pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes])
         spread.follow(&module, &name);
     }
     spread.through_macros();
+    let values = std::mem::take(&mut spread.loose);
+    if let Some(changes) = changes.first_mut() {
+        changes.values = values;
+    }
     proc_macro2::extra::invalidate_current_thread_spans();
 }
 
