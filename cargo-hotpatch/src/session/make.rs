@@ -213,8 +213,10 @@ impl Maker<'_> {
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&changes));
                 notes.extend(old_values(&changes, &index, &included));
-                let reached = reach::reached(&graph, &index).into_iter().collect();
-                notes.extend(old_constants(&changes, &index, &reached));
+                if changes.iter().any(|changes| !changes.values.is_empty()) {
+                    let reached = reach::reached(&graph, &index).into_iter().collect();
+                    notes.extend(old_constants(&changes, &index, &reached));
+                }
                 let behind = behind(&index, &changed, &included);
                 let told = Told {
                     notes,
