@@ -82,17 +82,44 @@ struct Reader<'data, 'elf> {
     graph: ObjectGraph<'data>,
 }
 
-/// The instruction with its operand at `place` calls it or jumps there (Intel SDM, volume 2: `CALL`, `JMP`, `Jcc`).
+/// The instruction with its operand at `place` calls it or jumps there, or loads what is called soon after (Intel SDM,
+/// volume 2: `CALL`, `JMP`, `Jcc`, `MOV`).
 fn calls(code: &[u8], place: u64) -> bool {
     let Ok(place) = usize::try_from(place) else {
         return false;
     };
     let before = |back: usize| place.checked_sub(back).and_then(|at| code.get(at)).copied();
-    match (before(2), before(1)) {
-        (_, Some(0xe8 | 0xe9)) | (Some(0xff), Some(0x15 | 0x25)) => true,
-        (Some(0x0f), Some(condition)) => condition & 0xf0 == 0x80,
+    match (before(3), before(2), before(1)) {
+        (_, _, Some(0xe8 | 0xe9)) | (_, Some(0xff), Some(0x15 | 0x25)) => true,
+        // `mov symbol@GOTPCREL(%rip),%reg`
+        (Some(rex @ (0x48 | 0x4c)), Some(0x8b), Some(operands)) if operands & 0xc7 == 0x05 => {
+            let rest = code.get(place + 4..).unwrap_or_default();
+            is_called_next(rest, rex == 0x4c, (operands >> 3) & 7)
+        }
+        (_, Some(0x0f), Some(condition)) => condition & 0xf0 == 0x80,
         _ => false,
     }
+}
+
+/// Code that is not optimised loads a function's address into a register, passes arguments and calls the register. In
+/// between nothing moves the register elsewhere or loads it anew: that is how an address gets away.
+fn is_called_next(code: &[u8], high: bool, register: u8) -> bool {
+    /// Arguments take no more than this.
+    const FAR: usize = 160;
+    let code = &code[..code.len().min(FAR)];
+    let call = code
+        .windows(2)
+        .position(|two| two == [0xff, 0xd0 | register]);
+    let Some(call) = call else {
+        return false;
+    };
+    let moves = code[..call].windows(3).any(|three| {
+        let [rex, opcode, operands] = [three[0], three[1], three[2]];
+        let of_register =
+            rex & 0xfb == 0x48 && (rex & 4 != 0) == high && (operands >> 3) & 7 == register;
+        matches!(opcode, 0x89 | 0x8b | 0x8d) && of_register
+    });
+    !moves
 }
 
 impl<'data> Reader<'data, '_> {
