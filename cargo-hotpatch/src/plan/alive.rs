@@ -11,6 +11,7 @@ use std::path::Path;
 
 use proc_macro2::{TokenStream, TokenTree};
 
+use super::classify::derives_unknown;
 use crate::image::demangle::{FunctionKey, demangle};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::file::{Function, Kind, OtherItem, Owner, Place};
@@ -104,8 +105,10 @@ pub fn objects(
     let files = || all().flat_map(|source| &source.files);
     let mut named = BTreeSet::new();
     for file in files().filter(|file| file.parsed.text.contains("dyn")) {
-        if let Ok(tokens) = file.parsed.text.parse() {
-            dyn_names(tokens, &mut named);
+        // A script's first line is no Rust.
+        match file.parsed.text.parse() {
+            Ok(tokens) => dyn_names(tokens, &mut named),
+            Err(_) => return traits.clone(),
         }
     }
     proc_macro2::extra::invalidate_current_thread_spans();
@@ -215,7 +218,10 @@ fn containing(name: &str, sources: &[(usize, &CrateSource)]) -> BTreeSet<String>
             .flat_map(|(_, source)| &source.files)
             .flat_map(|file| &file.parsed.items);
         for item in items {
-            let counts = matches!(item.kind, Kind::Type | Kind::Trait | Kind::Impl | Kind::Use);
+            let counts = matches!(
+                item.kind,
+                Kind::Type | Kind::Trait | Kind::Impl | Kind::Use | Kind::MacroRules
+            );
             if !counts || !names_any(item, &names) {
                 continue;
             }
@@ -235,8 +241,11 @@ fn containing(name: &str, sources: &[(usize, &CrateSource)]) -> BTreeSet<String>
     }
 }
 
-/// A path of the item ends in one of these names; for imports, what they take in.
+/// A path of the item ends in one of these names; for imports, what they take in; in macros, any word is one.
 fn names_any(item: &OtherItem, names: &BTreeSet<String>) -> bool {
+    if item.kind.is_macro() && item.mentions.iter().any(|name| names.contains(name)) {
+        return true;
+    }
     if item.kind == Kind::Use {
         let last = |path: &Vec<String>| path.last().is_some_and(|last| names.contains(last));
         return item.imports.iter().any(|import| last(&import.path));
@@ -299,8 +308,16 @@ impl<'a> Search<'a> {
         for (source, file) in files {
             for item in &file.parsed.items {
                 let holds = match item.kind {
-                    Kind::Static => names_any(item, &self.names),
-                    Kind::ItemMacro => item.mentions.iter().any(|name| self.is_ours(name)),
+                    Kind::Static | Kind::ItemMacro => names_any(item, &self.names),
+                    // It may make one inside of functions, where nobody sees it.
+                    Kind::MacroRules => {
+                        item.mentions.contains("static") && names_any(item, &self.names)
+                    }
+                    // What an attribute or derive macro keeps of it, only that macro knows.
+                    Kind::Type => {
+                        item.names.iter().any(|name| self.is_ours(name))
+                            && (!item.mentions.is_empty() || derives_unknown(item).is_some())
+                    }
                     _ => false,
                 };
                 if holds {
@@ -550,6 +567,38 @@ mod tests {
         let text = "struct T { a: u8 } impl T { fn new() -> T { T { a: 1 } } } impl Clone for T { fn clone(&self) -> T { T { a: 1 } } }\
                     #[hot] fn f(n: u8) -> u8 { T::new().a + n } static N: u8 = 1; fn main() { f(1); }";
         assert_eq!(found(text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_macros_keep_counts() {
+        let with = |text: &str| found(&format!("struct T {{ a: u8 }} {text}"));
+        let maker =
+            "macro_rules! make { ($n:ident) => { struct $n { t: T } } } mod m { make!(W); }";
+        assert_eq!(with(maker), ["`make!` at item level (src/main.rs:1)"]);
+        let keeper =
+            "macro_rules! keep { () => {{ static S: Option<T> = None; }} } fn f<X>() { keep!() }";
+        assert_eq!(with(keeper), ["macro `keep` (src/main.rs:1)"]);
+        let derived = |text: &str| found(text).len();
+        assert_eq!(derived("#[derive(Clone, Debug)] struct T { a: u8 }"), 0);
+        assert_eq!(derived("#[derive(Clone, Kept)] struct T { a: u8 }"), 1);
+        assert_eq!(derived("#[kept] struct T { a: u8 }"), 1);
+        assert_eq!(
+            derived("#[repr(C)] #[non_exhaustive] struct T { a: u8 }"),
+            0
+        );
+    }
+
+    #[test]
+    fn a_text_that_is_no_rust_may_have_objects() {
+        let traits = BTreeSet::from(["A".to_owned()]);
+        let source = [krate(&[(
+            "src/main.rs",
+            "#!/usr/bin/env x\"y\ntrait A {} fn dynamic() {}",
+        )])];
+        assert_eq!(
+            objects(&traits, &source, &source, &CallGraph::default()),
+            traits
+        );
     }
 
     #[test]

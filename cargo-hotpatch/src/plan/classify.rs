@@ -6,7 +6,7 @@ use super::alive::Reasons;
 use super::codes::Code;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
-use crate::source::file::{FnKey, Function, Kind, Owner, Place, Shape};
+use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Place, Shape};
 use crate::source::items::{CrateSource, SourceFile};
 use crate::source::layout;
 
@@ -374,17 +374,19 @@ const DERIVES: &[&str] = &[
     "Deserialize",
 ];
 
+/// A trait that the type derives by a macro of which nobody knows what it makes.
+pub(super) fn derives_unknown(item: &OtherItem) -> Option<&String> {
+    let mut derives = item.derives.iter();
+    derives.find(|name| !DERIVES.contains(&name.as_str()))
+}
+
 /// The type is what it was, and what is derived for it may not be.
 fn rederived(change: &ItemChange, optimised: bool) -> Option<Refusal> {
     if !change.rederives() {
         return None;
     }
     let title = &change.item.title;
-    let other = change
-        .item
-        .derives
-        .iter()
-        .find(|name| !DERIVES.contains(&name.as_str()));
+    let other = derives_unknown(&change.item);
     let why = match other {
         Some(name) => format!("what `#[derive({name})]` makes of it is not known"),
         None if optimised => "optimised code calls what is derived in place".to_owned(),

@@ -220,7 +220,8 @@ pub struct OtherItem {
     pub value: String,
     /// Files it takes in, as written.
     pub includes: Vec<String>,
-    /// Identifiers in it (macros), or the names of its methods (traits) or of its types (impls).
+    /// Identifiers in it (macros), or the names of its methods (traits), of its types (impls), or of attribute macros on
+    /// it (types).
     pub mentions: Arc<BTreeSet<String>>,
     /// What it names: `a` for the beginning of a path, `a::b` for two segments of one.
     pub paths: Arc<BTreeSet<String>>,

@@ -1,11 +1,15 @@
 //! What values of a type consist of, part by part.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Attribute, Meta, Token, Visibility};
 
+use super::cfg;
 use super::file::Member;
 use super::read::Reader;
 use super::tokens::fingerprint;
@@ -66,9 +70,11 @@ impl Reader<'_> {
                 tokens
             })
             .collect();
-        let is_macro = metas
+        let macros: BTreeSet<String> = metas
             .iter()
-            .any(|meta| !is_silent(&meta) && !meta.path().is_ident("repr"));
+            .filter(|meta| !is_silent(meta) && !meta.path().is_ident("repr"))
+            .map(|meta| cfg::name(meta.path()))
+            .collect();
         let mut surface = loud;
         let mut helpers = TokenStream::new();
         let is_helper = |meta: &&Meta| {
@@ -122,13 +128,14 @@ impl Reader<'_> {
         generics.to_tokens(&mut surface);
         generics.where_clause.to_tokens(&mut surface);
         // Nobody knows what a macro makes of them.
-        if is_macro {
+        if !macros.is_empty() {
             surface.extend(helpers.clone());
         }
         let Some(entry) = self.out.items.last_mut() else {
             return;
         };
         entry.derives = derives;
+        entry.mentions = Arc::new(macros);
         entry.surface = fingerprint(surface);
         entry.helpers = fingerprint(helpers);
     }

@@ -413,6 +413,7 @@ impl Spread<'_> {
                         }
                     }
                 } else if item.kind == Kind::MacroRules && item.mentions.contains(name) {
+                    self.loose.extend(item.names.iter().cloned());
                     more.extend(item.names.iter().map(|name| (at.clone(), name.clone())));
                 }
             }
