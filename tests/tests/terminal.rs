@@ -60,21 +60,21 @@ fn answers_are_remembered_for_each_code() -> Result<()> {
         let old = session.pid()?;
         edit(&project, &[("fn boot() {", "fn boot() { let _ = 1;")])?;
         expect_refusal(session, "HP0201")?;
-        shows(session, LINES, 1)?;
-        session.type_keys("y\n")?;
+        shows(session, KEYS, 1)?;
+        session.type_keys("y")?;
         session.restarted()?;
         ensure!(session.pid()? != old, "it is the old program");
 
         edit(&project, &[("let _ = 1;", "let _ = 2;")])?;
         expect_refusal(session, "HP0201")?;
-        shows(session, LINES, 2)?;
-        session.type_keys("n\n")?;
+        shows(session, KEYS, 2)?;
+        session.type_keys("n")?;
 
         // For good: no more questions about this code,
         edit(&project, &[("let _ = 2;", "let _ = 3;")])?;
         expect_refusal(session, "HP0201")?;
-        shows(session, LINES, 3)?;
-        session.type_keys("always\n")?;
+        shows(session, KEYS, 3)?;
+        session.type_keys("a")?;
         session.restarted()?;
         edit(&project, &[("let _ = 3;", "let _ = 4;")])?;
         expect_refusal(session, "HP0201")?;
@@ -88,8 +88,8 @@ fn answers_are_remembered_for_each_code() -> Result<()> {
         ];
         edit(&project, &field)?;
         expect_refusal(session, "HP0101")?;
-        shows(session, LINES, 4)?;
-        session.type_keys("never\n")?;
+        shows(session, KEYS, 4)?;
+        session.type_keys("v")?;
         edit(
             &project,
             &[("right: 2", "right: 3"), ("right: u8", "right: u16")],
@@ -103,9 +103,48 @@ fn answers_are_remembered_for_each_code() -> Result<()> {
         ensure!(session.pid()? == old);
         session.check_alive()?;
         ensure!(
-            session.stderr().matches(LINES).count() == 4,
+            session.stderr().matches(KEYS).count() == 4,
             "it asked again"
         );
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_program_that_reads_the_terminal_shares_it_line_by_line() -> Result<()> {
+    let project = program("server", "lines")?;
+    with_session(&project, &at(At::Terminal, &[]), |session| {
+        session.ready(FIRST_BUILD)?;
+        project.replace("src/main.rs", "fn main() {", "fn main() { let _ = 1;")?;
+        expect_refusal(session, "HP0201")?;
+        shows(session, LINES, 1)?;
+        let terminal = session.terminal.as_ref().context("a terminal")?;
+        ensure!(terminal.is_as_it_was()?, "keys are read one by one");
+        // Whoever reads first gets a line, so no answer is typed here.
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_program_that_begins_to_read_gets_the_keyboard_back() -> Result<()> {
+    let project = program("idle", "late")?;
+    project.replace(
+        "src/main.rs",
+        "std::thread::park();",
+        "std::thread::park_timeout(std::time::Duration::from_millis(20));
+        if std::fs::exists(\"now\").is_ok_and(|now| now) {
+            let _ = std::io::stdin().lines().next();
+        }",
+    )?;
+    with_session(&project, &at(At::Terminal, &[]), |session| {
+        session.ready(FIRST_BUILD)?;
+        edit(&project, &[("fn boot() {", "fn boot() { let _ = 1;")])?;
+        expect_refusal(session, "HP0201")?;
+        shows(session, KEYS, 1)?;
+        fs::write(project.root().join("now"), "")?;
+        shows(session, LINES, 1)?;
+        let terminal = session.terminal.as_ref().context("a terminal")?;
+        ensure!(terminal.is_as_it_was()?, "keys are read one by one");
         session.stop().map(drop)
     })
 }

@@ -47,7 +47,7 @@ use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
 use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Ready};
-use crate::ui::keys::Keys;
+use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
 
@@ -65,7 +65,7 @@ enum Message {
     Exited(ChildExit),
     Interrupt(Interrupt),
     Answered(Answer),
-    Key(u8),
+    Keyboard(Heard),
     News(News),
 }
 
@@ -309,7 +309,11 @@ impl Session<'_> {
             Message::Exited(exit) => self.exited(exit),
             Message::Interrupt(interrupt) => Ok(self.interrupted(interrupt)),
             Message::Answered(answer) => self.answered(answer),
-            Message::Key(key) => self.key(key),
+            Message::Keyboard(Heard::Key(key)) => self.key(key),
+            Message::Keyboard(Heard::Taken) => {
+                self.keyboard_taken();
+                Ok(Next::GoOn)
+            }
             Message::News(news) => {
                 self.told(news);
                 Ok(Next::GoOn)

@@ -20,7 +20,7 @@ use crate::plan::codes::Code;
 use crate::run::child::{ExitHow, TERM_GRACE};
 use crate::run::client::{Saved, private_folder};
 use crate::ui::events::{Broken, Event, Lost, NotRestarted, Restarted};
-use crate::ui::keys::Keys;
+use crate::ui::keys::{Heard, Keys};
 use crate::ui::restarts;
 use crate::ui::terminal::{Answer, Question};
 
@@ -36,8 +36,16 @@ pub(super) enum About {
 /// A question that waits for its answer.
 pub(super) struct Asked {
     about: About,
-    /// Reads the answer, where keys do not.
-    _question: Option<Question>,
+    /// Reads the answer, where the keyboard is the program's.
+    reader: Option<Reader>,
+}
+
+/// What reads an answer until it is dropped.
+enum Reader {
+    /// A key, while nobody else wants it.
+    Borrowed { _keys: Keys },
+    /// A line.
+    Line { _question: Question },
 }
 
 /// What the program keeps, between two processes of it.
@@ -83,7 +91,7 @@ impl Session<'_> {
         } else if self.keys.is_none() {
             let messages = self.messages.clone();
             self.keys = Keys::read(move |key| {
-                let _ = messages.send(Message::Key(key));
+                let _ = messages.send(Message::Keyboard(Heard::Key(key)));
             })
             .ok();
             if self.keys.is_some() && !self.told_of_keys {
@@ -96,25 +104,55 @@ impl Session<'_> {
     /// Asks at the terminal, if there is somebody to ask.
     pub(super) fn ask(&mut self, about: About) {
         let asks_for_loss = about == About::Unsaved;
-        let question = if self.keys.is_some() {
+        let reader = if self.keys.is_some() {
             self.report.prompt(restarts::key_prompt(asks_for_loss));
             None
+        } else if let Some(keys) = self.borrow_keys() {
+            self.report.prompt(restarts::key_prompt(asks_for_loss));
+            Some(Reader::Borrowed { _keys: keys })
         } else {
             let messages = self.messages.clone();
             let asked = Question::ask(restarts::prompt(asks_for_loss), move |answer| {
                 let _ = messages.send(Message::Answered(answer));
             });
             let Ok(question) = asked else { return };
-            Some(question)
+            Some(Reader::Line {
+                _question: question,
+            })
         };
-        self.asked = Some(Asked {
-            about,
-            _question: question,
-        });
+        self.asked = Some(Asked { about, reader });
+    }
+
+    /// Single keys for an answer, while the program does not wait for any.
+    fn borrow_keys(&self) -> Option<Keys> {
+        let messages = self.messages.clone();
+        Keys::borrow(move |heard| {
+            let _ = messages.send(Message::Keyboard(heard));
+        })
+        .ok()
+    }
+
+    /// The program waits for the keyboard now: what is answered is a line.
+    pub(super) fn keyboard_taken(&mut self) {
+        let borrowed = |asked: &mut Asked| matches!(asked.reader, Some(Reader::Borrowed { .. }));
+        if let Some(asked) = self.asked.take_if(borrowed) {
+            let about = asked.about;
+            drop(asked);
+            self.report.prompt("\n");
+            self.ask(about);
+        }
     }
 
     /// A key was typed.
     pub(super) fn key(&mut self, key: u8) -> Result<Next> {
+        let borrows = matches!(
+            self.asked.as_ref().and_then(|asked| asked.reader.as_ref()),
+            Some(Reader::Borrowed { .. })
+        );
+        // It came together with the answer to a question.
+        if self.keys.is_none() && !borrows {
+            return Ok(Next::GoOn);
+        }
         if self.asked.is_some()
             && let Some(answer) = Answer::of_key(key)
         {

@@ -1,8 +1,9 @@
 //! Single keys typed at the terminal, where they cannot be meant for the program.
 //!
-//! Only while the program's standard input is not the terminal, or no program runs: what is typed is the
-//! program's otherwise, whether it reads it now or later. Keys are read one by one, without Enter and unseen;
-//! the terminal is put back at the end. Keys that end or stop programs, as Ctrl-C, keep their meaning.
+//! While the program's standard input is not the terminal, or no program runs; and for the answer to a question as long
+//! as nobody else waits for the keyboard. What is typed is the program's otherwise, whether it reads it now or later.
+//! Keys are read one by one, without Enter and unseen; the terminal is put back at the end. Keys that end or stop
+//! programs, as Ctrl-C, keep their meaning.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read};
@@ -10,15 +11,31 @@ use std::os::fd::AsFd;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetpgrp, tcsetattr,
 };
 
+use super::keyboard;
 use super::terminal::open_tty;
 
 /// How long to wait in the background, where reading would stop us, before looking again.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How often to look whether somebody else waits for the keyboard.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
+
+/// What is heard of the keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A key was typed.
+    Key(u8),
+    /// Somebody else waits for the keyboard now: no more keys are read.
+    Taken,
+}
 
 /// Reads keys until it is dropped.
 #[derive(Debug)]
@@ -37,12 +54,37 @@ impl Keys {
         !io::stdin().is_terminal()
     }
 
-    /// Calls `on_key` for each key, on a thread of its own.
+    /// Calls `on_key` for each key, on a thread of its own; nobody else may want them.
     ///
     /// # Errors
     /// There is no terminal, or it is not ours.
-    pub fn read(on_key: impl FnMut(u8) + Send + 'static) -> io::Result<Self> {
+    pub fn read(mut on_key: impl FnMut(u8) + Send + 'static) -> io::Result<Self> {
+        let hear = move |heard| {
+            if let Heard::Key(key) = heard {
+                on_key(key);
+            }
+        };
+        Self::start(open_tty()?, false, hear)
+    }
+
+    /// Reads keys as long as nobody else waits for them.
+    ///
+    /// # Errors
+    /// There is no terminal, it is not ours, the program reads it, or has put it into a mode of its own.
+    pub fn borrow(hear: impl FnMut(Heard) + Send + 'static) -> io::Result<Self> {
         let tty = open_tty()?;
+        let by_line = LocalModes::ICANON | LocalModes::ECHO;
+        if !tcgetattr(&tty)?.local_modes.contains(by_line) || keyboard::is_awaited() {
+            return Err(io::Error::other("the keyboard is the program's"));
+        }
+        Self::start(tty, true, hear)
+    }
+
+    fn start(
+        tty: File,
+        borrowed: bool,
+        hear: impl FnMut(Heard) + Send + 'static,
+    ) -> io::Result<Self> {
         let before = tcgetattr(&tty)?;
         let mut modes = before.clone();
         modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
@@ -62,7 +104,7 @@ impl Keys {
             thread::Builder::new()
                 .name("keys".to_owned())
                 .spawn(move || {
-                    let _ = read_keys(tty, &woken, on_key);
+                    let _ = read_keys(tty, &woken, borrowed, hear);
                 })?,
         );
         Ok(keys)
@@ -86,13 +128,23 @@ fn is_foreground(tty: impl AsFd) -> bool {
     tcgetpgrp(tty).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
-fn read_keys(mut tty: File, woken: &PipeReader, mut on_key: impl FnMut(u8)) -> io::Result<()> {
+fn read_keys(
+    mut tty: File,
+    woken: &PipeReader,
+    borrowed: bool,
+    mut hear: impl FnMut(Heard),
+) -> io::Result<()> {
+    let pause = borrowed.then_some(&LOOK);
     loop {
+        if borrowed && keyboard::is_awaited() {
+            hear(Heard::Taken);
+            return Ok(());
+        }
         let mut fds = [
             PollFd::new(&tty, PollFlags::IN),
             PollFd::new(woken, PollFlags::IN),
         ];
-        match poll(&mut fds, None) {
+        match poll(&mut fds, pause) {
             Err(rustix::io::Errno::INTR) => continue,
             other => other?,
         };
@@ -110,7 +162,7 @@ fn read_keys(mut tty: File, woken: &PipeReader, mut on_key: impl FnMut(u8)) -> i
         let mut key = [0];
         match tty.read(&mut key) {
             Ok(0) => return Ok(()),
-            Ok(_) => on_key(key[0]),
+            Ok(_) => hear(Heard::Key(key[0])),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod doctor;
 pub mod events;
+pub mod keyboard;
 pub mod keys;
 pub mod page;
 pub mod paint;
