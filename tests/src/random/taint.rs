@@ -91,12 +91,25 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// For each named thing the names in its text. A method stands for its type or trait, with all impls.
+/// For each named thing the names in its text, and what the pointers that it calls may lead to. A method stands for its
+/// type or trait, with all impls.
 fn words_of(model: &Model) -> BTreeMap<String, BTreeSet<String>> {
+    let parts = print::parts(model);
+    let pointed: BTreeSet<String> = parts
+        .iter()
+        .flat_map(|(_, text)| {
+            let before = text.match_indices(" as fn(").map(|(at, _)| &text[..at]);
+            before.filter_map(|text| words(text).last())
+        })
+        .map(str::to_owned)
+        .collect();
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, text) in print::parts(model) {
-        let used = words(&text).map(str::to_owned);
-        graph.entry(name).or_default().extend(used);
+    for (name, text) in parts {
+        let used = graph.entry(name).or_default();
+        used.extend(words(&text).map(str::to_owned));
+        if used.contains("ptrs") {
+            used.extend(pointed.iter().cloned());
+        }
     }
     let names: BTreeSet<String> = graph.keys().cloned().collect();
     for (name, used) in &mut graph {
