@@ -123,6 +123,7 @@ Examples:
   cargo hotpatch doctor                           toolchain, linker, flags, permissions, limits
   cargo hotpatch doctor --release -p game         the same for another profile and package
   cargo hotpatch doctor --functions               try to patch every function of the workspace
+  cargo hotpatch doctor --functions=world::       those with `world::` in their path
   cargo hotpatch doctor --functions --message-format json > doctor.jsonl
 
 Exit status: 0 if edits can be patched, 1 if a check found an error, 101 if the project does not build.";
@@ -141,9 +142,10 @@ pub enum MessageFormat {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = DOCTOR_EXAMPLES)]
 pub struct DoctorArgs {
-    /// Build, and try to patch every function of the workspace: nothing is started or changed
-    #[arg(long)]
-    pub functions: bool,
+    /// Build, and try to patch every function of the workspace, or those whose path contains TEXT: nothing is started or
+    /// changed
+    #[arg(long, value_name = "TEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub functions: Option<String>,
     /// How the findings are written to standard output
     #[arg(long, value_name = "FMT", value_enum, default_value_t)]
     pub message_format: MessageFormat,

@@ -43,6 +43,29 @@ pub struct Wanted<'a> {
     /// Functions whose bodies stay. They are never run from here, but the instances of generic code they
     /// use are in the program, and a patch that knows of them need not compile them again.
     pub open: &'a BTreeSet<FnKey>,
+    /// Which instances of generic code it may tell of.
+    pub tells: Tells,
+}
+
+/// Which instances of generic code a scope tells patches of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Tells {
+    /// Those that the program has.
+    #[default]
+    Instances,
+    /// None. rustc uses the instances of functions that are never inlined even where it is to share none, and of code
+    /// that changed those in the program are old.
+    Nothing,
+}
+
+impl Tells {
+    /// The folder of such scopes, in a crate's.
+    fn folder(self, unit: &Unit) -> PathBuf {
+        unit.folder.join(match self {
+            Self::Instances => "scope",
+            Self::Nothing => "scope-alone",
+        })
+    }
 }
 
 /// How often imports that cannot be widened are left as they are before giving up.
@@ -59,6 +82,7 @@ impl Wanted<'_> {
         self.unit.args.as_slice().hash(&mut hasher);
         self.unit.rustc.hash(&mut hasher);
         self.unit.widened.hash(&mut hasher);
+        self.tells.hash(&mut hasher);
         for (path, stamp) in self.unit.libraries() {
             (path, stamp).hash(&mut hasher);
         }
@@ -76,7 +100,7 @@ impl Wanted<'_> {
 
     fn place(&self, key: u64) -> PathBuf {
         let name = format!("lib{}-{key:016x}.rmeta", self.unit.krate);
-        self.unit.folder.join("scope").join(name)
+        self.tells.folder(self.unit).join(name)
     }
 
     /// The scope, if it was made before.
@@ -92,7 +116,7 @@ impl Wanted<'_> {
     /// # Errors
     /// rustc fails or was cancelled, or the file system does.
     pub fn make(&self, cancel: &CancelToken) -> Result<Scope> {
-        let folder = self.unit.folder.join("scope");
+        let folder = self.tells.folder(self.unit);
         fs::create_dir_all(&folder)
             .with_context(|| format!("failed to create `{}`", folder.display()))?;
         // The overlay and the incremental state serve one rustc at a time.
@@ -106,14 +130,14 @@ impl Wanted<'_> {
             .join("new")
             .join(format!("lib{}.rmeta", self.unit.krate));
         fs::create_dir_all(folder.join("new"))?;
-        let mut private: BTreeSet<(PathBuf, usize)> = read_private(&folder);
+        let mut private: BTreeSet<(PathBuf, usize)> = private_imports(self.unit);
         for _ in 0..ATTEMPTS {
             match self.attempt(&folder, &fresh, &private, cancel)? {
                 Attempt::Made => {
                     let rmeta = self.place(key);
                     fs::rename(&fresh, &rmeta)
                         .with_context(|| format!("failed to write `{}`", rmeta.display()))?;
-                    write_private(&folder, &private);
+                    write_private(self.unit, &private);
                     drop_old(&folder, &rmeta);
                     return Ok(Scope { key, rmeta });
                 }
@@ -276,21 +300,21 @@ pub fn tool(unit: &Unit, args: &RustcArgs) -> Tool {
 /// Imports that the scopes of this unit leave as they are written.
 #[must_use]
 pub fn private_imports(unit: &Unit) -> Imports {
-    read_private(&unit.folder.join("scope"))
-}
-
-fn read_private(folder: &Path) -> Imports {
-    fs::read(folder.join("private.json"))
+    fs::read(private_list(unit))
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default()
 }
 
 /// Only saves attempts: a list that is lost or stale is found again.
-fn write_private(folder: &Path, private: &BTreeSet<(PathBuf, usize)>) {
+fn write_private(unit: &Unit, private: &BTreeSet<(PathBuf, usize)>) {
     if let Ok(text) = serde_json::to_vec(private) {
-        let _ = fs::write(folder.join("private.json"), text);
+        let _ = fs::write(private_list(unit), text);
     }
+}
+
+fn private_list(unit: &Unit) -> PathBuf {
+    Tells::Instances.folder(unit).join("private.json")
 }
 
 fn drop_old(folder: &Path, newest: &Path) {

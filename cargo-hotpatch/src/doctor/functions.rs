@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::noop;
 use crate::build::base::Base;
+use crate::build::scope::Tells;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::index::Index;
@@ -54,7 +55,7 @@ pub enum Verdict {
     Refused(Box<Refusal>),
 }
 
-/// Tries all functions of the base's crates; `heard` is told each verdict as it comes, how many there are by
+/// Tries all functions of the base's crates whose path contains `part`; `heard` is told each verdict as it comes, how many there are by
 /// then, and how many there will be.
 ///
 /// The result is in the order of crates, files and lines.
@@ -64,6 +65,7 @@ pub enum Verdict {
 pub fn try_all(
     base: &Base,
     libraries: &[PathBuf],
+    part: &str,
     jobs: usize,
     cancel: &CancelToken,
     heard: &(dyn Fn(&Tried, usize, usize) + Sync),
@@ -76,7 +78,8 @@ pub fn try_all(
     world.guard.known()?;
     let sources = world.state().sources.clone();
     let index = world.index(&sources, &[]);
-    let targets = targets(&world, &sources, &index);
+    let mut targets = targets(&world, &sources, &index);
+    targets.retain(|target| target.name.contains(part));
     let total = targets.len();
     let mut verdicts: Vec<Option<Verdict>> = vec![None; total];
     let mut wanted = Vec::new();
@@ -96,7 +99,7 @@ pub fn try_all(
     let homes: Vec<PathBuf> = base.units.iter().map(|unit| unit.folder.clone()).collect();
     let first = with_its_own_scopes(&mut world, &homes, 0);
     let everything = vec![true; world.crates.len()];
-    world.scopes(&sources, &everything, cancel)?;
+    world.scopes(&sources, &everything, Tells::Instances, cancel)?;
     let jobs = jobs.clamp(1, queue_length(&queue).max(1));
     let results: Vec<Result<()>> = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..jobs)

@@ -66,14 +66,15 @@ fn examine(args: &DoctorArgs, project: &Project, cancel: &CancelToken) -> Result
     if worst == Some(Level::Error) {
         return Ok(UNWELL);
     }
-    if args.functions {
-        return try_functions(args, project, &account, cancel);
+    if let Some(part) = &args.functions {
+        return try_functions(args, part, project, &account, cancel);
     }
     Ok(0)
 }
 
 fn try_functions(
     args: &DoctorArgs,
+    part: &str,
     project: &Project,
     account: &Account,
     cancel: &CancelToken,
@@ -87,10 +88,11 @@ fn try_functions(
     let began = Instant::now();
     let libraries = libraries(&base, cancel)?;
     let progress = Progress::new(Terminal::of_stderr(args.build.color), args.build.quiet);
-    let tried = functions::try_all(&base, &libraries, jobs(args), cancel, &|one, done, of| {
+    let heard = |one: &_, done, of| {
         account.function(one);
         progress.at(done, of);
-    })?;
+    };
+    let tried = functions::try_all(&base, &libraries, part, jobs(args), cancel, &heard)?;
     drop(progress);
     account.functions(&tried, base.units.len(), began.elapsed());
     Ok(0)

@@ -79,9 +79,12 @@ impl Maker<'_> {
                     && self.is_doubtful(sources, index, &symbol.name);
                 if there && is_doubtful {
                     let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                    needs.refusal = refuse(format!(
-                        "`{name}`, which a macro made, may be another one in the program"
-                    ));
+                    needs.refuse(
+                        refuse(format!(
+                            "`{name}`, which a macro made, may be another one in the program"
+                        )),
+                        false,
+                    );
                     continue;
                 }
                 if there && !is_stale {
@@ -99,11 +102,12 @@ impl Maker<'_> {
                             continue;
                         }
                         let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                        needs.refusal = refuse(if is_stale {
+                        let why = refuse(if is_stale {
                             format!("it goes through `{name}`, which cannot be patched yet")
                         } else {
                             format!("the program has no `{name}`")
                         });
+                        needs.refuse(why, known.is_none() && name.contains('<'));
                     }
                 }
             }
@@ -111,14 +115,17 @@ impl Maker<'_> {
                 let export = item.export();
                 let mut defined = part.compiled.object.defined.iter();
                 if defined.any(|symbol| symbol.name == export && symbol.writable) {
-                    needs.refusal = refuse(format!(
+                    needs.refuse(refuse(format!(
                         "`#[hot]` static `{}` may change while the program runs: it has one value for all",
                         item.name
-                    ));
+                    )), false);
                 }
             }
             if let Some(section) = starts_by_itself(&part.compiled.data) {
-                needs.refusal = refuse(format!("code in section {section} would run by itself"));
+                needs.refuse(
+                    refuse(format!("code in section {section} would run by itself")),
+                    false,
+                );
             }
             for symbol in &part.compiled.object.defined {
                 // A macro may have made a static inside a function, which would begin anew with each patch.
@@ -128,7 +135,7 @@ impl Maker<'_> {
                     && (is_own_state || self.world.image.symbols.get(&symbol.name).is_some());
                 if copies_state {
                     let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
-                    needs.refusal = refuse(format!("it would make a second `{name}`"));
+                    needs.refuse(refuse(format!("it would make a second `{name}`")), false);
                 }
             }
         }

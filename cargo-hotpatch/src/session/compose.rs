@@ -9,8 +9,9 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::checks::strangers;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
+use super::scopes::Seen;
 use super::storage::{NewStatic, STORAGE, exported};
-use super::world::Seen;
+use crate::build::scope::Tells;
 use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
@@ -40,13 +41,18 @@ impl Maker<'_> {
         let mut include = plan.include.clone();
         let mut added: BTreeSet<NewStatic> = BTreeSet::new();
         // The program's instances of generic code that changed are old code.
-        let mut own_instances = plan
+        let has_old = plan
             .stale
             .iter()
             .filter_map(|vertex| index.known(*vertex))
             .any(|known| known.shape == Shape::Reinstantiated)
             // And so are those for types that look different now.
             || plan.retyped > 0;
+        let mut instances = if has_old {
+            Instances::Own
+        } else {
+            Instances::Shared
+        };
         for _ in 0..ROUNDS {
             let started = Instant::now();
             let mut wanted = vec![false; sources.len()];
@@ -54,23 +60,26 @@ impl Maker<'_> {
                 wanted[known.krate] = true;
             }
             added.iter().for_each(|item| wanted[item.krate] = true);
-            let seen = self.world.scopes(sources, &wanted, self.cancel)?;
+            let seen = self
+                .world
+                .scopes(sources, &wanted, instances.told(), self.cancel)?;
             times.scope += started.elapsed();
 
             let started = Instant::now();
             let what = What {
                 include: &include,
                 added: &added,
-                own_instances,
+                instances,
             };
             let round = self.compile(sources, index, graph, &what, &seen)?;
             times.compile += started.elapsed();
             let needs = self.check(sources, index, graph, plan, &include, &round);
             if let Some(refusal) = needs.refusal {
-                if own_instances {
-                    return Ok(Built::Refused(refusal));
-                }
-                own_instances = true;
+                instances = match instances {
+                    Instances::Shared => Instances::Own,
+                    Instances::Own if needs.only_instances => Instances::Alone,
+                    _ => return Ok(Built::Refused(refusal)),
+                };
             } else if needs.functions.is_empty() && needs.statics.is_empty() {
                 let started = Instant::now();
                 if let Some(refusal) = self.disagreement(sources, index, plan, &round)? {
@@ -104,7 +113,7 @@ impl Maker<'_> {
         let What {
             include,
             added,
-            own_instances,
+            instances,
         } = *what;
         let mut jobs = Vec::new();
         for (krate, source) in sources.iter().enumerate() {
@@ -162,7 +171,7 @@ impl Maker<'_> {
                             changed: &seen[krate].libraries,
                             folder: &folder,
                             identity: &identity,
-                            own_instances,
+                            own_instances: instances != Instances::Shared,
                         };
                         let compiled = compile::compile(&recipe, cancel)?;
                         let _ = std::fs::remove_dir_all(&folder);
@@ -417,7 +426,28 @@ pub(super) struct Part {
 pub(super) struct What<'a> {
     pub(super) include: &'a BTreeSet<Vertex>,
     pub(super) added: &'a BTreeSet<NewStatic>,
-    pub(super) own_instances: bool,
+    pub(super) instances: Instances,
+}
+
+/// Where a patch's instances of generic code come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instances {
+    /// From the program, where it has them.
+    Shared,
+    /// The patch has its own, but of functions that are never inlined: rustc knows that the program has those.
+    Own,
+    /// The patch has its own, and rustc knows of no others.
+    Alone,
+}
+
+impl Instances {
+    /// What scopes tell of the program's.
+    fn told(self) -> Tells {
+        match self {
+            Self::Shared | Self::Own => Tells::Instances,
+            Self::Alone => Tells::Nothing,
+        }
+    }
 }
 
 /// What a compiled patch lacks.
@@ -429,6 +459,16 @@ pub(super) struct Needs {
     pub(super) statics: BTreeSet<NewStatic>,
     /// Why it cannot be had; with instances of its own it may be another matter.
     pub(super) refusal: Option<Refusal>,
+    /// It is for the program's instances of generic code and nothing else that it cannot be had.
+    pub(super) only_instances: bool,
+}
+
+impl Needs {
+    /// It cannot be had, because of an instance of generic code in the program or for another reason.
+    pub(super) fn refuse(&mut self, why: Option<Refusal>, of_instance: bool) {
+        self.only_instances = of_instance && (self.refusal.is_none() || self.only_instances);
+        self.refusal = why;
+    }
 }
 
 pub(super) struct Loaded {

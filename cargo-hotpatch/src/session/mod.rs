@@ -14,6 +14,7 @@ pub mod process;
 pub mod program;
 mod restart;
 mod ruling;
+mod scopes;
 mod shown;
 mod storage;
 pub mod texts;

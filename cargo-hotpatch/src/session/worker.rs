@@ -16,6 +16,7 @@ use super::texts::{Fixed, Texts};
 use super::world::World;
 use crate::build::base::Base;
 use crate::build::project::Project;
+use crate::build::scope::Tells;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
@@ -298,7 +299,7 @@ fn work(
     let everything = vec![true; world.crates.len()];
     let sources = world.state().sources.clone();
     let first = CancelToken::new();
-    if let Err(error) = world.scopes(&sources, &everything, &first) {
+    if let Err(error) = world.scopes(&sources, &everything, Tells::Instances, &first) {
         // Whatever it is, each edit will say so again, and may be the one that mends it.
         say(Said::Warning(
             error.context("edits of this program may not be patched"),

@@ -14,8 +14,6 @@ use super::known;
 use super::storage::Storage;
 use crate::build::base::{Base, Stamp, stamp};
 use crate::build::capture::Unit;
-use crate::build::scope::{Scope, Wanted};
-use crate::command::CancelToken;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::BaseImage;
 use crate::patch::link::Linker;
@@ -399,7 +397,7 @@ impl World {
     }
 
     /// The functions that hot ones reached in the base, by crate.
-    fn reached(&mut self) -> Result<&[BTreeSet<FnKey>]> {
+    pub(super) fn reached(&mut self) -> Result<&[BTreeSet<FnKey>]> {
         if self.open.is_none() {
             self.ensure_graph()?;
             let sources = self.state().sources.clone();
@@ -414,122 +412,6 @@ impl World {
         }
         Ok(self.open.as_deref().unwrap_or_default())
     }
-
-    /// The scopes of the crates for which `wanted` holds, and for each crate the scopes that stand for
-    /// libraries whose items are not the base's any more.
-    ///
-    /// # Errors
-    /// rustc refuses a scope, or was cancelled.
-    pub fn scopes(
-        &mut self,
-        sources: &[CrateSource],
-        wanted: &[bool],
-        cancel: &CancelToken,
-    ) -> Result<Vec<Seen>> {
-        let none = BTreeSet::new();
-        let changed: Vec<bool> = self
-            .crates
-            .iter()
-            .zip(sources)
-            .map(|(krate, source)| scope_key(source) != krate.base_scope)
-            .collect();
-        let mut out: Vec<Seen> = Vec::new();
-        for number in 0..self.crates.len() {
-            let krate = &self.crates[number];
-            let mut libraries = BTreeMap::new();
-            for stem in krate.unit.externs() {
-                let found = self.crates.iter().position(|other| other.tag == stem);
-                let seen = found.and_then(|at| out.get(at)).filter(|seen| seen.differs);
-                if let Some((seen, scope)) =
-                    seen.and_then(|seen| Some((seen, seen.scope.as_ref()?)))
-                {
-                    // It refers to the scopes of what it uses itself.
-                    libraries.extend(seen.libraries.clone());
-                    libraries.insert(format!("lib{stem}"), scope.clone());
-                    libraries.extend(found.and_then(|at| out.get(at)).into_iter().flat_map(
-                        |seen| {
-                            seen.libraries
-                                .iter()
-                                .map(|(name, scope)| (name.clone(), scope.clone()))
-                        },
-                    ));
-                }
-            }
-            let differs = changed[number] || !libraries.is_empty();
-            let scope = if differs || wanted[number] {
-                let want = Wanted {
-                    unit: &krate.unit,
-                    source: &sources[number],
-                    changed: &libraries,
-                    open: &none,
-                };
-                match want.existing() {
-                    Some(scope) => Some(scope),
-                    None => {
-                        self.reached()?;
-                        let open = self.open.as_ref().and_then(|open| open.get(number));
-                        let open = open.unwrap_or(&none);
-                        let unit = &self.crates[number].unit;
-                        let source = &sources[number];
-                        let base = &self.built[number];
-                        // What an edited body uses may have no instance in the program.
-                        let open = if unit.args.shares_instances() {
-                            unedited(open, base, source)
-                        } else {
-                            BTreeSet::new()
-                        };
-                        let open = &open;
-                        Some(
-                            Wanted {
-                                unit,
-                                source,
-                                changed: &libraries,
-                                open,
-                            }
-                            .make(cancel)?,
-                        )
-                    }
-                }
-            } else {
-                None
-            };
-            out.push(Seen {
-                scope,
-                libraries,
-                differs,
-            });
-        }
-        Ok(out)
-    }
-}
-
-/// Those of these functions that read as they did when the base was built.
-fn unedited(keys: &BTreeSet<FnKey>, base: &CrateSource, now: &CrateSource) -> BTreeSet<FnKey> {
-    let codes = |source: &CrateSource| -> HashMap<FnKey, u64> {
-        source
-            .functions()
-            .map(|(_, function)| (function.key.clone(), function.code))
-            .collect()
-    };
-    let (base, now) = (codes(base), codes(now));
-    keys.iter()
-        .filter(|key| {
-            base.get(*key)
-                .is_some_and(|code| now.get(*key) == Some(code))
-        })
-        .cloned()
-        .collect()
-}
-
-/// How a crate is seen by a patch.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    /// Its scope, if one was wanted or needed.
-    pub scope: Option<Scope>,
-    /// Scopes that stand for libraries it uses, and for those that they use.
-    pub libraries: BTreeMap<String, Scope>,
-    /// Its items, or those it uses, are not the base's.
-    pub differs: bool,
 }
 
 fn read_graph(rlibs: &[(String, PathBuf)]) -> Result<CallGraph> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use proc_macro2::TokenStream;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta, Token};
 
@@ -84,6 +85,17 @@ impl Cfg {
                 .is_ok_and(|predicate| self.holds(&predicate)),
             _ => true,
         })
+    }
+
+    /// Whether a predicate such as `target_os = "linux"` holds; `_` always does. Nothing if it is no predicate.
+    #[must_use]
+    pub fn predicate(&self, tokens: TokenStream) -> Option<bool> {
+        if tokens.to_string() == "_" {
+            return Some(true);
+        }
+        syn::parse2::<Meta>(tokens)
+            .ok()
+            .map(|meta| self.holds(&meta))
     }
 
     /// The attributes in force, with `cfg_attr` resolved.

@@ -10,12 +10,12 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Attribute, Item, Visibility};
 
-use super::cfg;
+use super::cfg::{self, Cfg};
 use super::file::{FnKey, Function, NestedStatic, Owner, Shape};
 use super::read::Reader;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions};
-use super::tree::{bare_name, mentions_impl_trait, start_of};
+use super::tree::{attributes, bare_name, expression_attributes, mentions_impl_trait, start_of};
 
 impl Reader<'_> {
     pub(super) fn function(&mut self, parts: &Parts<'_>, module: &Arc<[String]>, owner: Owner) {
@@ -50,7 +50,7 @@ impl Reader<'_> {
         let inline = names.iter().any(|name| name == "inline") && !never;
         // Which traits are the workspace's own is not known here; see the index.
         let implicit = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
-        let mut nested = Nested::default();
+        let mut nested = Nested::under(self.cfg);
         nested.visit_block(block);
         let macros = Macros::of(&names, &around);
         let mut shape = shape(&names, &macros, sig, &owner, inline, hot, &nested);
@@ -253,7 +253,7 @@ fn shape(
     owner: &Owner,
     inline: bool,
     hot: bool,
-    nested: &Nested,
+    nested: &Nested<'_>,
 ) -> Shape {
     let is = |word: &str| attrs.iter().any(|name| name == word);
     let is_exported = ["no_mangle", "export_name", "unsafe"].into_iter().any(is);
@@ -326,8 +326,8 @@ fn fixed(what: &'static str) -> Shape {
 }
 
 /// Items inside a function's body.
-#[derive(Default)]
-struct Nested {
+struct Nested<'a> {
+    cfg: &'a Cfg,
     statics: Vec<syn::ItemStatic>,
     /// What keeps it from being taken out of its place.
     elsewhere: Option<&'static str>,
@@ -377,7 +377,20 @@ const STATELESS: &[&str] = &[
     "writeln",
 ];
 
-impl Nested {
+impl<'a> Nested<'a> {
+    fn under(cfg: &'a Cfg) -> Self {
+        Self {
+            cfg,
+            statics: Vec::new(),
+            elsewhere: None,
+            has_types: false,
+            has_impls: false,
+            depth: 0,
+            state: Vec::new(),
+            macros: TokenStream::new(),
+        }
+    }
+
     fn keep(&mut self, name: String, tokens: TokenStream) {
         self.state.push((name, fingerprint(tokens)));
     }
@@ -428,8 +441,35 @@ impl Nested {
     }
 }
 
-impl<'ast> Visit<'ast> for Nested {
+impl<'ast> Visit<'ast> for Nested<'_> {
+    fn visit_expr(&mut self, expr: &'ast syn::Expr) {
+        if self.cfg.keeps(expression_attributes(expr)) {
+            syn::visit::visit_expr(self, expr);
+        }
+    }
+
+    fn visit_local(&mut self, local: &'ast syn::Local) {
+        if self.cfg.keeps(&local.attrs) {
+            syn::visit::visit_local(self, local);
+        }
+    }
+
+    fn visit_stmt_macro(&mut self, call: &'ast syn::StmtMacro) {
+        if self.cfg.keeps(&call.attrs) {
+            syn::visit::visit_stmt_macro(self, call);
+        }
+    }
+
+    fn visit_arm(&mut self, arm: &'ast syn::Arm) {
+        if self.cfg.keeps(&arm.attrs) {
+            syn::visit::visit_arm(self, arm);
+        }
+    }
+
     fn visit_item(&mut self, item: &'ast Item) {
+        if !self.cfg.keeps(attributes(item)) {
+            return;
+        }
         match item {
             Item::Static(item) => {
                 let mut what = item.mutability.to_token_stream();

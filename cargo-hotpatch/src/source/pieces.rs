@@ -33,7 +33,8 @@ pub(super) fn macro_items(krate: &CrateSource) -> impl Iterator<Item = (&SourceF
     })
 }
 
-/// The crate's own macros that code with these identifiers may call, and those they may call.
+/// The crate's own macros that code with these identifiers may call, those they may call, and those that are imported
+/// together with one of them: an import comes along as a whole.
 pub(super) fn needed_macros<'a>(
     krate: &'a CrateSource,
     mut names: BTreeSet<&'a str>,
@@ -47,6 +48,16 @@ pub(super) fn needed_macros<'a>(
                 && needed.insert(name.as_str())
             {
                 names.extend(item.mentions.iter().map(String::as_str));
+            }
+        }
+        let items = krate.files.iter().flat_map(|file| &file.parsed.items);
+        for import in items.filter(|item| item.kind == Kind::Use && item.names.len() > 1) {
+            if import
+                .names
+                .iter()
+                .any(|name| needed.contains(name.as_str()))
+            {
+                names.extend(import.names.iter().map(String::as_str));
             }
         }
         if needed.len() == before {

@@ -338,7 +338,7 @@ impl Reader<'_> {
                     }
                 }
             }
-            Item::Macro(item) => self.macro_item(item, module),
+            Item::Macro(item) => self.macro_item(item, module, inline),
             Item::Mod(item) => self.module(item, module, inline),
             other => {
                 self.other(

@@ -1,7 +1,7 @@
 //! Small questions to syntax trees.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use syn::{Attribute, Item};
+use syn::{Attribute, Expr, Item};
 
 use super::file::Import;
 
@@ -22,6 +22,26 @@ pub(super) fn attributes(item: &Item) -> &[Attribute] {
         Item::Type(item) => &item.attrs,
         Item::Union(item) => &item.attrs,
         Item::Use(item) => &item.attrs,
+        _ => &[],
+    }
+}
+
+/// The attributes of an expression: of a kind that one would leave out by `#[cfg]`.
+pub(super) fn expression_attributes(expr: &Expr) -> &[Attribute] {
+    match expr {
+        Expr::Assign(expr) => &expr.attrs,
+        Expr::Block(expr) => &expr.attrs,
+        Expr::Call(expr) => &expr.attrs,
+        Expr::Closure(expr) => &expr.attrs,
+        Expr::ForLoop(expr) => &expr.attrs,
+        Expr::If(expr) => &expr.attrs,
+        Expr::Loop(expr) => &expr.attrs,
+        Expr::Macro(expr) => &expr.attrs,
+        Expr::Match(expr) => &expr.attrs,
+        Expr::MethodCall(expr) => &expr.attrs,
+        Expr::Return(expr) => &expr.attrs,
+        Expr::Unsafe(expr) => &expr.attrs,
+        Expr::While(expr) => &expr.attrs,
         _ => &[],
     }
 }

@@ -1,0 +1,3 @@
+pub fn system() -> &'static str {
+    "unix"
+}
