@@ -337,13 +337,21 @@ impl Unit {
 
     /// Stems of the libraries it is compiled with.
     pub fn externs(&self) -> impl Iterator<Item = String> {
+        self.extern_names().map(|(_, stem)| stem)
+    }
+
+    /// What it calls the libraries that it is compiled with, and their stems.
+    pub fn extern_names(&self) -> impl Iterator<Item = (String, String)> {
         self.args
             .flags()
             .filter(|flag| flag.name == "--extern")
             .filter_map(|flag| {
-                let (_, path) = flag.value.split_once('=')?;
+                let (name, path) = flag.value.split_once('=')?;
+                // Options stand before it, as in `priv:name`.
+                let name = name.rsplit(':').next().unwrap_or(name);
                 let stem = Path::new(path).file_stem()?.to_string_lossy();
-                Some(stem.strip_prefix("lib").unwrap_or(&stem).to_owned())
+                let stem = stem.strip_prefix("lib").unwrap_or(&stem);
+                Some((name.to_owned(), stem.to_owned()))
             })
     }
 }

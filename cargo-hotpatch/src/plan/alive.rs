@@ -429,7 +429,8 @@ impl<'a> Search<'a> {
                     .any(|name| self.is_ours(name) || makers.contains(name.as_str()));
             let text = &file.parsed.text[function.item.clone()];
             let address = ADDRESS.iter().find(|word| text.contains(**word));
-            if let Some(word) = address.filter(|_| touches) {
+            // What generic code is given, nobody need name.
+            if let Some(word) = address.filter(|_| touches || function.generic) {
                 out.push(format!("an address, by `{word}` in {}", found.shown()));
             }
         }
@@ -517,6 +518,13 @@ const ADDRESS: &[&str] = &[
     "NonNull",
     "c_void",
     "&raw",
+    "addr_of",
+    "as_mut_ptr",
+    "as_ptr",
+    "exposed_provenance",
+    "expose_provenance",
+    "ptr::from_mut",
+    "ptr::from_ref",
 ];
 
 /// Crates that give back what they are given.

@@ -235,6 +235,21 @@ pub fn refusal(
         .next()
 }
 
+/// Functions and closures in a constant are code of the program, under names that stay.
+fn constant_with_code(change: &ItemChange) -> Option<Refusal> {
+    let has_code = |item: &OtherItem| item.kind == Kind::Const && item.mentions.contains("fn");
+    let is_old = change.old.as_ref().is_some_and(has_code);
+    if change.became != Became::Changed || !(is_old || has_code(&change.item)) {
+        return None;
+    }
+    let title = &change.item.title;
+    let message = format!("a change to {title} with code in it is not supported yet");
+    let refusal = Refusal::new(Code::HP0001, message, &change.file, change.place);
+    Some(refusal.because(
+        "what it leads to is compiled into the program; a function of its own can be patched",
+    ))
+}
+
 /// A macro at item level may make other types now.
 fn made_types(new: &CrateSource, change: &ItemChange) -> Option<Refusal> {
     let item = &change.item;
@@ -260,6 +275,9 @@ fn made_types(new: &CrateSource, change: &ItemChange) -> Option<Refusal> {
 }
 
 fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
+    if let Some(refusal) = constant_with_code(change) {
+        return Some(refusal);
+    }
     if diff::is_harmless(change) {
         return None;
     }

@@ -51,7 +51,7 @@ pub(super) fn changed_in(
             out.suspected
                 .extend(names.flat_map(|name| index.derived_for(name, &change.item.derives)));
         }
-        if names.is_empty() {
+        if names.is_empty() && changes.modules.is_empty() {
             continue;
         }
         // What a glob import brings in, nobody need mention: its traits' methods, say.
@@ -71,9 +71,10 @@ pub(super) fn changed_in(
                     function.mentions.contains(*name)
                         && (**name != function.name || function.names_itself)
                 });
-            let near_a_glob = globs
-                .iter()
-                .any(|module| function.module.starts_with(module));
+            let near_a_glob = changes.modules.contains(&function.module)
+                || globs
+                    .iter()
+                    .any(|module| function.module.starts_with(module));
             let vertex = index.find(krate, &function.key);
             if let Some(vertex) = vertex.filter(|v| (mentions || near_a_glob) && !added.contains(v))
             {

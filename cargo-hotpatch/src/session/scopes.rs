@@ -112,6 +112,20 @@ impl World {
         Ok(out)
     }
 
+    /// What crates call others that have another name.
+    pub(super) fn extern_names(&self) -> BTreeSet<(usize, String)> {
+        let names = self
+            .crates
+            .iter()
+            .flat_map(|krate| krate.unit.extern_names());
+        names
+            .filter_map(|(name, stem)| {
+                let found = self.crates.iter().position(|other| other.tag == stem)?;
+                (self.crates[found].unit.krate != name).then_some((found, name))
+            })
+            .collect()
+    }
+
     /// These crates and all that they use.
     fn with_libraries(&self, wanted: &[bool]) -> Vec<bool> {
         let mut used = wanted.to_vec();

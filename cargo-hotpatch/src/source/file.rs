@@ -134,6 +134,8 @@ pub struct Function {
     pub opened: bool,
     /// It is a `const fn`: other items may be what it says.
     pub constant: bool,
+    /// It has type parameters, or its `impl` has.
+    pub generic: bool,
     /// Statics and types of its own, with the fingerprint of what their values are.
     pub nested: Vec<(String, u64)>,
     /// Fingerprint of the calls of macros that may make statics of their own.
@@ -220,8 +222,8 @@ pub struct OtherItem {
     pub value: String,
     /// Files it takes in, as written.
     pub includes: Vec<String>,
-    /// Identifiers in it (macros), or the names of its methods (traits), of its types (impls), or of attribute macros on
-    /// it (types).
+    /// Identifiers in it (macros) or in its initialiser (statics), or the names of its methods (traits), of its types
+    /// (impls), or of attribute macros on it (types); for a constant with functions or closures in it, `fn`.
     pub mentions: Arc<BTreeSet<String>>,
     /// What it names: `a` for the beginning of a path, `a::b` for two segments of one.
     pub paths: Arc<BTreeSet<String>>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use quote::ToTokens;
 
 use super::file::{Impl, Kind, Owner};
-use super::function::Parts;
+use super::function::{Parts, code_in};
 use super::read::Reader;
 use super::tree::{mentions_impl_trait, start_of, type_name};
 
@@ -79,6 +79,7 @@ impl Reader<'_> {
                     let tokens = constant.to_token_stream();
                     let entry = self.named(module, Kind::Const, "const", &constant.ident, tokens);
                     entry.name = format!("const {} of {key}", constant.ident);
+                    entry.mentions = Arc::new(code_in(&constant.expr));
                     if item.trait_.is_none() {
                         self.widen(&constant.vis, constant.const_token.span);
                     }

@@ -8,6 +8,7 @@ pub mod file;
 mod function;
 mod impls;
 pub mod items;
+mod kin;
 pub mod layout;
 mod lifetimes;
 mod macros;

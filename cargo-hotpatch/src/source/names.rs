@@ -10,8 +10,9 @@ use std::sync::Arc;
 use proc_macro2::TokenStream;
 
 use super::diff::{Became, Changes, ItemChange};
-use super::file::{Function, Import, Kind, OtherItem, Owner};
+use super::file::{FnKey, Function, Import, Kind, OtherItem, Owner};
 use super::items::{CrateSource, SourceFile};
+use super::kin::{names_of_module, one_of_several, traits_that_follow};
 use super::std_traits::{STD_TRAITS, methods_of_std};
 use super::tokens::paths;
 
@@ -19,7 +20,15 @@ use super::tokens::paths;
 type Module = (usize, Arc<[String]>);
 
 /// Adds to `changes` what the names they are about lead to.
-pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes]) {
+///
+/// `externs` are the names by which crates know each other, where those are not their own: the number of a crate, and what
+/// others call it.
+pub fn follow(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    externs: &BTreeSet<(usize, String)>,
+    changes: &mut [Changes],
+) {
     let edits_const = |(krate, changes): (usize, &Changes)| {
         let mut edited = changes
             .bodies
@@ -39,6 +48,7 @@ pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes])
     let mut spread = Spread {
         old,
         new,
+        externs,
         changes,
         modules: old
             .iter()
@@ -50,6 +60,8 @@ pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes])
         seen: BTreeSet::new(),
         unclear: BTreeSet::new(),
         loose,
+        decided: BTreeSet::new(),
+        stirred: BTreeSet::new(),
     };
     spread.find_globs();
     spread.begin();
@@ -57,7 +69,8 @@ pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes])
         spread.follow(&module, &name);
     }
     spread.through_macros();
-    let values = std::mem::take(&mut spread.loose);
+    let mut values = std::mem::take(&mut spread.loose);
+    values.append(&mut spread.stirred);
     if let Some(changes) = changes.first_mut() {
         changes.values = values;
     }
@@ -67,6 +80,7 @@ pub fn follow(old: &[CrateSource], new: &[CrateSource], changes: &mut [Changes])
 struct Spread<'a> {
     old: &'a [CrateSource],
     new: &'a [CrateSource],
+    externs: &'a BTreeSet<(usize, String)>,
     changes: &'a mut [Changes],
     /// All modules, by crate.
     modules: Vec<BTreeSet<Arc<[String]>>>,
@@ -78,9 +92,18 @@ struct Spread<'a> {
     /// Macros and constants that are others now. Where macros are known is a matter of the order of lines, and
     /// constants may belong to types: any path that ends in such a name may mean it.
     loose: BTreeSet<String>,
+    /// `const fn`s that were looked at.
+    decided: BTreeSet<(usize, FnKey)>,
+    /// Their names.
+    stirred: BTreeSet<String>,
 }
 
-impl Spread<'_> {
+impl<'a> Spread<'a> {
+    /// All versions of all crates.
+    fn all(&self) -> Vec<&'a CrateSource> {
+        self.old.iter().chain(self.new).collect()
+    }
+
     fn push(&mut self, module: Module, name: String) {
         if self.seen.insert((module.clone(), name.clone())) {
             self.changes[module.0].names.insert(name.clone());
@@ -108,10 +131,17 @@ impl Spread<'_> {
                 // An impl has the name of its trait, which stays what it is.
                 let own = item.names.iter().filter(|_| item.kind != Kind::Impl);
                 own.for_each(|name| self.push((krate, item.module.clone()), name.clone()));
-                self.methods_of(&item.names);
                 if item.kind == Kind::Impl {
+                    // Whoever has it may have other traits, too.
                     let traits = item.names.iter().cloned().collect();
+                    let traits = traits_that_follow(&traits, &self.all());
+                    if one_of_several(&item, &self.all()) {
+                        self.everything();
+                    }
+                    self.methods_of(&traits.iter().cloned().collect::<Vec<_>>());
                     self.changes[krate].names.extend(methods_of_std(&traits));
+                } else {
+                    self.methods_of(&item.names);
                 }
             }
             for (module, import) in self.changed_imports(krate) {
@@ -186,10 +216,18 @@ impl Spread<'_> {
         }
     }
 
+    /// Types that nothing but the only impl of a trait told, in code that names neither, may be others now.
+    fn everything(&mut self) {
+        for (krate, modules) in self.modules.iter().enumerate() {
+            self.changes[krate].modules.extend(modules.iter().cloned());
+        }
+    }
+
     /// The path starts in the workspace.
     fn is_ours(&self, krate: usize, first: &str) -> bool {
         matches!(first, "crate" | "self" | "super")
             || self.new.iter().any(|source| source.name == first)
+            || self.externs.iter().any(|(_, name)| name == first)
             || [&self.new[krate], &self.old[krate]]
                 .into_iter()
                 .any(|source| {
@@ -225,30 +263,58 @@ impl Spread<'_> {
             .chain(&changes.bodies)
             .chain(&changes.removed)
             .chain(&changes.signatures);
-        let found: Vec<Function> = keys
+        let found: BTreeSet<&FnKey> = keys.collect();
+        let found: Vec<Function> = found
+            .into_iter()
             .flat_map(|key| [&self.old[krate], &self.new[krate]].map(|source| source.function(key)))
             .flatten()
             .map(|(_, function)| function.clone())
             .filter(is_const)
             .collect();
         for function in found {
-            match &function.owner {
-                Owner::Free => self.push((krate, function.module.clone()), function.name.clone()),
-                Owner::Impl(_) => {
-                    let path = format!("::{}", function.name);
-                    let call = format!(".{}", function.name);
-                    for number in 0..self.new.len() {
-                        self.mark(
-                            number,
-                            |item| {
-                                item.paths.contains(&call)
-                                    || item.paths.iter().any(|other| other.ends_with(&path))
-                            },
-                            &function.name,
-                        );
-                    }
+            self.decides(krate, &function);
+        }
+    }
+
+    /// What a `const fn` says is something else now, and so may be the items that call it.
+    fn decides(&mut self, krate: usize, function: &Function) {
+        self.stirred.insert(function.name.clone());
+        match &function.owner {
+            Owner::Free => self.push((krate, function.module.clone()), function.name.clone()),
+            Owner::Impl(_) => {
+                self.changes[krate].names.insert(function.name.clone());
+                let path = format!("::{}", function.name);
+                let call = format!(".{}", function.name);
+                for number in 0..self.new.len() {
+                    self.mark(
+                        number,
+                        |item| {
+                            item.paths.contains(&call)
+                                || item.paths.iter().any(|other| other.ends_with(&path))
+                        },
+                        &function.name,
+                    );
                 }
-                Owner::Trait(_) => {}
+            }
+            Owner::Trait(_) => {}
+        }
+    }
+
+    /// `const fn`s that mention this name, and so those that call them.
+    fn const_functions_with(&mut self, name: &str) {
+        for krate in 0..self.new.len() {
+            let found: Vec<Function> = self.new[krate]
+                .functions()
+                .map(|(_, function)| function)
+                .filter(|function| function.constant && function.mentions.contains(name))
+                .filter(|function| self.decided.insert((krate, function.key.clone())))
+                .cloned()
+                .collect();
+            for function in found {
+                self.decides(krate, &function);
+                if matches!(function.owner, Owner::Impl(_)) {
+                    self.const_functions_with(&function.name);
+                }
             }
         }
     }
@@ -267,7 +333,8 @@ impl Spread<'_> {
         }
         let mut out = Vec::new();
         for (number, source) in self.new.iter().enumerate() {
-            if source.name == last {
+            let is_called = |(krate, name): &(usize, String)| *krate == number && name == last;
+            if source.name == last || self.externs.iter().any(is_called) {
                 out.push((number, Arc::from([])));
             }
             let named = self.modules[number]
@@ -373,14 +440,25 @@ impl Spread<'_> {
         let qualifier = module.1.last().unwrap_or(&self.new[module.0].name).clone();
         let is_loose = self.loose.contains(name);
         let ending = format!("::{name}");
-        let forms = ["self", qualifier.as_str(), "super", "crate"].map(|q| format!("{q}::{name}"));
+        let mut qualifiers = names_of_module(&qualifier, &self.all());
+        if module.1.is_empty() {
+            let externs = self.externs.iter().filter(|(krate, _)| *krate == module.0);
+            for (_, name) in externs {
+                qualifiers.extend(names_of_module(name, &self.all()));
+            }
+        }
+        let qualified: Vec<String> = qualifiers
+            .iter()
+            .map(|qualifier| format!("{qualifier}::{name}"))
+            .collect();
+        let forms = ["self", "super", "crate"].map(|q| format!("{q}::{name}"));
         let means = |at: &Module, paths: &BTreeSet<String>| {
-            let [own, qualified, outer, root] = &forms;
+            let [own, outer, root] = &forms;
             let near = at.0 == module.0;
             let is_parent =
                 at.1.split_last()
                     .is_some_and(|(_, parent)| *parent == *module.1);
-            paths.contains(qualified)
+            qualified.iter().any(|path| paths.contains(path))
                 || (is_loose
                     && paths
                         .iter()
@@ -432,6 +510,7 @@ impl Spread<'_> {
             );
             self.signatures(krate, &old[krate], source, name, &means);
         }
+        self.const_functions_with(name);
     }
 
     /// Items that are as they were written and may be something else.

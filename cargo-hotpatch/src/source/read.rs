@@ -11,10 +11,10 @@ use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
 use super::file::{InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
-use super::function::{PRELUDE, Parts, is_hot};
+use super::function::{PRELUDE, Parts, code_in, is_hot};
 use super::members::Looks;
 use super::rewrite::included;
-use super::tokens::{fingerprint, paths};
+use super::tokens::{fingerprint, mentions, paths};
 use super::tree::{attributes, bare_name, imports, leaves, start_of};
 
 impl OtherItem {
@@ -134,7 +134,7 @@ impl Reader<'_> {
         self.push(OtherItem {
             title: format!("{what} `{ident}`"),
             name: format!("{what} {ident}"),
-            names: vec![ident.to_string()],
+            names: vec![bare_name(ident)],
             place,
             paths: Arc::new(named),
             ..item
@@ -223,13 +223,16 @@ impl Reader<'_> {
                 self.widen(&item.vis, item.type_token.span);
             }
             Item::Const(item) => {
-                self.named(
-                    module,
-                    Kind::Const,
-                    "const",
-                    &item.ident,
-                    item.to_token_stream(),
-                );
+                // An `impl` inside counts everywhere, and nobody looks for its methods there.
+                let mut idents = BTreeSet::new();
+                mentions(item.expr.to_token_stream(), &mut idents);
+                let kind = if idents.contains("impl") {
+                    Kind::Other
+                } else {
+                    Kind::Const
+                };
+                let entry = self.named(module, kind, "const", &item.ident, item.to_token_stream());
+                entry.mentions = Arc::new(code_in(&item.expr));
                 if item.ident != "_" {
                     self.widen(&item.vis, item.const_token.span);
                 }
@@ -265,6 +268,9 @@ impl Reader<'_> {
                 entry.range = start..end;
                 // Its value is there already, whatever the initialiser means.
                 entry.paths = Arc::new(named);
+                let mut idents = BTreeSet::new();
+                mentions(item.expr.to_token_stream(), &mut idents);
+                entry.mentions = Arc::new(idents);
                 self.widen(&item.vis, item.static_token.span);
             }
             Item::Trait(item) => self.trait_item(item, module),

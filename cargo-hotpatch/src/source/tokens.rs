@@ -138,6 +138,20 @@ fn captured(literal: &str, into: &mut BTreeSet<String>) {
         if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             into.insert(name);
         }
+        // `{n:>WIDTH$.PRECISION$}`
+        let spec = part.split('}').next().unwrap_or(part);
+        let sizes = spec.split('$').map(|before| {
+            before
+                .trim_start_matches(|c: char| !c.is_alphanumeric() && c != '_')
+                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+                .unwrap_or_default()
+        });
+        for name in sizes.take(spec.matches('$').count()) {
+            if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                into.insert(name.to_owned());
+            }
+        }
     }
 }
 
@@ -179,12 +193,12 @@ mod tests {
     fn format_strings_mention_what_they_capture() {
         let mut names = BTreeSet::new();
         mentions(
-            r##"f(x.y, "a {LIMIT:?} {{no}} {0}", m!(r#type))"##
+            r##"f(x.y, "a {LIMIT:?} {{no}} {0} {n:>WIDTH$.DIGITS$}", m!(r#type))"##
                 .parse()
                 .unwrap(),
             &mut names,
         );
-        for name in ["f", "x", "y", "LIMIT", "m", "type"] {
+        for name in ["f", "x", "y", "LIMIT", "m", "type", "n", "WIDTH", "DIGITS"] {
             assert!(names.contains(name), "{name}");
         }
     }
