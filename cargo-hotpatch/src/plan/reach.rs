@@ -196,6 +196,9 @@ pub fn callers_outside(
 
 /// Functions outside of what hot ones reach that call `vertex`, perhaps through instances of generic code,
 /// and tables of functions that were filled long ago.
+///
+/// Code is followed symbol by symbol: a closure that somebody keeps goes on to call what it called when it was made, even
+/// where the function around it is new.
 fn outside(
     graph: &CallGraph,
     index: &Index,
@@ -203,29 +206,57 @@ fn outside(
     include: &BTreeSet<Vertex>,
     reached: &[bool],
 ) -> Vec<Vertex> {
-    let is_table = |vertex: Vertex| {
-        let node = index.nodes(vertex).first();
-        node.is_some_and(|node| graph.kind(*node) == NodeKind::Data)
+    let mut seen: BTreeSet<NodeId> = BTreeSet::new();
+    let mut queue: VecDeque<NodeId> = VecDeque::new();
+    let mut out = BTreeSet::new();
+    let start = |vertex: Vertex| {
+        let nodes = index.nodes(vertex).iter().copied();
+        nodes.filter(move |node| is_itself(graph, index, *node))
     };
-    let mut seen = BTreeSet::from([vertex]);
-    let mut queue = VecDeque::from([vertex]);
-    let mut out = Vec::new();
-    while let Some(vertex) = queue.pop_front() {
-        for caller in callers_of(graph, index, vertex, &|node| is_itself(graph, index, node)) {
-            if !seen.insert(caller) || is_hot(index, caller) {
-                continue;
-            }
-            if is_table(caller) {
-                out.push(caller);
+    queue.extend(start(vertex));
+    // What may have been inlined has its callers by name.
+    let mut by_name = vec![vertex];
+    let mut named = BTreeSet::from([vertex]);
+    loop {
+        let callers: Vec<(Option<NodeId>, Vertex)> = if let Some(node) = queue.pop_front() {
+            let callers = graph.callers(node);
+            callers
+                .filter_map(|caller| Some((Some(caller), index.vertex(caller)?)))
+                .collect()
+        } else if let Some(vertex) = by_name.pop() {
+            let known = index.known(vertex).filter(|known| known.inlined);
+            let users = known
+                .into_iter()
+                .flat_map(|known| index.mentioning(&known.name));
+            users
+                .filter(|user| *user != vertex)
+                .map(|user| (None, user))
+                .collect()
+        } else {
+            break;
+        };
+        for (node, caller) in callers {
+            let is_whole = node.is_none_or(|node| is_itself(graph, index, node));
+            if node.is_some_and(|node| graph.kind(node) == NodeKind::Data) {
+                out.insert(caller);
+            } else if is_hot(index, caller) && is_whole {
+                // Its slot leads to the new code.
             } else if index.known(caller).is_none() || reached[caller.number()] {
                 // Its old code is there for those who call it from outside.
-                queue.push_back(caller);
-            } else if !include.contains(&caller) {
-                out.push(caller);
+                let more: Vec<NodeId> = match node {
+                    Some(node) => vec![node],
+                    None => start(caller).collect(),
+                };
+                queue.extend(more.into_iter().filter(|node| seen.insert(*node)));
+                if is_whole && caller != vertex && named.insert(caller) {
+                    by_name.push(caller);
+                }
+            } else if !include.contains(&caller) && caller != vertex {
+                out.insert(caller);
             }
         }
     }
-    out
+    out.into_iter().collect()
 }
 
 /// The function itself, and not only a closure or an item inside it. Closures made before keep their own code, as

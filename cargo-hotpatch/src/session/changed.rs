@@ -1,7 +1,8 @@
 //! What an edit changed, in the terms of the plan, and what the user should know beside the patch. Pure.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use super::make::refuse;
 use super::world::{Told, World};
@@ -12,8 +13,8 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{self, Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::diff::{Became, Changes, ItemChange};
-use crate::source::file::{FnKey, Kind, Owner, Shape};
-use crate::source::items::CrateSource;
+use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Place, Shape};
+use crate::source::items::{CrateSource, SourceFile};
 
 pub(super) fn changed_in(
     sources: &[CrateSource],
@@ -261,29 +262,129 @@ pub(super) fn left_behind(
     out
 }
 
-/// Notes about statics that have another initialiser now.
-pub(super) fn kept_values(changes: &[Changes]) -> Vec<Note> {
-    let statics = changes
-        .iter()
-        .flat_map(|changes| &changes.items)
-        .filter(|change| change.item.kind == Kind::Static && change.keeps_values());
+/// Notes about statics that keep a value which a fresh start would make otherwise.
+pub(super) fn kept_values(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    changes: &[Changes],
+) -> Vec<Note> {
     let mut out = Vec::new();
-    for change in statics {
+    let note = |message: String, file: &Path, place: Place| Note {
+        code: Code::HP0204,
+        message,
+        file: file.to_owned(),
+        line: place.line,
+    };
+    let said = |title: &str, was: &str, is: &str| {
+        format!(
+            "{title} keeps its value; it was made from `{}`, which is now `{}`",
+            one_line(was),
+            one_line(is)
+        )
+    };
+    let statics = changes.iter().flat_map(|changes| &changes.items);
+    for change in statics.filter(|change| change.item.kind == Kind::Static && change.keeps_values())
+    {
         let was = change.old.as_ref().map_or("", |old| old.value.as_str());
-        let (was, is) = (one_line(was), one_line(&change.item.value));
-        if was != is {
-            out.push(Note {
-                code: Code::HP0204,
-                message: format!(
-                    "{} keeps its value; it was made from `{was}`, which is now `{is}`",
-                    change.item.title
-                ),
-                file: change.file.clone(),
-                line: change.place.line,
-            });
+        let is = change.item.value.as_str();
+        if one_line(was) != one_line(is) {
+            out.push(note(
+                said(&change.item.title, was, is),
+                &change.file,
+                change.place,
+            ));
+        }
+    }
+    // Those inside of functions.
+    for (krate, file, function, before) in edited_statics(old, new, changes) {
+        let (before_file, before) = before;
+        for item in &function.statics {
+            let was = before.statics.iter().find(|was| was.name == item.name);
+            if let Some(was) = was.filter(|was| was.value != item.value) {
+                let title = format!(
+                    "static `{}` in `{}`",
+                    item.name,
+                    new[krate].path_of(function)
+                );
+                let text = |file: &SourceFile, init: &Range<usize>| {
+                    file.parsed.text[init.clone()].to_owned()
+                };
+                let (was, is) = (text(before_file, &was.init), text(file, &item.init));
+                out.push(note(said(&title, &was, &is), &file.path, function.place));
+            }
+        }
+    }
+    // And those that are made from constants which say something else now.
+    let values: BTreeSet<&String> = changes.iter().flat_map(|changes| &changes.values).collect();
+    if values.is_empty() {
+        return out;
+    }
+    for (krate, source) in new.iter().enumerate() {
+        let is_edited = |item: &OtherItem| {
+            let changes = changes[krate].items.iter();
+            let mut same = changes.filter(|change| change.became != Became::Unclear);
+            same.any(|change| change.item.name == item.name && change.item.module == item.module)
+        };
+        let items = source.files.iter().flat_map(|file| {
+            let items = file.parsed.items.iter();
+            items.map(move |item| (file, item))
+        });
+        for (file, item) in items.filter(|(_, item)| item.kind == Kind::Static && !is_edited(item))
+        {
+            if let Some(name) = item.mentions.iter().find(|name| values.contains(name)) {
+                let message = format!(
+                    "{} keeps its value; it was made with `{name}`, which says something else now",
+                    item.title
+                );
+                out.push(note(message, &file.path, item.place));
+            }
         }
     }
     out
+}
+
+/// Functions with statics whose text changed, with their text before.
+fn edited_statics<'a>(
+    old: &'a [CrateSource],
+    new: &'a [CrateSource],
+    changes: &'a [Changes],
+) -> impl Iterator<
+    Item = (
+        usize,
+        &'a SourceFile,
+        &'a Function,
+        (&'a SourceFile, &'a Function),
+    ),
+> {
+    changes
+        .iter()
+        .enumerate()
+        .flat_map(move |(krate, changes)| {
+            let keys = changes.bodies.iter().chain(&changes.signatures);
+            keys.filter_map(move |key| {
+                let (file, function) = new[krate].function(key)?;
+                let before = old[krate].function(key)?;
+                (!function.statics.is_empty()).then_some((krate, file, function, before))
+            })
+        })
+}
+
+/// The crates in which the initialiser of a static inside a function changed: no patch holds it.
+pub(super) fn with_new_initialisers(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    changes: &[Changes],
+) -> BTreeSet<usize> {
+    let edited = edited_statics(old, new, changes);
+    edited
+        .filter(|(_, _, function, (_, before))| {
+            function.statics.iter().any(|item| {
+                let was = before.statics.iter().find(|was| was.name == item.name);
+                was.is_some_and(|was| was.value != item.value)
+            })
+        })
+        .map(|(krate, ..)| krate)
+        .collect()
 }
 
 /// `#[hot]` statics that have another value.

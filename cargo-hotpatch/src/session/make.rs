@@ -13,7 +13,7 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, old_constants,
-    old_values, revalued, unreached,
+    old_values, revalued, unreached, with_new_initialisers,
 };
 use super::compose::{Built, Ready, Told};
 use super::process::Process;
@@ -187,8 +187,10 @@ impl Maker<'_> {
                 .suspected
                 .iter()
                 .any(|vertex| !plan.include.contains(vertex));
-        if callers_may_break {
-            let broken = self.check_crates(|_| true)?;
+        let uncompiled = with_new_initialisers(&old, &sources, &changes);
+        if callers_may_break || !uncompiled.is_empty() {
+            let broken =
+                self.check_crates(|krate| callers_may_break || uncompiled.contains(&krate))?;
             if !broken.is_empty() {
                 return Ok(Outcome::Broken(broken));
             }
@@ -211,7 +213,7 @@ impl Maker<'_> {
                     .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
                 let mut notes = notes(&sources, &index, &graph, &plan);
                 notes.extend(left_behind(&gone, &index, &graph, &included));
-                notes.extend(kept_values(&changes));
+                notes.extend(kept_values(&old, &sources, &changes));
                 notes.extend(old_values(&changes, &index, &included));
                 if changes.iter().any(|changes| !changes.values.is_empty()) {
                     let reached = reach::reached(&graph, &index).into_iter().collect();
@@ -412,7 +414,8 @@ impl Maker<'_> {
             if !broken.is_empty() {
                 return Ok(Outcome::Broken(broken));
             }
-            let notes = kept_values(changes);
+            let old = self.world.state().sources.clone();
+            let notes = kept_values(&old, &sources, changes);
             if !notes.is_empty() {
                 let told = Told {
                     notes,

@@ -80,6 +80,10 @@ pub struct NestedStatic {
     pub range: Range<usize>,
     /// The type.
     pub ty: Range<usize>,
+    /// Fingerprint of the initialiser.
+    pub value: u64,
+    /// The initialiser.
+    pub init: Range<usize>,
 }
 
 /// Names a function of a crate for as long as its path, owner and name stay.

@@ -109,6 +109,8 @@ impl Reader<'_> {
                 mutable: matches!(item.mutability, syn::StaticMutability::Mut(_)),
                 range: self.range(item.span()),
                 ty: self.range(item.ty.span()),
+                value: fingerprint(item.expr.to_token_stream()),
+                init: self.range(item.expr.span()),
             })
             .collect();
         // An `impl` counts everywhere, wherever it stands.
