@@ -17,7 +17,7 @@ use super::changed::{
 };
 use super::compose::{Built, Ready, Told};
 use super::process::Process;
-use super::ruling::static_traits;
+use super::ruling::{mistaken, static_traits, with_trespassers};
 use super::world::{State, World};
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
@@ -187,7 +187,12 @@ impl Maker<'_> {
                 .suspected
                 .iter()
                 .any(|vertex| !plan.include.contains(vertex));
-        let uncompiled = with_new_initialisers(&old, &sources, &changes);
+        if let Some(refusal) = mistaken(&sources, &index, &plan.include) {
+            return Ok(Outcome::Refused(refusal));
+        }
+        // What a patch would take and the crate does not.
+        let mut uncompiled = with_new_initialisers(&old, &sources, &changes);
+        uncompiled.extend(with_trespassers(&old, &sources, &changes));
         if callers_may_break || !uncompiled.is_empty() {
             let broken =
                 self.check_crates(|krate| callers_may_break || uncompiled.contains(&krate))?;

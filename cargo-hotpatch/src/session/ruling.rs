@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::make::Maker;
+use super::make::{Maker, refuse};
 use crate::image::graph::CallGraph;
 use crate::plan::alive::{self, Reasons};
 use crate::plan::classify::{self, Facts};
-use crate::plan::index::Index;
+use crate::plan::codes::Code;
+use crate::plan::index::{Index, Vertex};
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::file::{Function, Kind, OtherItem};
 use crate::source::items::CrateSource;
+use crate::source::privacy;
 
 impl Maker<'_> {
     /// For each type whose values look different now why there may be some.
@@ -80,8 +82,93 @@ impl Maker<'_> {
             };
             classify::refusal(&old[krate], &new[krate], changes, &known)
         });
-        refused.or(moved)
+        refused.or(moved).or_else(|| shared_file(old, new, changes))
     }
+}
+
+/// The crates with functions that may name now what is private to another place.
+pub(super) fn with_trespassers(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    changes: &[Changes],
+) -> BTreeSet<usize> {
+    let is_one = |krate: &usize| {
+        let Changes {
+            bodies,
+            signatures,
+            added,
+            ..
+        } = &changes[*krate];
+        let mut keys = bodies.iter().chain(signatures).chain(added);
+        keys.any(|key| {
+            let now = new[*krate].function(key);
+            now.is_some_and(|now| {
+                privacy::may_trespass(&new[*krate], now, old[*krate].function(key))
+            })
+        })
+    };
+    (0..new.len()).filter(is_one).collect()
+}
+
+/// A function of the patch that would take a private constant for a trait's.
+pub(super) fn mistaken(
+    sources: &[CrateSource],
+    index: &Index,
+    include: &BTreeSet<Vertex>,
+) -> Option<Refusal> {
+    for vertex in include {
+        let Some(known) = index.known(*vertex) else {
+            continue;
+        };
+        let source = &sources[known.krate];
+        for (_, function) in known.keys.iter().filter_map(|key| source.function(key)) {
+            if let Some(name) = privacy::mistaken_constant(source, function) {
+                return refuse(sources, index, *vertex, Code::HP0001, |path| {
+                    format!("names in `{path}` would not mean what they mean in the crate")
+                })
+                .map(|refusal| refusal.because(format!("`{name}` is also a private constant")));
+            }
+        }
+    }
+    None
+}
+
+/// A file that is more than one module: an edit of it is one of several functions at once.
+pub(super) fn shared_file(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    changes: &[Changes],
+) -> Option<Refusal> {
+    for (krate, changes) in changes.iter().enumerate() {
+        let source = &new[krate];
+        let keys = changes
+            .bodies
+            .iter()
+            .chain(&changes.signatures)
+            .chain(&changes.added);
+        let functions = keys.filter_map(|key| source.function(key));
+        let functions = functions.map(|(file, function)| (&file.path, function.place));
+        let items = changes
+            .items
+            .iter()
+            .map(|change| (&change.file, change.place));
+        for (path, place) in functions.chain(items) {
+            let is_shared = |source: &CrateSource| {
+                source
+                    .files
+                    .iter()
+                    .filter(|file| file.path == *path)
+                    .count()
+                    > 1
+            };
+            if is_shared(source) || is_shared(&old[krate]) {
+                let message =
+                    "a change to a file that is more than one module is not supported yet";
+                return Some(Refusal::new(Code::HP0001, message, path, place));
+            }
+        }
+    }
+    None
 }
 
 /// Traits with other methods of which there can be no trait objects.

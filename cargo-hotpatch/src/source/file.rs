@@ -233,7 +233,7 @@ pub struct OtherItem {
     pub paths: Arc<BTreeSet<String>>,
     /// For a `use`: what it brings in.
     pub imports: Vec<Import>,
-    /// For a trait: only its module may name it.
+    /// For traits, types, statics and constants: not everybody may name it. For traits: only its module may.
     pub private: bool,
     /// For a static: it is marked `#[hot]`.
     pub hot: bool,

@@ -61,13 +61,16 @@ impl Reader<'_> {
         let names_itself = idents.contains(&bare_name(&sig.ident));
         mentions(sig.to_token_stream(), &mut idents);
         let asks = IDENTITY.iter().any(|name| idents.contains(*name));
-        if nested.has_types && asks && shape == Shape::Plain {
-            // The patch's type of that name would be another one; a scope's is the same.
-            shape = if hot {
-                fixed("a hot function that asks which type a value has, with a type of its own")
-            } else {
-                Shape::Reinstantiated
-            };
+        // The patch's type of that name would be another one, for whoever asks which type a value has; a scope's is the
+        // same.
+        if nested.has_types && shape == Shape::Plain {
+            if !hot {
+                shape = Shape::Reinstantiated;
+            } else if asks {
+                shape = fixed(
+                    "a hot function that asks which type a value has, with a type of its own",
+                );
+            }
         }
         // What parameters are called matters to the body alone.
         let mut sig_alone = (*sig).clone();

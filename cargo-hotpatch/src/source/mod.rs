@@ -16,6 +16,7 @@ mod members;
 pub mod names;
 pub mod own_imports;
 mod pieces;
+pub mod privacy;
 mod read;
 mod rewrite;
 mod std_traits;

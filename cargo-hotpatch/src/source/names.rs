@@ -295,6 +295,7 @@ impl<'a> Spread<'a> {
                         &function.name,
                     );
                 }
+                self.const_functions_with(&function.name);
             }
             Owner::Trait(_) => {}
         }
@@ -312,9 +313,6 @@ impl<'a> Spread<'a> {
                 .collect();
             for function in found {
                 self.decides(krate, &function);
-                if matches!(function.owner, Owner::Impl(_)) {
-                    self.const_functions_with(&function.name);
-                }
             }
         }
     }

@@ -117,6 +117,13 @@ impl Reader<'_> {
             .expect("invariant: an item was just pushed")
     }
 
+    /// Notes of the item that was just read who may name it.
+    pub(super) fn is_private(&mut self, vis: &Visibility) {
+        if let Some(item) = self.out.items.last_mut() {
+            item.private = !matches!(vis, Visibility::Public(_));
+        }
+    }
+
     pub(super) fn named(
         &mut self,
         module: &Arc<[String]>,
@@ -178,6 +185,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
+                self.is_private(&item.vis);
                 self.looks(&item.attrs, Looks::Struct(item));
                 self.widen(&item.vis, item.struct_token.span);
                 self.fields(&item.ident, &item.fields);
@@ -192,6 +200,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
+                self.is_private(&item.vis);
                 self.looks(&item.attrs, Looks::Union(item));
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
@@ -209,6 +218,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
+                self.is_private(&item.vis);
                 self.looks(&item.attrs, Looks::Enum(item));
                 self.widen_type(&item.ident, &item.vis, item.enum_token.span);
             }
@@ -233,6 +243,7 @@ impl Reader<'_> {
                 };
                 let entry = self.named(module, kind, "const", &item.ident, item.to_token_stream());
                 entry.mentions = Arc::new(code_in(&item.expr));
+                self.is_private(&item.vis);
                 if item.ident != "_" {
                     self.widen(&item.vis, item.const_token.span);
                 }
@@ -271,6 +282,7 @@ impl Reader<'_> {
                 let mut idents = BTreeSet::new();
                 mentions(item.expr.to_token_stream(), &mut idents);
                 entry.mentions = Arc::new(idents);
+                self.is_private(&item.vis);
                 self.widen(&item.vis, item.static_token.span);
             }
             Item::Trait(item) => self.trait_item(item, module),
