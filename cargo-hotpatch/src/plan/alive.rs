@@ -308,6 +308,8 @@ impl<'a> Search<'a> {
         for (source, file) in files {
             for item in &file.parsed.items {
                 let holds = match item.kind {
+                    // What it takes in nobody has read.
+                    Kind::ItemMacro if item.title.contains("include!") => true,
                     Kind::Static | Kind::ItemMacro => names_any(item, &self.names),
                     // It may make one inside of functions, where nobody sees it.
                     Kind::MacroRules => {
@@ -346,9 +348,22 @@ impl<'a> Search<'a> {
         out
     }
 
-    /// It is a method of one of the types.
+    /// It is a method of one of the types, or of one made of them.
     fn is_method(&self, function: &Function) -> bool {
-        matches!(&function.owner, Owner::Impl(head) if self.is_ours(&head.self_name))
+        let Owner::Impl(head) = &function.owner else {
+            return false;
+        };
+        let parts = [
+            Some(&head.self_ty),
+            head.trait_path.as_ref(),
+            Some(&head.generics),
+            Some(&head.bounds),
+        ];
+        let words = parts
+            .into_iter()
+            .flatten()
+            .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+        self.is_ours(&head.self_name) || words.into_iter().any(|word| self.is_ours(word))
     }
 
     /// Arguments and results of hot functions.

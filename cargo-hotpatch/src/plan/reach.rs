@@ -18,6 +18,8 @@ pub struct Changed {
     pub edited: BTreeSet<Vertex>,
     /// Functions whose names may lead elsewhere now.
     pub suspected: BTreeSet<Vertex>,
+    /// Those among them that use a constant or macro which says something else now.
+    pub revalued: BTreeSet<Vertex>,
     /// Functions for which the process has code of another text: edited while nothing hot reached them,
     /// or new under the name of one that was there before.
     pub behind: BTreeSet<Vertex>,
@@ -146,6 +148,9 @@ impl Plan {
             .partition::<Vec<_>, _>(|v| reached[v.number()] || included.contains(v));
         self.unreached = unreached;
         self.outside.clear();
+        let revalued = changed.revalued.iter().copied();
+        let revalued = revalued.filter(|v| reached[v.number()] || included.contains(v));
+        let live: BTreeSet<Vertex> = live.into_iter().chain(revalued).collect();
         for vertex in live {
             if index.known(vertex).is_some_and(|known| known.hot) {
                 continue;

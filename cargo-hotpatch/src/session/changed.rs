@@ -30,6 +30,7 @@ pub(super) fn changed_in(
         ..Changed::default()
     };
     let names: BTreeSet<&String> = changes.iter().flat_map(|c| &c.names).collect();
+    let values: BTreeSet<&String> = changes.iter().flat_map(|c| &c.values).collect();
     let types: BTreeSet<&String> = changes
         .iter()
         .flat_map(|changes| &changes.items)
@@ -80,6 +81,9 @@ pub(super) fn changed_in(
             if let Some(vertex) = vertex.filter(|v| (mentions || near_a_glob) && !added.contains(v))
             {
                 out.suspected.insert(vertex);
+                if function.mentions.iter().any(|name| values.contains(name)) {
+                    out.revalued.insert(vertex);
+                }
             }
         }
     }
@@ -315,7 +319,11 @@ pub(super) fn kept_values(
         }
     }
     // And those that are made from constants which say something else now.
-    let values: BTreeSet<&String> = changes.iter().flat_map(|changes| &changes.values).collect();
+    let values = changes.iter().flat_map(|changes| &changes.values);
+    let imports = changes.iter().flat_map(|changes| &changes.items);
+    let imports = imports.filter(|change| change.item.kind == Kind::Use);
+    let imported = imports.flat_map(|change| &change.item.names);
+    let values: BTreeSet<&String> = values.chain(imported).collect();
     if values.is_empty() {
         return out;
     }

@@ -21,6 +21,7 @@ use super::ruling::{mistaken, static_traits, with_trespassers};
 use super::world::{State, World};
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
+use crate::image::graph::NodeKind;
 use crate::plan::alive::touching;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
@@ -119,7 +120,8 @@ impl Maker<'_> {
         }
         if let Some(state) = self.earlier(&sources) {
             times.plan = started.elapsed();
-            return self.revert(state, sources, times);
+            let notes = self.keepers(&sources, &changes, &state)?;
+            return self.revert(state, sources, notes, times);
         }
         self.world.ensure_graph()?;
         let gone = gone(&mut *self.world, &old, &changes);
@@ -287,6 +289,7 @@ impl Maker<'_> {
         &mut self,
         state: State,
         sources: Vec<CrateSource>,
+        notes: Vec<Note>,
         mut times: Times,
     ) -> Result<Outcome> {
         let started = Instant::now();
@@ -317,9 +320,45 @@ impl Maker<'_> {
         Ok(Outcome::Patched(Patched {
             generation: self.world.generation,
             functions,
+            notes,
             times,
             ..Patched::default()
         }))
+    }
+
+    /// Notes about what was made since an earlier state and keeps the code that it was made with.
+    fn keepers(
+        &mut self,
+        sources: &[CrateSource],
+        changes: &[Changes],
+        then: &State,
+    ) -> Result<Vec<Note>> {
+        self.world.ensure_graph()?;
+        let index = self.world.index(sources, changes);
+        let graph = self.world.state().graph.clone();
+        let changed = changed_in(sources, changes, &index, &BTreeSet::new());
+        let mut plan = reach::plan(&graph, &index, &changed);
+        plan.unreached.clear();
+        let base = self
+            .world
+            .states
+            .first()
+            .map_or(0, |state| state.graph.len());
+        let known = if then.graph.is_empty() {
+            base
+        } else {
+            then.graph.len()
+        };
+        // Tables that were there lead to the code that was there; what patches bring comes after it.
+        let is_newer = |vertex: &Vertex| {
+            let node = index.nodes(*vertex).first();
+            node.is_some_and(|node| graph.kind(*node) == NodeKind::Data && node.index() >= known)
+        };
+        plan.outside
+            .values_mut()
+            .for_each(|callers| callers.retain(is_newer));
+        plan.outside.retain(|_, callers| !callers.is_empty());
+        Ok(notes(sources, &index, &graph, &plan))
     }
 
     fn hot_paths(&mut self, sources: &[CrateSource], slots: &BTreeSet<u64>) -> Vec<String> {

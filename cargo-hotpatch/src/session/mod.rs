@@ -27,7 +27,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
@@ -59,6 +59,9 @@ const BUILD_FAILED: u8 = 101;
 const INTERRUPTED: u8 = 130;
 /// A program that Ctrl-C has ended is seen to end before Ctrl-C is: how long that may take.
 const SIGNAL_LAG: Duration = Duration::from_millis(500);
+
+/// How often to build while sources change.
+const BUILDS: usize = 20;
 
 enum Message {
     Watched(Watched),
@@ -244,13 +247,16 @@ impl Session<'_> {
 
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
-        loop {
+        for _ in 0..BUILDS {
             let base = base::build(&self.project, &self.args.build, &self.ending)?;
             // What was saved meanwhile may or may not be in it; cargo knows how to tell.
             if !base.is_older_than_a_source() {
                 return Ok(base);
             }
         }
+        let why = "a source is newer than the program after each build: does a build script, or something beside it, \
+                   write into the package's sources?";
+        Err(BuildError::Other(anyhow!("{why}")))
     }
 
     fn start(&mut self, base: Base) -> Result<()> {

@@ -291,7 +291,8 @@ fn work(
     // What the build wrote itself, such as `Cargo.lock`, is no save.
     texts.refresh(&fixed.paths());
     let watched = |included: &BTreeSet<PathBuf>| {
-        let more = fixed.included.keys().cloned();
+        // A module may lie outside of all packages.
+        let more = fixed.included.keys().chain(&modules).cloned();
         Said::Included(more.chain(included.iter().cloned()).collect())
     };
     say(watched(&included));

@@ -15,7 +15,9 @@ use super::file::{FnKey, Function, NestedStatic, Owner, Shape};
 use super::read::Reader;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions};
-use super::tree::{attributes, bare_name, expression_attributes, mentions_impl_trait, start_of};
+use super::tree::{
+    attributes, bare_name, expression_attributes, mentions_impl_trait, start_of, type_name,
+};
 
 impl Reader<'_> {
     pub(super) fn function(&mut self, parts: &Parts<'_>, module: &Arc<[String]>, owner: Owner) {
@@ -71,6 +73,10 @@ impl Reader<'_> {
                     "a hot function that asks which type a value has, with a type of its own",
                 );
             }
+        }
+        if !nested.implemented.is_subset(&nested.types) {
+            // It counts everywhere, and the function's patch would have another one.
+            shape = fixed("a function with an `impl` for a type of others");
         }
         // What parameters are called matters to the body alone.
         let mut sig_alone = (*sig).clone();
@@ -316,6 +322,17 @@ fn is_generic(sig: &syn::Signature, owner: &Owner) -> bool {
         || matches!(owner, Owner::Impl(head) if head.generic)
 }
 
+/// What a type or trait is called.
+fn own_name(item: &Item) -> Option<String> {
+    match item {
+        Item::Struct(item) => Some(bare_name(&item.ident)),
+        Item::Enum(item) => Some(bare_name(&item.ident)),
+        Item::Union(item) => Some(bare_name(&item.ident)),
+        Item::Trait(item) => Some(bare_name(&item.ident)),
+        _ => None,
+    }
+}
+
 /// `fn` if a constant is made of code that has symbols of its own: closures and functions inside.
 pub(super) fn code_in(expr: &syn::Expr) -> BTreeSet<String> {
     struct Code(bool);
@@ -362,6 +379,10 @@ struct Nested<'a> {
     elsewhere: Option<&'static str>,
     has_types: bool,
     has_impls: bool,
+    /// Types of its own.
+    types: BTreeSet<String>,
+    /// Those that it has an `impl` for.
+    implemented: BTreeSet<String>,
     depth: usize,
     /// What values may be left of: statics and types, with the fingerprint of what their values are.
     state: Vec<(String, u64)>,
@@ -414,6 +435,8 @@ impl<'a> Nested<'a> {
             elsewhere: None,
             has_types: false,
             has_impls: false,
+            types: BTreeSet::new(),
+            implemented: BTreeSet::new(),
             depth: 0,
             state: Vec::new(),
             macros: TokenStream::new(),
@@ -512,6 +535,7 @@ impl<'ast> Visit<'ast> for Nested<'_> {
             }
             Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) => {
                 self.has_types = true;
+                self.types.extend(own_name(item));
                 let name = match item {
                     Item::Struct(item) => format!("struct `{}`", item.ident),
                     Item::Enum(item) => format!("enum `{}`", item.ident),
@@ -522,7 +546,10 @@ impl<'ast> Visit<'ast> for Nested<'_> {
                     self.keep(name, item.to_token_stream());
                 }
             }
-            Item::Impl(_) => self.has_impls = true,
+            Item::Impl(item) => {
+                self.has_impls = true;
+                self.implemented.insert(type_name(&item.self_ty));
+            }
             _ => {}
         }
         self.depth += 1;

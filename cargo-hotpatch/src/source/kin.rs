@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::file::{Kind, OtherItem};
+use super::file::{Kind, OtherItem, Owner};
 use super::items::CrateSource;
 
 /// These traits, and those that a type may have because it has one of them: `impl<T: Display> Show for T`.
@@ -27,6 +27,21 @@ pub fn traits_that_follow(names: &BTreeSet<String>, sources: &[&CrateSource]) ->
             return out;
         }
     }
+}
+
+/// Methods of types that have them only where a parameter has one of these traits: `impl<T: Debug> Wrapper<T>`.
+#[must_use]
+pub fn bounded_methods(traits: &BTreeSet<String>, sources: &[&CrateSource]) -> BTreeSet<String> {
+    let names_one = |text: &str| {
+        let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.any(|word| traits.contains(word))
+    };
+    let functions = sources.iter().flat_map(|source| source.functions());
+    let methods = functions.filter(|(_, function)| {
+        matches!(&function.owner, Owner::Impl(head) if head.trait_path.is_none()
+            && (names_one(&head.generics) || names_one(&head.bounds)))
+    });
+    methods.map(|(_, function)| function.name.clone()).collect()
 }
 
 /// Traits of the standard library by which it gives types others, as its documentation lists under

@@ -93,12 +93,16 @@ impl Reader<'_> {
                 bare.vis = Visibility::Inherited;
                 let attrs = std::mem::take(&mut bare.attrs);
                 let attrs = attrs.iter().filter(|attr| !attr.path().is_ident("doc"));
-                attrs.for_each(|attr| attr.to_tokens(&mut helpers));
+                // They count where they stand.
+                for attr in attrs {
+                    attr.to_tokens(&mut helpers);
+                    bare.to_tokens(&mut helpers);
+                }
                 bare.to_tokens(surface);
                 surface.extend(quote::quote!(,));
             }
         };
-        let generics = match what {
+        let generics = match &what {
             Looks::Struct(item) => {
                 fields(&item.fields, &mut surface);
                 &item.generics
@@ -119,8 +123,10 @@ impl Reader<'_> {
                     surface.extend(quote::quote!(,));
                 }
                 for variant in item.variants.iter().filter(|v| self.cfg.keeps(&v.attrs)) {
-                    let attrs = variant.attrs.iter().filter(|a| !a.path().is_ident("doc"));
-                    attrs.for_each(|attr| attr.to_tokens(&mut helpers));
+                    for attr in variant.attrs.iter().filter(|a| !a.path().is_ident("doc")) {
+                        attr.to_tokens(&mut helpers);
+                        variant.ident.to_tokens(&mut helpers);
+                    }
                 }
                 &item.generics
             }
@@ -131,9 +137,25 @@ impl Reader<'_> {
         if !macros.is_empty() {
             surface.extend(helpers.clone());
         }
+        let by_default = match what {
+            Looks::Enum(item) => {
+                let marked = |variant: &&syn::Variant| {
+                    variant
+                        .attrs
+                        .iter()
+                        .any(|attr| attr.path().is_ident("default"))
+                };
+                item.variants
+                    .iter()
+                    .find(marked)
+                    .map(|variant| variant.ident.to_string())
+            }
+            _ => None,
+        };
         let Some(entry) = self.out.items.last_mut() else {
             return;
         };
+        entry.value = by_default.unwrap_or_default();
         entry.derives = derives;
         entry.mentions = Arc::new(macros);
         entry.surface = fingerprint(surface);

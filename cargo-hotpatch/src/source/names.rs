@@ -5,6 +5,7 @@
 //! may signatures. Whatever cannot be followed counts as changed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use proc_macro2::TokenStream;
@@ -12,7 +13,7 @@ use proc_macro2::TokenStream;
 use super::diff::{Became, Changes, ItemChange};
 use super::file::{FnKey, Function, Import, Kind, OtherItem, Owner};
 use super::items::{CrateSource, SourceFile};
-use super::kin::{names_of_module, one_of_several, traits_that_follow};
+use super::kin::{bounded_methods, names_of_module, one_of_several, traits_that_follow};
 use super::std_traits::{STD_TRAITS, methods_of_std};
 use super::tokens::paths;
 
@@ -71,10 +72,51 @@ pub fn follow(
     spread.through_macros();
     let mut values = std::mem::take(&mut spread.loose);
     values.append(&mut spread.stirred);
+    revalue(new, &values, changes);
     if let Some(changes) = changes.first_mut() {
         changes.values = values;
     }
     proc_macro2::extra::invalidate_current_thread_spans();
+}
+
+/// `#[hot]` statics that are made from constants which say something else now have another value.
+fn revalue(new: &[CrateSource], values: &BTreeSet<String>, changes: &mut [Changes]) {
+    if values.is_empty() {
+        return;
+    }
+    let mut hasher = DefaultHasher::new();
+    for change in changes.iter().flat_map(|changes| &changes.items) {
+        change.item.code.hash(&mut hasher);
+    }
+    for (source, changes) in new.iter().zip(&*changes) {
+        let edited = changes.bodies.iter().filter_map(|key| source.function(key));
+        edited.for_each(|(_, function)| function.code.hash(&mut hasher));
+    }
+    let from = hasher.finish();
+    for (source, changes) in new.iter().zip(changes) {
+        for file in &source.files {
+            let items = file.parsed.items.iter();
+            let hot = items.filter(|item| item.kind == Kind::Static && item.hot);
+            for item in hot.filter(|item| item.mentions.iter().any(|name| values.contains(name))) {
+                let mut items = changes.items.iter();
+                if items
+                    .any(|other| other.item.name == item.name && other.item.module == item.module)
+                {
+                    continue;
+                }
+                let mut now = item.clone();
+                now.helpers ^= from;
+                changes.names.extend(item.names.iter().cloned());
+                changes.items.push(ItemChange {
+                    became: Became::Changed,
+                    item: now,
+                    old: Some(item.clone()),
+                    file: file.path.clone(),
+                    place: item.place,
+                });
+            }
+        }
+    }
 }
 
 struct Spread<'a> {
@@ -126,7 +168,7 @@ impl<'a> Spread<'a> {
                 .filter(|change| change.keeps_values())
                 .flat_map(ItemChange::derives)
                 .collect();
-            self.changes[krate].names.extend(methods_of_std(&derived));
+            self.gained(krate, &derived);
             for item in items {
                 // An impl has the name of its trait, which stays what it is.
                 let own = item.names.iter().filter(|_| item.kind != Kind::Impl);
@@ -134,12 +176,10 @@ impl<'a> Spread<'a> {
                 if item.kind == Kind::Impl {
                     // Whoever has it may have other traits, too.
                     let traits = item.names.iter().cloned().collect();
-                    let traits = traits_that_follow(&traits, &self.all());
                     if one_of_several(&item, &self.all()) {
                         self.everything();
                     }
-                    self.methods_of(&traits.iter().cloned().collect::<Vec<_>>());
-                    self.changes[krate].names.extend(methods_of_std(&traits));
+                    self.gained(krate, &traits);
                 } else {
                     self.methods_of(&item.names);
                 }
@@ -214,6 +254,22 @@ impl<'a> Spread<'a> {
                 self.anything(&module);
             }
         }
+    }
+
+    /// Types have these traits now or have them no more, and what comes with them: methods of other traits, and of impls
+    /// for types that have them.
+    fn gained(&mut self, krate: usize, traits: &BTreeSet<String>) {
+        if traits.is_empty() {
+            return;
+        }
+        let traits = traits_that_follow(traits, &self.all());
+        self.methods_of(&traits.iter().cloned().collect::<Vec<_>>());
+        let names = &mut self.changes[krate].names;
+        names.extend(methods_of_std(&traits));
+        names.extend(bounded_methods(
+            &traits,
+            &self.old.iter().chain(self.new).collect::<Vec<_>>(),
+        ));
     }
 
     /// Types that nothing but the only impl of a trait told, in code that names neither, may be others now.
