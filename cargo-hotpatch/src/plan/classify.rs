@@ -405,14 +405,7 @@ fn rederived(change: &ItemChange, optimised: bool) -> Option<Refusal> {
     }
     let title = &change.item.title;
     let other = derives_unknown(&change.item);
-    let by_default = change
-        .old
-        .as_ref()
-        .is_some_and(|old| old.value != change.item.value);
     let why = match other {
-        None if by_default => {
-            "rustc puts its default where it is used, even in code of other types".to_owned()
-        }
         Some(name) => format!("what `#[derive({name})]` makes of it is not known"),
         None if optimised => "optimised code calls what is derived in place".to_owned(),
         None => return None,

@@ -249,8 +249,8 @@ fn outside(
             } else if index.known(caller).is_none() || reached[caller.number()] {
                 // Its old code is there for those who call it from outside.
                 let more: Vec<NodeId> = match node {
-                    Some(node) => vec![node],
-                    None => start(caller).collect(),
+                    Some(node) if !is_whole => vec![node],
+                    _ => start(caller).chain(node).collect(),
                 };
                 queue.extend(more.into_iter().filter(|node| seen.insert(*node)));
                 if is_whole && caller != vertex && named.insert(caller) {

@@ -222,7 +222,7 @@ pub struct OtherItem {
     pub helpers: u64,
     /// For types: the last names of the traits it derives.
     pub derives: Vec<String>,
-    /// For statics: the initialiser as written. For enums: the variant marked `#[default]`.
+    /// For statics: the initialiser as written.
     pub value: String,
     /// Files it takes in, as written.
     pub includes: Vec<String>,

@@ -137,25 +137,9 @@ impl Reader<'_> {
         if !macros.is_empty() {
             surface.extend(helpers.clone());
         }
-        let by_default = match what {
-            Looks::Enum(item) => {
-                let marked = |variant: &&syn::Variant| {
-                    variant
-                        .attrs
-                        .iter()
-                        .any(|attr| attr.path().is_ident("default"))
-                };
-                item.variants
-                    .iter()
-                    .find(marked)
-                    .map(|variant| variant.ident.to_string())
-            }
-            _ => None,
-        };
         let Some(entry) = self.out.items.last_mut() else {
             return;
         };
-        entry.value = by_default.unwrap_or_default();
         entry.derives = derives;
         entry.mentions = Arc::new(macros);
         entry.surface = fingerprint(surface);

@@ -108,13 +108,6 @@ fn prepare() -> u32 {
     1
 }
 
-#[derive(Debug, Default)]
-enum Mode {
-    #[default]
-    Slow,
-    Fast,
-}
-
 mod ids {
     pub struct Item;
 
@@ -179,7 +172,6 @@ fn answer(line: &str) -> String {
         "bytes" => shown((BYTES.lock().expect("bytes").len(), Header { tag: 1 }.tag)),
         "rules" => shown(RULES.map(|rule| rule(10))),
         "area" => shown((Area(prepare()).area(), Area(1).edge())),
-        "mode" => shown((Mode::default(), Mode::Fast)),
         "id" => users::id(),
         "secret" => shown(secret()),
         "count" => shown((first::next(), second::next())),
