@@ -342,6 +342,7 @@ pub(crate) fn relocation_name(kind: u32) -> String {
         r::PLT32 => "R_X86_64_PLT32",
         r::TLSLD => "R_X86_64_TLSLD",
         r::DTPOFF32 => "R_X86_64_DTPOFF32",
+        r::GOTTPOFF => "R_X86_64_GOTTPOFF",
         r::TPOFF32 => "R_X86_64_TPOFF32",
         r::GOTPC32_TLSDESC => "R_X86_64_GOTPC32_TLSDESC",
         r::TLSDESC_CALL => "R_X86_64_TLSDESC_CALL",

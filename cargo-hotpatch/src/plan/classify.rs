@@ -217,11 +217,12 @@ pub fn refusal(
             name.ends_with("`thread_local!`") && !was.iter().any(|(other, _)| other == *name)
         })?;
         let name = new.path_of(at.1);
-        refuse(
+        let refusal = refuse(
             Code::HP0104,
             format!("{added} in `{name}` cannot be given storage"),
             at,
-        )
+        )?;
+        Some(refusal.because("that of a module can: move it out of the function"))
     });
     heated
         .chain(indexed)

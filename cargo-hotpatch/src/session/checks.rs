@@ -15,7 +15,7 @@ use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::file::{Kind, Shape};
 use crate::source::items::CrateSource;
-use crate::source::locals::Copy;
+use crate::source::locals::Brought;
 
 impl Maker<'_> {
     /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
@@ -43,7 +43,7 @@ impl Maker<'_> {
         let inner: BTreeSet<String> = round
             .iter()
             .flat_map(|part| &part.added)
-            .map(|item| Copy::inner(&item.export()))
+            .map(|item| Brought::inner(&item.export()))
             .collect();
         for part in round {
             let first = part.vertices.first().or_else(|| include.first()).copied();

@@ -14,7 +14,7 @@ use crate::image::variable::{Variable, variable};
 use crate::plan::index::{Index, Vertex};
 use crate::source::file::Kind;
 use crate::source::items::CrateSource;
-use crate::source::locals::Copy;
+use crate::source::locals::Brought;
 
 impl Maker<'_> {
     /// The thread-local of the source whose variable a symbol is, if there is one and no other, and the base has
@@ -107,7 +107,7 @@ pub(super) fn variable_in<'a>(object: &'a PatchObject, item: &NewStatic) -> Opti
 
 /// A symbol of the copy that a patch has of a thread-local, one of the variables it does not use among them.
 pub(super) fn is_copy(symbol: &str, item: &NewStatic) -> bool {
-    let holder = Copy::holder(&item.export());
+    let holder = Brought::holder(&item.export());
     item.is_thread_local
         && variable(symbol).is_some_and(|of| {
             of.name == bare(&item.name) && of.owner.rsplit("::").next() == Some(holder.as_str())

@@ -24,7 +24,7 @@ use crate::source::diff::{Became, Changes};
 use crate::source::extract::{Added, Slot};
 use crate::source::file::{FnKey, Function, Kind, OtherItem};
 use crate::source::items::CrateSource;
-use crate::source::locals::Copy;
+use crate::source::locals::Brought;
 use crate::source::meaning::{Meanings, parts};
 
 /// A static that needs storage.
@@ -81,7 +81,7 @@ pub(super) fn pairs(statics: &[NewStatic], object: &PatchObject) -> Vec<(String,
         if !item.is_thread_local {
             out.push((item.symbol.clone(), item.export()));
         } else if let Some(variable) = variable_in(object, item) {
-            let inner = Copy::inner(&item.export());
+            let inner = Brought::inner(&item.export());
             out.extend([inner, item.symbol.clone()].map(|old| (old, variable.to_owned())));
         }
     }

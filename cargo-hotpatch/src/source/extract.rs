@@ -480,11 +480,11 @@ impl Page<'_> {
 
     /// A static of the module, with an exported name; code goes on to call it what the scope does.
     fn storage(&mut self, item: &super::file::OtherItem, export: &str) {
-        let copy = item.copy(export).filter(|_| item.kind == Kind::ThreadLocal);
-        let (before, edits, after) = match copy {
-            Some((copy, edits)) => {
-                let (before, after) = copy.around();
-                (before, edits, after)
+        let brought = item.brought(export);
+        let (before, edits, after) = match brought.filter(|_| item.kind == Kind::ThreadLocal) {
+            Some(brought) => {
+                let (before, after) = brought.around();
+                (before, brought.init.into_iter().collect(), after)
             }
             None => {
                 let before = format!("const _: () = {{ {}", exporting(export));

@@ -120,35 +120,33 @@ const NEVER: &str = "crate::__hp_core::panic!(\"cargo-hotpatch: storage was aske
 
 /// Where in a patch the storage is and how others reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Copy<'a> {
+pub struct Brought<'a> {
     /// The macro that declares it, as written.
     pub maker: &'a str,
     /// Its name.
     pub name: &'a str,
     /// The function that returns where it is.
     pub export: &'a str,
+    /// What its initialiser becomes, if another one.
+    pub init: Option<(Range<usize>, String)>,
 }
 
 impl OtherItem {
     /// The thread-local with storage of its own, under this export, and what its initialiser is there.
-    pub(super) fn copy<'a>(
-        &'a self,
-        export: &'a str,
-    ) -> Option<(Copy<'a>, Vec<(Range<usize>, String)>)> {
-        let copy = Copy {
-            maker: &self.maker,
-            name: self.names.first()?,
-            export,
-        };
+    pub(super) fn brought<'a>(&'a self, export: &'a str) -> Option<Brought<'a>> {
         let start = self.range.end.checked_sub(self.value.len())?;
         let lines = "\n".repeat(self.value.matches('\n').count());
         let init = (start..self.range.end, format!("{NEVER}{lines}"));
-        let edits = if self.is_constant { vec![] } else { vec![init] };
-        Some((copy, edits))
+        Some(Brought {
+            maker: &self.maker,
+            name: self.names.first()?,
+            export,
+            init: (!self.is_constant).then_some(init),
+        })
     }
 }
 
-impl Copy<'_> {
+impl Brought<'_> {
     /// The static around the copy, by whose name the copy's symbol is told from others.
     #[must_use]
     pub fn holder(export: &str) -> String {
@@ -172,6 +170,7 @@ impl Copy<'_> {
             maker,
             name,
             export,
+            ..
         } = self;
         let (holder, inner, name) = (Self::holder(export), Self::inner(export), raw(name));
         let before =
@@ -206,7 +205,7 @@ impl Copy<'_> {
     }
 }
 
-/// What the root of a patch crate needs for [`Copy::around`].
+/// What the root of a patch crate needs for [`Brought::around`].
 pub(super) const PROLOGUE: &str = "extern crate core as __hp_core; \
     #[repr(transparent)] pub struct __HpKey(pub *const ()); unsafe impl Sync for __HpKey {} ";
 

@@ -36,6 +36,11 @@ fn helper() -> u32 {
     1
 }
 
+#[allow(dead_code, reason = "an edit comes to use it")]
+mod idle {
+    thread_local!(pub static UNUSED: std::cell::RefCell<Vec<u32>> = std::cell::RefCell::new(vec![4]));
+}
+
 #[hot]
 fn other() -> u32 {
     2
