@@ -186,14 +186,12 @@ fn static_item<'a>(
     krate.files.iter().find_map(|file| {
         let mut items = file.parsed.items.iter();
         let item = items.find(|item| {
-            let kind = if added.is_thread_local {
-                Kind::ThreadLocal
+            let is_kind = if added.is_thread_local {
+                item.kind == Kind::ThreadLocal
             } else {
-                Kind::Static
+                item.kind == Kind::Static
             };
-            item.kind == kind
-                && *item.module == *added.module
-                && item.names.first() == Some(&added.name)
+            is_kind && *item.module == *added.module && item.names.first() == Some(&added.name)
         })?;
         Some((file, item))
     })
@@ -480,8 +478,7 @@ impl Page<'_> {
 
     /// A static of the module, with an exported name; code goes on to call it what the scope does.
     fn storage(&mut self, item: &super::file::OtherItem, export: &str) {
-        let brought = item.brought(export);
-        let (before, edits, after) = match brought.filter(|_| item.kind == Kind::ThreadLocal) {
+        let (before, edits, after) = match item.brought(export) {
             Some(brought) => {
                 let (before, after) = brought.around();
                 (before, brought.init.into_iter().collect(), after)

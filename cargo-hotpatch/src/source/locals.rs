@@ -134,6 +134,9 @@ pub struct Brought<'a> {
 impl OtherItem {
     /// The thread-local with storage of its own, under this export, and what its initialiser is there.
     pub(super) fn brought<'a>(&'a self, export: &'a str) -> Option<Brought<'a>> {
+        if self.kind != Kind::ThreadLocal {
+            return None;
+        }
         let start = self.range.end.checked_sub(self.value.len())?;
         let lines = "\n".repeat(self.value.matches('\n').count());
         let init = (start..self.range.end, format!("{NEVER}{lines}"));
