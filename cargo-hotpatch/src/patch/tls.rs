@@ -7,6 +7,7 @@
 //! moves, and unwinding tables and debug information stay true. Thread-locals that the patch defines are left alone.
 
 use crate::image::elf::{self, Elf, ElfError, RawSymbol, Relocation, SYMBOL_SIZE, Section, r};
+use crate::image::variable::variable;
 use thiserror::Error;
 
 /// Why an access to a thread-local of the base could not be rewritten.
@@ -17,7 +18,7 @@ pub enum TlsError {
     #[error(transparent)]
     Elf(#[from] ElfError),
     /// The compiler chose an access model that does not lead to where the thread-local is.
-    #[error("thread-local `{symbol}` is accessed through {relocation}, which cannot be bound")]
+    #[error("thread-local `{}` is accessed through {relocation}, which cannot be bound", shown(.symbol))]
     UnsupportedModel {
         /// The thread-local.
         symbol: String,
@@ -26,7 +27,8 @@ pub enum TlsError {
     },
     /// The instructions around a relocation are not the ones the ABI prescribes.
     #[error(
-        "the access to thread-local `{symbol}` at {section}+{offset:#x} is not the code the ABI prescribes"
+        "the access to thread-local `{}` at {section}+{offset:#x} is not the code the ABI prescribes",
+        shown(.symbol)
     )]
     UnexpectedCode {
         /// The thread-local.
@@ -37,13 +39,21 @@ pub enum TlsError {
         offset: u64,
     },
     /// The offset from the thread pointer does not fit an instruction.
-    #[error("thread-local `{symbol}` is too far from the thread pointer ({offset})")]
+    #[error("thread-local `{}` is too far from the thread pointer ({offset})", shown(.symbol))]
     TooFar {
         /// The thread-local.
         symbol: String,
         /// Its offset.
         offset: i64,
     },
+}
+
+/// What a reader calls the thread-local behind a symbol.
+fn shown(symbol: &str) -> String {
+    variable(symbol).map_or_else(
+        || format!("{:#}", rustc_demangle::demangle(symbol)),
+        |of| format!("{}::{}", of.owner, of.name),
+    )
 }
 
 /// Where a thread-local that the object does not define is.

@@ -71,6 +71,10 @@ fn main() {
             "step" => step(2),
             "other" => other().to_string(),
             "store" => store::put(),
+            // A thread begins as one of a fresh build does.
+            "fresh" => std::thread::spawn(|| format!("{} {}", step(5), other()))
+                .join()
+                .expect("it ends"),
             "worker" | "worker other" => {
                 let (orders, replies, _) = worker.get_or_insert_with(start_worker);
                 let order = if line == "worker" { "step" } else { "other" };
