@@ -25,6 +25,9 @@ pub enum ElfError {
 }
 
 pub(crate) const SHT_NOBITS: u32 = elf::SHT_NOBITS.0;
+pub(crate) const SHT_SYMTAB: u32 = elf::SHT_SYMTAB.0;
+/// Bytes of an entry of a table of symbols.
+pub(crate) const SYMBOL_SIZE: usize = size_of::<elf::Sym64<LE>>();
 pub(crate) const SHT_RELA: u32 = elf::SHT_RELA.0;
 pub(crate) const SHF_TLS: u64 = elf::SHF_TLS.0;
 const SHF_ALLOC: u64 = elf::SHF_ALLOC.0;
@@ -339,6 +342,7 @@ pub(crate) fn relocation_name(kind: u32) -> String {
         r::PLT32 => "R_X86_64_PLT32",
         r::TLSLD => "R_X86_64_TLSLD",
         r::DTPOFF32 => "R_X86_64_DTPOFF32",
+        r::GOTTPOFF => "R_X86_64_GOTTPOFF",
         r::TPOFF32 => "R_X86_64_TPOFF32",
         r::GOTPC32_TLSDESC => "R_X86_64_GOTPC32_TLSDESC",
         r::TLSDESC_CALL => "R_X86_64_TLSDESC_CALL",

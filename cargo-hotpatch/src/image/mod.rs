@@ -16,3 +16,4 @@ pub mod object_file;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod symbols;
+pub mod variable;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::bind;
 use super::compile::Compiled;
 use super::link::{Link, Linker, link_command};
-use super::{bind, tls};
+use super::tls::{self, Reach};
 use crate::command::{CancelToken, Tool};
 use crate::image::symbols::{BaseImage, PatchImage};
-use crate::source::extract::Added;
 
 /// A library that is ready to be loaded.
 pub struct Library {
@@ -26,8 +26,8 @@ pub struct Library {
 pub struct Parts<'a> {
     /// The compiled patch crate.
     pub compiled: &'a Compiled,
-    /// Statics it gives storage to: code has another symbol for them.
-    pub added: &'a [Added],
+    /// Statics it gives storage to: what code calls them, and what the patch does.
+    pub added: &'a [(String, String)],
     /// The program.
     pub image: &'a BaseImage,
     /// Whether the function with this symbol has a slot: then even the patch's own calls go there.
@@ -58,8 +58,15 @@ pub fn library(
     cancel: &CancelToken,
 ) -> Result<Library> {
     let mut object = parts.compiled.data.clone();
-    tls::rewrite(&mut object, |name| parts.image.tls_offset_of(name))
-        .context("failed to bind a thread-local")?;
+    let is_here = |name: &str| parts.added.iter().any(|(old, _)| old == name);
+    tls::rewrite(&mut object, |name| {
+        let offset = parts.image.tls_offset_of(name).map(Reach::Offset);
+        let here = || is_here(name).then_some(Reach::Here);
+        offset
+            .or_else(here)
+            .or_else(|| address(name).map(|_| Reach::Call))
+    })
+    .context("failed to bind a thread-local")?;
     let pairs: Vec<(&str, &str)> = parts
         .compiled
         .object
@@ -71,7 +78,7 @@ pub fn library(
             parts
                 .added
                 .iter()
-                .map(|item| (item.symbol.as_str(), item.export.as_str())),
+                .map(|(old, new)| (old.as_str(), new.as_str())),
         )
         .collect();
     bind::redirect(&mut object, &pairs).context("failed to redirect the patch's own calls")?;

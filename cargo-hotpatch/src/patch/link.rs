@@ -272,7 +272,8 @@ mod tests {
         let address = u64::from_str_radix(lines[1].split_once(' ').unwrap().0, 16).unwrap();
         let moved = address - anchor;
 
-        tls::rewrite(&mut patch, |name| base.tls_offset_of(name)).unwrap();
+        let reach = |name: &str| base.tls_offset_of(name).map(tls::Reach::Offset);
+        tls::rewrite(&mut patch, reach).unwrap();
         let pairs: Vec<_> = object
             .pairs
             .iter()

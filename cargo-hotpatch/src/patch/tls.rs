@@ -1,11 +1,13 @@
-//! Makes a patch object reach the base's thread-locals, before it is linked.
+//! Makes a patch object reach thread-locals of the base and of earlier patches, before it is linked.
 //!
 //! A patch is position-independent code and asks `__tls_get_addr` for a thread-local. Those of the program
 //! itself are at a fixed offset from the thread pointer, so the 16 bytes of that call are overwritten in place
-//! with two instructions that compute the address. Nothing moves, and unwinding tables and debug information
-//! stay true. Thread-locals that the patch defines are left alone.
+//! with two instructions that compute the address. Those that an earlier patch brought are in that patch's own
+//! block, wherever a thread has it: the call goes to a function of that patch, which asks in its place. Nothing
+//! moves, and unwinding tables and debug information stay true. Thread-locals that the patch defines are left alone.
 
-use crate::image::elf::{self, Elf, ElfError, RawSymbol, Relocation, Section, r};
+use crate::image::elf::{self, Elf, ElfError, RawSymbol, Relocation, SYMBOL_SIZE, Section, r};
+use crate::image::variable::variable;
 use thiserror::Error;
 
 /// Why an access to a thread-local of the base could not be rewritten.
@@ -15,10 +17,8 @@ pub enum TlsError {
     /// Not an object, or a damaged one.
     #[error(transparent)]
     Elf(#[from] ElfError),
-    /// The compiler chose an access model other than general or initial dynamic.
-    #[error(
-        "thread-local `{symbol}` is accessed through {relocation}, which cannot be bound to the program's"
-    )]
+    /// The compiler chose an access model that does not lead to where the thread-local is.
+    #[error("thread-local `{}` is accessed through {relocation}, which cannot be bound", shown(.symbol))]
     UnsupportedModel {
         /// The thread-local.
         symbol: String,
@@ -27,7 +27,8 @@ pub enum TlsError {
     },
     /// The instructions around a relocation are not the ones the ABI prescribes.
     #[error(
-        "the access to thread-local `{symbol}` at {section}+{offset:#x} is not the code the ABI prescribes"
+        "the access to thread-local `{}` at {section}+{offset:#x} is not the code the ABI prescribes",
+        shown(.symbol)
     )]
     UnexpectedCode {
         /// The thread-local.
@@ -38,13 +39,32 @@ pub enum TlsError {
         offset: u64,
     },
     /// The offset from the thread pointer does not fit an instruction.
-    #[error("thread-local `{symbol}` is too far from the thread pointer ({offset})")]
+    #[error("thread-local `{}` is too far from the thread pointer ({offset})", shown(.symbol))]
     TooFar {
         /// The thread-local.
         symbol: String,
         /// Its offset.
         offset: i64,
     },
+}
+
+/// What a reader calls the thread-local behind a symbol.
+fn shown(symbol: &str) -> String {
+    variable(symbol).map_or_else(
+        || format!("{:#}", rustc_demangle::demangle(symbol)),
+        |of| format!("{}::{}", of.owner, of.name),
+    )
+}
+
+/// Where a thread-local that the object does not define is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// So far from the thread pointer, in the program's own block.
+    Offset(i64),
+    /// A function returns its address. Its symbol is that of the thread-local, to be bound like any other.
+    Call,
+    /// In this object, under a symbol that takes this one's place later.
+    Here,
 }
 
 /// How many accesses were rewritten.
@@ -54,6 +74,8 @@ pub struct Count {
     pub general_dynamic: usize,
     /// Initial-exec loads and additions.
     pub initial_exec: usize,
+    /// General-dynamic sequences that now call a function.
+    pub called: usize,
 }
 
 /// `mov %fs:0,%rax; lea OFFSET(%rax),%rax`, the offset in the last four bytes.
@@ -62,7 +84,10 @@ const LEA: [u8; 4] = [0x66, 0x48, 0x8d, 0x3d];
 const CALL_DIRECT: [u8; 4] = [0x66, 0x66, 0x48, 0xe8];
 const CALL_THROUGH_GOT: [u8; 4] = [0x66, 0x48, 0xff, 0x15];
 
-/// Rewrites every access to an undefined thread-local for which `resolve` gives an offset from `%fs:0`.
+/// `nopl 0(%rax,%rax)`, as long as the instruction it takes the place of.
+const NOP: [u8; 8] = [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0];
+
+/// Rewrites every access to an undefined thread-local of which `resolve` knows where it is.
 ///
 /// The object is changed only if everything could be rewritten.
 ///
@@ -70,7 +95,7 @@ const CALL_THROUGH_GOT: [u8; 4] = [0x66, 0x48, 0xff, 0x15];
 /// If the object is damaged, or accesses such a thread-local in another way.
 pub fn rewrite(
     object: &mut [u8],
-    resolve: impl Fn(&str) -> Option<i64>,
+    resolve: impl Fn(&str) -> Option<Reach>,
 ) -> Result<Count, TlsError> {
     let mut edits = Edits::default();
     let elf = Elf::parse(object)?;
@@ -86,7 +111,7 @@ pub fn rewrite(
                 continue;
             };
             let symbol = symbols.name(&raw);
-            let Some(offset) = resolve(symbol) else {
+            let Some(reach) = resolve(symbol) else {
                 continue;
             };
             let access = Access {
@@ -95,7 +120,23 @@ pub fn rewrite(
                 relocations: &relocations,
                 symbol,
             };
-            access.rewrite(relocation, offset, &mut edits)?;
+            access.rewrite(relocation, reach, &mut edits)?;
+        }
+    }
+    // A function's symbol is not that of a thread-local, and linkers see to it.
+    let table = elf.sections.iter().find(|s| s.kind == elf::SHT_SYMTAB);
+    for (index, raw) in symbols
+        .iter()
+        .enumerate()
+        .filter(|(_, raw)| thread_local(raw))
+    {
+        if raw.kind == elf::STT_TLS
+            && resolve(symbols.name(&raw)) == Some(Reach::Call)
+            && let Some(table) = table
+        {
+            let info = table.offset + index * SYMBOL_SIZE + 4;
+            let info_byte = raw.binding << 4 | elf::STT_NOTYPE;
+            edits.bytes.push((info, vec![info_byte]));
         }
     }
     let Edits { count, bytes } = edits;
@@ -130,7 +171,7 @@ impl Access<'_, '_> {
     fn rewrite(
         &self,
         relocation: &Relocation,
-        offset: i64,
+        reach: Reach,
         edits: &mut Edits,
     ) -> Result<(), TlsError> {
         if !self.section.is_loaded() {
@@ -138,20 +179,29 @@ impl Access<'_, '_> {
             edits.drop_relocation(relocation);
             return Ok(());
         }
-        let offset = i32::try_from(offset)
-            .map_err(|_| TlsError::TooFar {
-                symbol: self.symbol.to_owned(),
-                offset,
-            })?
-            .to_le_bytes();
-        match relocation.kind {
-            r::TLSGD => self.general_dynamic(relocation, offset, edits),
-            r::GOTTPOFF => self.initial_exec(relocation, offset, edits),
-            kind => Err(TlsError::UnsupportedModel {
+        match (reach, relocation.kind) {
+            (Reach::Offset(offset), r::TLSGD) => {
+                self.general_dynamic(relocation, self.short(offset)?, edits)
+            }
+            (Reach::Offset(offset), r::GOTTPOFF) => {
+                self.initial_exec(relocation, self.short(offset)?, edits)
+            }
+            (Reach::Call, r::TLSGD) => self.called(relocation, edits),
+            // Any other model needs room that was shared out when the program started.
+            (Reach::Here, r::TLSGD) => Ok(()),
+            (_, kind) => Err(TlsError::UnsupportedModel {
                 symbol: self.symbol.to_owned(),
                 relocation: elf::relocation_name(kind),
             }),
         }
+    }
+
+    fn short(&self, offset: i64) -> Result<[u8; 4], TlsError> {
+        let short = i32::try_from(offset).map_err(|_| TlsError::TooFar {
+            symbol: self.symbol.to_owned(),
+            offset,
+        })?;
+        Ok(short.to_le_bytes())
     }
 
     fn general_dynamic(
@@ -160,6 +210,29 @@ impl Access<'_, '_> {
         offset: [u8; 4],
         edits: &mut Edits,
     ) -> Result<(), TlsError> {
+        let (at, call) = self.sequence(relocation)?;
+        let mut new = LOCAL_EXEC.to_vec();
+        new.extend(offset);
+        edits.bytes.push((at, new));
+        edits.drop_relocation(relocation);
+        edits.drop_relocation(call);
+        edits.count.general_dynamic += 1;
+        Ok(())
+    }
+
+    /// The call stays, and what it calls takes no argument.
+    fn called(&self, relocation: &Relocation, edits: &mut Edits) -> Result<(), TlsError> {
+        let (at, call) = self.sequence(relocation)?;
+        edits.bytes.push((at, NOP.to_vec()));
+        let symbol = relocation.symbol.to_le_bytes().to_vec();
+        edits.bytes.push((call.file_offset + 12, symbol));
+        edits.drop_relocation(relocation);
+        edits.count.called += 1;
+        Ok(())
+    }
+
+    /// Where in the file the 16 bytes are that ask for the address, and the relocation of the call in them.
+    fn sequence(&self, relocation: &Relocation) -> Result<(usize, &Relocation), TlsError> {
         let (at, code) = self.code::<16>(relocation, 4)?;
         let call = self
             .relocations
@@ -172,13 +245,7 @@ impl Access<'_, '_> {
         };
         let call = call.filter(|call| code[..4] == LEA && expected.contains(&call.kind));
         let call = call.ok_or_else(|| self.unexpected(relocation))?;
-        let mut new = LOCAL_EXEC.to_vec();
-        new.extend(offset);
-        edits.bytes.push((at, new));
-        edits.drop_relocation(relocation);
-        edits.drop_relocation(call);
-        edits.count.general_dynamic += 1;
-        Ok(())
+        Ok((at, call))
     }
 
     /// `mov symbol@gottpoff(%rip),%reg` becomes `mov $offset,%reg`, and `add` likewise.
@@ -237,8 +304,8 @@ impl Access<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, TlsError, rewrite};
-    use crate::image::elf::{Elf, is_tls_relocation};
+    use super::{Count, Reach, TlsError, rewrite};
+    use crate::image::elf::{Elf, STT_NOTYPE, is_tls_relocation, r};
     use crate::image::samples::Samples;
 
     fn assemble(code: &str) -> Vec<u8> {
@@ -268,8 +335,8 @@ mod tests {
             .count()
     }
 
-    fn offset(name: &str) -> Option<i64> {
-        (name == "theirs").then_some(-0x1234)
+    fn offset(name: &str) -> Option<Reach> {
+        (name == "theirs").then_some(Reach::Offset(-0x1234))
     }
 
     const GENERAL_DYNAMIC: &str = "data16 leaq theirs@tlsgd(%rip), %rdi\n";
@@ -291,11 +358,56 @@ mod tests {
                 count,
                 Count {
                     general_dynamic: 1,
-                    initial_exec: 0
+                    ..Count::default()
                 }
             );
             assert_eq!(probe(&object), expected);
             assert_eq!(tls_relocations(&object), 0);
+        }
+    }
+
+    #[test]
+    fn a_function_is_asked_in_place_of_the_loader() {
+        for (call, bytes, kinds) in [
+            (
+                "data16\ndata16\nrex64\ncallq __tls_get_addr@plt\n",
+                [0x66, 0x66, 0x48, 0xe8],
+                &[r::PLT32][..],
+            ),
+            (
+                "data16\nrex64\ncallq *__tls_get_addr@gotpcrel(%rip)\n",
+                [0x66, 0x48, 0xff, 0x15],
+                &[r::GOTPCREL, r::GOTPCRELX, r::REX_GOTPCRELX][..],
+            ),
+        ] {
+            let mut object = assemble(&format!("{GENERAL_DYNAMIC}{call}ret\n"));
+            let count = rewrite(&mut object, |_| Some(Reach::Call)).unwrap();
+            assert_eq!(count.called, 1);
+            assert_eq!(tls_relocations(&object), 0);
+            let code = probe(&object);
+            assert_eq!(code[..8], [0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0]);
+            assert_eq!((&code[8..12], code[16]), (&bytes[..], 0xc3));
+            let elf = Elf::parse(&object).unwrap();
+            let symbols = elf.symbols().unwrap();
+            let all: Vec<_> = elf
+                .relocation_sections()
+                .flat_map(|(_, section)| elf.relocations(section).unwrap())
+                .filter_map(|found| Some((symbols.get(found.symbol as usize)?, found.kind)))
+                .filter(|(raw, _)| symbols.name(raw) == "theirs")
+                .collect();
+            let [(raw, kind)] = &all[..] else {
+                panic!("{all:?}")
+            };
+            assert!(kinds.contains(kind));
+            assert_eq!(raw.kind, STT_NOTYPE);
+        }
+        let fixed = format!(
+            "{GENERAL_DYNAMIC}data16\ndata16\nrex64\ncallq __tls_get_addr@plt\nmovq theirs@gottpoff(%rip), %rax\n"
+        );
+        for reach in [Reach::Call, Reach::Here] {
+            let error = rewrite(&mut assemble(&fixed), |_| Some(reach)).unwrap_err();
+            let text = "thread-local `theirs` is accessed through R_X86_64_GOTTPOFF, which cannot be bound";
+            assert_eq!(error.to_string(), text);
         }
     }
 
@@ -308,8 +420,8 @@ mod tests {
         assert_eq!(
             count,
             Count {
-                general_dynamic: 0,
-                initial_exec: 3
+                initial_exec: 3,
+                ..Count::default()
             }
         );
         let expected = [
@@ -355,7 +467,7 @@ mod tests {
         assert!(tls_relocations(&object) > 0);
         let mut changed = object.clone();
         assert_eq!(
-            rewrite(&mut changed, |_| Some(-8)).unwrap(),
+            rewrite(&mut changed, |_| Some(Reach::Offset(-8))).unwrap(),
             Count::default()
         );
         assert_eq!(object, changed);

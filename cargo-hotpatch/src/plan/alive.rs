@@ -243,7 +243,8 @@ fn containing(name: &str, sources: &[(usize, &CrateSource)]) -> BTreeSet<String>
 
 /// A path of the item ends in one of these names; for imports, what they take in; in macros, any word is one.
 fn names_any(item: &OtherItem, names: &BTreeSet<String>) -> bool {
-    if item.kind.is_macro() && item.mentions.iter().any(|name| names.contains(name)) {
+    let has_words = item.kind.is_macro() || item.kind == Kind::ThreadLocal;
+    if has_words && item.mentions.iter().any(|name| names.contains(name)) {
         return true;
     }
     if item.kind == Kind::Use {
@@ -310,7 +311,9 @@ impl<'a> Search<'a> {
                 let holds = match item.kind {
                     // What it takes in nobody has read.
                     Kind::ItemMacro if item.title.contains("include!") => true,
-                    Kind::Static | Kind::ItemMacro => names_any(item, &self.names),
+                    Kind::Static | Kind::ThreadLocal | Kind::ItemMacro => {
+                        names_any(item, &self.names)
+                    }
                     // It may make one inside of functions, where nobody sees it.
                     Kind::MacroRules => {
                         item.mentions.contains("static") && names_any(item, &self.names)

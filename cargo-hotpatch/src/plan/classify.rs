@@ -217,11 +217,12 @@ pub fn refusal(
             name.ends_with("`thread_local!`") && !was.iter().any(|(other, _)| other == *name)
         })?;
         let name = new.path_of(at.1);
-        refuse(
+        let refusal = refuse(
             Code::HP0104,
             format!("{added} in `{name}` cannot be given storage"),
             at,
-        )
+        )?;
+        Some(refusal.because("that of a module can: move it out of the function"))
     });
     heated
         .chain(indexed)
@@ -336,7 +337,7 @@ fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
         if change.became == Became::Added {
             let message = "a new `thread_local!` cannot be given storage";
             let refusal = Refusal::new(Code::HP0104, message, &change.file, change.place);
-            return Some(refusal.because("threads that run already have no room for it"));
+            return Some(refusal.because("what it declares is not known without its macro"));
         }
         if change.became == Became::Changed {
             let message = "the thread-locals of a `thread_local!` changed";
@@ -347,6 +348,9 @@ fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
                 change.place,
             ));
         }
+    }
+    if item.kind == Kind::ThreadLocal && change.became == Became::Changed {
+        return changed_local(change);
     }
     let unsupported = |what: &str| (Code::HP0001, format!("{verb} {what} is not supported yet"));
     let surface_changed = change
@@ -375,6 +379,21 @@ fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
         _ => unsupported(title),
     };
     Some(Refusal::new(code, message, &change.file, change.place))
+}
+
+/// Its values stay, and threads that have none yet would get the old one.
+fn changed_local(change: &ItemChange) -> Option<Refusal> {
+    let (item, old) = (&change.item, change.old.as_ref()?);
+    let what = if old.surface != item.surface {
+        "type"
+    } else if old.helpers != item.helpers {
+        "initialiser"
+    } else {
+        return None;
+    };
+    let message = format!("the {what} of {} changed", item.title);
+    let refusal = Refusal::new(Code::HP0103, message, &change.file, change.place);
+    Some(refusal.because("code that stays goes on making values of it as it did"))
 }
 
 /// Derive macros whose code is generic or `#[inline]`, so that patches make their own of it.

@@ -186,8 +186,13 @@ pub const fn explanation(code: Code) -> Explanation {
                 can be added.",
         },
         Code::HP0103 => Explanation {
-            what: "A `static` has another type.",
-            why: "The static holds a value of the old type, and code that stays goes on using it.",
+            what: "\
+                A `static` or a thread-local has another type, or a thread-local another \
+                initialiser.",
+            why: "\
+                The static holds a value of the old type, and code that stays goes on using it. A \
+                thread-local also gives later threads their first value, and code that stays \
+                would give them the old one.",
             example: r"-static LIMIT: u32 = 10;
 +static LIMIT: u64 = 10;",
             way_out: "\
@@ -195,13 +200,17 @@ pub const fn explanation(code: Code) -> Explanation {
                 in hot code.",
         },
         Code::HP0104 => Explanation {
-            what: "A patch needs a `thread_local!` for which the process has no room.",
+            what: "An edit adds a thread-local that a patch cannot give storage to.",
             why: "\
-                Each thread has a block for its thread-locals, laid out when the program started. \
-                Most new ones get a block of their own; where that is not possible, the value \
-                would be lost or shared.",
-            example: "+thread_local! { static SCRATCH: RefCell<Vec<u8>> = RefCell::default(); }",
-            way_out: "Restart the program to use the edit, or use a `static` with a `Mutex`.",
+                A new thread-local of a module lives in the patch that first uses it, and all \
+                later patches use it there. That needs a `thread_local!` of the standard library's \
+                form that stands in a module and has no attributes such as `cfg`. Of others it is \
+                not known which is which in the next patch, and the value would be lost or shared.",
+            example: r" fn next_id() -> u32 {
++    thread_local! { static NEXT: Cell<u32> = const { Cell::new(0) }; }",
+            way_out: "\
+                Move it out of the function into the module, restart the program to use the edit, \
+                or use a `static` with a `Mutex`.",
         },
         Code::HP0201 => Explanation {
             what: "\

@@ -121,7 +121,7 @@ fn mentioned(
 fn is_made_of_types(item: &OtherItem) -> bool {
     matches!(
         item.kind,
-        Kind::Type | Kind::Trait | Kind::Static | Kind::ItemMacro
+        Kind::Type | Kind::Trait | Kind::Static | Kind::ThreadLocal | Kind::ItemMacro
     )
 }
 

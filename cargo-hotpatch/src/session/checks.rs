@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::compose::{Needs, Part};
+use super::locals::{is_copy, variable_in};
 use super::make::{CALL_SITE, Maker, refuse};
+use super::storage::NewStatic;
 use crate::image::elf::Elf;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
@@ -11,8 +13,9 @@ use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
-use crate::source::file::Shape;
+use crate::source::file::{Kind, Shape};
 use crate::source::items::CrateSource;
+use crate::source::locals::Brought;
 
 impl Maker<'_> {
     /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
@@ -37,6 +40,11 @@ impl Maker<'_> {
                     .map(|item| item.symbol.as_str()),
             )
             .collect();
+        let inner: BTreeSet<String> = round
+            .iter()
+            .flat_map(|part| &part.added)
+            .map(|item| Brought::inner(&item.export()))
+            .collect();
         for part in round {
             let first = part.vertices.first().or_else(|| include.first()).copied();
             let Some(first) = first else {
@@ -49,7 +57,11 @@ impl Maker<'_> {
                 .map(|refusal| refusal.because(why))
             };
             for symbol in &part.compiled.object.undefined {
-                if !symbol.used || symbol.weak || replaced.contains(symbol.name.as_str()) {
+                if !symbol.used
+                    || symbol.weak
+                    || replaced.contains(symbol.name.as_str())
+                    || inner.contains(&symbol.name)
+                {
                     continue;
                 }
                 let vertex = graph
@@ -97,7 +109,12 @@ impl Maker<'_> {
                         needs.functions.insert(vertex);
                     }
                     _ => {
-                        if let Some(item) = self.new_static(sources, &symbol.name) {
+                        let item = if symbol.tls {
+                            self.new_local(sources, &symbol.name)
+                        } else {
+                            self.new_static(sources, &symbol.name)
+                        };
+                        if let Some(item) = item {
                             needs.statics.insert(item);
                             continue;
                         }
@@ -121,6 +138,12 @@ impl Maker<'_> {
                     )), false);
                 }
             }
+            let mut locals = part.added.iter().filter(|item| item.is_thread_local);
+            if let Some(item) =
+                locals.find(|item| variable_in(&part.compiled.object, item).is_none())
+            {
+                needs.refusal = no_room(sources, item, "its variable is not found in the patch");
+            }
             if let Some(section) = starts_by_itself(&part.compiled.data) {
                 needs.refuse(
                     refuse(format!("code in section {section} would run by itself")),
@@ -129,7 +152,9 @@ impl Maker<'_> {
             }
             for symbol in &part.compiled.object.defined {
                 // A macro may have made a static inside a function, which would begin anew with each patch.
-                let is_own_state = symbol.writable && !symbol.name.contains(CALL_SITE);
+                let is_own_state = symbol.writable
+                    && !symbol.name.contains(CALL_SITE)
+                    && !part.added.iter().any(|item| is_copy(&symbol.name, item));
                 let copies_state = matches!(symbol.kind, SymbolKind::Data | SymbolKind::Tls)
                     && symbol.name.starts_with("_R")
                     && (is_own_state || self.world.image.symbols.get(&symbol.name).is_some());
@@ -141,6 +166,22 @@ impl Maker<'_> {
         }
         needs
     }
+}
+
+/// Why a thread-local cannot be had.
+pub(super) fn no_room(sources: &[CrateSource], item: &NewStatic, why: &str) -> Option<Refusal> {
+    let source = sources.get(item.krate)?;
+    let (file, found) = source.files.iter().find_map(|file| {
+        let mut items = file.parsed.items.iter();
+        let found = items.find(|other| {
+            other.kind == Kind::ThreadLocal
+                && *other.module == *item.module
+                && other.names.first() == Some(&item.name)
+        })?;
+        Some((file, found))
+    })?;
+    let message = format!("{} cannot be given storage", found.title);
+    Some(Refusal::new(Code::HP0104, message, &file.path, found.place).because(why))
 }
 
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code

@@ -10,13 +10,14 @@ use hotpatch_rt::wire::{Store, Target};
 use super::checks::strangers;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
 use super::scopes::Seen;
-use super::storage::{NewStatic, STORAGE, exported};
+use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
 use crate::build::scope::Tells;
 use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
 use crate::patch::compile::{Compiled, Recipe};
+use crate::patch::tls::TlsError;
 use crate::patch::{assemble, compile};
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Known, Vertex};
@@ -47,7 +48,8 @@ impl Maker<'_> {
             .filter_map(|vertex| index.known(*vertex))
             .any(|known| known.shape == Shape::Reinstantiated)
             // And so are those for types that look different now.
-            || plan.retyped > 0;
+            || plan.retyped > 0
+            || self.use_new_locals(sources, index, &include);
         let mut instances = if has_old {
             Instances::Own
         } else {
@@ -230,7 +232,7 @@ impl Maker<'_> {
             let output = self.folder.join(format!("patch-{number}.so"));
             let parts = Parts {
                 compiled: &part.compiled,
-                added: &exported(&part.added),
+                added: &pairs(&part.added, &part.compiled.object),
                 image: &self.world.image,
                 is_hot: &|symbol| self.world.slots.of(symbol).is_some(),
                 linker: &self.world.linker,
@@ -244,6 +246,9 @@ impl Maker<'_> {
             let library = match assemble::library(&parts, &address, self.cancel) {
                 Ok(library) => library,
                 Err(error) => {
+                    if let Some(error) = error.downcast_ref::<TlsError>() {
+                        return self.no_way(sources, index, &part, error);
+                    }
                     if error.downcast_ref::<Missing>().is_none() {
                         return Err(error);
                     }
@@ -277,7 +282,7 @@ impl Maker<'_> {
                 }
             }
             for (name, at) in library.image.symbols.iter() {
-                if name.starts_with(STORAGE) {
+                if name.starts_with(STORAGE) || name.starts_with(LOCAL) {
                     storage.insert(name.to_owned(), bias + at.address);
                 }
             }
@@ -303,6 +308,24 @@ impl Maker<'_> {
             symbols: fresh,
             storage,
         }))
+    }
+
+    /// Code of a patch asks for a thread-local in a way that cannot lead to where it is.
+    fn no_way(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        part: &Part,
+        error: &TlsError,
+    ) -> Result<Built> {
+        let first = part.vertices.first().copied();
+        let refusal = first.and_then(|vertex| {
+            refuse(sources, index, vertex, Code::HP0104, |path| {
+                format!("a thread-local that `{path}` uses cannot be reached by a patch")
+            })
+        });
+        let refusal = refusal.context("a patch without a function")?;
+        Ok(Built::Refused(refusal.because(error.to_string())))
     }
 
     pub(super) fn publish(
@@ -332,6 +355,11 @@ impl Maker<'_> {
         } in &ready.loaded
         {
             let mut rename = HashMap::new();
+            let statics = pairs(&part.added, &part.compiled.object);
+            let locals = statics
+                .into_iter()
+                .filter(|(_, new)| !new.starts_with(STORAGE));
+            rename.extend(locals.map(|(old, new)| (new, old)));
             for pair in &part.compiled.object.pairs {
                 rename.insert(pair.new.clone(), pair.old.clone());
                 let path = part

@@ -9,6 +9,7 @@ mod checks;
 mod compose;
 pub mod guard;
 pub mod known;
+mod locals;
 pub mod make;
 pub mod process;
 pub mod program;

@@ -61,7 +61,7 @@ impl Maker<'_> {
         (alive, static_traits): (&BTreeMap<String, Reasons>, &BTreeSet<String>),
     ) -> Option<Refusal> {
         let storage = &self.world.storage;
-        let moved = |(krate, changes)| storage.refusal(krate, &new[krate], changes);
+        let moved = |(krate, changes)| storage.refusal(krate, (&old[krate], new), changes);
         let moved = changes.iter().enumerate().find_map(moved);
         let refused = changes.iter().enumerate().find_map(|(krate, changes)| {
             let is_hot = |key: &_| {

@@ -1,7 +1,8 @@
 //! Where statics are kept: in the base, or in the patch that used one first.
 //!
 //! A static that an edit adds gets its storage when code of a patch first needs it, under an exported name that
-//! is made from its own. From then on every patch is bound to that storage, also after a revert.
+//! is made from its own. From then on every patch is bound to that storage, also after a revert. Thread-locals are
+//! among the statics here; what is special about them is in [`super::locals`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,9 +10,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use anyhow::Result;
 
 use super::compose::Unbindable;
+use super::locals::variable_in;
 use super::make::Maker;
 use crate::image::demangle::{self, FunctionKey};
 use crate::image::graph::CallGraph;
+use crate::image::object_file::PatchObject;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Known};
@@ -19,8 +22,10 @@ use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::extract::{Added, Slot};
-use crate::source::file::{FnKey, Function, Kind};
+use crate::source::file::{FnKey, Function, Kind, OtherItem};
 use crate::source::items::CrateSource;
+use crate::source::locals::Brought;
+use crate::source::meaning::{Meanings, parts};
 
 /// A static that needs storage.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,13 +40,16 @@ pub struct NewStatic {
     pub name: String,
     /// For a `#[hot]` static: what tells its value.
     pub value: Option<u64>,
+    /// It is a thread-local.
+    pub is_thread_local: bool,
 }
 
 impl NewStatic {
-    /// The symbol of the storage.
+    /// The symbol of the storage, or of the function that returns where that is.
     #[must_use]
     pub fn export(&self) -> String {
         match self.value {
+            _ if self.is_thread_local => hashed(LOCAL, &self.symbol),
             Some(value) => export((&self.symbol, value)),
             None => export(&self.symbol),
         }
@@ -50,41 +58,102 @@ impl NewStatic {
 
 /// How the exported names begin.
 pub(super) const STORAGE: &str = "__hp_static_";
+/// The same for thread-locals.
+pub(super) const LOCAL: &str = "__hp_local_";
 
-/// Statics for a patch crate and its linking.
+/// Statics for a patch crate.
 pub(super) fn exported(statics: &[NewStatic]) -> Vec<Added> {
     statics
         .iter()
         .map(|item| Added {
             module: item.module.clone(),
             name: item.name.clone(),
-            symbol: item.symbol.clone(),
             export: item.export(),
+            is_thread_local: item.is_thread_local,
         })
         .collect()
 }
 
+/// What code calls the statics of a compiled patch, and what the patch does.
+pub(super) fn pairs(statics: &[NewStatic], object: &PatchObject) -> Vec<(String, String)> {
+    let mut out = Vec::new();
+    for item in statics {
+        if !item.is_thread_local {
+            out.push((item.symbol.clone(), item.export()));
+        } else if let Some(variable) = variable_in(object, item) {
+            let inner = Brought::inner(&item.export());
+            out.extend([inner, item.symbol.clone()].map(|old| (old, variable.to_owned())));
+        }
+    }
+    out
+}
+
 fn export(of: impl Hash) -> String {
+    hashed(STORAGE, of)
+}
+
+fn hashed(prefix: &str, of: impl Hash) -> String {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
-    format!("{STORAGE}{:016x}", hasher.finish())
+    format!("{prefix}{:016x}", hasher.finish())
 }
 
 /// All statics there ever were in a session.
 #[derive(Debug, Clone, Default)]
 pub struct Storage {
-    /// By crate and path the fingerprint of what their values are.
-    types: HashMap<(usize, String), u64>,
+    /// By crate and path what their values are.
+    types: HashMap<(usize, String), Kept>,
     /// Addresses of those that patches brought, by symbol.
     addresses: HashMap<String, u64>,
 }
 
+/// What the values of a static are, as fingerprints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kept {
+    /// The type as written.
+    ty: u64,
+    /// For thread-locals: the initialiser, which later threads begin with.
+    init: u64,
+    /// What those words lead to.
+    meaning: u64,
+}
+
+/// A static as a version of the source has it.
+struct Found<'a> {
+    path: String,
+    ty: u64,
+    init: u64,
+    /// What its type and, where that counts, its initialiser name.
+    words: Vec<&'a str>,
+    /// Where they stand.
+    module: &'a [String],
+}
+
+impl Found<'_> {
+    fn kept(&self, meanings: &Meanings<'_>, source: &CrateSource) -> Kept {
+        let words = self.words.iter().copied();
+        Kept {
+            ty: self.ty,
+            init: self.init,
+            meaning: meanings.of(words, (source, self.module)),
+        }
+    }
+}
+
+/// Why a static that comes back cannot have its storage.
+const THERE: &str = "its storage is there from before it was removed";
+
 impl Storage {
     /// Takes note of the statics of these sources; those that are known stay what they are.
     pub fn note(&mut self, sources: &[CrateSource]) {
+        let mut meanings = None;
         for (krate, source) in sources.iter().enumerate() {
-            for (path, code) in statics_of(source) {
-                self.types.entry((krate, path)).or_insert(code);
+            for found in statics_of(source) {
+                let entry = self.types.entry((krate, found.path.clone()));
+                entry.or_insert_with(|| {
+                    let meanings = meanings.get_or_insert_with(|| Meanings::new(sources));
+                    found.kept(meanings, source)
+                });
             }
         }
     }
@@ -102,22 +171,35 @@ impl Storage {
 
     /// A static that comes back as something else than its storage holds.
     #[must_use]
-    pub fn refusal(&self, krate: usize, new: &CrateSource, changes: &Changes) -> Option<Refusal> {
-        let differs = |path: String, code: u64| {
-            let known = self.types.get(&(krate, path));
-            known.is_some_and(|known| *known != code)
+    pub fn refusal(
+        &self,
+        krate: usize,
+        (old, new): (&CrateSource, &[CrateSource]),
+        changes: &Changes,
+    ) -> Option<Refusal> {
+        let source = &new[krate];
+        let mut meanings = None;
+        let mut differs = |found: &Found<'_>| -> Option<&'static str> {
+            let known = self.types.get(&(krate, found.path.clone()))?;
+            if known.ty != found.ty {
+                return Some("the type of {} changed");
+            } else if known.init != found.init {
+                return Some("the initialiser of {} changed");
+            }
+            let meanings = meanings.get_or_insert_with(|| Meanings::new(new));
+            let same = *known == found.kept(meanings, source);
+            (!same).then_some("what {} is made of may have changed")
         };
-        let items = changes
-            .items
-            .iter()
-            .filter(|change| change.item.kind == Kind::Static && change.became == Became::Added);
+        let items = changes.items.iter().filter(|change| {
+            matches!(change.item.kind, Kind::Static | Kind::ThreadLocal)
+                && change.became == Became::Added
+        });
         for change in items {
             let item = &change.item;
-            let path = path_of(&item.module, &item.name);
-            if differs(path, item.surface) {
-                let message = format!("the type of {} changed", item.title);
+            if let Some(how) = differs(&of_item(item)) {
+                let message = how.replace("{}", &item.title);
                 let refusal = Refusal::new(Code::HP0103, message, &change.file, change.place);
-                return Some(refusal.because("its storage is there from before it was removed"));
+                return Some(refusal.because(THERE));
             }
         }
         let keys = changes
@@ -125,36 +207,58 @@ impl Storage {
             .iter()
             .chain(&changes.added)
             .chain(&changes.signatures);
-        for (file, function) in keys.filter_map(|key| new.function(key)) {
-            let changed = nested(function).find(|(path, code)| differs(path.clone(), *code));
-            if let Some((path, _)) = changed {
-                let what = path.rsplit('|').next().unwrap_or_default();
-                let message = format!("the type of {what} in `{}` changed", new.path_of(function));
+        for (file, function) in keys.filter_map(|key| source.function(key)) {
+            let before = old.function(&function.key).map(|(_, function)| function);
+            let had =
+                |found: &Found<'_>| before.is_some_and(|f| nested(f).any(|b| b.path == found.path));
+            let changed = nested(function).filter(|found| !had(found));
+            let changed = changed
+                .filter_map(|found| Some((differs(&found)?, found)))
+                .next();
+            if let Some((how, found)) = changed {
+                let name = found.path.rsplit('|').next().unwrap_or_default();
+                let what = format!("{name} in `{}`", source.path_of(function));
+                let message = how.replace("{}", &what);
                 let refusal = Refusal::new(Code::HP0103, message, &file.path, function.place);
-                return Some(refusal.because("its storage is there from before it was removed"));
+                return Some(refusal.because(THERE));
             }
         }
         None
     }
 }
 
-fn path_of(module: &[String], name: &str) -> String {
-    format!("{}::{name}", module.join("::"))
+fn of_item(item: &OtherItem) -> Found<'_> {
+    let is_local = item.kind == Kind::ThreadLocal;
+    let words = item.paths.iter().flat_map(|path| parts(path));
+    let more = item.mentions.iter().filter(|_| is_local);
+    Found {
+        path: format!("{}::{}", item.module.join("::"), item.name),
+        ty: item.surface,
+        init: if is_local { item.helpers } else { 0 },
+        words: words.chain(more.map(String::as_str)).collect(),
+        module: &item.module,
+    }
 }
 
-fn nested(function: &Function) -> impl Iterator<Item = (String, u64)> {
+fn nested(function: &Function) -> impl Iterator<Item = Found<'_>> {
     let statics = function
         .nested
         .iter()
         .filter(|(name, _)| name.starts_with("static"));
-    statics.map(|(name, code)| (format!("{:?}|{name}", function.key), *code))
+    statics.map(|(name, code)| Found {
+        path: format!("{:?}|{name}", function.key),
+        ty: *code,
+        init: 0,
+        words: function.mentions.iter().map(String::as_str).collect(),
+        module: &function.module,
+    })
 }
 
-fn statics_of(source: &CrateSource) -> impl Iterator<Item = (String, u64)> {
+fn statics_of(source: &CrateSource) -> impl Iterator<Item = Found<'_>> {
     let items = source.files.iter().flat_map(|file| &file.parsed.items);
     let outer = items
-        .filter(|item| item.kind == Kind::Static)
-        .map(|item| (path_of(&item.module, &item.name), item.surface));
+        .filter(|item| matches!(item.kind, Kind::Static | Kind::ThreadLocal))
+        .map(of_item);
     outer.chain(
         source
             .functions()
@@ -267,6 +371,7 @@ impl Maker<'_> {
             module,
             name,
             value: None,
+            is_thread_local: false,
         })
     }
 

@@ -366,7 +366,7 @@ pub fn is_harmless(change: &ItemChange) -> bool {
             | (_, Kind::Const | Kind::MacroRules)
             | (
                 Became::Added | Became::Removed,
-                Kind::Use | Kind::Module | Kind::Static
+                Kind::Use | Kind::Module | Kind::Static | Kind::ThreadLocal
             )
     )
 }

@@ -27,6 +27,7 @@ use super::fields;
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
+use super::locals;
 use super::own_imports::{Imports, imports, scope_path};
 use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
@@ -60,10 +61,10 @@ pub struct Added {
     pub module: Vec<String>,
     /// Its name there.
     pub name: String,
-    /// The symbol that code has for it.
-    pub symbol: String,
-    /// The symbol of the storage.
+    /// The symbol of the storage, or of the function that returns where that is.
     pub export: String,
+    /// It is a thread-local.
+    pub is_thread_local: bool,
 }
 
 /// The files of a patch crate.
@@ -140,6 +141,9 @@ pub fn patch_crate(
             pieces: Vec::new(),
         };
         page.prologue(root, krate, private);
+        if root && added.iter().any(|item| item.is_thread_local) {
+            page.insert(0, locals::PROLOGUE.to_owned());
+        }
         page.modules(krate, &modules, private, folder);
         page.macros(&macros);
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
@@ -182,9 +186,12 @@ fn static_item<'a>(
     krate.files.iter().find_map(|file| {
         let mut items = file.parsed.items.iter();
         let item = items.find(|item| {
-            item.kind == Kind::Static
-                && *item.module == *added.module
-                && item.names.first() == Some(&added.name)
+            let is_kind = if added.is_thread_local {
+                item.kind == Kind::ThreadLocal
+            } else {
+                item.kind == Kind::Static
+            };
+            is_kind && *item.module == *added.module && item.names.first() == Some(&added.name)
         })?;
         Some((file, item))
     })
@@ -471,11 +478,21 @@ impl Page<'_> {
 
     /// A static of the module, with an exported name; code goes on to call it what the scope does.
     fn storage(&mut self, item: &super::file::OtherItem, export: &str) {
+        let (before, edits, after) = match item.brought(export) {
+            Some(brought) => {
+                let (before, after) = brought.around();
+                (before, brought.init.into_iter().collect(), after)
+            }
+            None => {
+                let before = format!("const _: () = {{ {}", exporting(export));
+                (before, Vec::new(), " };".to_owned())
+            }
+        };
         self.pieces.push(Piece {
             range: item.range.clone(),
-            before: format!("const _: () = {{ {}", exporting(export)),
-            edits: Vec::new(),
-            after: " };".to_owned(),
+            before,
+            edits,
+            after,
         });
     }
 

@@ -165,6 +165,7 @@ pub enum Kind {
     Use,
     MacroRules,
     ItemMacro,
+    ThreadLocal,
     Impl,
     Module,
     Other,
@@ -214,20 +215,24 @@ pub struct OtherItem {
     pub range: Range<usize>,
     /// Fingerprint of all of it (methods of an impl are not part of it).
     pub code: u64,
-    /// For traits: fingerprint without default bodies. For statics: without the initialiser. For types: of what
-    /// values of it look like.
+    /// For traits: fingerprint without default bodies. For statics and thread-locals: without the initialiser. For
+    /// types: of what values of it look like.
     pub surface: u64,
-    /// For types: fingerprint of what derive macros read besides. For traits: of all but the methods. For statics: of the
-    /// initialiser.
+    /// For types: fingerprint of what derive macros read besides. For traits: of all but the methods. For statics and
+    /// thread-locals: of the initialiser.
     pub helpers: u64,
     /// For types: the last names of the traits it derives.
     pub derives: Vec<String>,
-    /// For statics: the initialiser as written.
+    /// For statics and thread-locals: the initialiser as written.
     pub value: String,
+    /// For thread-locals: the macro that declares it, as written.
+    pub maker: String,
+    /// For thread-locals: its initialiser is a constant.
+    pub is_constant: bool,
     /// Files it takes in, as written.
     pub includes: Vec<String>,
-    /// Identifiers in it (macros) or in its initialiser (statics), or the names of its methods (traits), of its types
-    /// (impls), or of attribute macros on it (types); for a constant with functions or closures in it, `fn`.
+    /// Identifiers in it (macros, thread-locals) or in its initialiser (statics), or the names of its methods (traits), of
+    /// its types (impls), or of attribute macros on it (types); for a constant with functions or closures in it, `fn`.
     pub mentions: Arc<BTreeSet<String>>,
     /// What it names: `a` for the beginning of a path, `a::b` for two segments of one.
     pub paths: Arc<BTreeSet<String>>,
@@ -242,7 +247,7 @@ pub struct OtherItem {
 }
 
 /// A name that a `use` brings in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Import {
     /// The whole path; for a glob that of what all is taken from.
     pub path: Vec<String>,

@@ -15,6 +15,9 @@ use super::file::{Edit, Kind};
 use super::read::Reader;
 use super::tokens::mentions;
 
+/// The standard library's `thread_local!`, as it may be called.
+const STD: &[&str] = &["thread_local", "std::thread_local"];
+
 impl Reader<'_> {
     pub(super) fn macro_item(
         &mut self,
@@ -43,6 +46,9 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 );
                 entry.mentions = idents;
+            }
+            _ if STD.contains(&called.as_str()) && self.thread_locals(item, module) => {
+                self.widen_statics(item.mac.tokens.clone());
             }
             _ => {
                 let entry = self.other(

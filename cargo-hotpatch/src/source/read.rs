@@ -35,6 +35,8 @@ impl OtherItem {
             helpers: 0,
             derives: Vec::new(),
             value: String::new(),
+            maker: String::new(),
+            is_constant: false,
             includes,
             mentions: Arc::default(),
             paths: Arc::default(),

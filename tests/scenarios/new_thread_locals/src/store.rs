@@ -1,0 +1,6 @@
+use hotpatch_rt::hot;
+
+#[hot]
+pub fn put() -> String {
+    String::new()
+}

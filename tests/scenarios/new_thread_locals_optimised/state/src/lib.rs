@@ -1,0 +1,5 @@
+//! A crate of the workspace whose thread-locals others use.
+
+pub fn count() -> u32 {
+    1
+}
