@@ -264,16 +264,6 @@ pub fn render_setback(paint: Paint, what: &str, error: &(dyn Error + 'static)) -
     )
 }
 
-/// A program that runs and cannot be patched.
-#[must_use]
-pub fn render_not_ready(paint: Paint, error: &(dyn Error + 'static)) -> String {
-    let head = paint.bold(Hue::Red, "failed");
-    format!(
-        "{head} to make this run ready for edits: {}\n   = the program runs on; its edits are refused until it restarts\n",
-        chain(error)
-    )
-}
-
 /// The session cannot start or go on.
 #[must_use]
 pub fn render_fatal(paint: Paint, error: &(dyn Error + 'static)) -> String {
@@ -290,7 +280,7 @@ const TYPES_ARE_NOT_TOLD: &str = "this build has no debug information about type
      against the program; from the source alone more edits are refused (`debug = \"full\"` in the profile helps)";
 
 /// An error and what led to it, each cause on a line of its own unless it was said already.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -501,11 +491,6 @@ impl Report {
     /// A stage failed; the session goes on. `what` completes "failed to".
     pub fn setback(&self, what: &str, error: &(dyn Error + 'static)) {
         self.print(Verbosity::Quiet, &render_setback(self.paint, what, error));
-    }
-
-    /// A program runs and cannot be patched.
-    pub fn not_ready(&self, error: &(dyn Error + 'static)) {
-        self.print(Verbosity::Quiet, &render_not_ready(self.paint, error));
     }
 
     /// The session cannot start or go on.
