@@ -53,6 +53,56 @@ fn a_path_with_spaces_and_letters_of_all_kinds() -> Result<()> {
 }
 
 #[test]
+fn lints_wait_for_the_next_build() -> Result<()> {
+    let project = program("server", "lints")?;
+    project.replace(
+        "src/main.rs",
+        "use hotpatch_rt::hot;\n",
+        "#![deny(warnings)]\n#![forbid(unsafe_code)]\n\nuse hotpatch_rt::hot;\n",
+    )?;
+    with_session(&project, &Options::default(), |session| {
+        session.ready(FIRST_BUILD)?;
+        // A warning, and what is forbidden.
+        project.replace(
+            "src/main.rs",
+            "    format!(\"base {text}\")",
+            "    let unused = 1;\n    // SAFETY: it is a reference.\n    let text = unsafe { &*std::ptr::from_ref(text) };\n    format!(\"one {text}\")",
+        )?;
+        let verdict = session.verdict()?;
+        ensure!(verdict.name() == "patched", "{verdict}");
+        expect_answer(session, "x", "one x")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_type_inside_a_patched_function_has_the_path_of_the_patch() -> Result<()> {
+    let project = program("server", "type_names")?;
+    project.replace(
+        "src/main.rs",
+        "    format!(\"base {text}\")",
+        "    struct Inner;\n    format!(\"base {text} {}\", name_of(&Inner))",
+    )?;
+    project.replace(
+        "src/main.rs",
+        "fn main() {",
+        "fn name_of<T>(_: &T) -> &'static str {\n    std::any::type_name::<T>()\n}\n\nfn main() {",
+    )?;
+    with_session(&project, &Options::default(), |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_answer(session, "x", "base x errors_type_names::answer::Inner")?;
+        expect_patch(session, &project, "base", "one")?;
+        let answer = session.ask("x")?;
+        let name = answer.strip_prefix("one x ").unwrap_or_default();
+        ensure!(
+            name.ends_with("::answer::Inner") && name != "errors_type_names::answer::Inner",
+            "{answer}"
+        );
+        session.stop().map(drop)
+    })
+}
+
+#[test]
 fn a_project_behind_a_symbolic_link() -> Result<()> {
     let project = program("server", "link")?;
     let link = project.beside("link");

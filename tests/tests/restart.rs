@@ -264,6 +264,29 @@ fn a_guard_that_is_held_puts_the_restart_off() -> Result<()> {
 }
 
 #[test]
+fn a_toolchain_file_is_for_the_next_session() -> Result<()> {
+    if std::env::var_os("RUSTUP_TOOLCHAIN").is_none() {
+        eprintln!("skipped: rustup did not start this test, and nothing else reads such a file");
+        return Ok(());
+    }
+    let project = program("server", "toolchain")?;
+    with_session(&project, &restarting(), |session| {
+        session.ready(FIRST_BUILD)?;
+        // With a toolchain that nobody has a restart can only work if it goes on with its own.
+        let file = project.root().join("rust-toolchain.toml");
+        fs::write(file, "[toolchain]\nchannel = \"1.0.0-nobodys\"\n")?;
+        expect_refusal(session, "HP0402")?;
+        session.restarted()?;
+        let words =
+            "   = a new session uses it, this restart does not; `cargo hotpatch explain HP0402`\n";
+        ensure!(session.stderr().contains(words), "{}", session.stderr());
+        expect_patch(session, &project, "base", "one")?;
+        expect_answer(session, "x", "one x")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
 fn nothing_happens_between_the_save_and_the_end() -> Result<()> {
     let project = program("keeper", "count")?;
     with_session(&project, &restarting(), |session| {

@@ -7,10 +7,10 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::programs::{
-    FIRST_BUILD, Shim, expect_answer, expect_patch, program, with_session,
+    FIRST_BUILD, Shim, expect_answer, expect_patch, host, program, wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
-use hotpatch_tests::session::Options;
+use hotpatch_tests::session::{Options, Session};
 use hotpatch_tests::workspace::{artifacts, cargo, command, hot_target, tool};
 
 /// Runs the tool with an empty input, which ends a program that it starts, to its own end.
@@ -359,6 +359,56 @@ fn link_time_optimisation_from_a_variable_is_turned_off() -> Result<()> {
         );
         expect_patch(session, &project, "base", "one")?;
         expect_answer(session, "x", "one x")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn another_program_than_the_one_that_was_built() -> Result<()> {
+    let project = program("server", "stranger")?;
+    let other = project.beside("other");
+    with_session(&project, &Options::default(), |session| {
+        session.ready(FIRST_BUILD)?;
+        fs::copy(format!("/proc/{}/exe", session.pid()?), &other)?;
+        session.stop().map(drop)
+    })?;
+    project.replace("src/main.rs", "\"base ", "\"built ")?;
+    let runner = project.beside("runner");
+    fs::write(&runner, format!("#!/bin/sh\nexec '{}'\n", other.display()))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&runner, mode)?;
+    let variable = format!(
+        "CARGO_TARGET_{}_RUNNER",
+        host()?.to_uppercase().replace('-', "_")
+    );
+    let options = Options {
+        env: vec![(variable, runner.into())],
+        ..Options::default()
+    };
+    with_session(&project, &options, |session| {
+        let said = |session: &Session, words: &str| {
+            wait_until(words, || Ok(session.stderr().ends_with(words)))
+        };
+        expect_answer(session, "x", "base x")?;
+        said(
+            session,
+            "\
+failed to make this run ready for edits: the running program is not the one this session built
+   = the program runs on; its edits are refused until it restarts
+",
+        )?;
+        project.replace("src/main.rs", "\"built ", "\"edited ")?;
+        let refused = session.expect("refused")?;
+        ensure!(refused.text("code") == "HP0403", "{refused}");
+        said(
+            session,
+            "\
+refused HP0403: the running program is not the one this session built
+  --> src/main.rs
+   = restart to use it; `cargo hotpatch explain HP0403`
+",
+        )?;
+        expect_answer(session, "y", "base y")?;
         session.stop().map(drop)
     })
 }

@@ -138,30 +138,33 @@ pub const fn explanation(code: Code) -> Explanation {
         Code::HP0001 => Explanation {
             what: "\
                 The edit is one that this version does not know how to bring into a running \
-                program. The message names what it is about: an `async fn`, a `const`, a macro, \
-                ...",
+                program. The message names what it is about: a constant with a closure in it, a \
+                method that an impl overrides from now on, an attribute of the crate, ...",
             why: "\
                 A patch is only made where it is known to do what a fresh build would do. Where \
                 that is not known, the tool refuses rather than guess.",
-            example: r"-const SPEED: u32 = 2;
-+const SPEED: u32 = 3;",
+            example: r"-const SPEED: fn(u32) -> u32 = |level| level + 2;
++const SPEED: fn(u32) -> u32 = |level| level + 3;",
             way_out: "\
                 Restart the program to use the edit. Or write it another way: what you are still \
-                trying out can be the body of a plain function, such as `fn speed() -> u32 { 3 }`, \
-                and edits to that are patched.",
+                trying out can be the body of a plain function, such as `fn speed(level: u32) -> \
+                u32 { level + 3 }`, and edits to that are patched.",
         },
         Code::HP0101 => Explanation {
             what: "\
-                A struct, enum or union that the program knows has other fields, variants, \
-                attributes or generics now, or how its values are dropped changed. Where the source \
-                shows nothing of it (a macro reads a file, a type comes back as another), the patch \
-                and the running program disagree about it in their debug information.",
+                A struct, enum or union that the program knows has other fields, variants, `repr` \
+                or generics now, or how its values are dropped changed, and values of it may be \
+                alive: the refusal says where. Also where only a constant, an import or a macro \
+                that the type is made of changed. Where the source shows nothing of it (a macro \
+                reads a file, a type comes back as another), the patch and the running program \
+                disagree about it in their debug information.",
             why: "\
                 Values of the old type may be alive in statics, on the heap or on the stacks of \
                 running functions. New code would read them with the new layout: a `u32` where \
-                there is a pointer. No check at run time could tell. A build without debug \
-                information about types has only the source to go by: there, what might change one \
-                is refused, too.",
+                there is a pointer. No check at run time could tell. A type whose values all end \
+                within a call of a hot function may change, but not in an optimised build, which \
+                does not show who keeps one. A build without debug information about types has \
+                only the source to go by: there, what might change one is refused, too.",
             example: r" struct Player {
      health: u32,
 +    shield: u32,
@@ -173,7 +176,8 @@ pub const fn explanation(code: Code) -> Explanation {
         },
         Code::HP0102 => Explanation {
             what: "\
-                A trait gained, lost or reordered methods, or one of them has another signature.",
+                A trait gained, lost or reordered methods, or one of them has another signature, \
+                and there may be trait objects of it.",
             why: "\
                 A trait object made before the edit carries a table of the old methods. New code \
                 would look for a method at a place in that table where another one is, or none.",
@@ -182,13 +186,13 @@ pub const fn explanation(code: Code) -> Explanation {
 +    fn range(&self) -> u32;
  }",
             way_out: "\
-                Restart the program to use the edit. Methods of a new trait, or in a plain `impl`, \
-                can be added.",
+                Restart the program to use the edit. Methods of a new trait, of one without trait \
+                objects, or in a plain `impl` can be added.",
         },
         Code::HP0103 => Explanation {
             what: "\
-                A `static` or a thread-local has another type, or a thread-local another \
-                initialiser.",
+                A `static` or a thread-local has another type, also if it comes back with another one \
+                than it had, or a thread-local another initialiser.",
             why: "\
                 The static holds a value of the old type, and code that stays goes on using it. A \
                 thread-local also gives later threads their first value, and code that stays \
@@ -231,8 +235,10 @@ pub const fn explanation(code: Code) -> Explanation {
         },
         Code::HP0202 => Explanation {
             what: "\
-                A function that was patched is also called from code that no hot function reaches. \
-                Those calls keep the old code. This is a note: the patch is live.",
+                A function that was patched is also called from code that no hot function reaches, \
+                through a trait object, function pointer, closure or future made earlier, or such \
+                code uses a constant or macro that changed. It keeps the old code. This is a note: \
+                the patch is live.",
             why: "\
                 Only hot functions have a slot through which all their callers go. A plain \
                 function is new for those of its callers that are in the patch too.",
@@ -259,12 +265,14 @@ pub const fn explanation(code: Code) -> Explanation {
         Code::HP0204 => Explanation {
             what: "\
                 The initial value of a `static` was edited; the static keeps the value it has. \
-                This is a note.",
+                This is a note. A `#[hot] static` takes the new one; there it names code that \
+                keeps the old.",
             why: "The value is part of the program's state, and a patch keeps the state.",
             example: r"-static LEVEL: AtomicU32 = AtomicU32::new(1);
 +static LEVEL: AtomicU32 = AtomicU32::new(5);",
             way_out: "\
-                Restart the program to begin with the new value, or store it from hot code once.",
+                Restart the program to begin with the new value, or store it from hot code once. A \
+                static that never changes by itself can be marked `#[hot]`.",
         },
         Code::HP0301 => Explanation {
             what: "\
@@ -279,10 +287,10 @@ pub const fn explanation(code: Code) -> Explanation {
             way_out: "\
                 Restart the program to use the edit. Or keep the hot function as it is and let it \
                 call a new one with the signature you want: signatures of functions that only hot \
-                functions call may change.",
+                functions call may change, and so may the names of its parameters.",
         },
         Code::HP0302 => Explanation {
-            what: "A function that exists was marked `#[hot]`.",
+            what: "A function that exists was marked `#[hot]`. Taking the mark away is fine.",
             why: "\
                 A hot function is compiled with a slot in front of its body. The function in the \
                 running program has none, so its callers cannot be led elsewhere.",
@@ -317,18 +325,22 @@ pub const fn explanation(code: Code) -> Explanation {
 -channel = "1.95.0"
 +channel = "1.96.0""#,
             way_out: "\
-                End the session and start it again. Where a library was built anew, by another \
-                session or for a restart that was put off, a restart of the program is enough.",
+                What chooses the toolchain is read when a session starts: end this one and start \
+                another. A restart within it builds with the toolchain it has, and edits are \
+                patched again from then on. Where a library was built anew, by another session or \
+                for a restart that was put off, a restart of the program is all it takes.",
         },
         Code::HP0403 => Explanation {
-            what: "The process that answered runs another program than the one this session built.",
+            what: "\
+                The process that answered runs another program than the one this session built. It \
+                runs on, and each edit of it is refused.",
             why: "\
                 A patch is full of addresses of one very build. In another one they would lead \
                 anywhere.",
-            example: " # the program starts itself again from another file, or was replaced on disk",
+            example: " # a runner starts another file, or another session built the program anew just then",
             way_out: "\
-                Restart the session. If the program starts another program, patch that one in a \
-                session of its own.",
+                Restart the program. Where a runner or the program itself starts another program, \
+                patch that one in a session of its own.",
         },
     }
 }

@@ -21,6 +21,8 @@ pub struct Refusal {
     pub label: String,
     /// What stands behind it, a line each.
     pub reasons: Vec<String>,
+    /// A restart does not bring the edit into the program, only a new session does.
+    pub for_next_session: bool,
 }
 
 impl Refusal {
@@ -39,6 +41,7 @@ impl Refusal {
             place,
             label: String::new(),
             reasons: Vec::new(),
+            for_next_session: false,
         }
     }
 

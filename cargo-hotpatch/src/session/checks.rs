@@ -142,7 +142,10 @@ impl Maker<'_> {
             if let Some(item) =
                 locals.find(|item| variable_in(&part.compiled.object, item).is_none())
             {
-                needs.refusal = no_room(sources, item, "its variable is not found in the patch");
+                needs.refuse(
+                    no_room(sources, item, "its variable is not found in the patch"),
+                    false,
+                );
             }
             if let Some(section) = starts_by_itself(&part.compiled.data) {
                 needs.refuse(

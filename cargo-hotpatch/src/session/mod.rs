@@ -33,7 +33,7 @@ use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
 use self::make::Outcome;
-use self::program::{Running, Supplies};
+use self::program::{Running, Stranger, Supplies};
 use self::restart::{About, Asked, Kept};
 use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
 use self::worker::{Said, Tools, Verdict, Worker};
@@ -185,7 +185,7 @@ struct Program {
     running: Arc<Running>,
     base: Base,
     /// Why the worker gave up, if it did.
-    lost: Option<String>,
+    lost: Option<(Code, String)>,
 }
 
 /// What a message led to.
@@ -336,9 +336,9 @@ impl Session<'_> {
             .program
             .as_ref()
             .and_then(|program| program.lost.clone());
-        if let Some(why) = lost {
+        if let Some((code, why)) = lost {
             let file = change.paths.first().cloned().unwrap_or_default();
-            return self.refused(&Refusal::new(Code::HP0001, why, file, Place::default()));
+            return self.refused(&Refusal::new(code, why, file, Place::default()));
         }
         match &self.program {
             Some(program) => program.worker.save(change),
@@ -383,9 +383,14 @@ impl Session<'_> {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()
                 {
-                    self.report
-                        .setback("make this run ready for edits", error.as_ref());
-                    program.lost = Some(format!("this run cannot be patched: {error:#}"));
+                    self.report.not_ready(error.as_ref());
+                    program.lost = Some(match error.downcast_ref::<Stranger>() {
+                        Some(stranger) => (Code::HP0403, stranger.to_string()),
+                        None => (
+                            Code::HP0001,
+                            format!("this run cannot be patched: {error:#}"),
+                        ),
+                    });
                 }
             }
         }

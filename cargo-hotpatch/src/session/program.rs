@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use hotpatch_rt::news::News;
 use hotpatch_rt::wire::BuildId;
 
@@ -17,6 +17,11 @@ use crate::run::child::{Child, ChildExit, Program};
 use crate::run::client::{Client, Rendezvous};
 use crate::run::listen::Sockets;
 use crate::run::news::Newsroom;
+
+/// The agent that answered lives in another program than the one that was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the running program is not the one this session built")]
+pub struct Stranger;
 
 /// How long a program may take until its launcher has started the agent.
 const AGENT_LIMIT: Duration = Duration::from_secs(60);
@@ -104,7 +109,7 @@ impl Running {
             .connect(self.limit, || self.child.is_running())
             .context("failed to reach the agent in the program")?;
         if image.is_some_and(|image| *client.image() != BuildId(image.to_vec())) {
-            bail!("HP0403: the running program is not the one this session built");
+            return Err(Stranger.into());
         }
         Ok(client)
     }

@@ -63,6 +63,7 @@ pub(super) fn shown_refusal(refusal: &Refusal) -> report::Refusal {
             .into_iter()
             .collect(),
         reasons: refusal.reasons.clone(),
+        for_next_session: refusal.for_next_session,
     }
 }
 

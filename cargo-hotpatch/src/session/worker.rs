@@ -401,8 +401,8 @@ fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome>
             let message =
                 format!("`{name}` chooses the toolchain, and this session has one already");
             let mut refusal = Refusal::new(Code::HP0402, message, path, whole);
-            let reason = "a restart builds with it again: end the session and start it anew";
-            refusal.reasons.push(reason.to_owned());
+            // What started this tool chose the toolchain for all that it starts.
+            refusal.for_next_session = std::env::var_os("RUSTUP_TOOLCHAIN").is_some();
             return Ok(Outcome::Refused(refusal));
         }
         let message = format!("`{name}` decides the build, which a running program cannot follow");

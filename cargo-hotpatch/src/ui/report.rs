@@ -86,6 +86,8 @@ pub struct Refusal {
     pub excerpts: Vec<Excerpt>,
     /// Why, one fragment each, such as "alive in: static `WORLD` (src/main.rs:8)".
     pub reasons: Vec<String>,
+    /// A restart does not bring the edit into the program, only a new session does.
+    pub for_next_session: bool,
 }
 
 /// Something worth knowing beside a patch.
@@ -201,9 +203,15 @@ pub fn render_refused(paint: Paint, refusal: &Refusal, on_refuse: OnRefuse) -> S
     for reason in &refusal.reasons {
         let _ = writeln!(text, "   = {reason}");
     }
+    let later = refusal.for_next_session;
     let next = match on_refuse {
+        OnRefuse::Ask if later => {
+            "a new session uses it, a restart within this one does not [y/n/always/never]"
+        }
         OnRefuse::Ask => "restart to use it [y/n/always/never]",
+        OnRefuse::Restart if later => "a new session uses it, this restart does not",
         OnRefuse::Restart => "restarting to use it",
+        OnRefuse::Stay if later => "a new session uses it, a restart within this one does not",
         OnRefuse::Stay => "restart to use it",
         OnRefuse::Quit => "ending the session because of `--on-refuse quit`",
     };
@@ -272,7 +280,7 @@ const TYPES_ARE_NOT_TOLD: &str = "this build has no debug information about type
      against the program; from the source alone more edits are refused (`debug = \"full\"` in the profile helps)";
 
 /// An error and what led to it, each cause on a line of its own unless it was said already.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -629,6 +637,7 @@ mod tests {
             reasons: strings(&[
                 "alive in: static `WORLD` (src/main.rs:8), argument `world` of hot fn `update` (src/game.rs:20)",
             ]),
+            for_next_session: false,
         }
     }
 
@@ -668,6 +677,32 @@ refused HP0101: layout of `Player` changed
             "restarting to use it; `cargo hotpatch explain HP0001`\n"
         );
         assert!(last(OnRefuse::Quit).starts_with("ending the session because of"));
+    }
+
+    #[test]
+    fn what_a_restart_does_not_use_is_not_offered_with_one() {
+        let refusal = Refusal {
+            for_next_session: true,
+            ..refusal()
+        };
+        for (on_refuse, words) in [
+            (
+                OnRefuse::Ask,
+                "a new session uses it, a restart within this one does not [y/n/always/never]",
+            ),
+            (
+                OnRefuse::Stay,
+                "a new session uses it, a restart within this one does not",
+            ),
+            (
+                OnRefuse::Restart,
+                "a new session uses it, this restart does not",
+            ),
+        ] {
+            let text = render_refused(PLAIN, &refusal, on_refuse);
+            let last = format!("   = {words}; `cargo hotpatch explain HP0101`");
+            assert_eq!(text.lines().last(), Some(last.as_str()));
+        }
     }
 
     #[test]

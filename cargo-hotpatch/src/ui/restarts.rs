@@ -1,9 +1,10 @@
 //! Every sentence about a restart, and about what the program keeps through one.
 
+use std::error::Error;
 use std::net::SocketAddr;
 
 use super::paint::{Hue, Paint};
-use super::report::{Report, Verbosity};
+use super::report::{Report, Verbosity, chain};
 
 /// Asked at the terminal, answered with a line.
 #[must_use]
@@ -79,7 +80,22 @@ fn list(names: &[String]) -> String {
     names.join(", ")
 }
 
+/// A program that runs and cannot be patched.
+#[must_use]
+pub fn render_not_ready(paint: Paint, error: &(dyn Error + 'static)) -> String {
+    let head = paint.bold(Hue::Red, "failed");
+    format!(
+        "{head} to make this run ready for edits: {}\n   = the program runs on; its edits are refused until it restarts\n",
+        chain(error)
+    )
+}
+
 impl Report {
+    /// A program runs and cannot be patched.
+    pub fn not_ready(&self, error: &(dyn Error + 'static)) {
+        self.say(Verbosity::Quiet, &render_not_ready(self.paint(), error));
+    }
+
     /// The tool listens for the program.
     pub fn listening(&self, addresses: &[SocketAddr]) {
         for address in addresses {

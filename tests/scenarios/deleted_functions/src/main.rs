@@ -20,6 +20,20 @@ fn main() {
     let _ = start();
     for line in std::io::stdin().lines() {
         let _ = line.expect("a line");
-        println!("{}", value());
+        println!("{} {}", value(), other());
     }
+}
+
+fn old_name() -> u32 {
+    3
+}
+
+#[hot]
+fn inner() -> u32 {
+    old_name()
+}
+
+#[hot]
+fn other() -> u32 {
+    inner() + 1
 }

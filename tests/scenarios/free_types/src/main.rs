@@ -87,6 +87,7 @@ fn pack(weight: u32) -> u32 {
 
 trait Speak {
     fn word(&self) -> String;
+    fn length(&self) -> usize;
 }
 
 struct Cat;
@@ -95,12 +96,16 @@ impl Speak for Cat {
     fn word(&self) -> String {
         "meow".to_owned()
     }
+
+    fn length(&self) -> usize {
+        4
+    }
 }
 
 #[hot]
 fn speak() -> String {
     let all: Vec<Box<dyn Speak>> = vec![Box::new(Cat)];
-    all.iter().map(|one| one.word()).collect()
+    all.iter().map(|one| one.word()[..one.length()].to_owned()).collect()
 }
 
 fn main() {

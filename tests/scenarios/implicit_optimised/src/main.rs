@@ -66,11 +66,25 @@ fn other(value: u32) -> String {
     (Metres(value) + Metres(1)).to_string()
 }
 
+#[derive(Debug, Default)]
+enum Level {
+    #[default]
+    Low,
+    #[allow(dead_code)]
+    High,
+}
+
+#[hot]
+fn level() -> String {
+    format!("{:?}", Level::default())
+}
+
 fn main() {
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
         match line.split_once(' ').expect("two words") {
             ("show", value) => println!("{}", show(value.parse().expect("a number"))),
+            ("level", _) => println!("{}", level()),
             ("other", value) => println!("{}", other(value.parse().expect("a number"))),
             _ => {}
         }
