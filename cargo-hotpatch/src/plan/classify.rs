@@ -20,6 +20,8 @@ pub struct Facts<'a> {
     pub alive: &'a BTreeMap<String, Reasons>,
     /// Traits that changed and of which there can be no trait objects.
     pub static_traits: &'a BTreeSet<String>,
+    /// Whether a method that a trait provides, too, may come or go: all who call it are found.
+    pub is_override: &'a dyn Fn(&FnKey) -> bool,
 }
 
 impl Facts<'_> {
@@ -134,6 +136,7 @@ pub fn refusal(
         let name = old.path_of(at.1);
         match &at.1.owner {
             owner if known.may_vary(owner) => None,
+            _ if (known.is_override)(key) => None,
             Owner::Impl(head) if head.trait_path.is_some() => refuse(
                 Code::HP0001,
                 format!("removing `{name}` is not supported yet"),
@@ -155,7 +158,8 @@ pub fn refusal(
             })
         }));
         let name = new.path_of(at.1);
-        (overrides && !known.may_vary(&at.1.owner)).then(|| {
+        let is_sure = known.may_vary(&at.1.owner) || (known.is_override)(key);
+        (overrides && !is_sure).then(|| {
             Refusal::new(
                 Code::HP0001,
                 format!("adding `{name}` to an impl that exists is not supported yet"),
@@ -460,6 +464,7 @@ pub fn place(krate: &CrateSource, key: &FnKey) -> Option<(std::path::PathBuf, Pl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::overrides::overrides;
     use crate::source::items::fake::krate;
 
     fn refused(old: &str, new: &str) -> Option<(Code, String)> {
@@ -469,11 +474,14 @@ mod tests {
         );
         let changes = diff::compare(&old, &new);
         let is_hot = |key: &FnKey| format!("{key:?}").contains("hot_");
+        let sources = [&old, &new].map(std::slice::from_ref);
+        let found = overrides(sources[0], sources[1], std::slice::from_ref(&changes));
         let known = Facts {
             optimised: false,
             is_hot: &is_hot,
             alive: &BTreeMap::new(),
             static_traits: &BTreeSet::new(),
+            is_override: &|key| found.contains(0, key),
         };
         refusal(&old, &new, &changes, &known).map(|refusal| (refusal.code, refusal.message))
     }
@@ -563,6 +571,43 @@ mod tests {
             ),
             None
         );
+    }
+
+    #[test]
+    fn methods_that_a_trait_provides_may_come_and_go() {
+        let both = |frame: &str, method: &str| {
+            let with = |method: &str| frame.replace("@", method);
+            let message = |old: &str, new: &str| refused(old, new).map(|(_, message)| message);
+            let (none, some) = (with(""), with(method));
+            (message(&none, &some), message(&some, &none))
+        };
+        let known = "mod a { pub trait T { fn f(&self) {} fn g(&self) {} } } struct S; struct L<'a>(&'a u8); ";
+        let f = "fn f(&self) { 1; }";
+        let free = (None, None);
+        let with = |rest: &str| both(&format!("{known}{rest}"), f);
+        assert_eq!(with("impl a::T for S { fn g(&self) { 1; } @ }"), free);
+        assert_eq!(with("use a::T; impl T for S { @ }"), free);
+        assert_eq!(with("impl<'a> a::T for L<'a> { @ }"), free);
+        let refused = |name: &str| {
+            (
+                Some(format!("adding `app::{name}` to an impl that exists is not supported yet")),
+                Some(format!("removing `app::{name}` is not supported yet")),
+            )
+        };
+        let of_s = refused("<S as T>::f");
+        assert_eq!(with("impl T for S { @ } mod b { trait T { fn f(&self) {} } }"), of_s);
+        assert_eq!(with("use b::U as T; impl T for S { @ }"), of_s);
+        assert_eq!(with("use std::fmt::X; impl X for S { @ }"), refused("<S as X>::f"));
+        assert_eq!(with("impl<X> a::T for X { @ }"), refused("<X as T>::f"));
+        assert_eq!(with("type R = S; impl a::T for R { @ }"), refused("<R as T>::f"));
+        assert_eq!(with("use S as R; impl a::T for R { @ }"), refused("<R as T>::f"));
+        assert_eq!(with("impl a::T for &S { @ }"), of_s);
+        assert_eq!(with("impl a::T for Vec<S> { @ }"), refused("<Vec as T>::f"));
+        let hot = both(&format!("{known} impl a::T for S {{ @ }}"), "#[hot] fn f(&self) {}");
+        assert_eq!(hot, of_s);
+        // Nothing that a trait provides.
+        let frame = "trait T { fn f(&self); } struct S; impl T for S { @ }";
+        assert_eq!(both(frame, f), of_s);
     }
 
     #[test]
