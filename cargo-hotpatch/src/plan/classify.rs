@@ -590,20 +590,37 @@ mod tests {
         assert_eq!(with("impl<'a> a::T for L<'a> { @ }"), free);
         let refused = |name: &str| {
             (
-                Some(format!("adding `app::{name}` to an impl that exists is not supported yet")),
+                Some(format!(
+                    "adding `app::{name}` to an impl that exists is not supported yet"
+                )),
                 Some(format!("removing `app::{name}` is not supported yet")),
             )
         };
         let of_s = refused("<S as T>::f");
-        assert_eq!(with("impl T for S { @ } mod b { trait T { fn f(&self) {} } }"), of_s);
+        assert_eq!(
+            with("impl T for S { @ } mod b { trait T { fn f(&self) {} } }"),
+            of_s
+        );
         assert_eq!(with("use b::U as T; impl T for S { @ }"), of_s);
-        assert_eq!(with("use std::fmt::X; impl X for S { @ }"), refused("<S as X>::f"));
+        assert_eq!(
+            with("use std::fmt::X; impl X for S { @ }"),
+            refused("<S as X>::f")
+        );
         assert_eq!(with("impl<X> a::T for X { @ }"), refused("<X as T>::f"));
-        assert_eq!(with("type R = S; impl a::T for R { @ }"), refused("<R as T>::f"));
-        assert_eq!(with("use S as R; impl a::T for R { @ }"), refused("<R as T>::f"));
+        assert_eq!(
+            with("type R = S; impl a::T for R { @ }"),
+            refused("<R as T>::f")
+        );
+        assert_eq!(
+            with("use S as R; impl a::T for R { @ }"),
+            refused("<R as T>::f")
+        );
         assert_eq!(with("impl a::T for &S { @ }"), of_s);
         assert_eq!(with("impl a::T for Vec<S> { @ }"), refused("<Vec as T>::f"));
-        let hot = both(&format!("{known} impl a::T for S {{ @ }}"), "#[hot] fn f(&self) {}");
+        let hot = both(
+            &format!("{known} impl a::T for S {{ @ }}"),
+            "#[hot] fn f(&self) {}",
+        );
         assert_eq!(hot, of_s);
         // Nothing that a trait provides.
         let frame = "trait T { fn f(&self); } struct S; impl T for S { @ }";

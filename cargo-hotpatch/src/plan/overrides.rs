@@ -77,7 +77,10 @@ pub fn any_overrides(old: &[CrateSource], new: &[CrateSource], changes: &[Change
                 _ => None,
             }
         };
-        let added = changes.added.iter().filter(|key| of_trait(new, key).is_some());
+        let added = changes
+            .added
+            .iter()
+            .filter(|key| of_trait(new, key).is_some());
         out.added.extend(added.map(|key| (krate, key.clone())));
         for key in &changes.removed {
             let Some((of, name)) = of_trait(old, key) else {
@@ -85,11 +88,11 @@ pub fn any_overrides(old: &[CrateSource], new: &[CrateSource], changes: &[Change
             };
             for (number, source) in new.iter().enumerate() {
                 let provided = source.functions().filter(|(_, function)| {
-                    function.name == name && matches!(&function.owner, Owner::Trait(own) if *own == of)
+                    function.name == name
+                        && matches!(&function.owner, Owner::Trait(own) if *own == of)
                 });
-                out.removed.extend(
-                    provided.map(|(_, f)| ((krate, key.clone()), (number, f.key.clone()))),
-                );
+                out.removed
+                    .extend(provided.map(|(_, f)| ((krate, key.clone()), (number, f.key.clone()))));
             }
         }
     }
@@ -101,9 +104,8 @@ fn has_impl(source: &CrateSource, method: &Function, head: &Impl) -> bool {
     let Some(title) = title(head) else {
         return false;
     };
-    items(source).any(|item| {
-        item.kind == Kind::Impl && item.title == title && item.module == method.module
-    })
+    items(source)
+        .any(|item| item.kind == Kind::Impl && item.title == title && item.module == method.module)
 }
 
 /// What a reader calls the impl of a trait.
@@ -148,8 +150,9 @@ fn is_known_type(sources: &[CrateSource], head: &Impl) -> bool {
 fn is_renamed<'a>(items: &mut impl Iterator<Item = &'a OtherItem>, name: &str) -> bool {
     items.any(|item| {
         let mut imports = item.imports.iter();
-        imports
-            .any(|import| import.name == name && import.path.last().is_some_and(|last| last != name))
+        imports.any(|import| {
+            import.name == name && import.path.last().is_some_and(|last| last != name)
+        })
     })
 }
 
@@ -158,8 +161,7 @@ fn default_of(sources: &[CrateSource], head: &Impl, method: &str) -> Option<(usi
     let name = head.trait_name.as_ref()?;
     let path = head.trait_path.as_ref()?;
     let all = || sources.iter().flat_map(items);
-    let mut traits =
-        all().filter(|item| item.kind == Kind::Trait && item.names.contains(name));
+    let mut traits = all().filter(|item| item.kind == Kind::Trait && item.names.contains(name));
     let is_one = traits.next().is_some() && traits.next().is_none();
     if !is_one || path.contains('<') || is_renamed(&mut all(), name) {
         return None;

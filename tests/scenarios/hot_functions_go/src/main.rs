@@ -37,10 +37,31 @@ fn main() {
         match line.expect("a line").as_str() {
             "shown" => println!("{}", shown()),
             "called" => println!("{}", called(&mut world)),
+            "loaded" => println!("{}", loaded()),
             "kept" => println!("{}", kept()),
             _ => println!("{}", outside()),
         }
     }
+}
+
+mod load {
+    #[hotpatch_rt::hot]
+    pub fn most() -> u32 {
+        3
+    }
+}
+
+fn load() -> u32 {
+    1
+}
+
+fn through() -> u32 {
+    load::most()
+}
+
+#[hot]
+fn loaded() -> u32 {
+    load() + through() * 100
 }
 
 #[hot]
