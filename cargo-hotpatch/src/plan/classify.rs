@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alive::Reasons;
 use super::codes::Code;
+use super::overrides::Overrides;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Place, Shape};
@@ -20,8 +21,10 @@ pub struct Facts<'a> {
     pub alive: &'a BTreeMap<String, Reasons>,
     /// Traits that changed and of which there can be no trait objects.
     pub static_traits: &'a BTreeSet<String>,
-    /// Whether a method that a trait provides, too, may come or go: all who call it are found.
-    pub is_override: &'a dyn Fn(&FnKey) -> bool,
+    /// The number of the crate.
+    pub krate: usize,
+    /// Methods and impls that may come or go: all who use them are found.
+    pub overrides: &'a Overrides,
 }
 
 impl Facts<'_> {
@@ -136,7 +139,7 @@ pub fn refusal(
         let name = old.path_of(at.1);
         match &at.1.owner {
             owner if known.may_vary(owner) => None,
-            _ if (known.is_override)(key) => None,
+            _ if known.overrides.contains(known.krate, key) => None,
             Owner::Impl(head) if head.trait_path.is_some() => refuse(
                 Code::HP0001,
                 format!("removing `{name}` is not supported yet"),
@@ -158,7 +161,7 @@ pub fn refusal(
             })
         }));
         let name = new.path_of(at.1);
-        let is_sure = known.may_vary(&at.1.owner) || (known.is_override)(key);
+        let is_sure = known.may_vary(&at.1.owner) || known.overrides.contains(known.krate, key);
         (overrides && !is_sure).then(|| {
             Refusal::new(
                 Code::HP0001,
@@ -375,7 +378,12 @@ fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
         Kind::Impl if item.names.iter().any(|name| name == "Deref") => unsupported(title),
         // An impl without items of its own only holds functions, which are looked at one by one.
         Kind::Impl if change.became == Became::Added => return None,
-        Kind::Impl if item.names.is_empty() && change.became == Became::Removed => return None,
+        Kind::Impl
+            if change.became == Became::Removed
+                && (item.names.is_empty() || known.overrides.has_gone(known.krate, item)) =>
+        {
+            return None;
+        }
         _ => unsupported(title),
     };
     Some(Refusal::new(code, message, &change.file, change.place))
@@ -481,7 +489,8 @@ mod tests {
             is_hot: &is_hot,
             alive: &BTreeMap::new(),
             static_traits: &BTreeSet::new(),
-            is_override: &|key| found.contains(0, key),
+            krate: 0,
+            overrides: &found,
         };
         refusal(&old, &new, &changes, &known).map(|refusal| (refusal.code, refusal.message))
     }
@@ -625,6 +634,38 @@ mod tests {
         // Nothing that a trait provides.
         let frame = "trait T { fn f(&self); } struct S; impl T for S { @ }";
         assert_eq!(both(frame, f), of_s);
+    }
+
+    #[test]
+    fn an_impl_may_go_if_nothing_takes_its_place() {
+        let known = "trait T { fn f(&self) {} } struct S; ";
+        let gone = |before: &str, after: &str| {
+            let [old, new] = [before, after].map(|text| format!("{known}{text}"));
+            refused(&old, &new).map(|(_, message)| message)
+        };
+        let refused = Some("removing `impl T for S` is not supported yet".to_owned());
+        let own = "impl T for S { fn f(&self) { 1; } }";
+        assert_eq!(gone("impl T for S {}", ""), None);
+        assert_eq!(gone(own, ""), None);
+        assert_eq!(gone(own, "impl T for u8 {}"), None);
+        assert_eq!(gone(own, "impl<X: Copy> T for X {}"), refused);
+        assert_eq!(gone(own, "impl<'a, X: U<'a>> T for X {}"), refused);
+        assert_eq!(gone(own, "impl<X> T for Vec<X> {}"), None);
+        assert_eq!(gone(own, "mod m { impl T for S {} }"), refused);
+        assert!(gone(own, "make!(S);").is_some());
+        assert_eq!(gone("impl T for S { type A = u8; }", ""), refused);
+        assert_eq!(gone("impl T for S { #[hot] fn f(&self) {} }", ""), refused);
+        assert_eq!(
+            gone(
+                &format!("{own} mod m {{ trait T {{}} }}"),
+                "mod m { trait T {} }"
+            ),
+            refused
+        );
+        assert_eq!(
+            gone("impl T for Vec<S> {}", ""),
+            Some("removing `impl T for Vec < S >` is not supported yet".to_owned())
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::diff::Changes;
+use crate::source::diff::{Became, Changes};
 use crate::source::file::{FnKey, Function, Impl, Kind, OtherItem, Owner, Shape};
 use crate::source::items::CrateSource;
 
@@ -17,6 +17,10 @@ pub struct Overrides {
     pub added: BTreeSet<(usize, FnKey)>,
     /// What the trait provides takes their place: their keys, and those of the trait's.
     pub removed: Vec<((usize, FnKey), (usize, FnKey))>,
+    /// Impls that are gone: the crate, what a reader calls them, the name of the type and that of the trait.
+    pub impls: Vec<(usize, String, String, String)>,
+    /// Their methods.
+    pub gone: BTreeSet<(usize, FnKey)>,
 }
 
 impl Overrides {
@@ -24,17 +28,25 @@ impl Overrides {
     #[must_use]
     pub fn contains(&self, krate: usize, key: &FnKey) -> bool {
         let is_it = |of: &(usize, FnKey)| of.0 == krate && of.1 == *key;
-        self.added.iter().any(is_it) || self.removed.iter().any(|(method, _)| is_it(method))
+        self.added.iter().chain(&self.gone).any(is_it)
+            || self.removed.iter().any(|(method, _)| is_it(method))
+    }
+
+    /// The impl went, and everybody who used it is found.
+    #[must_use]
+    pub fn has_gone(&self, krate: usize, item: &OtherItem) -> bool {
+        let mut impls = self.impls.iter();
+        impls.any(|(of, title, ..)| *of == krate && *title == item.title)
     }
 }
 
 /// Those of which it is certain what they override: a method that one trait of the workspace provides, for a type of
 /// the workspace.
 #[must_use]
-pub fn overrides(old: &[CrateSource], new: &[CrateSource], changes: &[Changes]) -> Overrides {
+pub fn overrides(old: &[CrateSource], new: &[CrateSource], all_changes: &[Changes]) -> Overrides {
     let mut out = Overrides::default();
     let sources = || [old, new].into_iter();
-    for (krate, changes) in changes.iter().enumerate() {
+    for (krate, changes) in all_changes.iter().enumerate() {
         let provided = |source: &[CrateSource], key: &FnKey| {
             let (_, function) = source[krate].function(key)?;
             let Owner::Impl(head) = &function.owner else {
@@ -61,8 +73,84 @@ pub fn overrides(old: &[CrateSource], new: &[CrateSource], changes: &[Changes]) 
             let default = provided(old, key)?;
             Some(((krate, key.clone()), default))
         }));
+        for change in &changes.items {
+            if change.item.kind == Kind::Impl && change.became == Became::Removed {
+                out.without(krate, &change.item, (old, new), all_changes);
+            }
+        }
     }
     out
+}
+
+impl Overrides {
+    /// An impl of a trait is gone. As no other can take its place, all who used it are written anew, or mention what it
+    /// had by name, or call its methods.
+    fn without(
+        &mut self,
+        krate: usize,
+        item: &OtherItem,
+        (old, new): (&[CrateSource], &[CrateSource]),
+        changes: &[Changes],
+    ) {
+        let Some((name, head)) = item.names.first().zip(head_of(item)) else {
+            return;
+        };
+        let sources = || [old, new].into_iter();
+        let is_of = |function: &Function| match &function.owner {
+            Owner::Impl(head) => {
+                function.module == item.module && title(head).as_ref() == Some(&item.title)
+            }
+            _ => false,
+        };
+        let methods = || {
+            old[krate]
+                .functions()
+                .filter(|(_, function)| is_of(function))
+        };
+        let any_hot = methods().any(|(_, function)| function.hot);
+        let is_back = new[krate].functions().any(|(_, function)| is_of(function))
+            || items(&new[krate])
+                .any(|other| other.kind == Kind::Impl && other.title == item.title);
+        // What may give the type the trait all the same.
+        let is_blanket = |other: &OtherItem| {
+            let (generics, ty) = other.name.split_once(" for ").unwrap_or_default();
+            let ty = ty
+                .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .next();
+            let mut words = generics.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            other.kind == Kind::Impl
+                && other.names.contains(name)
+                && ty.is_some_and(|ty| generics.contains('<') && words.any(|word| word == ty))
+        };
+        let made = changes
+            .iter()
+            .flat_map(|changes| &changes.items)
+            .any(|change| change.item.kind.is_macro() || change.derives().contains(name));
+        let known =
+            sources().all(|source| is_known_type(source, &head) && is_one_trait(source, &head));
+        let blanket = sources().flatten().flat_map(items).any(is_blanket);
+        if known && !any_hot && !is_back && !made && !blanket && item.mentions.is_empty() {
+            let keys = methods().map(|(_, function)| (krate, function.key.clone()));
+            self.gone.extend(keys);
+            let of = (krate, item.title.clone(), head.self_name, name.clone());
+            self.impls.push(of);
+        }
+    }
+}
+
+/// What an impl is of and for, as far as its text tells.
+fn head_of(item: &OtherItem) -> Option<Impl> {
+    let title = item.title.trim_matches('`').strip_prefix("impl ")?;
+    let (of, ty) = title.split_once(" for ")?;
+    let path = ty.split('<').next()?;
+    let last = path.rsplit(':').next()?.trim();
+    Some(Impl {
+        self_ty: ty.to_owned(),
+        self_name: last.to_owned(),
+        trait_path: Some(of.to_owned()),
+        trait_name: item.names.first().cloned(),
+        ..Impl::default()
+    })
 }
 
 /// All that may have come to override, or left it: whoever called one before may call another now.
@@ -156,14 +244,21 @@ fn is_renamed<'a>(items: &mut impl Iterator<Item = &'a OtherItem>, name: &str) -
     })
 }
 
-/// The method that the trait of an impl provides, if there is no doubt about which that is.
-fn default_of(sources: &[CrateSource], head: &Impl, method: &str) -> Option<(usize, FnKey)> {
-    let name = head.trait_name.as_ref()?;
-    let path = head.trait_path.as_ref()?;
+/// There is one trait of the name that the impl's has, and it is the workspace's.
+fn is_one_trait(sources: &[CrateSource], head: &Impl) -> bool {
+    let (Some(name), Some(path)) = (&head.trait_name, &head.trait_path) else {
+        return false;
+    };
     let all = || sources.iter().flat_map(items);
     let mut traits = all().filter(|item| item.kind == Kind::Trait && item.names.contains(name));
     let is_one = traits.next().is_some() && traits.next().is_none();
-    if !is_one || path.contains('<') || is_renamed(&mut all(), name) {
+    is_one && !path.contains('<') && !is_renamed(&mut all(), name)
+}
+
+/// The method that the trait of an impl provides, if there is no doubt about which that is.
+fn default_of(sources: &[CrateSource], head: &Impl, method: &str) -> Option<(usize, FnKey)> {
+    let name = head.trait_name.as_ref()?;
+    if !is_one_trait(sources, head) {
         return None;
     }
     let functions = sources

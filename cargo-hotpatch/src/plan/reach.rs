@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::index::{Index, Vertex};
 use super::overrides::Overrides;
-use crate::image::demangle::demangle;
+use crate::image::demangle::{FunctionKey, demangle};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::file::Shape;
 
@@ -26,7 +26,7 @@ pub struct Changed {
 
 impl Changed {
     /// Takes in methods that took the place of what a trait provides, or left it to the trait again.
-    pub fn override_with(&mut self, overrides: &Overrides, index: &Index) {
+    pub fn override_with(&mut self, overrides: &Overrides, index: &Index, graph: &CallGraph) {
         for (krate, key) in &overrides.added {
             let vertex = index.find(*krate, key);
             // What the program has under this name is the trait's.
@@ -36,6 +36,20 @@ impl Changed {
         for (_, (krate, key)) in &overrides.removed {
             // So are now the symbols of the one that is gone.
             self.suspected.extend(index.find(*krate, key));
+        }
+        for (_, _, ty, of) in &overrides.impls {
+            let nodes = graph.nodes().filter(|node| {
+                let name = graph.name(*node);
+                // Cheap, and true of every symbol with the names in it.
+                name.contains(ty.as_str())
+                    && name.contains(of.as_str())
+                    && demangle(name).is_some_and(|found| {
+                        matches!(&found.key, FunctionKey::Method { self_type, trait_name, .. }
+                            if self_type == ty && trait_name.as_ref() == Some(of))
+                    })
+            });
+            self.suspected
+                .extend(nodes.filter_map(|node| index.vertex(node)));
         }
     }
 }

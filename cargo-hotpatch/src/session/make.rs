@@ -142,7 +142,7 @@ impl Maker<'_> {
             return Ok(Outcome::Refused(refusal));
         }
         let mut changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
-        changed.override_with(&overrides, &index);
+        changed.override_with(&overrides, &index, &graph);
         let retyped: BTreeSet<String> = alive.into_keys().collect();
         if !retyped.is_empty() {
             let nodes = [&old, &sources].map(|sources| touching(&retyped, sources, &graph));
@@ -166,7 +166,8 @@ impl Maker<'_> {
                 .map(|(old, new)| diff::compare(old, new))
                 .collect();
             let mut changed_since = changed_in(&sources, &since, &index, &BTreeSet::new());
-            changed_since.override_with(&any_overrides(&base, &sources, &since), &index);
+            let overrides = any_overrides(&base, &sources, &since);
+            changed_since.override_with(&overrides, &index, &graph);
             plan.outdated = reach::leading_to(&graph, &index, &changed_since);
         }
         times.plan = started.elapsed();

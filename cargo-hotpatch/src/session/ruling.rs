@@ -103,7 +103,8 @@ impl Maker<'_> {
                 is_hot: &is_hot,
                 alive: &judged.alive,
                 static_traits: &judged.static_traits,
-                is_override: &|key| judged.overrides.contains(krate, key),
+                krate,
+                overrides: &judged.overrides,
             };
             classify::refusal(&old[krate], &new[krate], changes, &known)
         });
