@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alive::Reasons;
 use super::codes::Code;
+use super::overrides::Overrides;
 use super::verdict::Refusal;
 use crate::source::diff::{self, Became, Changes, ItemChange};
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Place, Shape};
@@ -20,6 +21,10 @@ pub struct Facts<'a> {
     pub alive: &'a BTreeMap<String, Reasons>,
     /// Traits that changed and of which there can be no trait objects.
     pub static_traits: &'a BTreeSet<String>,
+    /// The number of the crate.
+    pub krate: usize,
+    /// Methods and impls that may come or go: all who use them are found.
+    pub overrides: &'a Overrides,
 }
 
 impl Facts<'_> {
@@ -134,6 +139,7 @@ pub fn refusal(
         let name = old.path_of(at.1);
         match &at.1.owner {
             owner if known.may_vary(owner) => None,
+            _ if known.overrides.contains(known.krate, key) => None,
             Owner::Impl(head) if head.trait_path.is_some() => refuse(
                 Code::HP0001,
                 format!("removing `{name}` is not supported yet"),
@@ -155,7 +161,8 @@ pub fn refusal(
             })
         }));
         let name = new.path_of(at.1);
-        (overrides && !known.may_vary(&at.1.owner)).then(|| {
+        let is_sure = known.may_vary(&at.1.owner) || known.overrides.contains(known.krate, key);
+        (overrides && !is_sure).then(|| {
             Refusal::new(
                 Code::HP0001,
                 format!("adding `{name}` to an impl that exists is not supported yet"),
@@ -375,7 +382,12 @@ fn item(change: &ItemChange, known: &Facts<'_>) -> Option<Refusal> {
         Kind::Impl if item.names.iter().any(|name| name == "Deref") => unsupported(title),
         // An impl without items of its own only holds functions, which are looked at one by one.
         Kind::Impl if change.became == Became::Added => return None,
-        Kind::Impl if item.names.is_empty() && change.became == Became::Removed => return None,
+        Kind::Impl
+            if change.became == Became::Removed
+                && (item.names.is_empty() || known.overrides.has_gone(known.krate, item)) =>
+        {
+            return None;
+        }
         _ => unsupported(title),
     };
     Some(Refusal::new(code, message, &change.file, change.place))
@@ -479,6 +491,7 @@ pub fn place(krate: &CrateSource, key: &FnKey) -> Option<(std::path::PathBuf, Pl
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::overrides::overrides;
     use crate::source::items::fake::krate;
 
     fn refused(old: &str, new: &str) -> Option<(Code, String)> {
@@ -488,11 +501,15 @@ mod tests {
         );
         let changes = diff::compare(&old, &new);
         let is_hot = |key: &FnKey| format!("{key:?}").contains("hot_");
+        let sources = [&old, &new].map(std::slice::from_ref);
+        let found = overrides(sources[0], sources[1], std::slice::from_ref(&changes));
         let known = Facts {
             optimised: false,
             is_hot: &is_hot,
             alive: &BTreeMap::new(),
             static_traits: &BTreeSet::new(),
+            krate: 0,
+            overrides: &found,
         };
         refusal(&old, &new, &changes, &known).map(|refusal| (refusal.code, refusal.message))
     }
@@ -581,6 +598,92 @@ mod tests {
                 "fn f() { 1; } struct New(u8); impl New { fn n() {} }"
             ),
             None
+        );
+    }
+
+    #[test]
+    fn methods_that_a_trait_provides_may_come_and_go() {
+        let both = |frame: &str, method: &str| {
+            let with = |method: &str| frame.replace("@", method);
+            let message = |old: &str, new: &str| refused(old, new).map(|(_, message)| message);
+            let (none, some) = (with(""), with(method));
+            (message(&none, &some), message(&some, &none))
+        };
+        let known = "mod a { pub trait T { fn f(&self) {} fn g(&self) {} } } struct S; struct L<'a>(&'a u8); ";
+        let f = "fn f(&self) { 1; }";
+        let free = (None, None);
+        let with = |rest: &str| both(&format!("{known}{rest}"), f);
+        assert_eq!(with("impl a::T for S { fn g(&self) { 1; } @ }"), free);
+        assert_eq!(with("use a::T; impl T for S { @ }"), free);
+        assert_eq!(with("impl<'a> a::T for L<'a> { @ }"), free);
+        let refused = |name: &str| {
+            (
+                Some(format!(
+                    "adding `app::{name}` to an impl that exists is not supported yet"
+                )),
+                Some(format!("removing `app::{name}` is not supported yet")),
+            )
+        };
+        let of_s = refused("<S as T>::f");
+        assert_eq!(
+            with("impl T for S { @ } mod b { trait T { fn f(&self) {} } }"),
+            of_s
+        );
+        assert_eq!(with("use b::U as T; impl T for S { @ }"), of_s);
+        assert_eq!(
+            with("use std::fmt::X; impl X for S { @ }"),
+            refused("<S as X>::f")
+        );
+        assert_eq!(with("impl<X> a::T for X { @ }"), refused("<X as T>::f"));
+        assert_eq!(
+            with("type R = S; impl a::T for R { @ }"),
+            refused("<R as T>::f")
+        );
+        assert_eq!(
+            with("use S as R; impl a::T for R { @ }"),
+            refused("<R as T>::f")
+        );
+        assert_eq!(with("impl a::T for &S { @ }"), of_s);
+        assert_eq!(with("impl a::T for Vec<S> { @ }"), refused("<Vec as T>::f"));
+        let hot = both(
+            &format!("{known} impl a::T for S {{ @ }}"),
+            "#[hot] fn f(&self) {}",
+        );
+        assert_eq!(hot, of_s);
+        // Nothing that a trait provides.
+        let frame = "trait T { fn f(&self); } struct S; impl T for S { @ }";
+        assert_eq!(both(frame, f), of_s);
+    }
+
+    #[test]
+    fn an_impl_may_go_if_nothing_takes_its_place() {
+        let known = "trait T { fn f(&self) {} } struct S; ";
+        let gone = |before: &str, after: &str| {
+            let [old, new] = [before, after].map(|text| format!("{known}{text}"));
+            refused(&old, &new).map(|(_, message)| message)
+        };
+        let refused = Some("removing `impl T for S` is not supported yet".to_owned());
+        let own = "impl T for S { fn f(&self) { 1; } }";
+        assert_eq!(gone("impl T for S {}", ""), None);
+        assert_eq!(gone(own, ""), None);
+        assert_eq!(gone(own, "impl T for u8 {}"), None);
+        assert_eq!(gone(own, "impl<X: Copy> T for X {}"), refused);
+        assert_eq!(gone(own, "impl<'a, X: U<'a>> T for X {}"), refused);
+        assert_eq!(gone(own, "impl<X> T for Vec<X> {}"), None);
+        assert_eq!(gone(own, "mod m { impl T for S {} }"), refused);
+        assert!(gone(own, "make!(S);").is_some());
+        assert_eq!(gone("impl T for S { type A = u8; }", ""), refused);
+        assert_eq!(gone("impl T for S { #[hot] fn f(&self) {} }", ""), refused);
+        assert_eq!(
+            gone(
+                &format!("{own} mod m {{ trait T {{}} }}"),
+                "mod m { trait T {} }"
+            ),
+            refused
+        );
+        assert_eq!(
+            gone("impl T for Vec<S> {}", ""),
+            Some("removing `impl T for Vec < S >` is not supported yet".to_owned())
         );
     }
 

@@ -157,6 +157,14 @@ impl Index {
             if !self.exact.contains(&number) {
                 self.attach(graph, node, number, has_slot);
                 self.vertices[node.index()] = Vertex::new(number);
+                // It is a method of one type, so one of two is something else's, and perhaps the slot is.
+                let known = &mut self.functions[number];
+                let all = known.nodes.iter();
+                let keys: HashSet<FunctionKey> = all
+                    .filter_map(|node| demangle::demangle(graph.name(*node)))
+                    .map(|found| found.key)
+                    .collect();
+                known.hot &= keys.len() < 2;
             }
         }
     }
@@ -288,7 +296,9 @@ impl Index {
         let known = &mut self.functions[number];
         known.nodes.push(node);
         // One that shares its vertex with others is not known to be behind a slot.
-        known.hot |= known.keys.len() == 1 && has_slot(graph.name(node));
+        known.hot |= known.keys.len() == 1
+            && has_slot(graph.name(node))
+            && is_named(known, graph.name(node));
     }
 
     /// The function a symbol is code of, and whether that is sure; closures and inner functions count as
@@ -423,6 +433,20 @@ impl Index {
             .enumerate()
             .filter(move |(_, known)| known.mentions.contains(name))
             .map(|(number, _)| Vertex::new(number))
+    }
+}
+
+/// The symbol is the function's own: what is gone, or is inside of it, may count as its code and has slots of its own.
+fn is_named(known: &Known, symbol: &str) -> bool {
+    let Some(found) = demangle::demangle(symbol) else {
+        return false;
+    };
+    match found.key {
+        FunctionKey::Method { .. } => true,
+        FunctionKey::Free { path } => {
+            let modules = path.split("::").skip(1);
+            modules.eq(known.module.iter().chain([&known.name]).map(String::as_str))
+        }
     }
 }
 

@@ -4,6 +4,7 @@ pub mod classify;
 pub mod codes;
 pub mod explain;
 pub mod index;
+pub mod overrides;
 pub mod reach;
 pub mod strict;
 pub mod verdict;

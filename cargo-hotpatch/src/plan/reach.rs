@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::index::{Index, Vertex};
-use crate::image::demangle::demangle;
+use super::overrides::Overrides;
+use crate::image::demangle::{FunctionKey, demangle};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::file::Shape;
 
@@ -23,6 +24,36 @@ pub struct Changed {
     /// Functions for which the process has code of another text: edited while nothing hot reached them,
     /// or new under the name of one that was there before.
     pub behind: BTreeSet<Vertex>,
+}
+
+impl Changed {
+    /// Takes in methods that took the place of what a trait provides, or left it to the trait again.
+    pub fn override_with(&mut self, overrides: &Overrides, index: &Index, graph: &CallGraph) {
+        for (krate, key) in &overrides.added {
+            let vertex = index.find(*krate, key);
+            // What the program has under this name is the trait's.
+            let is_used = |vertex: &Vertex| !index.nodes(*vertex).is_empty();
+            self.edited.extend(vertex.filter(is_used));
+        }
+        for (_, (krate, key)) in &overrides.removed {
+            // So are now the symbols of the one that is gone.
+            self.suspected.extend(index.find(*krate, key));
+        }
+        for (_, _, ty, of) in &overrides.impls {
+            let nodes = graph.nodes().filter(|node| {
+                let name = graph.name(*node);
+                // Cheap, and true of every symbol with the names in it.
+                name.contains(ty.as_str())
+                    && name.contains(of.as_str())
+                    && demangle(name).is_some_and(|found| {
+                        matches!(&found.key, FunctionKey::Method { self_type, trait_name, .. }
+                            if self_type == ty && trait_name.as_ref() == Some(of))
+                    })
+            });
+            self.suspected
+                .extend(nodes.filter_map(|node| index.vertex(node)));
+        }
+    }
 }
 
 /// Which functions go into a patch.
@@ -155,7 +186,8 @@ impl Plan {
             if index.known(vertex).is_some_and(|known| known.hot) {
                 continue;
             }
-            let outside = outside(graph, index, vertex, included, &reached);
+            let of = (vertex, index.nodes(vertex));
+            let outside = outside(graph, index, of, included, &reached);
             if !outside.is_empty() {
                 self.outside.insert(vertex, outside);
             }
@@ -194,20 +226,26 @@ pub fn callers_outside(
         .filter_map(|node| index.vertex(*node))
         .collect();
     gone.iter()
-        .flat_map(|vertex| outside(graph, index, *vertex, included, &reached))
+        .flat_map(|vertex| {
+            let own = nodes
+                .iter()
+                .filter(|node| index.vertex(**node) == Some(*vertex));
+            let own: Vec<NodeId> = own.copied().collect();
+            outside(graph, index, (*vertex, &own), included, &reached)
+        })
         .filter(|caller| !gone.contains(caller))
         .collect()
 }
 
-/// Functions outside of what hot ones reach that call `vertex`, perhaps through instances of generic code,
-/// and tables of functions that were filled long ago.
+/// Functions outside of what hot ones reach that call these symbols of `vertex`, perhaps through instances of generic
+/// code, and tables of functions that were filled long ago.
 ///
 /// Code is followed symbol by symbol: a closure that somebody keeps goes on to call what it called when it was made, even
 /// where the function around it is new.
 fn outside(
     graph: &CallGraph,
     index: &Index,
-    vertex: Vertex,
+    (vertex, nodes): (Vertex, &[NodeId]),
     include: &BTreeSet<Vertex>,
     reached: &[bool],
 ) -> Vec<Vertex> {
@@ -218,7 +256,8 @@ fn outside(
         let nodes = index.nodes(vertex).iter().copied();
         nodes.filter(move |node| is_itself(graph, index, *node))
     };
-    queue.extend(start(vertex));
+    let whole = nodes.iter().copied();
+    queue.extend(whole.filter(|node| is_itself(graph, index, *node)));
     // What may have been inlined has its callers by name.
     let mut by_name = vec![vertex];
     let mut named = BTreeSet::from([vertex]);

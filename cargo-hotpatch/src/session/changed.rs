@@ -209,6 +209,11 @@ pub(super) struct Gone {
     nodes: Vec<NodeId>,
 }
 
+/// It is what a trait provides for a type, and not an impl's.
+fn is_provided(symbol: &str) -> bool {
+    symbol.starts_with("_RNvY") || symbol.starts_with("_RINvY")
+}
+
 /// Functions that these changes take away.
 pub(super) fn gone(world: &mut World, old: &[CrateSource], changes: &[Changes]) -> Vec<Gone> {
     if changes.iter().all(|changes| changes.removed.is_empty()) {
@@ -223,11 +228,15 @@ pub(super) fn gone(world: &mut World, old: &[CrateSource], changes: &[Changes]) 
                 .and_then(|vertex| index.known(vertex));
             let place = classify::place(&old[krate], key);
             if let (Some(known), Some((file, place, path))) = (known, place) {
+                let graph = &world.state().graph;
+                let nodes = known.nodes.iter().copied();
                 out.push(Gone {
                     path,
                     file,
                     line: place.line,
-                    nodes: known.nodes.clone(),
+                    nodes: nodes
+                        .filter(|node| !is_provided(graph.name(*node)))
+                        .collect(),
                 });
             }
         }

@@ -17,7 +17,7 @@ use super::changed::{
 };
 use super::compose::{Built, Ready, Told};
 use super::process::Process;
-use super::ruling::{mistaken, static_traits, with_trespassers};
+use super::ruling::{Judged, mistaken, static_traits, with_trespassers};
 use super::world::{State, World};
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
@@ -25,6 +25,7 @@ use crate::image::graph::NodeKind;
 use crate::plan::alive::touching;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
+use crate::plan::overrides::any_overrides;
 use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
@@ -128,15 +129,22 @@ impl Maker<'_> {
         let index = self.world.index(&sources, &changes);
         let graph = self.world.state().graph.clone();
         let alive = self.alive(&old, &sources, &changes, &graph);
-        let traits = static_traits(&old, &sources, &changes, &graph);
-        let judged = (&alive, &traits);
-        if let Some(refusal) = self.refusal(&old, &sources, &changes, &index, judged) {
+        let judged = Judged {
+            alive,
+            static_traits: static_traits(&old, &sources, &changes, &graph),
+            overrides: self.overrides(&old, &sources, &changes),
+        };
+        if let Some(refusal) = self.refusal(&old, &sources, &changes, &index, &judged) {
             return Ok(Outcome::Refused(refusal));
         }
+        let Judged {
+            alive, overrides, ..
+        } = judged;
         if let Some(refusal) = self.unguarded(&sources, &changes)? {
             return Ok(Outcome::Refused(refusal));
         }
         let mut changed = changed_in(&sources, &changes, &index, &self.world.state().behind);
+        changed.override_with(&overrides, &index, &graph);
         let retyped: BTreeSet<String> = alive.into_keys().collect();
         if !retyped.is_empty() {
             let nodes = [&old, &sources].map(|sources| touching(&retyped, sources, &graph));
@@ -159,7 +167,9 @@ impl Maker<'_> {
                 .zip(&sources)
                 .map(|(old, new)| diff::compare(old, new))
                 .collect();
-            let changed_since = changed_in(&sources, &since, &index, &BTreeSet::new());
+            let mut changed_since = changed_in(&sources, &since, &index, &BTreeSet::new());
+            let overrides = any_overrides(&base, &sources, &since);
+            changed_since.override_with(&overrides, &index, &graph);
             plan.outdated = reach::leading_to(&graph, &index, &changed_since);
         }
         times.plan = started.elapsed();

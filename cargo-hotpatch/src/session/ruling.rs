@@ -8,13 +8,39 @@ use crate::plan::alive::{self, Reasons};
 use crate::plan::classify::{self, Facts};
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
+use crate::plan::overrides::{Overrides, overrides};
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::file::{Function, Kind, OtherItem};
 use crate::source::items::CrateSource;
 use crate::source::privacy;
 
+/// What was found out about an edit before it is judged.
+pub(super) struct Judged {
+    /// For each type whose values look different now why there may be some.
+    pub(super) alive: BTreeMap<String, Reasons>,
+    /// Traits with other methods of which there can be no trait objects.
+    pub(super) static_traits: BTreeSet<String>,
+    /// Methods that came to take the place of what a trait provides, or went.
+    pub(super) overrides: Overrides,
+}
+
 impl Maker<'_> {
+    /// Methods that took the place of what a trait provides, or went, where everybody who calls them is found.
+    pub(super) fn overrides(
+        &self,
+        old: &[CrateSource],
+        new: &[CrateSource],
+        changes: &[Changes],
+    ) -> Overrides {
+        // Optimised code calls in place, where no symbol tells what.
+        let mut crates = self.world.crates.iter();
+        if crates.any(|krate| krate.unit.args.optimised()) {
+            return Overrides::default();
+        }
+        overrides(old, new, changes)
+    }
+
     /// For each type whose values look different now why there may be some.
     pub(super) fn alive(
         &self,
@@ -58,7 +84,7 @@ impl Maker<'_> {
         new: &[CrateSource],
         changes: &[Changes],
         index: &Index,
-        (alive, static_traits): (&BTreeMap<String, Reasons>, &BTreeSet<String>),
+        judged: &Judged,
     ) -> Option<Refusal> {
         let storage = &self.world.storage;
         let moved = |(krate, changes)| storage.refusal(krate, (&old[krate], new), changes);
@@ -77,8 +103,10 @@ impl Maker<'_> {
             let known = Facts {
                 optimised,
                 is_hot: &is_hot,
-                alive,
-                static_traits,
+                alive: &judged.alive,
+                static_traits: &judged.static_traits,
+                krate,
+                overrides: &judged.overrides,
             };
             classify::refusal(&old[krate], &new[krate], changes, &known)
         });
