@@ -9,6 +9,8 @@ use super::print;
 #[derive(Clone, Debug, Default)]
 pub struct Taint {
     names: BTreeSet<String>,
+    /// Those of functions that pointers made earlier lead to.
+    kept: BTreeSet<String>,
 }
 
 impl Taint {
@@ -17,8 +19,8 @@ impl Taint {
     /// A note about callers names them after `calls from`; they behave differently, not what they call. What trait
     /// objects and pointers lead to has no caller, so there it is the function itself.
     pub fn add(&mut self, old: &Model, new: &Model, message: &str) {
-        let mut known: BTreeSet<String> = words_of(old).into_keys().collect();
-        known.extend(words_of(new).into_keys());
+        let mut known: BTreeSet<String> = words_of(old, &BTreeSet::new()).into_keys().collect();
+        known.extend(words_of(new, &BTreeSet::new()).into_keys());
         let mut named = |text: &str| {
             let mut all_known = true;
             for quoted in text.split('`').skip(1).step_by(2) {
@@ -28,6 +30,12 @@ impl Taint {
             }
             all_known
         };
+        if let Some((callers, function)) = message.split_once(" keep the old code of ")
+            && callers.contains("made earlier")
+        {
+            let last = words(function).filter(|word| known.contains(*word)).last();
+            self.kept.extend(last.map(str::to_owned));
+        }
         // Callers that are no part of the random program are those that call for a command.
         match message.split_once(" keep the old code of ") {
             Some((callers, _))
@@ -40,7 +48,7 @@ impl Taint {
 
     /// Whether a command leads to anything a note named.
     pub fn reaches(&self, model: &Model, command: &str) -> bool {
-        !self.names.is_empty() && leads_to(model, command, &self.names)
+        !self.names.is_empty() && leads_to(model, command, &self.names, &self.kept)
     }
 }
 
@@ -62,12 +70,12 @@ pub fn runs_hot_code(model: &Model, maker: &str) -> bool {
     for one in model.impls.iter().filter(|one| one.hot) {
         hot.extend(one.bodies.keys().cloned());
     }
-    leads_to(model, maker, &hot)
+    leads_to(model, maker, &hot, &BTreeSet::new())
 }
 
 /// Whether one thing leads to any of some others.
-fn leads_to(model: &Model, from: &str, wanted: &BTreeSet<String>) -> bool {
-    let graph = words_of(model);
+fn leads_to(model: &Model, from: &str, wanted: &BTreeSet<String>, kept: &BTreeSet<String>) -> bool {
+    let graph = words_of(model, kept);
     let mut found = BTreeSet::from([from]);
     let mut open = vec![from];
     while let Some(name) = open.pop() {
@@ -91,24 +99,18 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// For each named thing the names in its text, and what the pointers that it calls may lead to. A method stands for its
-/// type or trait, with all impls.
-fn words_of(model: &Model) -> BTreeMap<String, BTreeSet<String>> {
-    let parts = print::parts(model);
-    let pointed: BTreeSet<String> = parts
-        .iter()
-        .flat_map(|(_, text)| {
-            let before = text.match_indices(" as fn(").map(|(at, _)| &text[..at]);
-            before.filter_map(|text| words(text).last())
-        })
-        .map(str::to_owned)
-        .collect();
+/// Where programs keep pointers to functions.
+const POINTERS: &str = "ptrs";
+
+/// For each named thing the names in its text, and of these functions those that a pointer which it calls may lead to. A
+/// method stands for its type or trait, with all impls.
+fn words_of(model: &Model, kept: &BTreeSet<String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for (name, text) in parts {
+    for (name, text) in print::parts(model) {
         let used = graph.entry(name).or_default();
         used.extend(words(&text).map(str::to_owned));
-        if used.contains("ptrs") {
-            used.extend(pointed.iter().cloned());
+        if used.contains(POINTERS) {
+            used.extend(kept.iter().cloned());
         }
     }
     let names: BTreeSet<String> = graph.keys().cloned().collect();
