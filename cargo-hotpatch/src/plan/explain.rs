@@ -325,7 +325,8 @@ pub const fn explanation(code: Code) -> Explanation {
 -channel = "1.95.0"
 +channel = "1.96.0""#,
             way_out: "\
-                What chooses the toolchain is read when a session starts: end this one and start \
+                The refusal says whether a restart will do. As `cargo hotpatch` the tool goes on \
+                with the toolchain that `cargo` was of when the session started: end it and start \
                 another. A restart within it builds with the toolchain it has, and edits are \
                 patched again from then on. Where a library was built anew, by another session or \
                 for a restart that was put off, a restart of the program is all it takes.",

@@ -398,11 +398,15 @@ fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome>
     if let Some(path) = fixed.build_changed() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if name.starts_with("rust-toolchain") {
-            let message =
-                format!("`{name}` chooses the toolchain, and this session has one already");
+            // What started this tool chose the toolchain for all that it starts, unless that was no rustup.
+            let is_chosen = std::env::var_os("RUSTUP_TOOLCHAIN").is_some();
+            let message = if is_chosen {
+                format!("`{name}` chooses the toolchain, and this session has one already")
+            } else {
+                format!("`{name}` chooses the toolchain, and the program was built before it did")
+            };
             let mut refusal = Refusal::new(Code::HP0402, message, path, whole);
-            // What started this tool chose the toolchain for all that it starts.
-            refusal.for_next_session = std::env::var_os("RUSTUP_TOOLCHAIN").is_some();
+            refusal.for_next_session = is_chosen;
             return Ok(Outcome::Refused(refusal));
         }
         let message = format!("`{name}` decides the build, which a running program cannot follow");
