@@ -127,6 +127,8 @@ pub struct Function {
     pub body: Range<usize>,
     /// Statics of its own.
     pub statics: Vec<NestedStatic>,
+    /// Where functions inside of it start, of which rustc keeps no code for other crates.
+    pub inner: Vec<usize>,
     /// Fingerprint of attributes (not docs, not `hot`) and of what callers see of the signature.
     pub signature: u64,
     /// Fingerprint of the body and of what it calls its parameters.

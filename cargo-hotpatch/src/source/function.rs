@@ -147,6 +147,11 @@ impl Reader<'_> {
             ident: self.range(sig.ident.span()),
             body: open.end..close.start,
             statics,
+            inner: nested
+                .inner
+                .iter()
+                .map(|start| self.range(*start).start)
+                .collect(),
             signature: fingerprint(surface),
             code: fingerprint(code),
             kept,
@@ -375,6 +380,8 @@ fn fixed(what: &'static str) -> Shape {
 struct Nested<'a> {
     cfg: &'a Cfg,
     statics: Vec<syn::ItemStatic>,
+    /// Where functions start that are not `#[inline]`.
+    inner: Vec<proc_macro2::Span>,
     /// What keeps it from being taken out of its place.
     elsewhere: Option<&'static str>,
     has_types: bool,
@@ -432,6 +439,7 @@ impl<'a> Nested<'a> {
         Self {
             cfg,
             statics: Vec::new(),
+            inner: Vec::new(),
             elsewhere: None,
             has_types: false,
             has_impls: false,
@@ -445,6 +453,19 @@ impl<'a> Nested<'a> {
 
     fn keep(&mut self, name: String, tokens: TokenStream) {
         self.state.push((name, fingerprint(tokens)));
+    }
+
+    /// An inner function.
+    fn inner(&mut self, attrs: &[Attribute], vis: &Visibility, sig: &syn::Signature) {
+        // What else stands on it may mind another attribute.
+        let known = ["allow", "expect", "doc", "must_use", "cold"];
+        let is_known = |attr: &Attribute| known.iter().any(|name| attr.path().is_ident(name));
+        if attrs.iter().all(is_known) {
+            self.inner.push(match vis {
+                Visibility::Inherited => start_of(sig),
+                vis => vis.span(),
+            });
+        }
     }
 
     /// Two statics that only their order tells apart.
@@ -550,11 +571,19 @@ impl<'ast> Visit<'ast> for Nested<'_> {
                 self.has_impls = true;
                 self.implemented.insert(type_name(&item.self_ty));
             }
+            Item::Fn(item) => self.inner(&item.attrs, &item.vis, &item.sig),
             _ => {}
         }
         self.depth += 1;
         syn::visit::visit_item(self, item);
         self.depth -= 1;
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        if self.cfg.keeps(&item.attrs) {
+            self.inner(&item.attrs, &item.vis, &item.sig);
+            syn::visit::visit_impl_item_fn(self, item);
+        }
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {

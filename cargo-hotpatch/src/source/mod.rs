@@ -26,5 +26,6 @@ pub mod syntax;
 pub mod text;
 pub mod tokens;
 mod tree;
+mod values;
 mod visibility;
 pub mod widen;

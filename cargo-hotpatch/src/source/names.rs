@@ -5,7 +5,6 @@
 //! may signatures. Whatever cannot be followed counts as changed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use proc_macro2::TokenStream;
@@ -16,9 +15,10 @@ use super::items::{CrateSource, SourceFile};
 use super::kin::{bounded_methods, names_of_module, one_of_several, traits_that_follow};
 use super::std_traits::{STD_TRAITS, methods_of_std};
 use super::tokens::paths;
+use super::values::revalue;
 
 /// A module: the number of its crate and its path there.
-type Module = (usize, Arc<[String]>);
+pub(super) type Module = (usize, Arc<[String]>);
 
 /// Adds to `changes` what the names they are about lead to.
 ///
@@ -79,65 +79,25 @@ pub fn follow(
     proc_macro2::extra::invalidate_current_thread_spans();
 }
 
-/// `#[hot]` statics that are made from constants which say something else now have another value.
-fn revalue(new: &[CrateSource], values: &BTreeSet<String>, changes: &mut [Changes]) {
-    if values.is_empty() {
-        return;
-    }
-    let mut hasher = DefaultHasher::new();
-    for change in changes.iter().flat_map(|changes| &changes.items) {
-        change.item.code.hash(&mut hasher);
-    }
-    for (source, changes) in new.iter().zip(&*changes) {
-        let edited = changes.bodies.iter().filter_map(|key| source.function(key));
-        edited.for_each(|(_, function)| function.code.hash(&mut hasher));
-    }
-    let from = hasher.finish();
-    for (source, changes) in new.iter().zip(changes) {
-        for file in &source.files {
-            let items = file.parsed.items.iter();
-            let hot = items.filter(|item| item.kind == Kind::Static && item.hot);
-            for item in hot.filter(|item| item.mentions.iter().any(|name| values.contains(name))) {
-                let mut items = changes.items.iter();
-                if items
-                    .any(|other| other.item.name == item.name && other.item.module == item.module)
-                {
-                    continue;
-                }
-                let mut now = item.clone();
-                now.helpers ^= from;
-                changes.names.extend(item.names.iter().cloned());
-                changes.items.push(ItemChange {
-                    became: Became::Changed,
-                    item: now,
-                    old: Some(item.clone()),
-                    file: file.path.clone(),
-                    place: item.place,
-                });
-            }
-        }
-    }
-}
-
-struct Spread<'a> {
-    old: &'a [CrateSource],
-    new: &'a [CrateSource],
-    externs: &'a BTreeSet<(usize, String)>,
-    changes: &'a mut [Changes],
+pub(super) struct Spread<'a> {
+    pub(super) old: &'a [CrateSource],
+    pub(super) new: &'a [CrateSource],
+    pub(super) externs: &'a BTreeSet<(usize, String)>,
+    pub(super) changes: &'a mut [Changes],
     /// All modules, by crate.
-    modules: Vec<BTreeSet<Arc<[String]>>>,
+    pub(super) modules: Vec<BTreeSet<Arc<[String]>>>,
     /// For each module those with a glob import of it.
-    globs: BTreeMap<Module, BTreeSet<Module>>,
-    queue: Vec<(Module, String)>,
-    seen: BTreeSet<(Module, String)>,
-    unclear: BTreeSet<(usize, String)>,
+    pub(super) globs: BTreeMap<Module, BTreeSet<Module>>,
+    pub(super) queue: Vec<(Module, String)>,
+    pub(super) seen: BTreeSet<(Module, String)>,
+    pub(super) unclear: BTreeSet<(usize, String)>,
     /// Macros and constants that are others now. Where macros are known is a matter of the order of lines, and
     /// constants may belong to types: any path that ends in such a name may mean it.
-    loose: BTreeSet<String>,
+    pub(super) loose: BTreeSet<String>,
     /// `const fn`s that were looked at.
-    decided: BTreeSet<(usize, FnKey)>,
+    pub(super) decided: BTreeSet<(usize, FnKey)>,
     /// Their names.
-    stirred: BTreeSet<String>,
+    pub(super) stirred: BTreeSet<String>,
 }
 
 impl<'a> Spread<'a> {
@@ -146,7 +106,7 @@ impl<'a> Spread<'a> {
         self.old.iter().chain(self.new).collect()
     }
 
-    fn push(&mut self, module: Module, name: String) {
+    pub(super) fn push(&mut self, module: Module, name: String) {
         if self.seen.insert((module.clone(), name.clone())) {
             self.changes[module.0].names.insert(name.clone());
             self.queue.push((module, name));
@@ -306,70 +266,6 @@ impl<'a> Spread<'a> {
                 found.extend(traits.flat_map(|item| item.mentions.iter().cloned()));
             }
             self.changes[krate].names.extend(found);
-        }
-    }
-
-    /// `const fn`s that came or went decide the items that call them.
-    fn const_functions(&mut self, krate: usize) {
-        let is_const = |f: &Function| f.constant;
-        let changes = &self.changes[krate];
-        let keys = changes
-            .added
-            .iter()
-            .chain(&changes.bodies)
-            .chain(&changes.removed)
-            .chain(&changes.signatures);
-        let found: BTreeSet<&FnKey> = keys.collect();
-        let found: Vec<Function> = found
-            .into_iter()
-            .flat_map(|key| [&self.old[krate], &self.new[krate]].map(|source| source.function(key)))
-            .flatten()
-            .map(|(_, function)| function.clone())
-            .filter(is_const)
-            .collect();
-        for function in found {
-            self.decides(krate, &function);
-        }
-    }
-
-    /// What a `const fn` says is something else now, and so may be the items that call it.
-    fn decides(&mut self, krate: usize, function: &Function) {
-        self.stirred.insert(function.name.clone());
-        match &function.owner {
-            Owner::Free => self.push((krate, function.module.clone()), function.name.clone()),
-            Owner::Impl(_) => {
-                self.changes[krate].names.insert(function.name.clone());
-                let path = format!("::{}", function.name);
-                let call = format!(".{}", function.name);
-                for number in 0..self.new.len() {
-                    self.mark(
-                        number,
-                        |item| {
-                            item.paths.contains(&call)
-                                || item.paths.iter().any(|other| other.ends_with(&path))
-                        },
-                        &function.name,
-                    );
-                }
-                self.const_functions_with(&function.name);
-            }
-            Owner::Trait(_) => {}
-        }
-    }
-
-    /// `const fn`s that mention this name, and so those that call them.
-    fn const_functions_with(&mut self, name: &str) {
-        for krate in 0..self.new.len() {
-            let found: Vec<Function> = self.new[krate]
-                .functions()
-                .map(|(_, function)| function)
-                .filter(|function| function.constant && function.mentions.contains(name))
-                .filter(|function| self.decided.insert((krate, function.key.clone())))
-                .cloned()
-                .collect();
-            for function in found {
-                self.decides(krate, &function);
-            }
         }
     }
 
@@ -568,7 +464,7 @@ impl<'a> Spread<'a> {
     }
 
     /// Items that are as they were written and may be something else.
-    fn mark(&mut self, krate: usize, hit: impl Fn(&OtherItem) -> bool, name: &str) {
+    pub(super) fn mark(&mut self, krate: usize, hit: impl Fn(&OtherItem) -> bool, name: &str) {
         let Self {
             new,
             changes,

@@ -29,8 +29,15 @@ pub fn scope_text(
 ) -> String {
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     // They stand before a visibility that is added at the same place.
-    for function in file.functions.iter().filter(|function| function.opened) {
+    for function in &file.functions {
         let is_in_place = in_place.contains(&function.key);
+        if function.shape == Shape::Reinstantiated || is_in_place {
+            let inner = function.inner.iter();
+            edits.extend(inner.map(|at| (*at..*at, "#[inline] ".to_owned())));
+        }
+        if !function.opened {
+            continue;
+        }
         if function.shape == Shape::Reinstantiated || is_in_place {
             edits.extend(open_up(file, function));
         }
@@ -291,6 +298,33 @@ mod tests {
              macro_rules! mac { () => {} }\n\
              use mac;\n";
         assert_eq!(text.replace(BLANK, "BLANK"), expected);
+    }
+
+    #[test]
+    fn functions_inside_of_functions_that_others_compile_are_compiled_with_them() {
+        let krate = krate(&[(
+            "src/lib.rs",
+            "fn f() { fn a() {} }\n\
+             fn g<A>() { fn a() {} #[inline(never)] fn b() {} #[cold] pub unsafe fn c() { fn d() {} } }\n",
+        )]);
+        let none = BTreeSet::new();
+        let macros = krate.macro_names();
+        let file = &krate.files[0].parsed;
+        let text = scope_text(
+            file,
+            &macros,
+            &BTreeSet::new(),
+            &none,
+            true,
+            &BTreeSet::new(),
+            &none,
+        );
+        assert_eq!(
+            text.replace(BLANK, "BLANK"),
+            "pub fn f() {BLANK}\n\
+             pub fn g<A>() { #[inline] fn a() {} #[inline(never)] fn b() {} \
+             #[cold] #[inline] pub unsafe fn c() { #[inline] fn d() {} } }\n"
+        );
     }
 
     #[test]
