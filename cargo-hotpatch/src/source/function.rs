@@ -338,29 +338,6 @@ fn own_name(item: &Item) -> Option<String> {
     }
 }
 
-/// `fn` if a constant is made of code that has symbols of its own: closures and functions inside.
-pub(super) fn code_in(expr: &syn::Expr) -> BTreeSet<String> {
-    struct Code(bool);
-    impl<'ast> Visit<'ast> for Code {
-        fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {
-            self.0 = true;
-        }
-
-        fn visit_item_fn(&mut self, _: &'ast syn::ItemFn) {
-            self.0 = true;
-        }
-
-        // What a macro makes nobody sees.
-        fn visit_macro(&mut self, call: &'ast syn::Macro) {
-            let tokens = call.tokens.to_string();
-            self.0 |= tokens.contains('|') || tokens.contains("fn ");
-        }
-    }
-    let mut code = Code(false);
-    code.visit_expr(expr);
-    code.0.then(|| "fn".to_owned()).into_iter().collect()
-}
-
 /// What tells types apart while the program runs.
 const IDENTITY: &[&str] = &[
     "Any",

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use quote::ToTokens;
 
 use super::file::{Impl, Kind, Owner};
-use super::function::{Parts, code_in};
+use super::function::Parts;
 use super::read::Reader;
 use super::tree::{mentions_impl_trait, start_of, type_name};
+use super::values::code_in;
 
 impl Reader<'_> {
     pub(super) fn impl_item(&mut self, item: &syn::ItemImpl, module: &Arc<[String]>) {

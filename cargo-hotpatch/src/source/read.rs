@@ -11,11 +11,12 @@ use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
 use super::file::{InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
-use super::function::{PRELUDE, Parts, code_in, is_hot};
+use super::function::{PRELUDE, Parts, is_hot};
 use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions, paths};
 use super::tree::{attributes, bare_name, imports, leaves, start_of};
+use super::values::code_in;
 
 impl OtherItem {
     /// An item of which only its code is known.
