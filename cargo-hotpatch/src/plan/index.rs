@@ -82,7 +82,7 @@ pub struct Index {
     names: Names,
     /// Names of the workspace's own traits.
     traits: BTreeSet<String>,
-    /// What each of the workspace's macros mentions, others it calls included.
+    /// What each of the workspace's macros, constants and statics mentions.
     macros: BTreeMap<String, BTreeSet<String>>,
     tags: Vec<String>,
     /// Names of the crates as symbols have them.
@@ -121,6 +121,19 @@ impl Index {
                         .entry(name)
                         .or_default()
                         .extend(item.mentions.iter().cloned());
+                }
+                // A function behind a pointer that never changes is inlined as if it were named.
+                Kind::Const | Kind::Static => {
+                    let parts = item.paths.iter().chain([&item.value]);
+                    let words: BTreeSet<String> = parts
+                        .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'))
+                        .filter(|word| !word.is_empty())
+                        .map(str::to_owned)
+                        .collect();
+                    for name in &item.names {
+                        let known = index.macros.entry(name.clone()).or_default();
+                        known.extend(words.iter().cloned());
+                    }
                 }
                 _ => {}
             }
@@ -179,7 +192,7 @@ impl Index {
         }
     }
 
-    /// What a function mentions, and what the macros it calls do.
+    /// What a function mentions, and what the macros, constants and statics it names do.
     fn through_macros(&self, mentions: &Arc<BTreeSet<String>>) -> Arc<BTreeSet<String>> {
         let mut all = mentions.clone();
         let mut queue: Vec<&String> = mentions
