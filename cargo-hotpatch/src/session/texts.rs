@@ -1,14 +1,15 @@
 //! Files as they were read last: what a save really changed, and what must not have changed at all.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::build::base::Base;
 use crate::build::build_side;
 use crate::build::project::Project;
-use crate::source::items::{Files, fingerprint};
+use crate::source::items::{Files, fingerprint, plain};
 use crate::source::text;
 
 /// Source files by path, read once until a save is reported.
@@ -56,17 +57,33 @@ impl Files for Texts {
     }
 }
 
+/// A file's path as the watcher has it: one that a `#[path]` made goes up and down.
+fn as_saved(path: &Path) -> Cow<'_, Path> {
+    if !path.components().any(|part| part == Component::ParentDir) {
+        return Cow::Borrowed(path);
+    }
+    let plain = plain(path);
+    // Behind a link to a folder, up is elsewhere.
+    let is_same = std::fs::canonicalize(&plain).ok() == std::fs::canonicalize(path).ok();
+    if is_same {
+        Cow::Owned(plain)
+    } else {
+        Cow::Borrowed(path)
+    }
+}
+
 impl Texts {
     fn lock(&self) -> MutexGuard<'_, HashMap<PathBuf, Content>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn content(&self, path: &Path) -> Content {
-        if let Some(known) = self.lock().get(path) {
+        let path = as_saved(path);
+        if let Some(known) = self.lock().get(&*path) {
             return known.clone();
         }
-        let content = Content::read(path);
-        self.lock().insert(path.to_owned(), content.clone());
+        let content = Content::read(&path);
+        self.lock().insert(path.into_owned(), content.clone());
         content
     }
 
@@ -185,5 +202,26 @@ fn normal(path: &Path) -> Option<String> {
     match toml::from_str::<toml::Value>(&text) {
         Ok(value) if is_toml => Some(value.to_string()),
         _ => Some(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_outside_of_its_package_is_read_again_when_it_is_saved() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        std::fs::create_dir_all(home.join("app/src")).unwrap();
+        let saved = home.join("shared.rs");
+        let named = home.join("app/src/../../shared.rs");
+        let texts = Texts::default();
+        for text in ["fn a() {}", "fn b() {}"] {
+            std::fs::write(&saved, text).unwrap();
+            texts.refresh(&BTreeSet::from([saved.clone()]));
+            assert_eq!(&*texts.read(&named).unwrap(), text);
+        }
+        assert!(texts.refresh_all().is_empty());
     }
 }

@@ -292,7 +292,11 @@ fn work(
     texts.refresh(&fixed.paths());
     let watched = |included: &BTreeSet<PathBuf>| {
         // A module may lie outside of all packages.
-        let more = fixed.included.keys().chain(&modules).cloned();
+        let more = fixed
+            .included
+            .keys()
+            .cloned()
+            .chain(modules.iter().map(|path| plain(path)));
         Said::Included(more.chain(included.iter().cloned()).collect())
     };
     say(watched(&included));
