@@ -322,9 +322,11 @@ impl Trial {
         let program = match self.oracle.build(&new.name, files)? {
             Build::Program(program) => program,
             Build::Broken(said) => {
-                if !edit.kind.contains("broken") {
-                    out.invalid = Some(said);
+                // What is refused for what is alive need not compile: the restart says so, and the old program runs on.
+                if edit.kind.contains("broken") {
+                    return Ok(None);
                 }
+                out.invalid = Some(said);
                 return Ok(Some("the build for the restart fails".to_owned()));
             }
         };
