@@ -324,6 +324,7 @@ impl Trial {
             Build::Broken(said) => {
                 // What is refused for what is alive need not compile: the restart says so, and the old program runs on.
                 if edit.kind.contains("broken") {
+                    self.session.expect("broken")?;
                     return Ok(None);
                 }
                 out.invalid = Some(said);
