@@ -213,19 +213,25 @@ pub(super) fn strangers(
             let home =
                 own.or_else(|| sources[part.krate].home_of_private_trait(known.keys.first()?));
             if home.is_some_and(|home| !module.starts_with(&home)) {
-                return refuse(sources, index, caller, Code::HP0001, |path| {
-                    format!("names in `{path}` would not mean what they mean in the crate")
-                })
-                .map(|refusal| {
-                    refusal.because(format!(
-                        "the patch would call `{}`, which is private",
-                        known.path
-                    ))
-                });
+                let why = format!("the patch would call `{}`, which is private", known.path);
+                return misread(sources, index, caller, why);
             }
         }
     }
     None
+}
+
+/// A function that would be understood otherwise in a patch than in its crate.
+pub(super) fn misread(
+    sources: &[CrateSource],
+    index: &Index,
+    vertex: Vertex,
+    why: String,
+) -> Option<Refusal> {
+    let refusal = refuse(sources, index, vertex, Code::HP0001, |path| {
+        format!("names in `{path}` would not mean what they mean in the crate")
+    })?;
+    Some(refusal.because(why))
 }
 
 /// A section of functions that run when the library is loaded.

@@ -114,7 +114,7 @@ impl Maker<'_> {
                 }
             })
             .collect();
-        names::follow(&old, &sources, &self.world.extern_names(), &mut changes);
+        names::follow(&old, &sources, &self.world.extern_names, &mut changes);
         if changes.iter().all(Changes::is_empty) {
             self.replace_sources(sources);
             return Ok(Outcome::Unchanged);

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::make::{Maker, refuse};
+use super::checks::misread;
+use super::make::Maker;
 use crate::image::graph::CallGraph;
 use crate::plan::alive::{self, Reasons};
 use crate::plan::classify::{self, Facts};
@@ -144,17 +145,19 @@ pub(super) fn mistaken(
     index: &Index,
     include: &BTreeSet<Vertex>,
 ) -> Option<Refusal> {
+    let namesakes: Vec<Vec<&OtherItem>> = sources.iter().map(privacy::namesakes).collect();
+    if namesakes.iter().all(Vec::is_empty) {
+        return None;
+    }
     for vertex in include {
         let Some(known) = index.known(*vertex) else {
             continue;
         };
         let source = &sources[known.krate];
         for (_, function) in known.keys.iter().filter_map(|key| source.function(key)) {
-            if let Some(name) = privacy::mistaken_constant(source, function) {
-                return refuse(sources, index, *vertex, Code::HP0001, |path| {
-                    format!("names in `{path}` would not mean what they mean in the crate")
-                })
-                .map(|refusal| refusal.because(format!("`{name}` is also a private constant")));
+            if let Some(name) = privacy::mistaken(&namesakes[known.krate], function) {
+                let why = format!("`{name}` is also a private constant");
+                return misread(sources, index, *vertex, why);
             }
         }
     }

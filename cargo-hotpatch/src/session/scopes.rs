@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Result;
 
-use super::world::World;
+use super::world::{Krate, World};
 use crate::build::scope::{Scope, Tells, Wanted};
 use crate::command::CancelToken;
 use crate::source::diff::scope_key;
@@ -112,20 +112,6 @@ impl World {
         Ok(out)
     }
 
-    /// What crates call others that have another name.
-    pub(super) fn extern_names(&self) -> BTreeSet<(usize, String)> {
-        let names = self
-            .crates
-            .iter()
-            .flat_map(|krate| krate.unit.extern_names());
-        names
-            .filter_map(|(name, stem)| {
-                let found = self.crates.iter().position(|other| other.tag == stem)?;
-                (self.crates[found].unit.krate != name).then_some((found, name))
-            })
-            .collect()
-    }
-
     /// These crates and all that they use.
     fn with_libraries(&self, wanted: &[bool]) -> Vec<bool> {
         let mut used = wanted.to_vec();
@@ -146,6 +132,17 @@ impl World {
         }
         used
     }
+}
+
+/// What crates call others that have another name.
+pub(super) fn extern_names(crates: &[Krate]) -> BTreeSet<(usize, String)> {
+    let names = crates.iter().flat_map(|krate| krate.unit.extern_names());
+    names
+        .filter_map(|(name, stem)| {
+            let found = crates.iter().position(|other| other.tag == stem)?;
+            (crates[found].unit.krate != name).then_some((found, name))
+        })
+        .collect()
 }
 
 /// Those of these functions that read as they did when the base was built.

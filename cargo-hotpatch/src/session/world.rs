@@ -11,6 +11,7 @@ use hotpatch_rt::wire::Target;
 
 use super::guard::Guard;
 use super::known;
+use super::scopes::extern_names;
 use super::storage::Storage;
 use crate::build::base::{Base, Stamp, stamp};
 use crate::build::capture::Unit;
@@ -126,6 +127,8 @@ impl Slots {
 pub struct World {
     /// Its crates, dependencies first.
     pub crates: Arc<Vec<Krate>>,
+    /// What they call each other by other names: the number of a crate, and the name.
+    pub(super) extern_names: Arc<BTreeSet<(usize, String)>>,
     /// The program's file.
     pub image: Arc<BaseImage>,
     /// Its slots.
@@ -207,6 +210,7 @@ impl World {
                 .map(|unit| (unit.rlib.clone(), stamp(&unit.rlib))),
         );
         Ok(Self {
+            extern_names: Arc::new(extern_names(&crates)),
             crates: Arc::new(crates),
             image: Arc::new(image),
             slots,
@@ -377,6 +381,7 @@ impl World {
     #[must_use]
     pub fn fork(&self) -> Self {
         Self {
+            extern_names: self.extern_names.clone(),
             crates: self.crates.clone(),
             image: self.image.clone(),
             slots: self.slots.clone(),

@@ -78,14 +78,8 @@ impl Reader<'_> {
         };
         let path = &item.mac.path;
         for local in locals {
-            let Local {
-                attrs,
-                vis,
-                word,
-                ident,
-                ty,
-                init,
-            } = local;
+            let (attrs, vis, word, ident) = (&local.attrs, &local.vis, &local.word, &local.ident);
+            let (ty, init) = (&local.ty, local.init.clone());
             let outer = &item.attrs;
             let tokens = quote!(#(#outer)* #path! { #(#attrs)* #vis #word #ident: #ty = #init });
             let mut idents = BTreeSet::new();
@@ -95,8 +89,8 @@ impl Reader<'_> {
             let value = self.out.text[value].to_owned();
             let is_constant = is_constant(&init);
             let maker = self.out.text[self.range(path.span())].to_owned();
-            let entry = self.named(module, Kind::ThreadLocal, "thread-local", &ident, tokens);
-            entry.surface = fingerprint(ty.into_token_stream());
+            let entry = self.named(module, Kind::ThreadLocal, "thread-local", ident, tokens);
+            entry.surface = fingerprint(ty.to_token_stream());
             entry.helpers = fingerprint(init);
             entry.value = value;
             entry.range = range;

@@ -222,14 +222,12 @@ impl<'a> Spread<'a> {
         if traits.is_empty() {
             return;
         }
-        let traits = traits_that_follow(traits, &self.all());
+        let all = self.all();
+        let traits = traits_that_follow(traits, &all);
         self.methods_of(&traits.iter().cloned().collect::<Vec<_>>());
         let names = &mut self.changes[krate].names;
         names.extend(methods_of_std(&traits));
-        names.extend(bounded_methods(
-            &traits,
-            &self.old.iter().chain(self.new).collect::<Vec<_>>(),
-        ));
+        names.extend(bounded_methods(&traits, &all));
     }
 
     /// Types that nothing but the only impl of a trait told, in code that names neither, may be others now.

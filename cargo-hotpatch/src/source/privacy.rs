@@ -51,22 +51,31 @@ fn tuple_fields(text: &str) -> BTreeSet<String> {
     out
 }
 
-/// A private associated constant that shares its name with a trait's: outside of its module the name means the trait's,
-/// and in a scope it does not. Gives the name.
+/// Private associated constants that share their name with a trait's: outside of its module such a name means the trait's,
+/// and in a scope it does not.
 #[must_use]
-pub fn mistaken_constant<'a>(krate: &'a CrateSource, function: &Function) -> Option<&'a str> {
+pub fn namesakes(krate: &CrateSource) -> Vec<&OtherItem> {
     let of_impl = |item: &&OtherItem| item.kind == Kind::Const && item.name.contains(" of ");
-    let constants: Vec<&OtherItem> = items(krate).filter(of_impl).collect();
-    constants
-        .iter()
-        .filter(|item| item.private && !function.module.starts_with(&item.module))
+    let (private, visible): (Vec<_>, Vec<_>) =
+        items(krate).filter(of_impl).partition(|item| item.private);
+    let of_traits: BTreeSet<&String> = visible
+        .into_iter()
+        .filter(|item| item.name.contains(" for "))
         .filter_map(|item| item.names.first())
-        .find(|name| {
-            let of_trait = |item: &&&OtherItem| {
-                !item.private && item.name.contains(" for ") && item.names.first() == Some(name)
-            };
-            function.mentions.contains(*name) && constants.iter().any(|item| of_trait(&item))
-        })
+        .collect();
+    let shares = |item: &&OtherItem| item.names.iter().any(|name| of_traits.contains(name));
+    private.into_iter().filter(shares).collect()
+}
+
+/// The name of one of these constants that a function would take for the trait's.
+#[must_use]
+pub fn mistaken<'a>(namesakes: &[&'a OtherItem], function: &Function) -> Option<&'a str> {
+    let outside = namesakes
+        .iter()
+        .filter(|item| !function.module.starts_with(&item.module));
+    let mut names = outside.filter_map(|item| item.names.first());
+    names
+        .find(|name| function.mentions.contains(*name))
         .map(String::as_str)
 }
 
@@ -113,7 +122,7 @@ mod tests {
         let of = |name: &str| {
             let mut all = krate.functions();
             let (_, function) = all.find(|(_, function)| function.name == name).unwrap();
-            mistaken_constant(&krate, function)
+            mistaken(&namesakes(&krate), function)
         };
         assert_eq!((of("f"), of("g"), of("near")), (Some("ID"), None, None));
     }
