@@ -7,7 +7,8 @@ use super::locals::{is_copy, variable_in};
 use super::make::{CALL_SITE, Maker, refuse};
 use super::storage::NewStatic;
 use crate::image::elf::Elf;
-use crate::image::graph::CallGraph;
+use crate::image::graph::{CallGraph, NodeId};
+use crate::image::object_file::Defined;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
@@ -188,31 +189,45 @@ pub(super) fn no_room(sources: &[CrateSource], item: &NewStatic, why: &str) -> O
 }
 
 /// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
-/// that calls a private function from outside its module shows it.
+/// that calls a private function from outside its module shows it: what was taken out of its place, and what rustc
+/// compiled into the patch through the scope.
 pub(super) fn strangers(
     sources: &[CrateSource],
     index: &Index,
     graph: &CallGraph,
     part: &Part,
 ) -> Option<Refusal> {
-    for pair in &part.compiled.object.pairs {
+    let object = &part.compiled.object;
+    // Of a graph that is newer than the index, as is what this patch has brought.
+    let vertex = |node: NodeId| {
+        let known = index.vertex(node);
+        known.or_else(|| index.by_symbol(graph.name(node)))
+    };
+    let taken_out = object.pairs.iter().filter_map(|pair| {
         let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
-        let (Some(node), Some(caller)) = (graph.node(&pair.old), part.vertices.get(at).copied())
-        else {
-            continue;
-        };
-        let Some(module) = index.known(caller).map(|known| &known.module) else {
+        Some((graph.node(&pair.old)?, part.vertices.get(at).copied()?))
+    });
+    let renamed: BTreeSet<&str> = object.pairs.iter().map(|pair| pair.new.as_str()).collect();
+    let is_through_scope = |symbol: &&Defined| {
+        symbol.kind == SymbolKind::Function && !renamed.contains(symbol.name.as_str())
+    };
+    let through_scope = object.defined.iter().filter(is_through_scope);
+    let through_scope = through_scope
+        .flat_map(|symbol| graph.nodes_named(&symbol.name))
+        .filter_map(|node| Some((node, vertex(node)?)));
+    for (node, caller) in taken_out.chain(through_scope) {
+        let Some(from) = index.known(caller) else {
             continue;
         };
         for callee in graph.callees(node) {
-            let known = index.vertex(*callee).and_then(|vertex| index.known(vertex));
-            let Some(known) = known.filter(|known| known.krate == part.krate) else {
+            let known = vertex(*callee).and_then(|vertex| index.known(vertex));
+            let Some(known) = known.filter(|known| known.krate == from.krate) else {
                 continue;
             };
             let own = known.private.then(|| known.module.clone());
             let home =
-                own.or_else(|| sources[part.krate].home_of_private_trait(known.keys.first()?));
-            if home.is_some_and(|home| !module.starts_with(&home)) {
+                own.or_else(|| sources[from.krate].home_of_private_trait(known.keys.first()?));
+            if home.is_some_and(|home| !from.module.starts_with(&home)) {
                 let why = format!("the patch would call `{}`, which is private", known.path);
                 return misread(sources, index, caller, why);
             }

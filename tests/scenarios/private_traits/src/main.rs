@@ -34,6 +34,17 @@ mod user {
         let part = Part(1);
         part.number() + 1
     }
+
+    /// Generic code is compiled through the scope, where the private trait can be seen as well.
+    #[hotpatch_rt::hot]
+    pub fn added() -> u64 {
+        add(4u32)
+    }
+
+    fn add<T: Into<u64>>(by: T) -> u64 {
+        let part = Part(2);
+        u64::from(part.number()) + by.into()
+    }
 }
 
 #[hot]
@@ -44,7 +55,9 @@ fn other() -> u32 {
 fn main() {
     let _ = other();
     for line in std::io::stdin().lines() {
-        let _ = line.expect("a line");
-        println!("{}", user::value());
+        match line.expect("a line").as_str() {
+            "add" => println!("{}", user::added()),
+            _ => println!("{}", user::value()),
+        }
     }
 }
