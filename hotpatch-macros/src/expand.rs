@@ -11,7 +11,7 @@ use syn::{FnArg, Pat, ReturnType, Safety, Token, Type};
 use crate::function::HotFn;
 use crate::names;
 
-/// Puts a slot in front of the body.
+/// Puts a slot in front of the body. With `local`, what an `async` function returns stays on its thread.
 ///
 /// ```ignore
 /// // Input:
@@ -45,10 +45,13 @@ use crate::names;
 /// ```
 ///
 /// Functions without such patterns, which is most of them, keep their body as the tail of the new one.
-pub fn live(mut func: HotFn) -> TokenStream {
+pub fn live(mut func: HotFn, local: bool) -> TokenStream {
+    if func.sig.asyncness.is_some() {
+        return live_future(func, local);
+    }
     let span = Span::mixed_site();
     let (inner_attrs, statements) = split_inner_attributes(func.body.stream());
-    let passed = pass_arguments(&mut func);
+    let passed = pass_arguments(&mut func, false);
 
     let slot = Ident::new(names::SLOT, span);
     let krate = Ident::new(names::LIVE_CRATE, span);
@@ -70,12 +73,7 @@ pub fn live(mut func: HotFn) -> TokenStream {
     let tail = if passed.rebindings.is_empty() {
         statements
     } else {
-        let mut inside = Group::new(Delimiter::Brace, statements);
-        inside.set_span(func.body.span());
-        passed.rebindings.into_iter().rfold(
-            inside.into_token_stream(),
-            |tail, (pattern, name)| quote_spanned!(span=> match #name { #pattern => #tail }),
-        )
+        bind(passed.rebindings, statements, func.body.span())
     };
     // Only where it is needed, since a crate may forbid allowing things.
     let allow = passed
@@ -89,14 +87,119 @@ pub fn live(mut func: HotFn) -> TokenStream {
             #leave
         }
     };
-    let mut body = Group::new(Delimiter::Brace, quote!(#inner_attrs #prelude #tail));
+    with_body(func, quote!(#inner_attrs #prelude #tail))
+}
+
+/// Puts a slot in front of the body of an `async` function.
+///
+/// A newer body is another future, so what is awaited is a box of one, of one layout whatever is in it. The user's
+/// body stays an `async` block beside the call of the newer one, and gives the box what rustc knows of its future:
+/// whether it is `Send`, and what it borrows.
+///
+/// ```ignore
+/// // Input:
+/// async fn answer(&self, mut line: &str) -> Option<u32> {
+///     self.ask(line).await
+/// }
+///
+/// // Output:
+/// #[inline(never)]
+/// async fn answer(&self, __hot_1: &str) -> Option<u32> {
+///     #[used]
+///     static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::FutureSlot =
+///         ::hotpatch_live::__private_v1::FutureSlot::new();
+///     __HOTPATCH_SLOT.count(
+///         match __HOTPATCH_SLOT.get::<fn(_, _) -> ::hotpatch_live::__private_v1::Running<_>>() {
+///             ::core::option::Option::Some(__hot) =>
+///                 ::hotpatch_live::__private_v1::Hot::newer(__hot(self, __hot_1)),
+///             ::core::option::Option::None => ::hotpatch_live::__private_v1::Hot::new(async move {
+///                 if let ::core::option::Option::Some(__hot) =
+///                     ::core::option::Option::None::<Option<u32>>
+///                 {
+///                     return __hot;
+///                 }
+///                 match __hot_1 {
+///                     mut line => {
+///                         self.ask(line).await
+///                     }
+///                 }
+///             }),
+///         }
+///     ).await
+/// }
+/// ```
+fn live_future(mut func: HotFn, local: bool) -> TokenStream {
+    let span = Span::mixed_site();
+    let (inner_attrs, statements) = split_inner_attributes(func.body.stream());
+    let passed = pass_arguments(&mut func, true);
+    let slot = Ident::new(names::SLOT, span);
+    let krate = Ident::new(names::LIVE_CRATE, span);
+    let private = Ident::new(names::PRIVATE, span);
+    let of_live = |name: &str| {
+        let name = Ident::new(name, span);
+        quote_spanned!(span=> ::#krate::#private::#name)
+    };
+    let (slot_type, hot, running) = (of_live("FutureSlot"), of_live("Hot"), of_live("Running"));
+    let pointer = pointer_to(&func, passed.arguments.len(), quote_spanned!(span=> -> #running<_>));
+    let newer = Ident::new("__hot", span);
+    let new = Ident::new(if local { "local" } else { "new" }, span);
+    let arguments = passed.arguments;
+    let mut call = quote_spanned!(span=> #newer(#(#arguments),*));
+    if func.is_unsafe() {
+        call = quote_spanned!(span=> unsafe { #call });
+    }
+    let output = match &func.sig.output {
+        ReturnType::Default => quote_spanned!(span=> ()),
+        ReturnType::Type(_, ty) => ty.to_token_stream(),
+    };
+    let inside = bind(passed.rebindings, statements, func.body.span());
+    let body = quote_spanned! {span=>
+        #[used]
+        static #slot: #slot_type = #slot_type::new();
+        #slot.count(
+            match #slot.get::<#pointer>() {
+                ::core::option::Option::Some(#newer) => #hot::newer(#call),
+                ::core::option::Option::None => #hot::#new(async move {
+                    // It tells rustc what the block returns, as a function's signature does.
+                    if let ::core::option::Option::Some(#newer) =
+                        ::core::option::Option::None::<#output>
+                    {
+                        return #newer;
+                    }
+                    #inside
+                }),
+            }
+        ).await
+    };
+    with_body(func, quote!(#inner_attrs #body))
+}
+
+/// The statements with all names that these patterns, from the outside in, bind.
+fn bind(
+    rebindings: Vec<(TokenStream, TokenStream)>,
+    statements: TokenStream,
+    place: Span,
+) -> TokenStream {
+    let mut inside = Group::new(Delimiter::Brace, statements);
+    inside.set_span(place);
+    let span = Span::mixed_site();
+    rebindings.into_iter().rfold(
+        inside.into_token_stream(),
+        |tail, (pattern, name)| quote_spanned!(span=> match #name { #pattern => #tail }),
+    )
+}
+
+/// The function with another body.
+fn with_body(func: HotFn, tokens: TokenStream) -> TokenStream {
+    let mut body = Group::new(Delimiter::Brace, tokens);
     body.set_span(func.body.span());
     let HotFn {
         attrs, vis, sig, ..
     } = func;
     // Else optimised callers would hold this body, and keep it when others have a newer one for its helpers.
     let is_inline = |attr: &syn::Attribute| attr.path().is_ident("inline");
-    let never = (!attrs.iter().any(is_inline)).then(|| quote_spanned!(span=> #[inline(never)]));
+    let never = (!attrs.iter().any(is_inline))
+        .then(|| quote_spanned!(Span::mixed_site()=> #[inline(never)]));
     quote!(#(#attrs)* #never #vis #sig #body)
 }
 
@@ -115,8 +218,8 @@ struct Passed {
 /// Arguments are dropped from last to first, each one's bindings before what the pattern left of it. So from the
 /// first pattern on, every argument is bound again, in order; and by `match`, not `let`, because temporaries in
 /// the body's tail may borrow from the bindings and must be gone before them, which before edition 2024 is not
-/// so with `let`.
-fn pass_arguments(func: &mut HotFn) -> Passed {
+/// so with `let`. With `rebind_all`, all of them are bound again: a block of its own takes them with it.
+fn pass_arguments(func: &mut HotFn, rebind_all: bool) -> Passed {
     let mut passed = Passed {
         arguments: Vec::new(),
         rebindings: Vec::new(),
@@ -131,7 +234,7 @@ fn pass_arguments(func: &mut HotFn) -> Passed {
             }
             FnArg::Typed(arg) => arg,
         };
-        let rebinding = !passed.rebindings.is_empty();
+        let rebinding = rebind_all || !passed.rebindings.is_empty();
         let number = index + usize::from(!has_receiver);
         let name = format_ident!("__hot_{}", number, span = Span::mixed_site()).to_token_stream();
         match &*arg.pat {
@@ -166,18 +269,24 @@ fn pass_arguments(func: &mut HotFn) -> Passed {
 /// The type of a pointer to the function, as far as inference needs help with it.
 fn pointer_type(func: &HotFn, arguments: usize) -> TokenStream {
     let span = Span::mixed_site();
-    let safety = match &func.sig.safety {
-        Safety::Unsafe(_) => quote_spanned!(span=> unsafe),
-        Safety::Safe(_) | Safety::Default => TokenStream::new(),
-    };
-    let abi = &func.sig.abi;
-    let arguments = (0..arguments).map(|_| Token![_](span));
     let output = match &func.sig.output {
         ReturnType::Default => TokenStream::new(),
         // Inference would take `!` for a type yet unknown.
         ReturnType::Type(..) if never_returns(func) => quote_spanned!(span=> -> !),
         ReturnType::Type(..) => quote_spanned!(span=> -> _),
     };
+    pointer_to(func, arguments, output)
+}
+
+/// The type of a pointer to a function called as this one is, with an output of its own.
+fn pointer_to(func: &HotFn, arguments: usize, output: TokenStream) -> TokenStream {
+    let span = Span::mixed_site();
+    let safety = match &func.sig.safety {
+        Safety::Unsafe(_) => quote_spanned!(span=> unsafe),
+        Safety::Safe(_) | Safety::Default => TokenStream::new(),
+    };
+    let abi = &func.sig.abi;
+    let arguments = (0..arguments).map(|_| Token![_](span));
     quote_spanned!(span=> #safety #abi fn(#(#arguments),*) #output)
 }
 
@@ -210,21 +319,26 @@ fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenStream) {
 mod tests {
     use super::*;
 
-    /// The example in the documentation of [`live`], so that it stays true.
+    /// The examples in the documentation of [`live`] and [`live_future`], so that they stay true.
     #[test]
-    fn the_documented_example_is_what_comes_out() {
+    fn the_documented_examples_are_what_comes_out() {
         let source = include_str!("expand.rs");
-        let example: String = source
-            .lines()
-            .skip_while(|line| *line != "/// // Input:")
-            .take_while(|line| *line != "/// ```")
-            .filter_map(|line| line.strip_prefix("///"))
-            .map(|line| format!("{line}\n"))
-            .collect();
-        let (input, output) = example
-            .split_once("// Output:")
-            .expect("both parts are there");
-        assert_expansion(input, output);
+        let mut lines = source.lines();
+        let mut examples = 0;
+        while lines.any(|line| line == "/// // Input:") {
+            let example: String = lines
+                .by_ref()
+                .take_while(|line| *line != "/// ```")
+                .filter_map(|line| line.strip_prefix("///"))
+                .map(|line| format!("{line}\n"))
+                .collect();
+            let (input, output) = example
+                .split_once("// Output:")
+                .expect("both parts are there");
+            assert_expansion(input, output);
+            examples += 1;
+        }
+        assert_eq!(examples, 2);
     }
 
     #[test]
@@ -283,7 +397,7 @@ mod tests {
     fn assert_expansion(input: &str, output: &str) {
         let func = syn::parse_str::<HotFn>(input).expect("the input is a function");
         let expected: TokenStream = output.parse().expect("the output is made of tokens");
-        assert_eq!(squeeze(&live(func)), squeeze(&expected));
+        assert_eq!(squeeze(&live(func, false)), squeeze(&expected));
     }
 
     /// Tokens print with spaces that depend on where they came from.

@@ -6,7 +6,9 @@
 use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Error, FnArg, GenericParam, Result, Safety, Signature, Token, Visibility};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Result, ReturnType, Safety, Signature, Token, Type, Visibility,
+};
 
 use crate::names;
 
@@ -183,10 +185,13 @@ fn refuse_signature(sig: &Signature, errors: &mut Vec<Error>) {
     if let Some(token) = &sig.constness {
         errors.push(Error::new_spanned(token, "a const function cannot be hot"));
     }
-    if let Some(token) = &sig.asyncness {
+    if let (Some(token), ReturnType::Type(_, ty)) = (&sig.asyncness, &sig.output)
+        && matches!(**ty, Type::Never(_))
+    {
+        // `!` is no type that the future of a newer body could name.
         errors.push(Error::new_spanned(
             token,
-            "async functions are not supported by #[hot] yet",
+            "an async function that never returns cannot be hot",
         ));
     }
     for param in &sig.generics.params {

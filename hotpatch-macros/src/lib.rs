@@ -35,8 +35,20 @@ use crate::function::{HotFn, HotStatic};
 /// In a plain build the function is left exactly as written. Under `cargo hotpatch` a call looks first
 /// whether a patch has brought a newer body.
 ///
+/// An `async` function can be hot: what awaits it runs the newest body. In a hot build its future is a box, and newer
+/// bodies must be such that it can be sent between threads, unless the attribute says `#[hot(?Send)]`:
+///
+/// ```
+/// use hotpatch_rt::hot;
+///
+/// #[hot]
+/// async fn answer(question: &str) -> usize {
+///     std::future::ready(question.len()).await
+/// }
+/// ```
+///
 /// A hot function needs one address, so it cannot have type or const parameters or `impl Trait` in its
-/// signature, nor be `async`, `const`, variadic or `#[track_caller]`:
+/// signature, nor be `const`, variadic or `#[track_caller]`:
 ///
 /// ```compile_fail
 /// use hotpatch_rt::hot;
@@ -63,15 +75,25 @@ use crate::function::{HotFn, HotStatic};
 /// cannot see that, so it is the tool that declines to patch such a function.
 #[proc_macro_attribute]
 pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
-    let args = syn::parse::<Args>(args).map(|Args| ());
-    if args.is_ok() && syn::parse::<HotStatic>(item.clone()).is_ok() {
+    let mut args = syn::parse::<Args>(args);
+    let is_static = syn::parse::<HotStatic>(item.clone()).is_ok();
+    let func = syn::parse::<HotFn>(item.clone());
+    let is_async = func.as_ref().is_ok_and(|func| func.sig.asyncness.is_some());
+    if let Ok(Args { local: Some(place) }) = args
+        && (is_static || func.is_ok() && !is_async)
+    {
+        args = Err(syn::Error::new(
+            place,
+            "`?Send` is for async functions: what others return says itself whether it can be sent",
+        ));
+    }
+    if args.is_ok() && is_static {
         return item;
     }
-    let func = syn::parse::<HotFn>(item.clone());
     let live = std::env::var_os(names::LIVE_ENV).is_some();
     match (args, func) {
-        (Ok(()), Ok(func)) if live => expand::live(func).into(),
-        (Ok(()), Ok(_)) => item,
+        (Ok(args), Ok(func)) if live => expand::live(func, args.local.is_some()).into(),
+        (Ok(_), Ok(_)) => item,
         (args, func) => {
             let mut errors = [args.err(), func.err()].into_iter().flatten();
             let first = errors

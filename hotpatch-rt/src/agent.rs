@@ -181,6 +181,10 @@ impl Agent {
                 let count = self.program.publish(&stores)?;
                 Ok(Response::Published { count })
             }
+            Request::Count { slots } => {
+                let running = self.program.count(&slots)?;
+                Ok(Response::Counted { running })
+            }
             Request::Relist { list } => {
                 backtraces::relist(self.program.image(), &list)?;
                 Ok(Response::Relisted)

@@ -4,9 +4,10 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crate::error::Refusal;
+use crate::future::RUNNING_OFFSET;
 use crate::image::Image;
 use crate::loader::{self, Library};
 use crate::wire::{BuildId, Store, Target};
@@ -64,6 +65,20 @@ impl Program {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// For each slot of a hot `async` function how many of its futures have begun and not ended.
+    pub fn count(&self, slots: &[u64]) -> Result<Vec<u64>, Refusal> {
+        let count = |slot: &u64| {
+            let number = slot.saturating_add(RUNNING_OFFSET as u64);
+            let number = self.image.slot(number).ok_or(Refusal::NotASlot(*slot))?;
+            // SAFETY: as in `publish`; by the tool's word the slot is a `FutureSlot`, whose number all threads access as
+            // an atomic.
+            let number = unsafe { AtomicUsize::from_ptr(number.cast()) };
+            // Relaxed: see "Orderings" in future.rs.
+            Ok(number.load(Ordering::Relaxed) as u64)
+        };
+        slots.iter().map(count).collect()
     }
 
     fn check(&self, store: &Store) -> Result<(*mut *mut (), *mut ()), Refusal> {

@@ -31,8 +31,13 @@
 //! # What a function needs to be hot
 //!
 //! A free function, or a method of an inherent or a trait impl, that has one address: no type or const
-//! parameters, no `impl Trait`, not `async`, not `const`, not variadic and without `#[track_caller]`.
+//! parameters, no `impl Trait`, not `const`, not variadic and without `#[track_caller]`.
 //! Lifetime parameters are fine. Functions it calls need no attribute.
+//!
+//! An `async fn` can be hot: what awaits it after a patch runs the new body, and what has begun ends in the old one.
+//! Under `cargo hotpatch` a call of it allocates once, for a box that holds the future of whichever body there is.
+//! New bodies must be such that their futures can be sent between threads. Where the program never does that, say
+//! `#[hot(?Send)]`: any body will do then, and under `cargo hotpatch` the future counts as one that cannot be sent.
 //!
 //! # Features
 //!
@@ -56,6 +61,8 @@ mod backtraces;
 mod elf;
 #[cfg(feature = "live")]
 mod error;
+#[cfg(feature = "live")]
+mod future;
 #[cfg(any(feature = "live", all(feature = "keep", target_os = "linux")))]
 mod hook;
 #[cfg(feature = "live")]
@@ -89,5 +96,6 @@ pub use crate::keep::{Guard, Keep, Keepable, keep};
 #[cfg(feature = "live")]
 #[doc(hidden)]
 pub mod __private_v1 {
+    pub use crate::future::{FutureSlot, Hot, Running};
     pub use crate::slot::Slot;
 }

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -85,6 +85,11 @@ pub enum Request {
         /// The slots to change.
         stores: Vec<Store>,
     },
+    /// Asks how many futures of hot `async` functions have begun and not ended.
+    Count {
+        /// The functions' slots, as in [`Store`].
+        slots: Vec<u64>,
+    },
     /// Makes std list the loaded libraries anew at its next backtrace.
     Relist {
         /// Where the list lies.
@@ -128,6 +133,11 @@ pub enum Response {
     Published {
         /// How many slots were stored.
         count: u32,
+    },
+    /// Answers [`Request::Count`].
+    Counted {
+        /// For each of the slots how many.
+        running: Vec<u64>,
     },
     /// Answers [`Request::Relist`].
     Relisted,
@@ -173,6 +183,10 @@ impl Request {
                 for store in stores {
                     put_store(&mut out, store);
                 }
+            }
+            Request::Count { slots } => {
+                out.push(6);
+                put_u64s(&mut out, slots)?;
             }
             Request::Relist { list } => {
                 out.push(5);
@@ -222,6 +236,9 @@ impl Request {
                 }
                 Request::Publish { stores }
             }
+            6 => Request::Count {
+                slots: payload.u64s()?,
+            },
             5 => Request::Relist {
                 list: LibraryList {
                     lock: payload.u64()?,
@@ -269,6 +286,10 @@ impl Response {
                 put_bytes(&mut out, reason.as_bytes())?;
             }
             Response::Relisted => out.push(6),
+            Response::Counted { running } => {
+                out.push(7);
+                put_u64s(&mut out, running)?;
+            }
             Response::Kept { names, failed } => {
                 out.push(4);
                 put_u32(&mut out, length(names.len())?);
@@ -306,6 +327,9 @@ impl Response {
                 reason: payload.string()?,
             },
             6 => Response::Relisted,
+            7 => Response::Counted {
+                running: payload.u64s()?,
+            },
             4 => {
                 // As with stores, no count is trusted with an allocation.
                 let (mut names, mut failed) = (Vec::new(), Vec::new());
@@ -354,6 +378,12 @@ fn put_u32(out: &mut Vec<u8>, value: u32) {
 
 fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_u64s(out: &mut Vec<u8>, values: &[u64]) -> io::Result<()> {
+    put_u32(out, length(values.len())?);
+    values.iter().for_each(|value| put_u64(out, *value));
+    Ok(())
 }
 
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
@@ -419,6 +449,15 @@ impl Payload<'_> {
 
     fn u64(&mut self) -> io::Result<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    fn u64s(&mut self) -> io::Result<Vec<u64>> {
+        // As with stores, the count is not trusted with an allocation.
+        let mut values = Vec::new();
+        for _ in 0..self.u32()? {
+            values.push(self.u64()?);
+        }
+        Ok(values)
     }
 
     fn bytes(&mut self) -> io::Result<Vec<u8>> {

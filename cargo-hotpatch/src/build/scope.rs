@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::base::stamp;
-use super::capture::{Unit, remap};
+use super::capture::{LIVE_ENV, Unit, remap};
 use super::diagnostics::{self, Diagnostic};
 use super::rustc::RustcArgs;
 use super::{overlay, rustc};
@@ -95,7 +95,15 @@ impl Wanted<'_> {
             (path, stamp(path)).hash(&mut hasher);
         }
         environment.hash(&mut hasher);
+        self.futures().for_each(|key| key.hash(&mut hasher));
         hasher.finish()
+    }
+
+    /// The hot `async` functions.
+    fn futures(&self) -> impl Iterator<Item = &FnKey> {
+        let functions = self.source.functions();
+        let futures = functions.filter(|(_, function)| function.future.is_some());
+        futures.map(|(_, function)| &function.key)
     }
 
     fn place(&self, key: u64) -> PathBuf {
@@ -188,9 +196,13 @@ impl Wanted<'_> {
             .with(remap(self.unit, &root))
             .with([rustc::search_path(&self.unit.live)]);
         let args = with_scopes(&args, self.changed);
-        let output = tool(self.unit, &args)
-            .run(cancel)
-            .context("failed to compile the scope")?;
+        let mut rustc = tool(self.unit, &args);
+        if self.futures().next().is_some() {
+            // What awaits a hot `async fn` holds its future, as `#[hot]` has it in the base.
+            let live = format!("--extern=hotpatch_live={}", self.unit.live.display());
+            rustc = tool(self.unit, &args.with([live])).env(LIVE_ENV, "1");
+        }
+        let output = rustc.run(cancel).context("failed to compile the scope")?;
         if output.status.success() {
             return Ok(Attempt::Made);
         }

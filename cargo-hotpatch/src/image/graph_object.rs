@@ -180,6 +180,11 @@ impl<'data> Reader<'data, '_> {
         };
         for relocation in self.elf.relocations(section)? {
             if let Some(to) = self.referent(&relocation) {
+                let is_code = self.graph.nodes[to as usize].kind == NodeKind::Function;
+                if code.is_empty() && relocation.kind == r::PC32 && is_code {
+                    // A jump table, which leads nowhere but into its own function. Pointers are absolute.
+                    continue;
+                }
                 let from = self.node_at(target, relocation.place);
                 if from != to {
                     self.graph.edges.push((from, to));
@@ -193,11 +198,15 @@ impl<'data> Reader<'data, '_> {
         Ok(())
     }
 
-    /// A function whose pointers last: those to the standard library's formatting live as long as a `format!`.
+    /// A function whose pointers last: those to the standard library's formatting live as long as a `format!`, and those
+    /// to futures of hot functions are counted where they are.
     fn may_be_called(&self, node: u32) -> bool {
         let node = &self.graph.nodes[node as usize];
         let is_code = matches!(node.kind, NodeKind::Function | NodeKind::Undefined);
-        is_code && !(node.name.contains("4core") && node.name.contains("3fmt"))
+        let is_of = |krate: &str, module: &str| {
+            node.name.contains(krate) && node.name.contains(module)
+        };
+        is_code && !is_of("4core", "3fmt") && !is_of("hotpatch_live", "6future")
     }
 
     fn pointers(&mut self) -> u32 {

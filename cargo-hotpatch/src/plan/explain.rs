@@ -274,13 +274,32 @@ pub const fn explanation(code: Code) -> Explanation {
                 Restart the program to begin with the new value, or store it from hot code once. A \
                 static that never changes by itself can be marked `#[hot]`.",
         },
+        Code::HP0205 => Explanation {
+            what: "\
+                A hot `async fn` was patched while futures of it were waiting. This is a note: what \
+                begins from now on runs the new code, and those futures, as many as it says, finish \
+                in the code they began in.",
+            why: "\
+                A future that has begun keeps its variables where its own code put them, and goes \
+                on in the middle of that code.",
+            example: r" #[hot]
+ async fn answer(question: Question) -> Answer {
+-    ask(question).await
++    ask(question).await.shortened()
+ }",
+            way_out: "\
+                Nothing has to be done. Where such a future never ends, such as that of a server's \
+                loop, put what one turn does into a hot function of its own.",
+        },
         Code::HP0301 => Explanation {
             what: "\
                 The signature of a hot function changed: its parameters, its result, its safety or \
-                its ABI.",
+                its ABI. For an `async fn` that includes whether its future can be sent to another \
+                thread.",
             why: "\
                 Code that stays calls the function through its slot, with the old arguments. The \
-                new function would find something else in their place.",
+                new function would find something else in their place. And such code may send the \
+                future to another thread, which `Rc` and its like do not survive.",
             example: r" #[hot]
 -fn update(world: &mut World) {
 +fn update(world: &mut World, dt: f32) {",

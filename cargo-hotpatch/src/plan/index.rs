@@ -54,6 +54,8 @@ pub struct Known {
     pub nodes: Vec<NodeId>,
     /// It has a slot.
     pub hot: bool,
+    /// It is a hot `async fn` whose newer bodies come as boxed futures.
+    pub future: bool,
     /// The module it is in.
     pub module: Arc<[String]>,
     /// Only code in its module may name it.
@@ -233,6 +235,7 @@ impl Index {
             known.keys.push(key);
             known.inlined |= function.inline;
             known.private &= function.private;
+            known.future &= function.future.is_some();
             Arc::make_mut(&mut known.mentions).extend(function.mentions.iter().cloned());
             if known.shape == Shape::Plain {
                 known.shape = function.shape.clone();
@@ -258,6 +261,7 @@ impl Index {
             name: function.name.clone(),
             nodes: Vec::new(),
             hot: false,
+            future: function.future.is_some(),
             module: function.module.clone(),
             private: function.private,
             mentions: self.through_macros(&function.mentions),

@@ -311,8 +311,16 @@ fn is_itself(graph: &CallGraph, index: &Index, node: NodeId) -> bool {
         return true;
     };
     let began = |rest: &str| known.shape == Shape::Reinstantiated && rest.starts_with("::{closure");
-    demangle(graph.name(node)).is_none_or(|found| found.rest.is_empty() || began(&found.rest))
+    // The futures of a hot `async fn` are counted when a patch comes.
+    let counted = |rest: &str| known.future && FUTURES.contains(&rest);
+    demangle(graph.name(node)).is_none_or(|found| {
+        let rest = found.rest.as_str();
+        rest.is_empty() || began(rest) || counted(rest)
+    })
 }
+
+/// What `#[hot]` makes of an `async fn`: the future that looks for a newer body, and that of the base's body in it.
+const FUTURES: &[&str] = &["::{closure#0}", "::{closure#0}::{closure#0}"];
 
 fn is_hot(index: &Index, vertex: Vertex) -> bool {
     index.known(vertex).is_some_and(|known| known.hot)

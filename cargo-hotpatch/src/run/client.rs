@@ -284,6 +284,17 @@ impl Client {
         }
     }
 
+    /// For each of these slots of hot `async` functions how many futures have begun and not ended.
+    ///
+    /// # Errors
+    /// As [`Client::load`].
+    pub fn count(&mut self, slots: Vec<u64>) -> Result<Vec<u64>, ClientError> {
+        match self.ask(&Request::Count { slots })? {
+            Response::Counted { running } => Ok(running),
+            other => Err(garbled(&other)),
+        }
+    }
+
     /// Makes the program's backtraces know libraries that were loaded since the first of them. Where that cannot
     /// be had, they lack names and places of patches, and all else goes on.
     pub fn relist(&mut self, list: Option<&LibraryList>) {

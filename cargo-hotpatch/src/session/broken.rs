@@ -117,7 +117,7 @@ impl Maker<'_> {
         Ok(Outcome::Refused(refusal))
     }
 
-    fn user_file(
+    pub(super) fn user_file(
         &self,
         sources: &[CrateSource],
         file: &str,
@@ -164,7 +164,7 @@ impl Maker<'_> {
 }
 
 /// The function that stands around a line.
-fn function_at(source: &CrateSource, path: &Path, line: usize) -> Option<FnKey> {
+pub(super) fn function_at(source: &CrateSource, path: &Path, line: usize) -> Option<FnKey> {
     let found = source.functions().filter(|(file, function)| {
         let text = &file.parsed.text;
         let lines = |range: &str| range.matches('\n').count();

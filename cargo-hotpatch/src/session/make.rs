@@ -245,10 +245,15 @@ impl Maker<'_> {
                 self.publish(sources, &index, ready, told, times)
             }
             Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
-            Err(error) => match self.in_its_place(&error, &sources, &index, &plan) {
-                Some(sources) => self.apply(sources),
-                None => self.explain(error, &sources, &changes),
-            },
+            Err(error) => {
+                if let Some(outcome) = self.unsent(&error, &sources, &index)? {
+                    return Ok(outcome);
+                }
+                match self.in_its_place(&error, &sources, &index, &plan) {
+                    Some(sources) => self.apply(sources),
+                    None => self.explain(error, &sources, &changes),
+                }
+            }
         }
     }
 
@@ -306,6 +311,12 @@ impl Maker<'_> {
         let stores = stores(&self.world.state().slots, &state.slots);
         let slots: BTreeSet<u64> = stores.iter().map(|store| store.slot).collect();
         let functions = self.hot_paths(&sources, &slots);
+        let mut notes = notes;
+        if !functions.is_empty() {
+            let index = self.world.index(&sources, &[]);
+            let graph = self.world.state().graph.clone();
+            notes.extend(self.begun(&sources, &index, &graph, &stores)?);
+        }
         self.client.publish(stores)?;
         times.load = started.elapsed();
         let mut state = state;

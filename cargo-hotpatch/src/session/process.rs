@@ -28,6 +28,12 @@ pub trait Process {
     /// As [`Process::load`].
     fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError>;
 
+    /// For each of these slots of hot `async` functions how many futures have begun and not ended.
+    ///
+    /// # Errors
+    /// As [`Process::load`].
+    fn count(&mut self, slots: Vec<u64>) -> Result<Vec<u64>, ClientError>;
+
     /// Makes backtraces know libraries that were loaded since the first of them, where that can be had.
     fn relist(&mut self, list: Option<&LibraryList>);
 }
@@ -48,6 +54,10 @@ impl Process for Client {
 
     fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError> {
         Self::publish(self, stores)
+    }
+
+    fn count(&mut self, slots: Vec<u64>) -> Result<Vec<u64>, ClientError> {
+        Self::count(self, slots)
     }
 
     fn relist(&mut self, list: Option<&LibraryList>) {
@@ -77,6 +87,10 @@ impl Process for Unstarted {
 
     fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError> {
         Ok(u32::try_from(stores.len()).unwrap_or(u32::MAX))
+    }
+
+    fn count(&mut self, slots: Vec<u64>) -> Result<Vec<u64>, ClientError> {
+        Ok(vec![0; slots.len()])
     }
 
     fn relist(&mut self, _list: Option<&LibraryList>) {}

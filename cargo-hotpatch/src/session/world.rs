@@ -70,6 +70,8 @@ pub struct State {
 pub struct Slots {
     by_text: HashMap<String, Option<u64>>,
     names: Vec<String>,
+    /// Those of `async` functions.
+    futures: BTreeSet<u64>,
     /// Symbols of functions that are planned for as if they had one.
     pretended: Arc<HashSet<String>>,
 }
@@ -79,9 +81,14 @@ impl Slots {
         let mut slots = Self::default();
         for (symbol, at) in image.symbols.iter().filter(|(name, _)| name.contains(SLOT)) {
             let text = rustc_demangle::demangle(symbol).to_string();
-            let Some(function) = text.strip_suffix(SLOT).and_then(|t| t.strip_suffix("::")) else {
+            let Some(around) = text.strip_suffix(SLOT).and_then(|t| t.strip_suffix("::")) else {
                 continue;
             };
+            // That of an `async fn` is in the code of its future.
+            let function = around.strip_suffix("::{closure#0}").unwrap_or(around);
+            if function != around {
+                slots.futures.insert(at.address);
+            }
             let name = function.rsplit("::").next().unwrap_or_default().to_owned();
             slots.names.push(name);
             // Two slots of one text cannot be told apart: neither is ever stored to.
@@ -108,6 +115,12 @@ impl Slots {
     #[must_use]
     pub fn has(&self, symbol: &str) -> bool {
         self.pretended.contains(symbol) || self.of(symbol).is_some()
+    }
+
+    /// Whether futures are counted behind this slot.
+    #[must_use]
+    pub fn counts_futures(&self, slot: u64) -> bool {
+        self.futures.contains(&slot)
     }
 
     /// How many there are.

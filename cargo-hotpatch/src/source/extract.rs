@@ -24,13 +24,13 @@ use anyhow::{Context, Result, bail};
 use proc_macro2::TokenStream;
 
 use super::fields;
-use super::file::{FnKey, Function, Impl, Kind, Owner};
+use super::file::{FnKey, Function, Future, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::locals;
 use super::own_imports::{Imports, imports, scope_path};
 use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
-use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
+use super::rewrite::{Boxed, RUNNING, boxed, declaration, includes, self_assoc, with_static_lifetimes};
 use super::widen::{name_in_place, splice};
 
 /// A function to extract.
@@ -177,6 +177,21 @@ fn need_module(modules: &mut BTreeSet<Vec<String>>, path: &[String]) {
     for depth in 0..=path.len() {
         modules.insert(path[..depth].to_vec());
     }
+}
+
+/// A trait with these methods, and the beginning of its impl for the type.
+fn local_trait(head: &Impl, methods: &str) -> String {
+    let Impl {
+        generics,
+        params,
+        bounds,
+        self_ty,
+        ..
+    } = head;
+    format!(
+        "const _: () = {{ trait __Hp {generics} {bounds} {{ {methods} }} \
+         impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
+    )
 }
 
 fn static_item<'a>(
@@ -372,8 +387,34 @@ impl Page<'_> {
             _ => bail!("a hot method of a trait cannot be understood outside of its place"),
         };
         let at = function.item.start;
-        self.insert(at, format!("const _: () = {{{}", pair(&old, &new, index)));
+        let text = match (&function.owner, function.future) {
+            (_, None) => format!("const _: () = {{{}", pair(&old, &new, index)),
+            (Owner::Impl(head), Some(future)) => {
+                let head = &lifetimes::named(head)?;
+                let running = self.running(function, future, &format!("Self::{body}"))?;
+                let before = local_trait(head, &declaration(&running.sig, head, RUNNING)?);
+                let ty = with_static_lifetimes(&head.self_ty)?;
+                let params = with_static_lifetimes(&head.params)?;
+                let new = format!("<{ty} as __Hp {params}>::{RUNNING}");
+                format!("{before}{} }}{}", running.text, pair(&old, &new, index))
+            }
+            (_, Some(future)) => {
+                let running = self.running(function, future, &new)?;
+                format!("const _: () = {{ {}{}", running.text, pair(&old, RUNNING, index))
+            }
+        };
+        self.insert(at, text);
         Ok(())
+    }
+
+    /// For an `async fn` what a slot leads to: a function that puts the future of `callee` into a box.
+    fn running(
+        &self,
+        function: &Function,
+        future: Future,
+        callee: &str,
+    ) -> Result<Boxed> {
+        boxed(self.text(&function.sig), future, callee)
     }
 
     fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {
@@ -431,26 +472,33 @@ impl Page<'_> {
         let (before, after) = match &function.owner {
             Owner::Free => {
                 let path = scope_path(&function.module, &name);
-                ("const _: () = { ".to_owned(), pair(&path, &own, index))
+                let before = "const _: () = { ".to_owned();
+                let after = match function.future {
+                    Some(future) => {
+                        let running = self.running(function, future, &own)?;
+                        format!(" {}{}", running.text, pair(&path, RUNNING, index))
+                    }
+                    None => pair(&path, &own, index),
+                };
+                (before, after)
             }
             Owner::Impl(head) => {
                 let head = &lifetimes::named(head)?;
                 self.associated(head, &function.sig, &mut edits)?;
                 self.associated(head, &function.body, &mut edits)?;
-                let decl = declaration(self.text(&function.sig), head, &own)?;
-                let Impl {
-                    generics,
-                    params,
-                    bounds,
-                    self_ty,
-                    ..
-                } = head;
-                let before = format!(
-                    "const _: () = {{ trait __Hp {generics} {bounds} {{ {decl} }} \
-                     impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
-                );
+                let mut decl = declaration(self.text(&function.sig), head, &own)?;
+                let mut entry = own.as_str();
+                let mut text = String::new();
+                if let Some(future) = function.future {
+                    let callee = format!("<Self as __Hp {}>::{own}", head.params);
+                    let running = self.running(function, future, &callee)?;
+                    decl.push_str(&declaration(&running.sig, head, RUNNING)?);
+                    (entry, text) = (RUNNING, running.text);
+                }
+                let before = local_trait(head, &decl);
+                let self_ty = &head.self_ty;
                 let ty = with_static_lifetimes(self_ty)?;
-                let params = with_static_lifetimes(params)?;
+                let params = with_static_lifetimes(&head.params)?;
                 let old = match &head.trait_path {
                     Some(_) if head.trait_name.as_deref() == Some("Drop") => {
                         let symbol = want.symbol.as_ref().with_context(|| {
@@ -462,8 +510,8 @@ impl Page<'_> {
                     Some(path) => format!("<{ty} as {}>::{name}", with_static_lifetimes(path)?),
                     None => format!("<{ty}>::{name}"),
                 };
-                let new = format!("<{ty} as __Hp {params}>::{own}");
-                (before, format!(" }}{}", pair(&old, &new, index)))
+                let new = format!("<{ty} as __Hp {params}>::{entry}");
+                (before, format!(" {text} }}{}", pair(&old, &new, index)))
             }
             Owner::Trait(_) => bail!("a default method of a trait cannot be taken out"),
         };

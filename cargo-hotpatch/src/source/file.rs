@@ -90,6 +90,15 @@ pub struct NestedStatic {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FnKey(Arc<str>);
 
+/// Where the future of a hot `async fn` may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Future {
+    /// Anywhere: newer bodies must be such that it may be sent there.
+    Sent,
+    /// On one thread, says `#[hot(?Send)]`.
+    Local,
+}
+
 /// A function with a body.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Function {
@@ -105,6 +114,8 @@ pub struct Function {
     pub shape: Shape,
     /// It is marked `#[hot]`.
     pub hot: bool,
+    /// It is a hot `async fn` whose newer bodies come as boxed futures.
+    pub future: Option<Future>,
     /// It is `#[inline(always)]`, and so inlined even where nothing else is.
     pub inline: bool,
     /// Code calls it that does not name it: it implements a trait such as `Add`, `Drop` or `Display`.

@@ -11,7 +11,7 @@ use syn::visit::Visit;
 use syn::{Attribute, Item, Visibility};
 
 use super::cfg::{self, Cfg};
-use super::file::{FnKey, Function, NestedStatic, Owner, Shape};
+use super::file::{FnKey, Function, Future, NestedStatic, Owner, Shape};
 use super::read::Reader;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions};
@@ -55,7 +55,17 @@ impl Reader<'_> {
         let mut nested = Nested::under(self.cfg);
         nested.visit_block(block);
         let macros = Macros::of(&names, &around);
-        let mut shape = shape(&names, &macros, sig, &owner, inline, hot, &nested);
+        let attribute = metas.iter().find(|meta| is_hot(&cfg::name(meta.path())));
+        let argument = attribute.and_then(|meta| meta.require_list().ok());
+        let argument = argument.map(|list| list.tokens.to_string());
+        let future = (hot && sig.asyncness.is_some()).then(|| match &argument {
+            Some(argument) if argument.contains("Send") => Future::Local,
+            _ => Future::Sent,
+        });
+        // Others expand before or after `#[hot]` does, which then stands on another function.
+        let is_alone = macros == Macros::None && around.iter().all(|name| !is_macro(name));
+        let future = future.filter(|_| is_alone);
+        let mut shape = shape(&names, &macros, sig, &owner, inline, (hot, future), &nested);
 
         let mut idents = BTreeSet::new();
         let block_tokens = block.to_token_stream();
@@ -92,6 +102,7 @@ impl Reader<'_> {
         for attr in attrs.iter().filter(|attr| !is_hot(&cfg::name(attr.path()))) {
             attr.to_tokens(&mut surface);
         }
+        surface.extend(argument.and_then(|argument| argument.parse::<TokenStream>().ok()));
         sig_alone.to_tokens(&mut surface);
 
         let open = self.range(block.brace_token.span.open());
@@ -133,6 +144,7 @@ impl Reader<'_> {
             owner,
             shape,
             hot,
+            future,
             inline: always,
             implicit,
             private,
@@ -239,17 +251,10 @@ const TRANSPARENT: &[&str] = &["async_trait"];
 impl Macros {
     fn of(attrs: &[String], around: &[String]) -> Self {
         let last = |name: &String| name.rsplit("::").next().unwrap_or_default().to_owned();
-        let is_macro = |name: &&String| {
-            !INERT.contains(&name.as_str())
-                && !is_hot(name)
-                && !name.starts_with("rustfmt::")
-                && !name.starts_with("clippy::")
-                && !name.starts_with("diagnostic::")
-        };
-        let mut own = attrs.iter().filter(is_macro).peekable();
+        let mut own = attrs.iter().filter(|name| is_macro(name)).peekable();
         let wraps = own.peek().is_some();
         let known = own.all(|name| WRAPPING.contains(&last(name).as_str()));
-        let mut around = around.iter().filter(is_macro);
+        let mut around = around.iter().filter(|name| is_macro(name));
         let clear = around.all(|name| TRANSPARENT.contains(&last(name).as_str()));
         match (known && clear, wraps) {
             (true, false) => Self::None,
@@ -257,6 +262,15 @@ impl Macros {
             (false, _) => Self::Unknown,
         }
     }
+}
+
+/// An attribute of this name is neither the compiler's nor ours.
+fn is_macro(name: &str) -> bool {
+    !INERT.contains(&name)
+        && !is_hot(name)
+        && !name.starts_with("rustfmt::")
+        && !name.starts_with("clippy::")
+        && !name.starts_with("diagnostic::")
 }
 
 pub(super) fn is_hot(name: &str) -> bool {
@@ -269,14 +283,14 @@ fn shape(
     sig: &syn::Signature,
     owner: &Owner,
     inline: bool,
-    hot: bool,
+    (hot, future): (bool, Option<Future>),
     nested: &Nested<'_>,
 ) -> Shape {
     let is = |word: &str| attrs.iter().any(|name| name == word);
     let is_exported = ["no_mangle", "export_name", "unsafe"].into_iter().any(is);
     // Each of these means something else, or has another value, wherever it is compiled.
-    let other = if sig.asyncness.is_some() {
-        Some("an `async fn`")
+    let other = if sig.asyncness.is_some() && future.is_none() {
+        Some("an `async fn` under an attribute macro")
     } else if sig.constness.is_some() {
         Some("a `const fn`")
     } else if mentions_impl_trait(&sig.output.to_token_stream()) {

@@ -60,7 +60,9 @@ pub fn scope_text(
     }
     let is_blank = |function: &&Function| {
         let key = &function.key;
-        !function.kept && !open.contains(key) && !in_place.contains(key)
+        let is_open = function.kept || open.contains(key) || in_place.contains(key);
+        // Whether its future may be sent, rustc tells from the body.
+        !is_open && function.future.is_none()
     };
     for function in file.functions.iter().filter(is_blank) {
         let lines = file.text[function.body.clone()].matches('\n').count();
@@ -96,6 +98,11 @@ pub fn name_in_place(name: &str) -> String {
 fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String)> {
     let text = |range: &Range<usize>| &file.text[range.clone()];
     let hot = function.attrs.iter().filter(|(_, name)| is_hot(name));
+    // What awaits it must find the future that the base has.
+    let marks: String = match function.future {
+        Some(_) => hot.clone().map(|(range, _)| text(range).replace('\n', " ")).collect(),
+        None => String::new(),
+    };
     let mut edits: Vec<_> = hot
         .map(|(range, _)| {
             (
@@ -107,7 +114,7 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
     edits.push((function.ident.clone(), name_in_place(&function.name)));
     let sig = text(&function.sig).replace('\n', " ");
     let end = function.item.end;
-    edits.push((end..end, format!(" #[allow(unused)] pub {sig} {{{BLANK}}}")));
+    edits.push((end..end, format!(" #[allow(unused)] {marks} pub {sig} {{{BLANK}}}")));
     edits
 }
 

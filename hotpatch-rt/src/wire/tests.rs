@@ -29,6 +29,9 @@ fn requests() -> Vec<Request> {
                 },
             ],
         },
+        Request::Count {
+            slots: vec![0, u64::MAX],
+        },
         Request::Relist {
             list: LibraryList {
                 lock: 16,
@@ -61,6 +64,9 @@ fn responses() -> Vec<Response> {
             reason: "nö".into(),
         },
         Response::Relisted,
+        Response::Counted {
+            running: vec![3, 0],
+        },
         Response::Kept {
             names: vec!["world".into(), String::new()],
             failed: vec![("hits".into(), "in use".into())],
