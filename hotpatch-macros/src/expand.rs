@@ -140,7 +140,11 @@ fn live_future(mut func: HotFn, local: bool) -> TokenStream {
         quote_spanned!(span=> ::#krate::#private::#name)
     };
     let (slot_type, hot, running) = (of_live("FutureSlot"), of_live("Hot"), of_live("Running"));
-    let pointer = pointer_to(&func, passed.arguments.len(), quote_spanned!(span=> -> #running<_>));
+    let pointer = pointer_to(
+        &func,
+        passed.arguments.len(),
+        quote_spanned!(span=> -> #running<_>),
+    );
     let newer = Ident::new("__hot", span);
     let new = Ident::new(if local { "local" } else { "new" }, span);
     let arguments = passed.arguments;

@@ -7,7 +7,8 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Attribute, Error, FnArg, GenericParam, Result, ReturnType, Safety, Signature, Token, Type, Visibility,
+    Attribute, Error, FnArg, GenericParam, Result, ReturnType, Safety, Signature, Token, Type,
+    Visibility,
 };
 
 use crate::names;

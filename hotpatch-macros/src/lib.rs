@@ -95,7 +95,8 @@ pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
         (Ok(args), Ok(func)) if live => expand::live(func, args.local.is_some()).into(),
         (Ok(_), Ok(_)) => item,
         (args, func) => {
-            let mut errors = [args.err(), func.err()].into_iter().flatten();
+            let errors = [args.err(), func.err().filter(|_| !is_static)];
+            let mut errors = errors.into_iter().flatten();
             let first = errors
                 .next()
                 .expect("invariant: one of the two is an error");

@@ -107,15 +107,10 @@ impl<R> Running<R> {
 
 impl<R> Running<R> {
     /// As [`Running::new`], for a newer body whose future takes the place of one that may have been sent.
-    pub fn sent<F: Future<Output = R> + MayBeSent>(future: F) -> Self {
+    pub fn sent<F: Future<Output = R> + Send>(future: F) -> Self {
         Self::new(future)
     }
 }
-
-/// What [`Running::sent`] asks for: `Send`, under a name by which the tool knows again what rustc says of it.
-pub trait MayBeSent {}
-
-impl<F: Send> MayBeSent for F {}
 
 impl<R> Drop for Running<R> {
     fn drop(&mut self) {

@@ -203,9 +203,8 @@ impl<'data> Reader<'data, '_> {
     fn may_be_called(&self, node: u32) -> bool {
         let node = &self.graph.nodes[node as usize];
         let is_code = matches!(node.kind, NodeKind::Function | NodeKind::Undefined);
-        let is_of = |krate: &str, module: &str| {
-            node.name.contains(krate) && node.name.contains(module)
-        };
+        let is_of =
+            |krate: &str, module: &str| node.name.contains(krate) && node.name.contains(module);
         is_code && !is_of("4core", "3fmt") && !is_of("hotpatch_live", "6future")
     }
 

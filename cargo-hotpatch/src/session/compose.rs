@@ -394,7 +394,9 @@ impl Maker<'_> {
             }
             patched.bytes += library.bytes;
         }
-        patched.notes.extend(self.begun(&sources, index, &graph, &stores)?);
+        patched
+            .notes
+            .extend(self.begun(&sources, index, &graph, &stores)?);
         self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
         self.world.storage.extend(ready.storage);

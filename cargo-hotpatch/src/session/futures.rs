@@ -13,8 +13,8 @@ use crate::plan::index::{Index, Vertex};
 use crate::plan::verdict::Note;
 use crate::source::items::CrateSource;
 
-/// What rustc names where the bound of `hotpatch_rt`'s `Running::sent` does not hold.
-const UNSENT: &str = "MayBeSent";
+/// What rustc names when a bound of `hotpatch_rt`'s function does not hold.
+const UNSENT: &str = "Running::<R>::sent";
 
 impl Maker<'_> {
     /// A note for each `async` function of these slots of which futures have begun and not ended.
@@ -28,10 +28,16 @@ impl Maker<'_> {
         let slots = &self.world.slots;
         let mut found: Vec<(Vertex, u64)> = Vec::new();
         for known in index.functions().iter().filter(|known| known.hot) {
-            let mut slot = known.nodes.iter().filter_map(|node| slots.of(graph.name(*node)));
+            let mut slot = known
+                .nodes
+                .iter()
+                .filter_map(|node| slots.of(graph.name(*node)));
             if let Some(slot) = slot.next().filter(|slot| slots.counts_futures(*slot))
                 && stores.iter().any(|store| store.slot == slot)
-                && let Some(vertex) = known.keys.first().and_then(|key| index.find(known.krate, key))
+                && let Some(vertex) = known
+                    .keys
+                    .first()
+                    .and_then(|key| index.find(known.krate, key))
             {
                 found.push((vertex, slot));
             }
@@ -39,15 +45,22 @@ impl Maker<'_> {
         if found.is_empty() {
             return Ok(Vec::new());
         }
-        let running = self.client.count(found.iter().map(|(_, slot)| *slot).collect())?;
-        let counted = found.into_iter().zip(running).filter(|(_, running)| *running > 0);
+        let running = self
+            .client
+            .count(found.iter().map(|(_, slot)| *slot).collect())?;
+        let counted = found
+            .into_iter()
+            .zip(running)
+            .filter(|(_, running)| *running > 0);
         let notes = counted.filter_map(|((vertex, _), running)| {
             let refusal = refuse(sources, index, vertex, Code::HP0205, |path| {
                 let (futures, finish, their) = match running {
                     1 => ("future", "finishes", "its"),
                     _ => ("futures", "finish", "their"),
                 };
-                format!("{running} {futures} of `{path}` already begun {finish} in {their} own code")
+                format!(
+                    "{running} {futures} of `{path}` already begun {finish} in {their} own code"
+                )
             })?;
             Some(Note {
                 code: refusal.code,
@@ -78,13 +91,11 @@ impl Maker<'_> {
         let vertex = places.find_map(|(file, line)| {
             let (path, line) = self.user_file(sources, file, *line)?;
             let mut crates = sources.iter().enumerate();
-            crates.find_map(|(krate, source)| {
-                index.find(krate, &function_at(source, &path, line)?)
-            })
+            crates.find_map(|(krate, source)| index.find(krate, &function_at(source, &path, line)?))
         });
         let refusal = vertex.and_then(|vertex| {
             refuse(sources, index, vertex, Code::HP0301, |path| {
-                format!("the future of `{path}` can no longer be sent to another thread")
+                format!("the future of `{path}` cannot be sent to another thread")
             })
         });
         let why = "code that stays may send it there; `#[hot(?Send)]` promises that none does";

@@ -23,15 +23,16 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use proc_macro2::TokenStream;
 
+use super::entries::{RUNNING, local_trait};
 use super::fields;
-use super::file::{FnKey, Function, Future, Impl, Kind, Owner};
+use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::locals;
 use super::own_imports::{Imports, imports, scope_path};
 use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
-use super::rewrite::{Boxed, RUNNING, boxed, declaration, includes, self_assoc, with_static_lifetimes};
-use super::widen::{name_in_place, splice};
+use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
+use super::widen::splice;
 
 /// A function to extract.
 pub struct Wanted {
@@ -179,21 +180,6 @@ fn need_module(modules: &mut BTreeSet<Vec<String>>, path: &[String]) {
     }
 }
 
-/// A trait with these methods, and the beginning of its impl for the type.
-fn local_trait(head: &Impl, methods: &str) -> String {
-    let Impl {
-        generics,
-        params,
-        bounds,
-        self_ty,
-        ..
-    } = head;
-    format!(
-        "const _: () = {{ trait __Hp {generics} {bounds} {{ {methods} }} \
-         impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
-    )
-}
-
 fn static_item<'a>(
     krate: &'a CrateSource,
     added: &Added,
@@ -213,16 +199,16 @@ fn static_item<'a>(
 }
 
 /// A stretch of the original file that is kept, with what replaces parts of it.
-struct Piece {
-    range: Range<usize>,
-    before: String,
-    edits: Vec<(Range<usize>, String)>,
-    after: String,
+pub(super) struct Piece {
+    pub(super) range: Range<usize>,
+    pub(super) before: String,
+    pub(super) edits: Vec<(Range<usize>, String)>,
+    pub(super) after: String,
 }
 
-struct Page<'a> {
+pub(super) struct Page<'a> {
     file: &'a SourceFile,
-    pieces: Vec<Piece>,
+    pub(super) pieces: Vec<Piece>,
 }
 
 /// Crate attributes that change what code means.
@@ -235,7 +221,7 @@ const MEANINGFUL: &[&str] = &[
 ];
 
 impl Page<'_> {
-    fn text(&self, range: &Range<usize>) -> &str {
+    pub(super) fn text(&self, range: &Range<usize>) -> &str {
         &self.file.parsed.text[range.clone()]
     }
 
@@ -370,51 +356,6 @@ impl Page<'_> {
             edits: Vec::new(),
             after: String::new(),
         });
-    }
-
-    /// The scope holds the body, under a name of its own.
-    fn in_place(&mut self, function: &Function, index: usize) -> Result<()> {
-        let (name, body) = (raw(&function.name), name_in_place(&function.name));
-        let (old, new) = match &function.owner {
-            Owner::Free => (
-                scope_path(&function.module, &name),
-                scope_path(&function.module, &body),
-            ),
-            Owner::Impl(head) if head.trait_path.is_none() => {
-                let ty = with_static_lifetimes(&head.self_ty)?;
-                (format!("<{ty}>::{name}"), format!("<{ty}>::{body}"))
-            }
-            _ => bail!("a hot method of a trait cannot be understood outside of its place"),
-        };
-        let at = function.item.start;
-        let text = match (&function.owner, function.future) {
-            (_, None) => format!("const _: () = {{{}", pair(&old, &new, index)),
-            (Owner::Impl(head), Some(future)) => {
-                let head = &lifetimes::named(head)?;
-                let running = self.running(function, future, &format!("Self::{body}"))?;
-                let before = local_trait(head, &declaration(&running.sig, head, RUNNING)?);
-                let ty = with_static_lifetimes(&head.self_ty)?;
-                let params = with_static_lifetimes(&head.params)?;
-                let new = format!("<{ty} as __Hp {params}>::{RUNNING}");
-                format!("{before}{} }}{}", running.text, pair(&old, &new, index))
-            }
-            (_, Some(future)) => {
-                let running = self.running(function, future, &new)?;
-                format!("const _: () = {{ {}{}", running.text, pair(&old, RUNNING, index))
-            }
-        };
-        self.insert(at, text);
-        Ok(())
-    }
-
-    /// For an `async fn` what a slot leads to: a function that puts the future of `callee` into a box.
-    fn running(
-        &self,
-        function: &Function,
-        future: Future,
-        callee: &str,
-    ) -> Result<Boxed> {
-        boxed(self.text(&function.sig), future, callee)
     }
 
     fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {

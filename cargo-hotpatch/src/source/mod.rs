@@ -2,6 +2,7 @@
 //! Pure: text and facts in, text and facts out.
 pub mod cfg;
 pub mod diff;
+mod entries;
 pub mod extract;
 pub mod fields;
 pub mod file;

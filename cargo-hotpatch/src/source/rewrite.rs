@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 
-use super::file::{Future, Impl};
+use super::file::Impl;
 
 /// The method as the local trait declares it.
 pub(super) fn declaration(sig: &str, head: &Impl, name: &str) -> Result<String> {
@@ -49,60 +49,6 @@ pub(super) fn declaration(sig: &str, head: &Impl, name: &str) -> Result<String> 
         ))?;
     }
     Ok(quote!(#sig;).to_string())
-}
-
-/// The function of a patch that a slot of an `async fn` leads to.
-pub(super) struct Boxed {
-    /// Its signature.
-    pub(super) sig: String,
-    /// All of it.
-    pub(super) text: String,
-}
-
-/// Its name.
-pub(super) const RUNNING: &str = "__hp_running";
-
-/// A function with the parameters of this `async` one that puts the future of `callee` into a box.
-pub(super) fn boxed(sig: &str, future: Future, callee: &str) -> Result<Boxed> {
-    let mut sig: syn::Signature =
-        syn::parse_str(sig).context("failed to read the function's signature")?;
-    let callee: syn::Expr = syn::parse_str(callee).context("failed to read the function's name")?;
-    sig.asyncness = None;
-    sig.ident = syn::parse_str(RUNNING)?;
-    let mut passed = Vec::new();
-    for (index, input) in sig.inputs.iter_mut().enumerate() {
-        match input {
-            syn::FnArg::Receiver(receiver) => {
-                receiver.mutability = None;
-                receiver.attrs.clear();
-                passed.push(receiver.self_token.to_token_stream());
-            }
-            syn::FnArg::Typed(arg) => {
-                let name = quote::format_ident!("__hp_{index}");
-                *arg.pat = syn::parse_quote!(#name);
-                arg.attrs.clear();
-                passed.push(name.to_token_stream());
-            }
-        }
-    }
-    let output = match &sig.output {
-        syn::ReturnType::Default => quote!(()),
-        syn::ReturnType::Type(_, ty) => ty.to_token_stream(),
-    };
-    let live = quote!(::hotpatch_live::__private_v1::Running);
-    sig.output = syn::parse_quote!(-> #live<#output>);
-    let put = match future {
-        Future::Sent => quote!(sent),
-        Future::Local => quote!(new),
-    };
-    let mut call = quote!(#callee(#(#passed),*));
-    if matches!(sig.safety, syn::Safety::Unsafe(_)) {
-        call = quote!(unsafe { #call });
-    }
-    Ok(Boxed {
-        sig: sig.to_token_stream().to_string(),
-        text: quote!(#sig { #live::#put(#call) }).to_string(),
-    })
 }
 
 /// `Self` spelt out, so that the local trait needs no bounds for it.

@@ -100,7 +100,10 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
     let hot = function.attrs.iter().filter(|(_, name)| is_hot(name));
     // What awaits it must find the future that the base has.
     let marks: String = match function.future {
-        Some(_) => hot.clone().map(|(range, _)| text(range).replace('\n', " ")).collect(),
+        Some(_) => hot
+            .clone()
+            .map(|(range, _)| text(range).replace('\n', " "))
+            .collect(),
         None => String::new(),
     };
     let mut edits: Vec<_> = hot
@@ -114,7 +117,10 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
     edits.push((function.ident.clone(), name_in_place(&function.name)));
     let sig = text(&function.sig).replace('\n', " ");
     let end = function.item.end;
-    edits.push((end..end, format!(" #[allow(unused)] {marks} pub {sig} {{{BLANK}}}")));
+    edits.push((
+        end..end,
+        format!(" #[allow(unused)] {marks} pub {sig} {{{BLANK}}}"),
+    ));
     edits
 }
 

@@ -1,7 +1,7 @@
 //! A web server with hyper that can be restarted under load: no request fails, and the visits go on.
 //!
 //! Start it with `cargo hotpatch run -p web --listen 127.0.0.1:8080` and open <http://127.0.0.1:8080>. An edit of
-//! `page` is patched; for an edit of `main` say `y` to the restart. The tool holds the socket, so connections wait
+//! `serve` or `page` is patched; for an edit of `main` say `y` to the restart. The tool holds the socket, so connections wait
 //! in its queue while there is no process to take them.
 
 use std::convert::Infallible;
@@ -90,6 +90,7 @@ async fn attend(stream: TcpStream, mut ends: watch::Receiver<bool>) {
     }
 }
 
+#[hot]
 async fn serve(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     // What a real server does here takes time, too.
     tokio::time::sleep(Duration::from_millis(5)).await;

@@ -1,7 +1,9 @@
 use hotpatch_rt::hot;
 
 #[hot]
-async fn f() {}
+async fn f() -> ! {
+    loop {}
+}
 
 fn main() {
     drop(f());

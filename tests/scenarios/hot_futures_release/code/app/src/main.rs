@@ -1,0 +1,44 @@
+//! Awaits hot functions of another crate, in code that is hot and in code that is not.
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use hot_futures_release_store::{Store, fill};
+use hotpatch_rt::hot;
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return result;
+        }
+    }
+}
+
+#[hot]
+async fn both(store: &mut Store, entry: &str) -> String {
+    let count = store.put(entry).await;
+    let first = store.first("nothing").await;
+    format!("{count} {first}")
+}
+
+fn main() {
+    let mut store = Store::new();
+    let mut byte = 0;
+    for line in std::io::stdin().lines() {
+        let line = line.expect("a line");
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        match word {
+            "both" => println!("{}", run(both(&mut store, rest))),
+            "put" => println!("{}", run(store.put(rest))),
+            "first" => println!("{}", run(store.first(rest))),
+            "fill" => {
+                let pointer = &raw mut byte;
+                run(unsafe { fill(pointer, rest.len() as u8) });
+                println!("{byte}");
+            }
+            _ => println!("?"),
+        }
+    }
+}
