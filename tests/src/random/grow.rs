@@ -447,8 +447,11 @@ pub fn add_helper(model: &mut Model, rng: &mut Rng, level: u32) -> Id {
     function.pure |= function.inner_static.is_none() && (level < 2 || rng.u8(..3) == 0);
     function.world =
         simple && !function.pure && !library && function.inner_static.is_none() && rng.bool();
-    function.hot =
-        simple && function.attribute.is_none() && !function.from_macro && rng.u8(..8) == 0;
+    let hot = match function.asynchronous {
+        true => rng.bool(),
+        false => simple && function.attribute.is_none() && rng.u8(..8) == 0,
+    };
+    function.hot = hot && !function.from_macro;
     let open = visibility != Visibility::Private || module == ROOT;
     let reachable = open && (!library || visibility == Visibility::Public);
     function.pointed = simple && function.params == 1 && !function.world && level < 4 && reachable;

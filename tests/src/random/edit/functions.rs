@@ -145,7 +145,7 @@ pub fn hot_signature(model: &mut Model, rng: &mut Rng) -> Option<String> {
 
 pub fn asynchronous(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = helper(model, rng, |f| {
-        !f.pointed && !f.constant && !f.generic && !f.hot && f.inner_static.is_none() && !f.world
+        !f.pointed && !f.constant && !f.generic && f.inner_static.is_none() && !f.world
     })?;
     let function = function_mut(model, id);
     function.asynchronous = !function.asynchronous;
@@ -262,12 +262,7 @@ pub fn from_macro(model: &mut Model, rng: &mut Rng) -> Option<String> {
 
 pub fn hot_add(model: &mut Model, rng: &mut Rng) -> Option<String> {
     let id = helper(model, rng, |f| {
-        !f.hot
-            && !f.generic
-            && !f.asynchronous
-            && !f.constant
-            && f.attribute.is_none()
-            && !f.from_macro
+        !f.hot && !f.generic && !f.constant && f.attribute.is_none() && !f.from_macro
     })?;
     function_mut(model, id).hot = true;
     Some(format!("{} is hot", model.items[&id].name))
