@@ -29,6 +29,7 @@ fn under_valgrind() -> Result<u64> {
 fn random_edits_do_what_a_fresh_build_does() -> Result<()> {
     let options = RandomOptions {
         seed: number("HOTPATCH_TEST_RANDOM_SEED", 1)?,
+        first: 0,
         edits: number("HOTPATCH_TEST_RANDOM_EDITS", 500)?,
         each: 40,
         jobs: 2,

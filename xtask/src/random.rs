@@ -12,6 +12,9 @@ pub struct RandomOpts {
     /// Everything follows from it.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// The number of the first program, to come back to one
+    #[arg(long, default_value_t = 0)]
+    first: u64,
     /// How many edits in all.
     #[arg(long, default_value_t = 500)]
     edits: u64,
@@ -56,6 +59,7 @@ pub fn run(opts: &RandomOpts) -> Result<()> {
     }
     let options = RandomOptions {
         seed: opts.seed,
+        first: opts.first,
         edits: opts.edits,
         each: opts.each,
         jobs: opts.jobs,

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use super::renames::Renames;
 use crate::image::demangle::{self, Demangled, FunctionKey};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::fields;
@@ -84,6 +85,7 @@ pub struct Index {
     names: Names,
     /// Names of the workspace's own traits.
     traits: BTreeSet<String>,
+    renames: Renames,
     /// What each of the workspace's macros, constants and statics mentions.
     macros: BTreeMap<String, BTreeSet<String>>,
     tags: Vec<String>,
@@ -109,6 +111,9 @@ impl Index {
         has_slot: &dyn Fn(&str) -> bool,
     ) -> Self {
         let mut index = Self::default();
+        for view in crates {
+            Renames::read(view.source, &mut index.renames);
+        }
         for item in crates
             .iter()
             .flat_map(|view| &view.source.files)
@@ -221,7 +226,12 @@ impl Index {
         function: &Function,
     ) {
         let key = function.key.clone();
-        let symbol_key = Names::key(&view.source.name, function);
+        let mut symbol_key = Names::key(&view.source.name, function);
+        if let FunctionKey::Method { trait_name, .. } = &mut symbol_key
+            && let Some(real) = self.renames.trait_of(view.source, function, &self.traits)
+        {
+            *trait_name = Some(real);
+        }
         // Symbols do not tell these apart, so they are planned as one.
         let twin = self.names.exact.get(&symbol_key).and_then(|found| {
             found

@@ -6,5 +6,6 @@ pub mod explain;
 pub mod index;
 pub mod overrides;
 pub mod reach;
+mod renames;
 pub mod strict;
 pub mod verdict;

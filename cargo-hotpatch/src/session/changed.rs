@@ -477,9 +477,10 @@ pub(super) fn old_constants(
         return Vec::new();
     }
     let names: Vec<String> = names.into_iter().collect();
+    let keep = if names.len() == 1 { "keeps" } else { "keep" };
     vec![Note {
         code: Code::HP0202,
-        message: format!("{} keep what {} was", names.join(", "), change.item.title),
+        message: format!("{} {keep} what {} was", names.join(", "), change.item.title),
         file: change.file.clone(),
         line: change.place.line,
     }]

@@ -30,7 +30,7 @@ use crate::plan::reach::{Changed, Plan};
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::{classify, reach};
 use crate::source::diff::Changes;
-use crate::source::file::Shape;
+use crate::source::file::{Place, Shape};
 use crate::source::items::CrateSource;
 use crate::source::{diff, names};
 
@@ -478,6 +478,14 @@ impl Maker<'_> {
             let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
             if !broken.is_empty() {
                 return Ok(Outcome::Broken(broken));
+            }
+            let reached = reach::reached(&self.world.state().graph, index);
+            let keepers = old_constants(changes, index, &reached.into_iter().collect());
+            if let Some(note) = keepers.into_iter().next() {
+                let message = "no hot function reaches what uses it; the edit takes effect at the next start";
+                let place = Place { line: note.line, column: 1 };
+                let refusal = Refusal::new(Code::HP0201, message, note.file, place);
+                return Ok(Outcome::Refused(refusal.because(note.message)));
             }
             let old = self.world.state().sources.clone();
             let notes = kept_values(&old, &sources, changes);

@@ -146,7 +146,7 @@ pub fn patch_crate(
             page.insert(0, locals::PROLOGUE.to_owned());
         }
         page.modules(krate, &modules, private, folder);
-        page.macros(&macros);
+        page.macros(&macros, &modules);
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
             if want.hot && in_place.contains(&function.key) {
                 page.in_place(function, *index)?;
@@ -324,11 +324,13 @@ impl Page<'_> {
         }
     }
 
-    fn macros(&mut self, needed: &BTreeSet<&str>) {
+    fn macros(&mut self, needed: &BTreeSet<&str>, modules: &BTreeSet<Vec<String>>) {
         let parsed = self.file.parsed.clone();
         for item in &parsed.items {
             let wanted = item.names.iter().any(|name| needed.contains(name.as_str()));
-            if wanted && item.kind == Kind::Use {
+            // A module without anything in the patch is not there.
+            let is_there = modules.contains(&*item.module) || item.module.is_empty();
+            if wanted && item.kind == Kind::Use && is_there {
                 self.keep(item.range.clone());
             }
         }

@@ -4,7 +4,7 @@
 //! compared by fingerprints, so a file is cheap to keep and to compare with its next version.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
@@ -353,6 +353,7 @@ pub fn parse(text: &Arc<str>, module: &Arc<[String]>, cfg: &Cfg) -> syn::Result<
             cfg,
             offset: parsed.skipped,
             lines: parsed.lines,
+            renames: HashMap::new(),
         };
         reader.crate_attrs(&syntax.attrs, module);
         reader.items(&syntax.items, module, &[]);

@@ -13,6 +13,15 @@ use super::values::code_in;
 impl Reader<'_> {
     pub(super) fn impl_item(&mut self, item: &syn::ItemImpl, module: &Arc<[String]>) {
         let (impl_generics, params, bounds) = item.generics.split_for_impl();
+        let own_name = |path: &syn::Path| {
+            let name = path.segments.last()?.ident.to_string();
+            let renamed = self.renames.get(&name).filter(|_| path.segments.len() == 1);
+            Some(renamed.cloned().unwrap_or(name))
+        };
+        let self_name = match &*item.self_ty {
+            syn::Type::Path(ty) => own_name(&ty.path),
+            _ => None,
+        };
         let head = Arc::new(Impl {
             generics: impl_generics.to_token_stream().to_string(),
             params: params.to_token_stream().to_string(),
@@ -22,12 +31,11 @@ impl Reader<'_> {
                 .trait_
                 .as_ref()
                 .map(|(path, _)| path.to_token_stream().to_string()),
-            self_name: type_name(&item.self_ty),
+            self_name: self_name.unwrap_or_else(|| type_name(&item.self_ty)),
             trait_name: item
                 .trait_
                 .as_ref()
-                .and_then(|(path, _)| path.segments.last())
-                .map(|segment| segment.ident.to_string()),
+                .and_then(|(path, _)| own_name(path)),
             types: item
                 .items
                 .iter()

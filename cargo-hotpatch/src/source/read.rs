@@ -1,6 +1,6 @@
 //! Reads a file's syntax tree item by item: what each is called, and what makes it visible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -54,6 +54,24 @@ pub(super) struct Reader<'a> {
     pub(super) cfg: &'a Cfg,
     pub(super) offset: usize,
     pub(super) lines: usize,
+    /// What the module's imports call otherwise, by the name they give it.
+    pub(super) renames: HashMap<String, String>,
+}
+
+/// What imports call otherwise: symbols have the names that items were given where they stand.
+fn renames(items: &[Item]) -> HashMap<String, String> {
+    let mut found = Vec::new();
+    for item in items {
+        if let Item::Use(item) = item {
+            imports(&item.tree, &mut Vec::new(), &mut found);
+        }
+    }
+    let renamed = found.into_iter().filter_map(|import| {
+        let own = import.path.last()?.clone();
+        (own != import.name && !matches!(import.name.as_str(), "*" | "_"))
+            .then_some((import.name, own))
+    });
+    renamed.collect()
 }
 
 impl Reader<'_> {
@@ -152,9 +170,11 @@ impl Reader<'_> {
     }
 
     pub(super) fn items(&mut self, items: &[Item], module: &Arc<[String]>, inline: &[String]) {
+        let outer = std::mem::replace(&mut self.renames, renames(items));
         for item in items {
             self.item(item, module, inline);
         }
+        self.renames = outer;
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per kind of item")]

@@ -42,6 +42,8 @@ use trial::{Setup, Trial};
 pub struct RandomOptions {
     /// Everything follows from it.
     pub seed: u64,
+    /// The number of the first program: a report of a finding names the seed and it.
+    pub first: u64,
     /// How many edits in all.
     pub edits: u64,
     /// How many edits one program lives through.
@@ -73,7 +75,7 @@ pub fn run(options: &RandomOptions, tell: &(dyn Fn(&str) + Sync)) -> Result<Repo
     let run = Run {
         options,
         left: Mutex::new(options.edits),
-        number: AtomicU64::new(0),
+        number: AtomicU64::new(options.first),
         report: Mutex::default(),
         tell,
     };
@@ -151,7 +153,7 @@ impl Run<'_> {
             restart: rng.u8(..5) == 0,
             valgrind: None,
         };
-        if number < self.options.valgrind {
+        if number - self.options.first < self.options.valgrind {
             std::fs::create_dir_all(&self.options.keep)?;
             setup.valgrind = Some(std::path::absolute(
                 self.options.keep.join(format!("valgrind-{seed}")),
