@@ -74,7 +74,10 @@ fn home(source: &CrateSource, function: &Function, head: &Impl) -> Option<Option
             None => return Some(None),
         }
     }
-    if matches!(path.first().map(String::as_str), Some("std" | "core" | "alloc")) {
+    if matches!(
+        path.first().map(String::as_str),
+        Some("std" | "core" | "alloc")
+    ) {
         return None;
     }
     let module = path.len().checked_sub(2).map(|at| path[at].clone());

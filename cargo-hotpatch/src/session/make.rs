@@ -482,8 +482,12 @@ impl Maker<'_> {
             let reached = reach::reached(&self.world.state().graph, index);
             let keepers = old_constants(changes, index, &reached.into_iter().collect());
             if let Some(note) = keepers.into_iter().next() {
-                let message = "no hot function reaches what uses it; the edit takes effect at the next start";
-                let place = Place { line: note.line, column: 1 };
+                let message =
+                    "no hot function reaches what uses it; the edit takes effect at the next start";
+                let place = Place {
+                    line: note.line,
+                    column: 1,
+                };
                 let refusal = Refusal::new(Code::HP0201, message, note.file, place);
                 return Ok(Outcome::Refused(refusal.because(note.message)));
             }

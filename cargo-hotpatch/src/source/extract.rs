@@ -141,7 +141,7 @@ pub fn patch_crate(
             file,
             pieces: Vec::new(),
         };
-        page.prologue(root, krate, private);
+        page.prologue(root, krate, &modules, private);
         if root && added.iter().any(|item| item.is_thread_local) {
             page.insert(0, locals::PROLOGUE.to_owned());
         }
@@ -234,7 +234,13 @@ impl Page<'_> {
         });
     }
 
-    fn prologue(&mut self, root: bool, krate: &CrateSource, private: &Imports) {
+    fn prologue(
+        &mut self,
+        root: bool,
+        krate: &CrateSource,
+        modules: &BTreeSet<Vec<String>>,
+        private: &Imports,
+    ) {
         let mut text = String::new();
         if root {
             for range in &self.file.parsed.inner_attrs {
@@ -265,7 +271,7 @@ impl Page<'_> {
                 }
             }
         }
-        text.push_str(&imports(krate, &self.file.module, private));
+        text.push_str(&imports(krate, &self.file.module, modules, private));
         self.insert(0, text);
     }
 
@@ -290,7 +296,7 @@ impl Page<'_> {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
                 edits: Vec::new(),
-                after: format!(" {}", imports(krate, &module.path, private)),
+                after: format!(" {}", imports(krate, &module.path, modules, private)),
             });
             self.pieces.push(Piece {
                 range: module.close.clone(),

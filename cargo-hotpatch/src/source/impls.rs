@@ -32,10 +32,7 @@ impl Reader<'_> {
                 .as_ref()
                 .map(|(path, _)| path.to_token_stream().to_string()),
             self_name: self_name.unwrap_or_else(|| type_name(&item.self_ty)),
-            trait_name: item
-                .trait_
-                .as_ref()
-                .and_then(|(path, _)| own_name(path)),
+            trait_name: item.trait_.as_ref().and_then(|(path, _)| own_name(path)),
             types: item
                 .items
                 .iter()

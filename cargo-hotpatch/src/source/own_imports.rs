@@ -14,9 +14,15 @@ use super::items::{CrateSource, SourceFile, raw};
 /// Imports by file and first line.
 pub type Imports = BTreeSet<(PathBuf, usize)>;
 
-/// The imports of a module of a patch crate, on one line; `private` are those the scope left as they are.
+/// The imports of a module of a patch crate that has these `modules`, on one line; `private` are those the scope left as
+/// they are.
 #[must_use]
-pub fn imports(krate: &CrateSource, module: &[String], private: &Imports) -> String {
+pub fn imports(
+    krate: &CrateSource,
+    module: &[String],
+    modules: &BTreeSet<Vec<String>>,
+    private: &Imports,
+) -> String {
     let all = scope_path(module, "*");
     let mut text = format!("#[allow(unused_imports)] pub use {all}; ");
     let items: Vec<(&SourceFile, &OtherItem)> = items_of(krate, module).collect();
@@ -30,10 +36,16 @@ pub fn imports(krate: &CrateSource, module: &[String], private: &Imports) -> Str
     if own.is_empty() {
         return text;
     }
-    // What the module has itself comes before what a glob import brings, of which there are two now.
+    // What the module has itself comes before what a glob import brings, of which there are two now; and the modules
+    // that the patch has come before both.
+    let is_in_the_patch = |item: &OtherItem| {
+        let path = |name: &String| [module, std::slice::from_ref(name)].concat();
+        item.kind == Kind::Module && item.names.iter().any(|name| modules.contains(&path(name)))
+    };
     let named = items.iter().filter(|(file, item)| {
         !item.kind.is_macro()
             && item.kind != Kind::Impl
+            && !is_in_the_patch(item)
             && !private.contains(&(file.path.clone(), item.place.line))
     });
     let mut names: BTreeSet<&str> = named

@@ -6,5 +6,16 @@ fn rows() -> u32 {
 }
 
 pub fn table() -> u32 {
-    rows() + scale()
+    rows() + scale() + legs::four()
+}
+
+/// A module below it.
+pub mod legs {
+    pub fn four() -> u32 {
+        4 + none()
+    }
+
+    fn none() -> u32 {
+        0
+    }
 }
