@@ -185,6 +185,9 @@ impl Maker<'_> {
                 .map(|refusal| Outcome::Refused(refusal.because(why)))
                 .context("no place");
         }
+        if let Some(refusal) = self.lost(&sources, &index, &changed) {
+            return Ok(Outcome::Refused(refusal));
+        }
         // What is back to what the base was built from runs already.
         plan.unreached
             .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));

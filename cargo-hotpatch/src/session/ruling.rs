@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::checks::misread;
-use super::make::Maker;
+use super::make::{Maker, refuse};
 use crate::image::graph::CallGraph;
 use crate::plan::alive::{self, Reasons};
 use crate::plan::classify::{self, Facts};
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::overrides::{Overrides, overrides};
+use crate::plan::reach::Changed;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
-use crate::source::file::{Function, Kind, OtherItem};
+use crate::source::file::{FnKey, Function, Kind, OtherItem, Shape};
 use crate::source::items::CrateSource;
 use crate::source::privacy;
 
@@ -40,6 +41,36 @@ impl Maker<'_> {
             return Overrides::default();
         }
         overrides(old, new, changes)
+    }
+
+    /// A function that changed and whose code is not found in the program, though it must be there: who calls it is not
+    /// known then.
+    pub(super) fn lost(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        changed: &Changed,
+    ) -> Option<Refusal> {
+        let mut all = changed.edited.union(&changed.suspected);
+        let vertex = all.find(|vertex| {
+            let Some(known) = index.known(**vertex) else {
+                return false;
+            };
+            let was_built = |key: &FnKey| {
+                let built = self.world.built[known.krate].function(key);
+                built.is_some_and(|(_, function)| function.shape == Shape::Plain)
+            };
+            known.shape == Shape::Plain
+                && known.nodes.is_empty()
+                && known.keys.iter().any(was_built)
+        })?;
+        let refusal = refuse(sources, index, *vertex, Code::HP0001, |path| {
+            format!("the code of `{path}` is not found in the program")
+        })?;
+        Some(
+            refusal
+                .because("who calls it is not known, so that some of them might keep the old code"),
+        )
     }
 
     /// For each type whose values look different now why there may be some.
