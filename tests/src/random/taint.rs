@@ -9,7 +9,7 @@ use super::print;
 #[derive(Clone, Debug, Default)]
 pub struct Taint {
     names: BTreeSet<String>,
-    /// Those of functions that pointers made earlier lead to.
+    /// Those of functions that pointers and trait objects made earlier lead to.
     kept: BTreeSet<String>,
 }
 
@@ -99,8 +99,10 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// Where programs keep pointers to functions.
-const POINTERS: &str = "ptrs";
+/// Where programs keep pointers to functions, and trait objects, whose values are dropped by the code they were made with.
+fn keeps_pointers(word: &str) -> bool {
+    matches!(word, "ptrs" | "anys") || word.starts_with("objs_")
+}
 
 /// For each named thing the names in its text, and of these functions those that a pointer which it calls may lead to. A
 /// method stands for its type or trait, with all impls.
@@ -109,7 +111,7 @@ fn words_of(model: &Model, kept: &BTreeSet<String>) -> BTreeMap<String, BTreeSet
     for (name, text) in print::parts(model) {
         let used = graph.entry(name).or_default();
         used.extend(words(&text).map(str::to_owned));
-        if used.contains(POINTERS) {
+        if used.iter().any(|word| keeps_pointers(word)) {
             used.extend(kept.iter().cloned());
         }
     }
