@@ -84,9 +84,10 @@ impl<R> Running<R> {
             future: NonNull<()>,
             context: &mut Context<'_>,
         ) -> Poll<F::Output> {
-            // SAFETY: it points to an `F`, and the caller has the only way to it; nothing moves it out of its box.
-            let future = unsafe { Pin::new_unchecked(future.cast::<F>().as_mut()) };
-            future.poll(context)
+            // SAFETY: it points to an `F`, and the caller has the only way to it.
+            let future = unsafe { future.cast::<F>().as_mut() };
+            // SAFETY: nothing moves it out of its box.
+            unsafe { Pin::new_unchecked(future) }.poll(context)
         }
         /// # Safety
         /// As for `poll`, and it is not used again.

@@ -17,7 +17,7 @@ use crate::plan::index::Index;
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{self, Changes};
-use crate::source::file::{FnKey, Place};
+use crate::source::file::{FnKey, Owner, Place};
 use crate::source::items::CrateSource;
 
 impl Maker<'_> {
@@ -40,7 +40,13 @@ impl Maker<'_> {
                     let vertex = index.find(krate, key);
                     vertex.is_some_and(|vertex| plan.include.contains(&vertex))
                 });
-                if let Some(key) = key {
+                // A method of a trait has no other name that it could go by.
+                let of_a_trait = |key: &FnKey| {
+                    source.function(key).is_some_and(|(_, function)| {
+                        matches!(&function.owner, Owner::Impl(head) if head.trait_path.is_some())
+                    })
+                };
+                if let Some(key) = key.filter(|key| !of_a_trait(key)) {
                     more |= source.in_place.insert(key.clone());
                     self.world.in_place[krate].insert(key);
                 }

@@ -14,6 +14,7 @@ use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
 use crate::build::scope::Tells;
 use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
+use crate::image::layouts::MARK;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
 use crate::patch::compile::{Compiled, Recipe};
@@ -41,6 +42,7 @@ impl Maker<'_> {
     ) -> Result<Built> {
         let mut include = plan.include.clone();
         let mut added: BTreeSet<NewStatic> = BTreeSet::new();
+        let mut waiting: BTreeSet<Vertex> = BTreeSet::new();
         // The program's instances of generic code that changed are old code.
         let has_old = plan
             .stale
@@ -50,7 +52,10 @@ impl Maker<'_> {
             // And so are those for types that look different now.
             || plan.retyped > 0
             || self.use_new_locals(sources, index, &include);
-        let mut instances = if has_old {
+        let mut instances = if has_old && self.world.guard.is_blind() {
+            // A closure or future may have another size, which only debug information would show.
+            Instances::Alone
+        } else if has_old {
             Instances::Own
         } else {
             Instances::Shared
@@ -82,15 +87,29 @@ impl Maker<'_> {
                     Instances::Own if needs.only_instances => Instances::Alone,
                     _ => return Ok(Built::Refused(refusal)),
                 };
-            } else if needs.functions.is_empty() && needs.statics.is_empty() {
+            } else if needs.functions.is_empty()
+                && needs.waiting.is_empty()
+                && needs.statics.is_empty()
+            {
                 let started = Instant::now();
                 if let Some(refusal) = self.disagreement(sources, index, plan, &round)? {
+                    // An instance for what a closure or future was may be all that there is to it.
+                    if refusal.message.contains(MARK) && instances != Instances::Alone {
+                        instances = Instances::Alone;
+                        continue;
+                    }
                     return Ok(Built::Refused(refusal));
                 }
                 times.link += started.elapsed();
-                return self.link(sources, index, round, times);
+                let built = self.link(sources, index, round, times)?;
+                return Ok(match built {
+                    Built::Ready(ready) => Built::Ready(Ready { waiting, ..ready }),
+                    refused @ Built::Refused(_) => refused,
+                });
             }
+            waiting.extend(needs.waiting.difference(&include).copied());
             include.extend(needs.functions);
+            include.extend(needs.waiting);
             added.extend(needs.statics);
         }
         let vertex = include.first().copied();
@@ -307,6 +326,7 @@ impl Maker<'_> {
             loaded,
             symbols: fresh,
             storage,
+            waiting: BTreeSet::new(),
         }))
     }
 
@@ -343,6 +363,7 @@ impl Maker<'_> {
         } = told;
         let started = Instant::now();
         let mut stores = Vec::new();
+        let mut as_before: Vec<Store> = Vec::new();
         let mut patched = Patched {
             notes,
             ..Patched::default()
@@ -379,6 +400,11 @@ impl Maker<'_> {
                             generation: *number,
                             offset: at.address,
                         };
+                        let vertex = usize::try_from(pair.index).ok();
+                        let vertex = vertex.and_then(|at| part.vertices.get(at));
+                        if vertex.is_some_and(|vertex| ready.waiting.contains(vertex)) {
+                            as_before.push(Store { slot, target });
+                        }
                         stores.push(Store { slot, target });
                         patched.functions.push(path);
                     }
@@ -394,9 +420,13 @@ impl Maker<'_> {
             }
             patched.bytes += library.bytes;
         }
-        patched
-            .notes
-            .extend(self.begun(&sources, index, &graph, &stores)?);
+        let others: Vec<Store> = stores
+            .iter()
+            .filter(|store| !as_before.contains(store))
+            .copied()
+            .collect();
+        let begun = self.begun(&sources, index, &graph, &others)?;
+        patched.notes.extend(begun);
         self.client.relist(self.world.image.library_list.as_ref());
         self.client.publish(stores.clone())?;
         self.world.storage.extend(ready.storage);
@@ -404,6 +434,15 @@ impl Maker<'_> {
         times.load += started.elapsed();
         self.world.guard.published();
 
+        // Code of this patch may outlive a revert, and then still looks into these slots.
+        for Store { slot, target } in as_before {
+            for state in &mut self.world.states {
+                let now = state.slots.entry(slot).or_insert(Target::Base);
+                if *now == Target::Base {
+                    *now = target;
+                }
+            }
+        }
         let mut state = self.world.state().clone();
         for store in stores {
             state.slots.insert(store.slot, store.target);
@@ -486,6 +525,8 @@ impl Instances {
 pub(super) struct Needs {
     /// Functions that must be in it, too.
     pub(super) functions: BTreeSet<Vertex>,
+    /// Those of them that are as they were, and for which nothing but a slot that is empty speaks.
+    pub(super) waiting: BTreeSet<Vertex>,
     /// Statics that need storage.
     pub(super) statics: BTreeSet<NewStatic>,
     /// Why it cannot be had; with instances of its own it may be another matter.
@@ -514,6 +555,8 @@ pub(super) struct Ready {
     pub(super) symbols: HashMap<String, u64>,
     /// Statics it brings.
     pub(super) storage: HashMap<String, u64>,
+    /// Functions in it that are as they were, see [`Needs::waiting`].
+    pub(super) waiting: BTreeSet<Vertex>,
 }
 
 pub(super) enum Built {

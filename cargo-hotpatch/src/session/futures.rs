@@ -1,17 +1,28 @@
 //! Futures of hot `async` functions: how many are on their way when a patch comes, and what newer bodies may be.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
-use hotpatch_rt::wire::Store;
+use hotpatch_rt::wire::{Store, Target};
 
 use super::broken::function_at;
+use super::compose::Part;
 use super::make::{Maker, Outcome, refuse};
 use crate::build::diagnostics::Diagnostic;
+use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
 use crate::patch::compile::Rejected;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::verdict::Note;
 use crate::source::items::CrateSource;
+
+/// The code of a hot `async` function that looks for a newer body.
+const COPY: &str = "::{closure#0}";
+
+fn symbol_text(symbol: &str) -> String {
+    rustc_demangle::demangle(symbol).to_string()
+}
 
 /// What rustc names when a bound of `hotpatch_rt`'s function does not hold.
 const UNSENT: &str = "Running::<R>::sent";
@@ -70,6 +81,34 @@ impl Maker<'_> {
             })
         });
         Ok(notes.collect())
+    }
+
+    /// Hot `async` functions of which rustc gave the patch a copy that looks into their slot, as it does in optimised code,
+    /// and whose slot is empty: the copy would then run the scope's body, which need not be the program's.
+    pub(super) fn waiting(
+        &self,
+        index: &Index,
+        include: &BTreeSet<Vertex>,
+        part: &Part,
+    ) -> BTreeSet<Vertex> {
+        let defined = part.compiled.object.defined.iter();
+        let vertices = defined.filter_map(|symbol| {
+            let found = demangle(&symbol.name).filter(|found| found.rest == COPY)?;
+            let function = symbol_text(&symbol.name).strip_suffix(COPY)?.to_owned();
+            let slot = self.world.slots.of_text(&function)?;
+            let is_empty = self
+                .world
+                .state()
+                .slots
+                .get(&slot)
+                .is_none_or(|target| *target == Target::Base);
+            let vertex = index
+                .by_symbol(&symbol.name)
+                .filter(|_| is_empty && found.rest == COPY)?;
+            index.known(vertex).filter(|known| known.future)?;
+            (!include.contains(&vertex)).then_some(vertex)
+        });
+        vertices.collect()
     }
 
     /// What is wrong with a newer body whose future cannot be sent to another thread, if that is what rustc said.

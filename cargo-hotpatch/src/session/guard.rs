@@ -87,6 +87,11 @@ impl Guard {
     }
 
     /// Whether, as far as is known by now, it has no opinion on some types. Says yes once.
+    pub fn is_blind(&self) -> bool {
+        self.blind
+    }
+
+    /// Whether that is so and was not said yet.
     pub fn is_new_to_blindness(&mut self) -> bool {
         self.blind && !std::mem::replace(&mut self.told, self.blind)
     }

@@ -22,6 +22,7 @@ use super::world::{State, World};
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
 use crate::image::graph::NodeKind;
+use crate::patch::compile::Rejected;
 use crate::plan::alive::touching;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
@@ -251,6 +252,16 @@ impl Maker<'_> {
             Err(error) => {
                 if let Some(outcome) = self.unsent(&error, &sources, &index)? {
                     return Ok(outcome);
+                }
+                // A mistake of the user's is no reason to leave a function in its place.
+                if error
+                    .chain()
+                    .any(|e| e.downcast_ref::<Rejected>().is_some())
+                {
+                    let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+                    if !broken.is_empty() {
+                        return Ok(Outcome::Broken(broken));
+                    }
                 }
                 match self.in_its_place(&error, &sources, &index, &plan) {
                     Some(sources) => self.apply(sources),

@@ -107,8 +107,13 @@ impl Slots {
         if !self.names.iter().any(|name| symbol.contains(name.as_str())) {
             return None;
         }
-        let text = rustc_demangle::demangle(symbol).to_string();
-        self.by_text.get(&text).copied().flatten()
+        self.of_text(&rustc_demangle::demangle(symbol).to_string())
+    }
+
+    /// The slot of the function whose symbol reads like this.
+    #[must_use]
+    pub fn of_text(&self, text: &str) -> Option<u64> {
+        self.by_text.get(text).copied().flatten()
     }
 
     /// Whether the function with this symbol has a slot, or is to be planned for as if it had.

@@ -176,12 +176,12 @@ mod tests {
     fn a_private_glob_is_the_patchs_own() {
         let krate = krate(FILES);
         let module = ["table".to_owned()];
-        let shown = imports(&krate, &module, &only("/src/other.rs", 1));
+        let shown = imports(&krate, &module, &BTreeSet::new(), &only("/src/other.rs", 1));
         assert_eq!(
             shown,
             "#[allow(unused_imports)] pub use ::hp_scope::table::*; "
         );
-        let own = imports(&krate, &module, &only("/src/table.rs", 1));
+        let own = imports(&krate, &module, &BTreeSet::new(), &only("/src/table.rs", 1));
         let expected = [
             "pub use ::hp_scope::table::*;",
             "use ::hp_scope::table::Debug;",

@@ -10,7 +10,8 @@ pub(super) fn is_environment(path: &str) -> bool {
     path.contains(MARK)
 }
 
-const MARK: &str = "_env#";
+/// What the path of such a type has in it.
+pub const MARK: &str = "_env#";
 
 /// Functions outside a patch that it is bound to, by what of them matters here.
 pub(super) struct Bound {

@@ -8,6 +8,7 @@
 
 mod compare;
 mod environment;
+pub use environment::MARK;
 mod read;
 mod sections;
 #[cfg(test)]
