@@ -9,20 +9,12 @@ use super::broken::function_at;
 use super::compose::Part;
 use super::make::{Maker, Outcome, refuse};
 use crate::build::diagnostics::Diagnostic;
-use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
 use crate::patch::compile::Rejected;
 use crate::plan::codes::Code;
-use crate::plan::index::{Index, Vertex};
+use crate::plan::index::{Index, SLOT, Vertex};
 use crate::plan::verdict::Note;
 use crate::source::items::CrateSource;
-
-/// The code of a hot `async` function that looks for a newer body.
-const COPY: &str = "::{closure#0}";
-
-fn symbol_text(symbol: &str) -> String {
-    rustc_demangle::demangle(symbol).to_string()
-}
 
 /// What rustc names when a bound of `hotpatch_rt`'s function does not hold.
 const UNSENT: &str = "Running::<R>::sent";
@@ -91,24 +83,20 @@ impl Maker<'_> {
         include: &BTreeSet<Vertex>,
         part: &Part,
     ) -> BTreeSet<Vertex> {
-        let defined = part.compiled.object.defined.iter();
-        let vertices = defined.filter_map(|symbol| {
-            let found = demangle(&symbol.name).filter(|found| found.rest == COPY)?;
-            let function = symbol_text(&symbol.name).strip_suffix(COPY)?.to_owned();
-            let slot = self.world.slots.of_text(&function)?;
-            let is_empty = self
-                .world
-                .state()
-                .slots
-                .get(&slot)
-                .is_none_or(|target| *target == Target::Base);
-            let vertex = index
-                .by_symbol(&symbol.name)
-                .filter(|_| is_empty && found.rest == COPY)?;
+        let object = &part.compiled.object;
+        let used = object.undefined.iter().map(|symbol| &symbol.name);
+        let slots = used.filter(|symbol| symbol.contains(SLOT));
+        let waiting = slots.filter_map(|symbol| {
+            let text = rustc_demangle::demangle(symbol).to_string();
+            let function = text.strip_suffix(SLOT)?.strip_suffix("::{closure#0}::")?;
+            let slot = self.world.slots.of_text(function)?;
+            let target = self.world.state().slots.get(&slot);
+            let is_empty = target.is_none_or(|target| *target == Target::Base);
+            let vertex = index.around(symbol).filter(|_| is_empty)?;
             index.known(vertex).filter(|known| known.future)?;
             (!include.contains(&vertex)).then_some(vertex)
         });
-        vertices.collect()
+        waiting.collect()
     }
 
     /// What is wrong with a newer body whose future cannot be sent to another thread, if that is what rustc said.

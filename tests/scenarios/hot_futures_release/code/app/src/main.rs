@@ -23,6 +23,38 @@ async fn both(store: &mut Store, entry: &str) -> String {
     format!("{count} {first}")
 }
 
+/// Its field has the name of one behind the `Deref`, so that a method that uses it stays in its place.
+struct Outer {
+    length: u32,
+    inner: Inner,
+}
+
+struct Inner {
+    length: u32,
+}
+
+impl std::ops::Deref for Outer {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Outer {
+    #[hot]
+    async fn inside(&self) -> u32 {
+        hot_futures_release_store::turn().await;
+        self.length + 10 * self.inner.length
+    }
+}
+
+#[hot]
+async fn calls(n: u32) -> u32 {
+    let outer = Outer { length: n, inner: Inner { length: 2 } };
+    outer.inside().await + 100
+}
+
 fn main() {
     let mut store = Store::new();
     let mut byte = 0;
@@ -31,6 +63,7 @@ fn main() {
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match word {
             "both" => println!("{}", run(both(&mut store, rest))),
+            "calls" => println!("{}", run(calls(rest.len() as u32))),
             "put" => println!("{}", run(store.put(rest))),
             "first" => println!("{}", run(store.first(rest))),
             "fill" => {
