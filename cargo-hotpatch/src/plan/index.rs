@@ -59,8 +59,8 @@ pub struct Known {
     pub future: bool,
     /// The module it is in.
     pub module: Arc<[String]>,
-    /// Only code in its module may name it.
-    pub private: bool,
+    /// The module that with those below it may name it, if not the whole crate may.
+    pub home: Option<Arc<[String]>>,
     /// Identifiers it mentions.
     pub mentions: Arc<BTreeSet<String>>,
 }
@@ -244,7 +244,9 @@ impl Index {
             let known = &mut self.functions[number];
             known.keys.push(key);
             known.inlined |= function.inline;
-            known.private &= function.private;
+            if known.home != function.home {
+                known.home = None;
+            }
             known.future &= function.future.is_some();
             Arc::make_mut(&mut known.mentions).extend(function.mentions.iter().cloned());
             if known.shape == Shape::Plain {
@@ -273,7 +275,7 @@ impl Index {
             hot: false,
             future: function.future.is_some(),
             module: function.module.clone(),
-            private: function.private,
+            home: function.home.clone(),
             mentions: self.through_macros(&function.mentions),
         });
     }

@@ -225,9 +225,10 @@ pub(super) fn strangers(
             let Some(known) = known.filter(|known| known.krate == from.krate) else {
                 continue;
             };
-            let own = known.private.then(|| known.module.clone());
-            let home =
-                own.or_else(|| sources[from.krate].home_of_private_trait(known.keys.first()?));
+            let home = known
+                .home
+                .clone()
+                .or_else(|| sources[from.krate].home_of_private_trait(known.keys.first()?));
             if home.is_some_and(|home| !from.module.starts_with(&home)) {
                 let why = format!("the patch would call `{}`, which is private", known.path);
                 return misread(sources, index, caller, why);

@@ -33,7 +33,7 @@ use crate::plan::{classify, reach};
 use crate::source::diff::Changes;
 use crate::source::file::{Place, Shape};
 use crate::source::items::CrateSource;
-use crate::source::{diff, names};
+use crate::source::{diff, names, privacy};
 
 /// How long each step took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -116,6 +116,13 @@ impl Maker<'_> {
             })
             .collect();
         names::follow(&old, &sources, &self.world.extern_names, &mut changes);
+        let narrowed = privacy::narrowed(&old, &sources, &changes);
+        if narrowed && changes.iter().all(Changes::is_empty) {
+            let broken = self.check_crates(|_| true)?;
+            if !broken.is_empty() {
+                return Ok(Outcome::Broken(broken));
+            }
+        }
         if changes.iter().all(Changes::is_empty) {
             self.replace_sources(sources);
             return Ok(Outcome::Unchanged);
@@ -209,7 +216,7 @@ impl Maker<'_> {
         // What a patch would take and the crate does not.
         let mut uncompiled = with_new_initialisers(&old, &sources, &changes);
         uncompiled.extend(with_trespassers(&old, &sources, &changes));
-        if callers_may_break || !uncompiled.is_empty() {
+        if callers_may_break || narrowed || !uncompiled.is_empty() {
             // Each crate is checked against the others as they are now.
             let broken = self.check_crates(|_| true)?;
             if !broken.is_empty() {

@@ -10,8 +10,8 @@ use super::items::raw;
 use super::lifetimes;
 use super::own_imports::scope_path;
 use super::pieces::pair;
-use super::rewrite::{declaration, with_static_lifetimes};
-use super::widen::name_in_place;
+use super::rewrite::{declaration, self_assoc, with_static_lifetimes};
+use super::widen::{name_in_place, splice};
 
 impl Page<'_> {
     /// The scope holds the body, under a name of its own.
@@ -66,7 +66,18 @@ impl Page<'_> {
         future: Future,
         callee: &str,
     ) -> Result<Boxed> {
-        boxed(self.text(&function.sig), future, callee)
+        let mut sig = self.text(&function.sig).to_owned();
+        if let Owner::Impl(head) = &function.owner
+            && let Some(path) = &head.trait_path
+        {
+            let mut edits = Vec::new();
+            let tokens = sig.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
+            self_assoc(&tokens, &head.types, &mut |at| {
+                edits.push((at, format!("<Self as {path}>")));
+            });
+            sig = splice(&sig, edits);
+        }
+        boxed(&sig, future, callee)
     }
 }
 

@@ -120,8 +120,8 @@ pub struct Function {
     pub inline: bool,
     /// Code calls it that does not name it: it implements a trait such as `Add`, `Drop` or `Display`.
     pub implicit: bool,
-    /// Only its module may name it; in a scope everybody may.
-    pub private: bool,
+    /// The module that with those below it may name it, if not the whole crate may; in a scope everybody may.
+    pub home: Option<Arc<[String]>>,
     /// Of the name.
     pub place: Place,
     /// From the first attribute to the closing brace.
@@ -251,6 +251,8 @@ pub struct OtherItem {
     pub paths: Arc<BTreeSet<String>>,
     /// For a `use`: what it brings in.
     pub imports: Vec<Import>,
+    /// Of a trait: as of a function.
+    pub home: Option<Arc<[String]>>,
     /// For traits, types, statics and constants: not everybody may name it. For traits: only its module may.
     pub private: bool,
     /// For a static: it is marked `#[hot]`.

@@ -16,7 +16,7 @@ use super::read::Reader;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions};
 use super::tree::{
-    attributes, bare_name, expression_attributes, mentions_impl_trait, start_of, type_name,
+    attributes, bare_name, expression_attributes, home, mentions_impl_trait, start_of, type_name,
 };
 
 impl Reader<'_> {
@@ -112,8 +112,10 @@ impl Reader<'_> {
             .iter()
             .filter(|attr| attr.style == syn::AttrStyle::Outer)
             .collect();
-        let private = matches!(vis, Some(Visibility::Inherited))
-            && !matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
+        let of_a_trait = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
+        let home = vis
+            .and_then(|vis| home(vis, module))
+            .filter(|_| !of_a_trait);
         let vis = match vis {
             None | Some(Visibility::Inherited) => start..start,
             Some(vis) => self.range(vis.span()),
@@ -147,7 +149,7 @@ impl Reader<'_> {
             future,
             inline: always,
             implicit,
-            private,
+            home,
             place: self.place(sig.ident.span()),
             item: first..close.end,
             attrs: outer

@@ -203,8 +203,8 @@ impl CrateSource {
         let items = self.files.iter().flat_map(|file| &file.parsed.items);
         let mut traits =
             items.filter(|item| item.kind == file::Kind::Trait && item.names.contains(name));
-        let only = traits.next().filter(|item| item.private)?;
-        traits.next().is_none().then(|| only.module.clone())
+        let home = traits.next()?.home.clone();
+        home.filter(|_| traits.next().is_none())
     }
 
     /// Names of `macro_rules!` macros.

@@ -1,8 +1,10 @@
 //! What code may not name where it stands, and could in a scope, where everything is visible.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::file::{Function, Kind, OtherItem};
+use super::diff::{Became, Changes, ItemChange};
+use super::file::{FnKey, Function, Kind, OtherItem};
 use super::items::{CrateSource, SourceFile};
 
 /// Whether a function names something now, and did not before, that may be private to another place.
@@ -81,6 +83,45 @@ pub fn mistaken<'a>(namesakes: &[&'a OtherItem], function: &Function) -> Option<
 
 fn items(krate: &CrateSource) -> impl Iterator<Item = &OtherItem> {
     krate.files.iter().flat_map(|file| &file.parsed.items)
+}
+
+/// Whether somewhere less may be done with something than before, so that code which nobody edits may not compile:
+/// a function that fewer may name, or a type with other attributes, derives or visibility.
+#[must_use]
+pub fn narrowed(old: &[CrateSource], new: &[CrateSource], changes: &[Changes]) -> bool {
+    let items = changes.iter().flat_map(|changes| &changes.items);
+    let of_a_type = |change: &ItemChange| {
+        change.item.kind == Kind::Type && change.became == Became::Changed && change.keeps_values()
+    };
+    if items.into_iter().any(of_a_type) {
+        return true;
+    }
+    let visible = |file: &SourceFile, function: &Function| -> String {
+        file.parsed.text[function.vis.clone()]
+            .split_whitespace()
+            .collect()
+    };
+    let narrows = |old: &SourceFile, new: &SourceFile| {
+        let before: BTreeMap<&FnKey, &Function> = old
+            .parsed
+            .functions
+            .iter()
+            .map(|function| (&function.key, function))
+            .collect();
+        new.parsed.functions.iter().any(|function| {
+            let now = visible(new, function);
+            let was = before.get(&function.key).map(|was| visible(old, was));
+            now != "pub" && was.is_some_and(|was| was != now)
+        })
+    };
+    old.iter().zip(new).any(|(old, new)| {
+        new.files.iter().any(|file| {
+            let before = old.file(&file.path);
+            before.is_some_and(|before| {
+                !Arc::ptr_eq(&before.parsed, &file.parsed) && narrows(before, file)
+            })
+        })
+    })
 }
 
 #[cfg(test)]

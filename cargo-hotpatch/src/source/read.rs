@@ -15,7 +15,7 @@ use super::function::{PRELUDE, Parts, is_hot};
 use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions, paths};
-use super::tree::{attributes, bare_name, imports, leaves, start_of};
+use super::tree::{attributes, bare_name, home, imports, leaves, start_of};
 use super::values::code_in;
 
 impl OtherItem {
@@ -42,6 +42,7 @@ impl OtherItem {
             mentions: Arc::default(),
             paths: Arc::default(),
             imports: Vec::new(),
+            home: None,
             private: false,
             hot: false,
             members: Vec::new(),
@@ -422,6 +423,7 @@ impl Reader<'_> {
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
         entry.private = item.vis == Visibility::Inherited;
+        entry.home = home(&item.vis, module);
         self.widen(&item.vis, item.trait_token.span);
         // `unsafe trait`, `auto trait`: the visibility stands before those words.
         if let (Visibility::Inherited, Some(word)) = (&item.vis, &item.unsafety)

@@ -1,5 +1,7 @@
 //! Small questions to syntax trees.
 
+use std::sync::Arc;
+
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{Attribute, Expr, Item};
 
@@ -135,6 +137,28 @@ pub(super) fn imports(tree: &syn::UseTree, path: &mut Vec<String>, out: &mut Vec
         }
         syn::UseTree::Group(group) => group.items.iter().for_each(|tree| imports(tree, path, out)),
     }
+}
+
+/// The module that, with those below it, sees what has this visibility in `module`; `None` where the whole crate does.
+#[must_use]
+pub fn home(vis: &syn::Visibility, module: &Arc<[String]>) -> Option<Arc<[String]>> {
+    let path = match vis {
+        syn::Visibility::Public(_) => return None,
+        syn::Visibility::Inherited => return Some(module.clone()),
+        syn::Visibility::Restricted(vis) => &vis.path,
+    };
+    let mut home = module.to_vec();
+    for (number, part) in path.segments.iter().enumerate() {
+        match part.ident.to_string().as_str() {
+            "crate" => home.clear(),
+            "self" => {}
+            "super" => drop(home.pop()),
+            // In edition 2015 a path begins at the root.
+            _ if number == 0 => home = vec![bare_name(&part.ident)],
+            _ => home.push(bare_name(&part.ident)),
+        }
+    }
+    (!home.is_empty()).then(|| home.into())
 }
 
 /// What a type is called in a symbol: the last name of its path, or what kind of type it is.

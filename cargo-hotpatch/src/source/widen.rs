@@ -98,7 +98,9 @@ pub fn name_in_place(name: &str) -> String {
 /// Gives a hot function's body another name, and its own to a function behind it: calls of that go to the slot.
 fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String)> {
     let text = |range: &Range<usize>| &file.text[range.clone()];
-    let hot = function.attrs.iter().filter(|(_, name)| is_hot(name));
+    let hot = function.attrs.iter().filter(|(range, name)| {
+        is_hot(name) || (name == "cfg_attr" && text(range).contains("hot"))
+    });
     // What awaits it must find the future that the base has.
     let marks: String = match function.future {
         Some(_) => hot
