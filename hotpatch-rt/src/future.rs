@@ -266,6 +266,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::needless_borrow,
+        reason = "the reference decides which of the two traits is meant"
+    )]
     fn it_may_be_sent_where_the_future_of_the_base_may() {
         fn is_send<T: Send>(_: &T) {}
         let plain = length("", None);

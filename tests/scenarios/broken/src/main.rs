@@ -10,8 +10,26 @@ fn answer(text: &str) -> usize {
     length + other::more(text)
 }
 
+struct Shop;
+
+impl std::fmt::Display for Shop {
+    #[hot]
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "open")
+    }
+}
+
+/// No hot function calls it.
+fn start() -> usize {
+    other::first()
+}
+
 fn main() {
+    let first = start();
     for line in std::io::stdin().lines() {
-        println!("{}", answer(&line.expect("a line")));
+        match line.expect("a line").as_str() {
+            "shop" => println!("{Shop} {first}"),
+            line => println!("{}", answer(line)),
+        }
     }
 }

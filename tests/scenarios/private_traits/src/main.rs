@@ -21,6 +21,17 @@ mod part {
         }
     }
 
+    impl Part {
+        /// Not for `user`, to which `Named` gives a method of this name.
+        pub(self) fn name(&self) -> u32 {
+            7
+        }
+
+        pub fn own_name(&self) -> u32 {
+            self.name()
+        }
+    }
+
     pub fn hidden() -> u32 {
         Hidden::number(Part(1))
     }
@@ -28,6 +39,21 @@ mod part {
 
 mod user {
     use super::part::*;
+
+    trait Named {
+        fn name(&self) -> u32;
+    }
+
+    impl Named for Part {
+        fn name(&self) -> u32 {
+            self.own_name() * 2
+        }
+    }
+
+    #[hotpatch_rt::hot]
+    pub fn named() -> u32 {
+        Part(3).name() + 1
+    }
 
     #[hotpatch_rt::hot]
     pub fn value() -> u32 {
@@ -56,6 +82,7 @@ fn main() {
     let _ = other();
     for line in std::io::stdin().lines() {
         match line.expect("a line").as_str() {
+            "name" => println!("{}", user::named()),
             "add" => println!("{}", user::added()),
             _ => println!("{}", user::value()),
         }

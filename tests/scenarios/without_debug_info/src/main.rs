@@ -41,10 +41,26 @@ fn kept() -> String {
     format!("{} kept", kept.len())
 }
 
+/// Where the program's own code for what it returns would no longer fit.
+fn adder() -> impl Fn() -> u64 {
+    let by = 3u64;
+    move || by
+}
+
+#[hot]
+fn sum() -> u64 {
+    let mut adders = vec![adder()];
+    for _ in 0..9 {
+        adders.push(adder());
+    }
+    adders.iter().map(|add| add()).sum()
+}
+
 fn main() {
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
         match line.as_str() {
+            "sum" => println!("{}", sum()),
             "kept" => println!("{}", kept()),
             word => println!("{}", step(word)),
         }
