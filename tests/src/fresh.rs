@@ -3,9 +3,10 @@
 //! A line server reads commands from its input, one a line, and answers each with one line. Its state
 //! changes by commands alone, so two of them in the same state give the same answers.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
@@ -109,14 +110,26 @@ pub struct Program {
 impl Program {
     /// Starts a program in a project's folder.
     pub fn start(program: &Path, args: &[String], folder: &Path) -> Result<Program> {
-        let mut child = command(program)
-            .args(args)
-            .current_dir(folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .with_context(|| format!("failed to start `{}`", program.display()))?;
+        let began = Instant::now();
+        let mut child = loop {
+            let spawned = command(program)
+                .args(args)
+                .current_dir(folder)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn();
+            match spawned {
+                // Another test's child that was forked while this file was written has it open until it is replaced.
+                Err(error)
+                    if error.kind() == ErrorKind::ExecutableFileBusy && began.elapsed() < LIMIT =>
+                {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                spawned => break spawned,
+            }
+        }
+        .with_context(|| format!("failed to start `{}`", program.display()))?;
         let stderr = Text::of(
             child
                 .stderr
