@@ -8,6 +8,7 @@ use hotpatch_rt::wire::{Store, Target};
 use super::broken::function_at;
 use super::compose::Part;
 use super::make::{Maker, Outcome, refuse};
+use super::world::State;
 use crate::build::diagnostics::Diagnostic;
 use crate::image::graph::CallGraph;
 use crate::patch::compile::Rejected;
@@ -97,6 +98,22 @@ impl Maker<'_> {
             (!include.contains(&vertex)).then_some(vertex)
         });
         waiting.collect()
+    }
+
+    /// Going back to this state would empty the slot of a hot `async` function in optimised code: what a patch still runs may
+    /// have a copy of it, see [`Self::waiting`].
+    pub(super) fn empties_a_future(&self, then: &State) -> bool {
+        let mut crates = self.world.crates.iter();
+        let leads = |state: &State, slot| {
+            let target = state.slots.get(slot);
+            target.is_some_and(|target| *target != Target::Base)
+        };
+        let now = self.world.state();
+        let mut slots = now.slots.keys();
+        crates.any(|krate| krate.unit.args.optimised())
+            && slots.any(|slot| {
+                self.world.slots.counts_futures(*slot) && leads(now, slot) && !leads(then, slot)
+            })
     }
 
     /// What is wrong with a newer body whose future cannot be sent to another thread, if that is what rustc said.

@@ -86,7 +86,7 @@ impl Guard {
         }
     }
 
-    /// Whether, as far as is known by now, it has no opinion on some types. Says yes once.
+    /// Whether, as far as is known by now, it has no opinion on some types.
     pub fn is_blind(&self) -> bool {
         self.blind
     }

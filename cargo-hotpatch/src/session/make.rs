@@ -127,7 +127,8 @@ impl Maker<'_> {
             self.replace_sources(sources);
             return Ok(Outcome::Unchanged);
         }
-        if let Some(state) = self.earlier(&sources) {
+        let earlier = self.earlier(&sources);
+        if let Some(state) = earlier.filter(|state| !self.empties_a_future(state)) {
             times.plan = started.elapsed();
             let notes = self.keepers(&sources, &changes, &state)?;
             return self.revert(state, sources, notes, times);
