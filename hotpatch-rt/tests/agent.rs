@@ -390,7 +390,7 @@ fn who_does_not_know_the_secret_gets_nothing() {
         (hello(PROTOCOL, ""), "the token is wrong"),
         (
             hello(PROTOCOL + 1, TOKEN),
-            "the tool speaks protocol 3, the program 2",
+            "the tool speaks protocol 4, the program 3",
         ),
         (publish(0, Target::Base), "does not begin with a hello"),
     ];
