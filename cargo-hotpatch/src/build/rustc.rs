@@ -254,7 +254,7 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
         "-Clink-dead-code".to_owned(),
         // Or else rustc optimises across the crate's own units, which makes private functions vanish.
         "-Clto=off".to_owned(),
-        format!("--extern=hotpatch_live={}", live.display()),
+        live_extern(live),
     ];
     more.push(search_path(live));
     if args.optimised() {
@@ -288,6 +288,12 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
 pub fn search_path(library: &Path) -> String {
     let folder = library.parent().unwrap_or(Path::new("."));
     format!("-Ldependency={}", folder.display())
+}
+
+/// Makes the agent's library known by its name.
+#[must_use]
+pub fn live_extern(live: &Path) -> String {
+    format!("--extern=hotpatch_live={}", live.display())
 }
 
 /// A binary crate compiled as a library from another copy of its root file.
@@ -337,7 +343,7 @@ pub fn launcher(
         "-Clink-dead-code".to_owned(),
         format!("-Clinker={}", linker.display()),
         format!("--extern=hp_main={}", library.display()),
-        format!("--extern=hotpatch_live={}", live.display()),
+        live_extern(live),
         search_path(live),
         source.display().to_string(),
     ];

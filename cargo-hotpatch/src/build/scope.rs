@@ -196,13 +196,13 @@ impl Wanted<'_> {
             .with(remap(self.unit, &root))
             .with([rustc::search_path(&self.unit.live)]);
         let args = with_scopes(&args, self.changed);
-        let mut rustc = tool(self.unit, &args);
+        let mut compile = tool(self.unit, &args);
         if self.futures().next().is_some() {
             // What awaits a hot `async fn` holds its future, as `#[hot]` has it in the base.
-            let live = format!("--extern=hotpatch_live={}", self.unit.live.display());
-            rustc = tool(self.unit, &args.with([live])).env(LIVE_ENV, "1");
+            let live = rustc::live_extern(&self.unit.live);
+            compile = tool(self.unit, &args.with([live])).env(LIVE_ENV, "1");
         }
-        let output = rustc.run(cancel).context("failed to compile the scope")?;
+        let output = compile.run(cancel).context("failed to compile the scope")?;
         if output.status.success() {
             return Ok(Attempt::Made);
         }

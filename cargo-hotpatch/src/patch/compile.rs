@@ -90,7 +90,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     let args = rustc::patch(&unit.args, &root, &object, identity, &scope.rmeta)
         .with(remaps)
         // What a slot of an `async fn` leads to names it.
-        .with([format!("--extern=hotpatch_live={}", unit.live.display())])
+        .with([rustc::live_extern(&unit.live)])
         .with([rustc::search_path(&unit.live)]);
     let args = with_scopes(&args, changed);
     // Stable rustc has no flag for it; none of the language's own gates is opened by this, since the

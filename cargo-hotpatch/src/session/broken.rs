@@ -17,7 +17,7 @@ use crate::plan::index::Index;
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{self, Changes};
-use crate::source::file::{FnKey, Owner, Place};
+use crate::source::file::{FnKey, Place};
 use crate::source::items::CrateSource;
 
 impl Maker<'_> {
@@ -42,9 +42,8 @@ impl Maker<'_> {
                 });
                 // A method of a trait has no other name that it could go by.
                 let of_a_trait = |key: &FnKey| {
-                    source.function(key).is_some_and(|(_, function)| {
-                        matches!(&function.owner, Owner::Impl(head) if head.trait_path.is_some())
-                    })
+                    let found = source.function(key);
+                    found.is_some_and(|(_, function)| function.owner.implements_a_trait())
                 };
                 if let Some(key) = key.filter(|key| !of_a_trait(key)) {
                     more |= source.in_place.insert(key.clone());
@@ -87,9 +86,12 @@ impl Maker<'_> {
         if rejected.is_none() && (of_scope || of_a_tool) {
             return Err(error);
         }
-        let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
-        if !broken.is_empty() {
-            return Ok(Outcome::Broken(broken));
+        // What rustc refused was checked before it was tried in its place.
+        if rejected.is_none() {
+            let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+            if !broken.is_empty() {
+                return Ok(Outcome::Broken(broken));
+            }
         }
         let place = any_place(sources, changes);
         let mut refusal = Refusal::new(

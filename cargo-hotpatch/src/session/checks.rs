@@ -129,7 +129,9 @@ impl Maker<'_> {
                     }
                 }
             }
-            needs.waiting.extend(self.waiting(index, include, part));
+            needs
+                .with_empty_slot
+                .extend(self.with_empty_slot(index, include, part));
             for item in part.added.iter().filter(|item| item.value.is_some()) {
                 let export = item.export();
                 let mut defined = part.compiled.object.defined.iter();

@@ -14,7 +14,7 @@ use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
 use crate::build::scope::Tells;
 use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
-use crate::image::layouts::MARK;
+use crate::image::layouts::is_environment;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::patch::assemble::{Library, Missing, Parts};
 use crate::patch::compile::{Compiled, Recipe};
@@ -42,7 +42,7 @@ impl Maker<'_> {
     ) -> Result<Built> {
         let mut include = plan.include.clone();
         let mut added: BTreeSet<NewStatic> = BTreeSet::new();
-        let mut waiting: BTreeSet<Vertex> = BTreeSet::new();
+        let mut with_empty_slot: BTreeSet<Vertex> = BTreeSet::new();
         // The program's instances of generic code that changed are old code.
         let has_old = plan
             .stale
@@ -88,28 +88,29 @@ impl Maker<'_> {
                     _ => return Ok(Built::Refused(refusal)),
                 };
             } else if needs.functions.is_empty()
-                && needs.waiting.is_empty()
+                && needs.with_empty_slot.is_empty()
                 && needs.statics.is_empty()
             {
                 let started = Instant::now();
                 if let Some(refusal) = self.disagreement(sources, index, plan, &round)? {
                     // An instance for what a closure or future was may be all that there is to it.
-                    if refusal.message.contains(MARK) && instances != Instances::Alone {
+                    if is_environment(&refusal.message) && instances != Instances::Alone {
                         instances = Instances::Alone;
                         continue;
                     }
                     return Ok(Built::Refused(refusal));
                 }
                 times.link += started.elapsed();
-                let built = self.link(sources, index, round, times)?;
-                return Ok(match built {
-                    Built::Ready(ready) => Built::Ready(Ready { waiting, ..ready }),
-                    refused @ Built::Refused(_) => refused,
-                });
+                let mut built = self.link(sources, index, round, times)?;
+                if let Built::Ready(ready) = &mut built {
+                    ready.with_empty_slot = with_empty_slot;
+                }
+                return Ok(built);
             }
-            waiting.extend(needs.waiting.difference(&include).copied());
+            let unchanged = needs.with_empty_slot.difference(&needs.functions);
+            with_empty_slot.extend(unchanged.filter(|vertex| !include.contains(vertex)));
             include.extend(needs.functions);
-            include.extend(needs.waiting);
+            include.extend(needs.with_empty_slot);
             added.extend(needs.statics);
         }
         let vertex = include.first().copied();
@@ -326,7 +327,7 @@ impl Maker<'_> {
             loaded,
             symbols: fresh,
             storage,
-            waiting: BTreeSet::new(),
+            with_empty_slot: BTreeSet::new(),
         }))
     }
 
@@ -402,7 +403,7 @@ impl Maker<'_> {
                         };
                         let vertex = usize::try_from(pair.index).ok();
                         let vertex = vertex.and_then(|at| part.vertices.get(at));
-                        if vertex.is_some_and(|vertex| ready.waiting.contains(vertex)) {
+                        if vertex.is_some_and(|vertex| ready.with_empty_slot.contains(vertex)) {
                             as_before.push(Store { slot, target });
                         }
                         stores.push(Store { slot, target });
@@ -526,7 +527,7 @@ pub(super) struct Needs {
     /// Functions that must be in it, too.
     pub(super) functions: BTreeSet<Vertex>,
     /// Those of them that are as they were, and for which nothing but a slot that is empty speaks.
-    pub(super) waiting: BTreeSet<Vertex>,
+    pub(super) with_empty_slot: BTreeSet<Vertex>,
     /// Statics that need storage.
     pub(super) statics: BTreeSet<NewStatic>,
     /// Why it cannot be had; with instances of its own it may be another matter.
@@ -556,7 +557,7 @@ pub(super) struct Ready {
     /// Statics it brings.
     pub(super) storage: HashMap<String, u64>,
     /// Functions in it that are as they were, see [`Needs::waiting`].
-    pub(super) waiting: BTreeSet<Vertex>,
+    pub(super) with_empty_slot: BTreeSet<Vertex>,
 }
 
 pub(super) enum Built {

@@ -78,7 +78,7 @@ impl Maker<'_> {
 
     /// Hot `async` functions of which rustc gave the patch a copy that looks into their slot, as it does in optimised code,
     /// and whose slot is empty: the copy would then run the scope's body, which need not be the program's.
-    pub(super) fn waiting(
+    pub(super) fn with_empty_slot(
         &self,
         index: &Index,
         include: &BTreeSet<Vertex>,
@@ -87,7 +87,7 @@ impl Maker<'_> {
         let object = &part.compiled.object;
         let used = object.undefined.iter().map(|symbol| &symbol.name);
         let slots = used.filter(|symbol| symbol.contains(SLOT));
-        let waiting = slots.filter_map(|symbol| {
+        let found = slots.filter_map(|symbol| {
             let text = rustc_demangle::demangle(symbol).to_string();
             let function = text.strip_suffix(SLOT)?.strip_suffix("::{closure#0}::")?;
             let slot = self.world.slots.of_text(function)?;
@@ -97,11 +97,11 @@ impl Maker<'_> {
             index.known(vertex).filter(|known| known.future)?;
             (!include.contains(&vertex)).then_some(vertex)
         });
-        waiting.collect()
+        found.collect()
     }
 
     /// Going back to this state would empty the slot of a hot `async` function in optimised code: what a patch still runs may
-    /// have a copy of it, see [`Self::waiting`].
+    /// have a copy of it, see [`Self::with_empty_slot`].
     pub(super) fn empties_a_future(&self, then: &State) -> bool {
         let mut crates = self.world.crates.iter();
         let leads = |state: &State, slot| {

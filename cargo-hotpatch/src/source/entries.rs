@@ -10,7 +10,7 @@ use super::items::raw;
 use super::lifetimes;
 use super::own_imports::scope_path;
 use super::pieces::pair;
-use super::rewrite::{declaration, self_assoc, with_static_lifetimes};
+use super::rewrite::{declaration, with_static_lifetimes};
 use super::widen::{name_in_place, splice};
 
 impl Page<'_> {
@@ -66,18 +66,16 @@ impl Page<'_> {
         future: Future,
         callee: &str,
     ) -> Result<Boxed> {
-        let mut sig = self.text(&function.sig).to_owned();
-        if let Owner::Impl(head) = &function.owner
-            && let Some(path) = &head.trait_path
-        {
-            let mut edits = Vec::new();
-            let tokens = sig.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-            self_assoc(&tokens, &head.types, &mut |at| {
-                edits.push((at, format!("<Self as {path}>")));
-            });
-            sig = splice(&sig, edits);
+        let mut edits = Vec::new();
+        if let Owner::Impl(head) = &function.owner {
+            self.associated(head, &function.sig, &mut edits)?;
         }
-        boxed(&sig, future, callee)
+        let start = function.sig.start;
+        let edits = edits
+            .into_iter()
+            .map(|(range, new)| (range.start - start..range.end - start, new))
+            .collect();
+        boxed(&splice(self.text(&function.sig), edits), future, callee)
     }
 }
 

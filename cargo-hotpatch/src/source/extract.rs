@@ -384,7 +384,7 @@ impl Page<'_> {
             }
         }
         edits.push((function.vis.clone(), blank(self.text(&function.vis))));
-        let in_trait = matches!(&function.owner, Owner::Impl(head) if head.trait_path.is_some());
+        let in_trait = function.owner.implements_a_trait();
         // Its own name must lead to its slot, and must not be ambiguous between two traits.
         let rename = function.names_itself && (want.hot || in_trait);
         let name = raw(&function.name).into_owned();
@@ -510,7 +510,7 @@ impl Page<'_> {
     }
 
     /// `Self::Output` in an impl of a trait is the trait's; in the local trait it must say so.
-    fn associated(
+    pub(super) fn associated(
         &self,
         head: &Impl,
         range: &Range<usize>,

@@ -46,6 +46,14 @@ pub enum Owner {
     Trait(String),
 }
 
+impl Owner {
+    /// Whether it is an `impl` of a trait.
+    #[must_use]
+    pub fn implements_a_trait(&self) -> bool {
+        matches!(self, Self::Impl(head) if head.trait_path.is_some())
+    }
+}
+
 /// The head of an `impl` block.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Impl {

@@ -51,7 +51,7 @@ impl Reader<'_> {
         let (always, never) = (says("always"), says("never"));
         let inline = names.iter().any(|name| name == "inline") && !never;
         // Which traits are the workspace's own is not known here; see the index.
-        let implicit = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
+        let implicit = owner.implements_a_trait();
         let mut nested = Nested::under(self.cfg);
         nested.visit_block(block);
         let macros = Macros::of(&names, &around);
@@ -112,10 +112,7 @@ impl Reader<'_> {
             .iter()
             .filter(|attr| attr.style == syn::AttrStyle::Outer)
             .collect();
-        let of_a_trait = matches!(&owner, Owner::Impl(head) if head.trait_path.is_some());
-        let home = vis
-            .and_then(|vis| home(vis, module))
-            .filter(|_| !of_a_trait);
+        let home = vis.and_then(|vis| home(vis, module)).filter(|_| !implicit);
         let vis = match vis {
             None | Some(Visibility::Inherited) => start..start,
             Some(vis) => self.range(vis.span()),

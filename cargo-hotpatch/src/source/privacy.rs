@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::diff::{Became, Changes, ItemChange};
+use super::diff::{Changes, ItemChange};
 use super::file::{FnKey, Function, Kind, OtherItem};
 use super::items::{CrateSource, SourceFile};
 
@@ -89,11 +89,9 @@ fn items(krate: &CrateSource) -> impl Iterator<Item = &OtherItem> {
 /// a function that fewer may name, or a type with other attributes, derives or visibility.
 #[must_use]
 pub fn narrowed(old: &[CrateSource], new: &[CrateSource], changes: &[Changes]) -> bool {
-    let items = changes.iter().flat_map(|changes| &changes.items);
-    let of_a_type = |change: &ItemChange| {
-        change.item.kind == Kind::Type && change.became == Became::Changed && change.keeps_values()
-    };
-    if items.into_iter().any(of_a_type) {
+    let mut items = changes.iter().flat_map(|changes| &changes.items);
+    let of_a_type = |change: &ItemChange| change.item.kind == Kind::Type && change.keeps_values();
+    if items.any(of_a_type) {
         return true;
     }
     let visible = |file: &SourceFile, function: &Function| -> String {

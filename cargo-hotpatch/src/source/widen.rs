@@ -6,7 +6,7 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
-use super::file::{Edit, FnKey, Function, Owner, ParsedFile, Shape};
+use super::file::{Edit, FnKey, Function, ParsedFile, Shape};
 use super::function::is_hot;
 use super::syntax::{self, Edition};
 
@@ -41,8 +41,7 @@ pub fn scope_text(
         if function.shape == Shape::Reinstantiated || is_in_place {
             edits.extend(open_up(file, function));
         }
-        let of_a_trait = matches!(&function.owner, Owner::Impl(head) if head.trait_path.is_some());
-        if is_in_place && function.hot && !of_a_trait {
+        if is_in_place && function.hot && !function.owner.implements_a_trait() {
             edits.extend(stand_in(file, function));
         }
     }

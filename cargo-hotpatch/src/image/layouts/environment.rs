@@ -6,12 +6,12 @@
 //! closure's body, or an instance of generic code for it. Behind `dyn` a value runs its own code.
 
 /// Whether a type is, or is made of, what a closure or an `async` block captured.
-pub(super) fn is_environment(path: &str) -> bool {
+#[must_use]
+pub fn is_environment(path: &str) -> bool {
     path.contains(MARK)
 }
 
-/// What the path of such a type has in it.
-pub const MARK: &str = "_env#";
+const MARK: &str = "_env#";
 
 /// Functions outside a patch that it is bound to, by what of them matters here.
 pub(super) struct Bound {

@@ -8,7 +8,6 @@
 
 mod compare;
 mod environment;
-pub use environment::MARK;
 mod read;
 mod sections;
 #[cfg(test)]
@@ -19,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use self::compare::{Disagreement, disagreements};
+pub use self::environment::is_environment;
 pub use self::sections::LayoutError;
 
 /// What a type is, as far as debug information tells.

@@ -87,6 +87,23 @@ async fn fails(text: &str) -> usize {
     text.parse::<usize>().expect("a number")
 }
 
+trait Counts {
+    type Number;
+
+    async fn count(&self, by: Self::Number) -> Self::Number;
+}
+
+impl Counts for Desk {
+    type Number = u32;
+
+    #[hot]
+    async fn count(&self, by: Self::Number) -> Self::Number {
+        turn().await;
+        let by: Self::Number = by;
+        by + 1
+    }
+}
+
 fn run<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     loop {
@@ -126,6 +143,7 @@ fn main() {
                 by.set(by.get() * 2);
                 println!("{}", run(local(by.clone())));
             }
+            "count" => println!("{}", run(desk.count(rest.len() as u32))),
             "down" => println!("{}", run(down(rest.parse().expect("a number")))),
             "fails" => {
                 let result = std::panic::catch_unwind(|| run(fails(rest)));

@@ -42,7 +42,7 @@ impl std::ops::Deref for Outer {
 }
 
 impl Outer {
-    #[hot]
+    #[cfg_attr(all(), hot)]
     async fn inside(&self) -> u32 {
         hot_futures_release_store::turn().await;
         self.length + 10 * self.inner.length
