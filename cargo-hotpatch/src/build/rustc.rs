@@ -405,6 +405,20 @@ pub fn patch(
         ])
 }
 
+/// The same code without any call inlined, those of `#[inline(always)]` functions among them.
+#[must_use]
+pub fn bare(args: RustcArgs) -> RustcArgs {
+    // Their default is another one where nothing is optimised.
+    let assertions = match args.codegen("debug-assertions") {
+        None if args.optimised() => Some("-Cdebug-assertions=no".to_owned()),
+        _ => None,
+    };
+    args.with(assertions).with([
+        "-Copt-level=0".to_owned(),
+        "-Cno-prepopulate-passes".to_owned(),
+    ])
+}
+
 /// The crate as the user wrote it, checked only: for diagnostics against the user's own files.
 #[must_use]
 pub fn check(args: &RustcArgs, metadata: &Path, incremental: &Path) -> RustcArgs {

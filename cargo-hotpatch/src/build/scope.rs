@@ -68,6 +68,8 @@ impl Tells {
     }
 }
 
+/// Another one for scopes that are made in another way.
+const FORMAT: u32 = 2;
 /// How often imports that cannot be widened are left as they are before giving up.
 const ATTEMPTS: usize = 12;
 /// Old scopes of a crate that are kept, for going back to.
@@ -78,6 +80,7 @@ impl Wanted<'_> {
     #[must_use]
     pub fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
+        FORMAT.hash(&mut hasher);
         scope_key(self.source).hash(&mut hasher);
         self.unit.args.as_slice().hash(&mut hasher);
         self.unit.rustc.hash(&mut hasher);
@@ -169,6 +172,14 @@ impl Wanted<'_> {
         let macros = self.source.macro_names();
         let closed = self.source.deref_types();
         let in_place = fields::in_place(self.source);
+        let scope = widen::Scope {
+            krate: self.source,
+            macros: &macros,
+            open: self.open,
+            types: self.unit.widened,
+            closed: &closed,
+            in_place: &in_place,
+        };
         let mut files = BTreeMap::new();
         for file in &self.source.files {
             let lines = private
@@ -176,18 +187,7 @@ impl Wanted<'_> {
                 .filter(|(path, _)| *path == file.path)
                 .map(|(_, line)| *line)
                 .collect();
-            files.insert(
-                file.path.clone(),
-                widen::scope_text(
-                    &file.parsed,
-                    &macros,
-                    &lines,
-                    self.open,
-                    self.unit.widened,
-                    &closed,
-                    &in_place,
-                ),
-            );
+            files.insert(file.path.clone(), widen::scope_text(file, &lines, &scope));
         }
         overlay::write(&root, &files).context("failed to lay out the scope")?;
         let input = overlay::seen_at(&root, &self.unit.root);
@@ -196,11 +196,18 @@ impl Wanted<'_> {
             .with(remap(self.unit, &root))
             .with([rustc::search_path(&self.unit.live)]);
         let args = with_scopes(&args, self.changed);
-        let mut compile = tool(self.unit, &args);
-        if self.futures().next().is_some() {
-            // What awaits a hot `async fn` holds its future, as `#[hot]` has it in the base.
-            let live = rustc::live_extern(&self.unit.live);
-            compile = tool(self.unit, &args.with([live])).env(LIVE_ENV, "1");
+        // Calls that rustc inlines before it writes the metadata would not be seen in what is made of it.
+        let flag = args.optimised().then_some("-Zinline-mir=no");
+        let args = args.with(flag);
+        let has_futures = self.futures().next().is_some();
+        // What awaits a hot `async fn` holds its future, as `#[hot]` has it in the base.
+        let live = has_futures.then(|| rustc::live_extern(&self.unit.live));
+        let mut compile = tool(self.unit, &args.with(live));
+        if has_futures {
+            compile = compile.env(LIVE_ENV, "1");
+        }
+        if flag.is_some() {
+            compile = compile.env("RUSTC_BOOTSTRAP", "1");
         }
         let output = compile.run(cancel).context("failed to compile the scope")?;
         if output.status.success() {

@@ -35,6 +35,9 @@ pub struct Recipe<'a> {
     pub identity: &'a str,
     /// All generic code is compiled for the patch, even what the program has an instance of.
     pub own_instances: bool,
+    /// No call is inlined, whatever the profile and attributes say: the object tells what its code refers to, and is not to
+    /// be linked.
+    pub bare: bool,
 }
 
 /// A compiled patch crate.
@@ -65,6 +68,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         folder,
         identity,
         own_instances,
+        bare,
     } = recipe;
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
@@ -92,6 +96,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         // What a slot of an `async fn` leads to names it.
         .with([rustc::live_extern(&unit.live)])
         .with([rustc::search_path(&unit.live)]);
+    let args = if *bare { rustc::bare(args) } else { args };
     let args = with_scopes(&args, changed);
     // Stable rustc has no flag for it; none of the language's own gates is opened by this, since the
     // patch crate has the attributes of the user's.

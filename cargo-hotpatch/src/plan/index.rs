@@ -13,6 +13,7 @@ use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::fields;
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
 use crate::source::items::CrateSource;
+use crate::source::privacy::Spot;
 
 /// The name of the slot in a hot function, as the macros write it.
 pub const SLOT: &str = "__HOTPATCH_SLOT";
@@ -59,10 +60,21 @@ pub struct Known {
     pub future: bool,
     /// The module it is in.
     pub module: Arc<[String]>,
-    /// The module that with those below it may name it, if not the whole crate may.
+    /// The module that with those below it may name it, if not everybody may.
     pub home: Option<Arc<[String]>>,
     /// Identifiers it mentions.
     pub mentions: Arc<BTreeSet<String>>,
+}
+
+impl Known {
+    /// Where its code stands.
+    #[must_use]
+    pub fn spot(&self) -> Spot<'_> {
+        Spot {
+            krate: self.krate,
+            module: &self.module,
+        }
+    }
 }
 
 /// A crate as the index sees it.

@@ -418,3 +418,26 @@ fn callers_of<'a>(
         .collect();
     found.into_iter()
 }
+
+/// These functions, and those that rustc may compile with them: what is compiled by whoever uses it and is named there, or
+/// is called without a name.
+#[must_use]
+pub fn compiled_with(index: &Index, include: &BTreeSet<Vertex>) -> BTreeSet<Vertex> {
+    let by_users = |vertex: &Vertex| {
+        let known = index.known(*vertex);
+        known.filter(|known| known.shape != Shape::Plain)
+    };
+    let all = (0..index.functions().len()).map(Vertex::new);
+    let unnamed = all.filter(|vertex| by_users(vertex).is_some_and(|known| known.implicit));
+    let mut out: BTreeSet<Vertex> = include.iter().copied().chain(unnamed).collect();
+    let mut queue: Vec<Vertex> = out.iter().copied().collect();
+    while let Some(known) = queue.pop().and_then(|vertex| index.known(vertex)) {
+        for name in known.mentions.iter() {
+            let named = index
+                .named(name)
+                .filter(|vertex| by_users(vertex).is_some());
+            queue.extend(named.filter(|vertex| out.insert(*vertex)));
+        }
+    }
+    out
+}

@@ -201,6 +201,7 @@ pub(super) fn strangers(
     part: &Part,
 ) -> Option<Refusal> {
     let object = &part.compiled.object;
+    let traits: Vec<_> = sources.iter().map(CrateSource::homes_of_traits).collect();
     // Of a graph that is newer than the index, as is what this patch has brought.
     let vertex = |node: NodeId| {
         let known = index.vertex(node);
@@ -223,15 +224,15 @@ pub(super) fn strangers(
             continue;
         };
         for callee in graph.callees(node) {
-            let known = vertex(*callee).and_then(|vertex| index.known(vertex));
-            let Some(known) = known.filter(|known| known.krate == from.krate) else {
+            let Some(known) = vertex(*callee).and_then(|vertex| index.known(vertex)) else {
                 continue;
             };
-            let home = known
-                .home
-                .clone()
-                .or_else(|| sources[from.krate].home_of_private_trait(known.keys.first()?));
-            if home.is_some_and(|home| !from.module.starts_with(&home)) {
+            let home = known.home.as_ref().or_else(|| {
+                let (_, function) = sources[known.krate].function(known.keys.first()?)?;
+                let name = function.owner.trait_name()?;
+                traits[known.krate].get(name)?.as_ref()
+            });
+            if !from.spot().may_name(known.krate, home) {
                 let why = format!("the patch would call `{}`, which is private", known.path);
                 return misread(sources, index, caller, why);
             }

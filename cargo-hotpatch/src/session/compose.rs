@@ -9,6 +9,7 @@ use hotpatch_rt::wire::{Store, Target};
 
 use super::checks::strangers;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
+use super::ruling::may_hold_a_stranger;
 use super::scopes::Seen;
 use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
 use crate::build::scope::Tells;
@@ -77,6 +78,7 @@ impl Maker<'_> {
                 include: &include,
                 added: &added,
                 instances,
+                bare: false,
             };
             let round = self.compile(sources, index, graph, &what, &seen)?;
             times.compile += started.elapsed();
@@ -101,6 +103,12 @@ impl Maker<'_> {
                     return Ok(Built::Refused(refusal));
                 }
                 times.link += started.elapsed();
+                let started = Instant::now();
+                let bare = What { bare: true, ..what };
+                if let Some(refusal) = self.held_strangers(sources, index, graph, &bare, &seen)? {
+                    return Ok(Built::Refused(refusal));
+                }
+                times.compile += started.elapsed();
                 let mut built = self.link(sources, index, round, times)?;
                 if let Built::Ready(ready) = &mut built {
                     ready.with_empty_slot = with_empty_slot;
@@ -124,6 +132,47 @@ impl Maker<'_> {
             .context("an empty patch")
     }
 
+    /// What was taken for another thing and is not seen in the patch, because its code was inlined there.
+    fn held_strangers(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        bare: &What<'_>,
+        seen: &[Seen],
+    ) -> Result<Option<Refusal>> {
+        let mut crates = self.world.crates.iter();
+        let optimised = crates.any(|krate| krate.unit.args.optimised());
+        if !may_hold_a_stranger(sources, optimised, index, bare.include) {
+            return Ok(None);
+        }
+        for part in self.compile(sources, index, graph, bare, seen)? {
+            let mut graph = graph.clone();
+            self.add_to(&mut graph, &part)?;
+            if let Some(refusal) = strangers(sources, index, &graph, &part) {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds who calls whom in this part, under the names that its functions have in the program.
+    fn add_to(&self, graph: &mut CallGraph, part: &Part) -> Result<()> {
+        let object = &part.compiled.object;
+        let statics = pairs(&part.added, object).into_iter();
+        let locals = statics.filter(|(_, new)| !new.starts_with(STORAGE));
+        let functions = object.pairs.iter();
+        let functions = functions.map(|pair| (pair.new.clone(), pair.old.clone()));
+        let rename: HashMap<String, String> = locals
+            .map(|(old, new)| (new, old))
+            .chain(functions)
+            .collect();
+        let tag = &self.world.crates[part.krate].tag;
+        graph
+            .add_object(tag, &part.compiled.data, &rename)
+            .context("failed to read the patch")
+    }
+
     pub(super) fn compile(
         &self,
         sources: &[CrateSource],
@@ -136,6 +185,7 @@ impl Maker<'_> {
             include,
             added,
             instances,
+            bare,
         } = *what;
         let mut jobs = Vec::new();
         for (krate, source) in sources.iter().enumerate() {
@@ -194,6 +244,7 @@ impl Maker<'_> {
                             folder: &folder,
                             identity: &identity,
                             own_instances: instances != Instances::Shared,
+                            bare,
                         };
                         let compiled = compile::compile(&recipe, cancel)?;
                         let _ = std::fs::remove_dir_all(&folder);
@@ -376,14 +427,7 @@ impl Maker<'_> {
             number,
         } in &ready.loaded
         {
-            let mut rename = HashMap::new();
-            let statics = pairs(&part.added, &part.compiled.object);
-            let locals = statics
-                .into_iter()
-                .filter(|(_, new)| !new.starts_with(STORAGE));
-            rename.extend(locals.map(|(old, new)| (new, old)));
             for pair in &part.compiled.object.pairs {
-                rename.insert(pair.new.clone(), pair.old.clone());
                 let path = part
                     .vertices
                     .get(usize::try_from(pair.index).unwrap_or(usize::MAX))
@@ -412,10 +456,7 @@ impl Maker<'_> {
                     None => patched.included.push(path),
                 }
             }
-            let tag = &self.world.crates[part.krate].tag;
-            graph
-                .add_object(tag, &part.compiled.data, &rename)
-                .context("failed to read the patch")?;
+            self.add_to(&mut graph, part)?;
             if let Some(refusal) = strangers(&sources, index, &graph, part) {
                 return Ok(Outcome::Refused(refusal));
             }
@@ -498,6 +539,8 @@ pub(super) struct What<'a> {
     pub(super) include: &'a BTreeSet<Vertex>,
     pub(super) added: &'a BTreeSet<NewStatic>,
     pub(super) instances: Instances,
+    /// See [`Recipe::bare`].
+    pub(super) bare: bool,
 }
 
 /// Where a patch's instances of generic code come from.

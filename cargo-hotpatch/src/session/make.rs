@@ -211,9 +211,6 @@ impl Maker<'_> {
                 .suspected
                 .iter()
                 .any(|vertex| !plan.include.contains(vertex));
-        if let Some(refusal) = mistaken(&sources, &index, &plan.include) {
-            return Ok(Outcome::Refused(refusal));
-        }
         // What a patch would take and the crate does not.
         let mut uncompiled = with_new_initialisers(&old, &sources, &changes);
         uncompiled.extend(with_trespassers(&old, &sources, &changes));
@@ -223,6 +220,9 @@ impl Maker<'_> {
             if !broken.is_empty() {
                 return Ok(Outcome::Broken(broken));
             }
+        }
+        if let Some(refusal) = mistaken(&sources, &index, &plan.include) {
+            return self.unless_broken(refusal, &changes);
         }
         match self.build(&sources, &index, &graph, &plan, &mut times) {
             Ok(Built::Ready(ready)) => {
@@ -254,9 +254,12 @@ impl Maker<'_> {
                     behind,
                     retyped: plan.retyped,
                 };
-                self.publish(sources, &index, ready, told, times)
+                match self.publish(sources, &index, ready, told, times)? {
+                    Outcome::Refused(refusal) => self.unless_broken(refusal, &changes),
+                    outcome => Ok(outcome),
+                }
             }
-            Ok(Built::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
+            Ok(Built::Refused(refusal)) => self.unless_broken(refusal, &changes),
             Err(error) => {
                 if let Some(outcome) = self.unsent(&error, &sources, &index)? {
                     return Ok(outcome);
@@ -277,6 +280,20 @@ impl Maker<'_> {
                 }
             }
         }
+    }
+
+    /// A scope shows more than there is to see: what names lead to in a patch that is refused may be out of reach.
+    fn unless_broken(&self, refusal: Refusal, changes: &[Changes]) -> Result<Outcome> {
+        let broken = if self.compiles {
+            Vec::new()
+        } else {
+            self.check_crates(|krate| !changes[krate].is_empty())?
+        };
+        Ok(if broken.is_empty() {
+            Outcome::Refused(refusal)
+        } else {
+            Outcome::Broken(broken)
+        })
     }
 
     /// Some of what was edited is neither in the patch nor in a scope, so that no compiler has seen it.

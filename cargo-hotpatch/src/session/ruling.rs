@@ -10,7 +10,7 @@ use crate::plan::classify::{self, Facts};
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::overrides::{Overrides, overrides};
-use crate::plan::reach::Changed;
+use crate::plan::reach::{Changed, compiled_with};
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Shape};
@@ -157,42 +157,66 @@ pub(super) fn with_trespassers(
             bodies,
             signatures,
             added,
+            items,
             ..
         } = &changes[*krate];
         let mut keys = bodies.iter().chain(signatures).chain(added);
         keys.any(|key| {
             let now = new[*krate].function(key);
             now.is_some_and(|now| {
-                privacy::may_trespass(&new[*krate], now, old[*krate].function(key))
+                privacy::may_trespass(new, *krate, now, old[*krate].function(key))
             })
-        })
+        }) || items
+            .iter()
+            .any(|change| privacy::may_trespass_in_item(new, *krate, change))
     };
     (0..new.len()).filter(is_one).collect()
 }
 
-/// A function of the patch that would take a private constant for a trait's.
+/// A function in the patch, or compiled into it through a scope, that would take a private constant for a trait's.
 pub(super) fn mistaken(
     sources: &[CrateSource],
     index: &Index,
     include: &BTreeSet<Vertex>,
 ) -> Option<Refusal> {
-    let namesakes: Vec<Vec<&OtherItem>> = sources.iter().map(privacy::namesakes).collect();
-    if namesakes.iter().all(Vec::is_empty) {
+    let namesakes = privacy::namesakes(sources);
+    if namesakes.is_empty() {
         return None;
     }
-    for vertex in include {
-        let Some(known) = index.known(*vertex) else {
+    for vertex in compiled_with(index, include) {
+        let Some(known) = index.known(vertex) else {
             continue;
         };
-        let source = &sources[known.krate];
-        for (_, function) in known.keys.iter().filter_map(|key| source.function(key)) {
-            if let Some(name) = privacy::mistaken(&namesakes[known.krate], function) {
-                let why = format!("`{name}` is also a private constant");
-                return misread(sources, index, *vertex, why);
-            }
+        if let Some(name) = privacy::mistaken(&namesakes, known.spot(), &known.mentions) {
+            let why = format!("`{name}` is also a private constant");
+            return misread(sources, index, vertex, why);
         }
     }
     None
+}
+
+/// Whether a function in the patch, or compiled into it through a scope, names a method that it could not call in its crate
+/// and that its code may hold a copy of, so that no call would show that it was taken for another.
+pub(super) fn may_hold_a_stranger(
+    sources: &[CrateSource],
+    optimised: bool,
+    index: &Index,
+    include: &BTreeSet<Vertex>,
+) -> bool {
+    let methods = privacy::private_methods(sources, |function| optimised || function.inline);
+    if methods.is_empty() {
+        return false;
+    }
+    let mut compiled = compiled_with(index, include).into_iter();
+    compiled.any(|vertex| {
+        index.known(vertex).is_some_and(|known| {
+            known.mentions.iter().any(|name| {
+                let found = methods.get(name.as_str()).into_iter().flatten();
+                let mut hidden = found.filter(|(of, home)| !known.spot().may_name(*of, Some(home)));
+                hidden.next().is_some()
+            })
+        })
+    })
 }
 
 /// A file that is more than one module: an edit of it is one of several functions at once.

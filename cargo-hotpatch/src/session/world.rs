@@ -24,6 +24,7 @@ use crate::source::cfg::Cfg;
 use crate::source::diff::{Changes, same_text, scope_key};
 use crate::source::file::{FnKey, Shape};
 use crate::source::items::{CrateSource, Files, ReadError};
+use crate::source::shadows;
 
 /// A crate of the program.
 #[derive(Clone)]
@@ -199,9 +200,14 @@ impl World {
                 tag: unit.stem(),
                 unit: unit.clone(),
                 cfg,
-                base_scope: scope_key(&source),
+                base_scope: 0,
             });
             sources.push(source);
+        }
+        let extern_names = extern_names(&crates);
+        shadows::note(&mut sources, &extern_names);
+        for (krate, source) in crates.iter_mut().zip(&sources) {
+            krate.base_scope = scope_key(source);
         }
         let data = fs::read(&base.program)
             .with_context(|| format!("failed to read `{}`", base.program.display()))?;
@@ -228,7 +234,7 @@ impl World {
                 .map(|unit| (unit.rlib.clone(), stamp(&unit.rlib))),
         );
         Ok(Self {
-            extern_names: Arc::new(extern_names(&crates)),
+            extern_names: Arc::new(extern_names),
             crates: Arc::new(crates),
             image: Arc::new(image),
             slots,
@@ -272,7 +278,7 @@ impl World {
     /// A file is missing or does not parse.
     pub fn read_sources(&self, files: &dyn Files) -> Result<Vec<CrateSource>, ReadError> {
         let crates = self.crates.iter().zip(&self.in_place);
-        crates
+        let mut sources: Vec<CrateSource> = crates
             .zip(&self.state().sources)
             .map(|((krate, in_place), old)| {
                 let mut source = CrateSource::read(
@@ -285,7 +291,9 @@ impl World {
                 source.in_place.clone_from(in_place);
                 Ok(source)
             })
-            .collect()
+            .collect::<Result<_, ReadError>>()?;
+        shadows::note(&mut sources, &self.extern_names);
+        Ok(sources)
     }
 
     /// The crates with these sources, as the index takes them.

@@ -345,6 +345,7 @@ pub fn scope_key(krate: &CrateSource) -> u64 {
             .collect();
         codes.hash(&mut hasher);
     }
+    krate.shadows.hash(&mut hasher);
     hasher.finish()
 }
 

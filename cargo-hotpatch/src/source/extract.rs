@@ -32,6 +32,7 @@ use super::locals;
 use super::own_imports::{Imports, imports, scope_path};
 use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
+use super::shadows;
 use super::widen::splice;
 
 /// A function to extract.
@@ -272,6 +273,7 @@ impl Page<'_> {
             }
         }
         text.push_str(&imports(krate, &self.file.module, modules, private));
+        text.push_str(&shadows::imports(krate, &self.file.module));
         self.insert(0, text);
     }
 
@@ -296,7 +298,11 @@ impl Page<'_> {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
                 edits: Vec::new(),
-                after: format!(" {}", imports(krate, &module.path, modules, private)),
+                after: format!(
+                    " {}{}",
+                    imports(krate, &module.path, modules, private),
+                    shadows::imports(krate, &module.path)
+                ),
             });
             self.pieces.push(Piece {
                 range: module.close.clone(),

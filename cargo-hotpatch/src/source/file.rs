@@ -52,6 +52,16 @@ impl Owner {
     pub fn implements_a_trait(&self) -> bool {
         matches!(self, Self::Impl(head) if head.trait_path.is_some())
     }
+
+    /// The last name of the trait that it is or implements.
+    #[must_use]
+    pub fn trait_name(&self) -> Option<&str> {
+        match self {
+            Self::Free => None,
+            Self::Trait(name) => Some(name),
+            Self::Impl(head) => head.trait_name.as_deref(),
+        }
+    }
 }
 
 /// The head of an `impl` block.
@@ -128,7 +138,7 @@ pub struct Function {
     pub inline: bool,
     /// Code calls it that does not name it: it implements a trait such as `Add`, `Drop` or `Display`.
     pub implicit: bool,
-    /// The module that with those below it may name it, if not the whole crate may; in a scope everybody may.
+    /// The module that with those below it may name it, if not everybody may; in a scope everybody may.
     pub home: Option<Arc<[String]>>,
     /// Of the name.
     pub place: Place,
@@ -259,10 +269,8 @@ pub struct OtherItem {
     pub paths: Arc<BTreeSet<String>>,
     /// For a `use`: what it brings in.
     pub imports: Vec<Import>,
-    /// Of a trait: as of a function.
+    /// The module that with those below it may name it, if not everybody may; in a scope everybody may.
     pub home: Option<Arc<[String]>>,
-    /// For traits, types, statics and constants: not everybody may name it. For traits: only its module may.
-    pub private: bool,
     /// For a static: it is marked `#[hot]`.
     pub hot: bool,
     /// For types: what values consist of, in order.

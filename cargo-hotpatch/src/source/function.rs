@@ -183,19 +183,6 @@ impl Reader<'_> {
     }
 }
 
-/// Functions every module knows. A private one of that name is left private: visible, a glob import would
-/// bring it into modules that mean the prelude's.
-pub(super) const PRELUDE: &[&str] = &[
-    "drop",
-    "size_of",
-    "size_of_val",
-    "align_of",
-    "align_of_val",
-    "Some",
-    "Ok",
-    "Err",
-];
-
 pub(super) struct Parts<'a> {
     pub(super) attrs: &'a [Attribute],
     pub(super) vis: Option<&'a Visibility>,

@@ -86,9 +86,8 @@ impl Reader<'_> {
                     let entry = self.named(module, Kind::Const, "const", &constant.ident, tokens);
                     entry.name = format!("const {} of {key}", constant.ident);
                     entry.mentions = Arc::new(code_in(&constant.expr));
-                    entry.private = item.trait_.is_none()
-                        && !matches!(constant.vis, syn::Visibility::Public(_));
                     if item.trait_.is_none() {
+                        self.seen_by(&constant.vis, module);
                         self.widen(&constant.vis, constant.const_token.span);
                     }
                 }

@@ -1,9 +1,7 @@
 //! A whole crate by path: its files, found the way rustc finds them, and its functions by key.
 
 use std::borrow::Cow;
-#[cfg(test)]
-use std::collections::BTreeMap;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -73,6 +71,9 @@ pub struct CrateSource {
     /// Functions whose code was found to be understood in its place only, see [`super::fields::in_place`].
     #[serde(skip)]
     pub in_place: BTreeSet<FnKey>,
+    /// By module the names of the prelude that a scope would take away, see [`super::shadows`].
+    #[serde(skip)]
+    pub shadows: BTreeMap<Arc<[String]>, BTreeSet<String>>,
 }
 
 /// Why a crate cannot be read.
@@ -112,6 +113,7 @@ impl CrateSource {
             name: name.to_owned(),
             files: Vec::new(),
             in_place: BTreeSet::new(),
+            shadows: BTreeMap::new(),
         };
         let mut seen = BTreeSet::new();
         let root = Wanted {
@@ -191,20 +193,20 @@ impl CrateSource {
         impls.chain(derived).collect()
     }
 
-    /// The module outside of which nobody can call this function, because its trait is private there.
+    /// For each trait the module that may name it, if not everybody may. Where two have one name it is not known.
     #[must_use]
-    pub fn home_of_private_trait(&self, key: &FnKey) -> Option<Arc<[String]>> {
-        let (_, function) = self.function(key)?;
-        let name = match &function.owner {
-            Owner::Free => return None,
-            Owner::Trait(name) => name,
-            Owner::Impl(head) => head.trait_name.as_ref()?,
-        };
+    pub fn homes_of_traits(&self) -> BTreeMap<&str, Option<Arc<[String]>>> {
         let items = self.files.iter().flat_map(|file| &file.parsed.items);
-        let mut traits =
-            items.filter(|item| item.kind == file::Kind::Trait && item.names.contains(name));
-        let home = traits.next()?.home.clone();
-        home.filter(|_| traits.next().is_none())
+        let traits = items.filter(|item| item.kind == file::Kind::Trait);
+        let mut out = BTreeMap::new();
+        for item in traits {
+            for name in &item.names {
+                out.entry(name.as_str())
+                    .and_modify(|home| *home = None)
+                    .or_insert_with(|| item.home.clone());
+            }
+        }
+        out
     }
 
     /// Names of `macro_rules!` macros.

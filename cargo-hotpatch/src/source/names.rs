@@ -11,14 +11,12 @@ use proc_macro2::TokenStream;
 
 use super::diff::{Became, Changes, ItemChange};
 use super::file::{FnKey, Function, Import, Kind, OtherItem, Owner};
+use super::globs::{Module, Modules};
 use super::items::{CrateSource, SourceFile};
 use super::kin::{bounded_methods, names_of_module, one_of_several, traits_that_follow};
 use super::std_traits::{STD_TRAITS, methods_of_std};
 use super::tokens::paths;
 use super::values::revalue;
-
-/// A module: the number of its crate and its path there.
-pub(super) type Module = (usize, Arc<[String]>);
 
 /// Adds to `changes` what the names they are about lead to.
 ///
@@ -51,11 +49,7 @@ pub fn follow(
         new,
         externs,
         changes,
-        modules: old
-            .iter()
-            .zip(new)
-            .map(|(old, new)| &modules(old) | &modules(new))
-            .collect(),
+        modules: Modules::of(old, new, externs),
         globs: BTreeMap::new(),
         queue: Vec::new(),
         seen: BTreeSet::new(),
@@ -64,7 +58,7 @@ pub fn follow(
         decided: BTreeSet::new(),
         stirred: BTreeSet::new(),
     };
-    spread.find_globs();
+    spread.globs = spread.modules.globs();
     spread.begin();
     while let Some((module, name)) = spread.queue.pop() {
         spread.follow(&module, &name);
@@ -84,8 +78,7 @@ pub(super) struct Spread<'a> {
     pub(super) new: &'a [CrateSource],
     pub(super) externs: &'a BTreeSet<(usize, String)>,
     pub(super) changes: &'a mut [Changes],
-    /// All modules, by crate.
-    pub(super) modules: Vec<BTreeSet<Arc<[String]>>>,
+    pub(super) modules: Modules<'a>,
     /// For each module those with a glob import of it.
     pub(super) globs: BTreeMap<Module, BTreeSet<Module>>,
     pub(super) queue: Vec<(Module, String)>,
@@ -179,7 +172,7 @@ impl<'a> Spread<'a> {
         let first = import.path.first().map_or("", String::as_str);
         let is_ours = self.is_ours(at.0, first);
         if import.name == "*" {
-            let targets = self.modules_called(at, &last);
+            let targets = self.modules.called(at, &last);
             if targets.is_empty() || !is_ours {
                 self.anything(at);
             }
@@ -232,7 +225,7 @@ impl<'a> Spread<'a> {
 
     /// Types that nothing but the only impl of a trait told, in code that names neither, may be others now.
     fn everything(&mut self) {
-        for (krate, modules) in self.modules.iter().enumerate() {
+        for (krate, modules) in self.modules.paths.iter().enumerate() {
             self.changes[krate].modules.extend(modules.iter().cloned());
         }
     }
@@ -267,32 +260,6 @@ impl<'a> Spread<'a> {
         }
     }
 
-    /// Modules that a path ending in `last` may mean, seen from `at`.
-    fn modules_called(&self, at: &Module, last: &str) -> Vec<Module> {
-        let (krate, here) = at;
-        match last {
-            "self" => return vec![at.clone()],
-            "crate" => return vec![(*krate, Arc::from([]))],
-            "super" => {
-                let parent = here.len().saturating_sub(1);
-                return vec![(*krate, here[..parent].into())];
-            }
-            _ => {}
-        }
-        let mut out = Vec::new();
-        for (number, source) in self.new.iter().enumerate() {
-            let is_called = |(krate, name): &(usize, String)| *krate == number && name == last;
-            if source.name == last || self.externs.iter().any(is_called) {
-                out.push((number, Arc::from([])));
-            }
-            let named = self.modules[number]
-                .iter()
-                .filter(|path| path.last().is_some_and(|name| name == last));
-            out.extend(named.map(|path| (number, path.clone())));
-        }
-        out
-    }
-
     /// All that glob imports of these modules bring.
     fn names_in(&self, modules: &[Module]) -> BTreeSet<String> {
         let mut out = BTreeSet::new();
@@ -314,7 +281,7 @@ impl<'a> Spread<'a> {
                         }
                         for import in item.imports.iter().filter(|import| import.name == "*") {
                             let last = import.path.last().map_or("", String::as_str);
-                            let more = self.modules_called(&at, last);
+                            let more = self.modules.called(&at, last);
                             queue.extend(
                                 more.into_iter()
                                     .filter(|module| seen.insert(module.clone())),
@@ -325,26 +292,6 @@ impl<'a> Spread<'a> {
             }
         }
         out
-    }
-
-    fn find_globs(&mut self) {
-        let mut globs: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
-        for (krate, source) in self.new.iter().enumerate() {
-            for item in source.files.iter().flat_map(|file| &file.parsed.items) {
-                let at = (krate, item.module.clone());
-                for import in item.imports.iter().filter(|import| import.name == "*") {
-                    let last = import.path.last().map_or("", String::as_str);
-                    let found = self
-                        .modules_called(&at, last)
-                        .into_iter()
-                        .filter(|of| *of != at);
-                    found.for_each(|of| {
-                        globs.entry(of).or_default().insert(at.clone());
-                    });
-                }
-            }
-        }
-        self.globs = globs;
     }
 
     /// Modules with a glob import of this one.
@@ -551,20 +498,6 @@ impl<'a> Spread<'a> {
             }
         }
     }
-}
-
-fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
-    let mut out: BTreeSet<Arc<[String]>> = source
-        .files
-        .iter()
-        .map(|file| file.module.clone())
-        .collect();
-    let inline = source
-        .files
-        .iter()
-        .flat_map(|file| &file.parsed.inline_modules);
-    out.extend(inline.map(|module| module.path.clone()));
-    out
 }
 
 /// Traits, like types, begin with a capital and are not all capitals.

@@ -1,18 +1,39 @@
 //! What code may not name where it stands, and could in a scope, where everything is visible.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::diff::{Changes, ItemChange};
-use super::file::{FnKey, Function, Kind, OtherItem};
+use super::diff::{Became, Changes, ItemChange};
+use super::file::{FnKey, Function, Kind, Member, OtherItem, Owner};
 use super::items::{CrateSource, SourceFile};
+use super::kin::names_of_module;
+use super::tokens::paths;
+
+/// A place in the code of a workspace.
+#[derive(Debug, Clone, Copy)]
+pub struct Spot<'a> {
+    /// The number of the crate.
+    pub krate: usize,
+    /// The module.
+    pub module: &'a [String],
+}
+
+impl Spot<'_> {
+    /// Whether code here may name what of crate `of` has this home.
+    #[must_use]
+    pub fn may_name(self, of: usize, home: Option<&Arc<[String]>>) -> bool {
+        home.is_none_or(|home| of == self.krate && self.module.starts_with(home))
+    }
+}
 
 /// Whether a function names something now, and did not before, that may be private to another place.
 ///
 /// Names are all there is to go by, so this may well be wrong, and rustc has to be asked.
 #[must_use]
 pub fn may_trespass(
-    krate: &CrateSource,
+    krates: &[CrateSource],
+    krate: usize,
     now: (&SourceFile, &Function),
     before: Option<(&SourceFile, &Function)>,
 ) -> bool {
@@ -25,18 +46,110 @@ pub fn may_trespass(
     if fresh.is_empty() {
         return false;
     }
-    let module = &now.1.module;
-    items(krate)
-        .filter(|item| !module.starts_with(&item.module))
-        .any(|item| {
-            let itself = item.private && item.names.iter().any(|name| fresh.contains(name));
-            let mut fields = item.members.iter().filter(|member| member.private);
-            itself
-                || fields.any(|field| {
-                    let name = field.name.rsplit('.').next().unwrap_or_default();
-                    fresh.contains(name) && !field.name.contains('.')
+    let (file, function) = now;
+    let spot = Spot {
+        krate,
+        module: &function.module,
+    };
+    let mut fields = krates
+        .iter()
+        .enumerate()
+        .flat_map(|(of, krate)| items(krate).map(move |item| (of, item)))
+        .filter(|(of, item)| !spot.may_name(*of, Some(&item.module)))
+        .flat_map(|(_, item)| item.members.iter().filter(|member| member.private));
+    let is_fresh_field = |field: &Member| {
+        let name = field.name.rsplit('.').next().unwrap_or_default();
+        fresh.contains(name) && !field.name.contains('.')
+    };
+    if fields.any(is_fresh_field) {
+        return true;
+    }
+    let said = LazyCell::new(|| {
+        let mut said = BTreeSet::new();
+        for range in [&function.sig, &function.body] {
+            if let Ok(tokens) = file.parsed.text[range.clone()].parse() {
+                paths(tokens, &mut said);
+            }
+        }
+        said
+    });
+    names_hidden(krates, spot, &|name| fresh.contains(name), &said)
+}
+
+/// Whether an import or another item names something now, and did not before, that may be private to another place.
+#[must_use]
+pub fn may_trespass_in_item(krates: &[CrateSource], krate: usize, change: &ItemChange) -> bool {
+    let names = |item: &OtherItem| -> BTreeSet<String> {
+        let imports = item.imports.iter().flat_map(|import| {
+            let pairs = import.path.windows(2).map(|pair| pair.join("::"));
+            import.path.first().cloned().into_iter().chain(pairs)
+        });
+        item.paths.iter().cloned().chain(imports).collect()
+    };
+    let known = change.old.as_ref().map(names).unwrap_or_default();
+    let now = names(&change.item);
+    let said: BTreeSet<String> = now.difference(&known).cloned().collect();
+    let fresh: BTreeSet<&str> = said
+        .iter()
+        .filter_map(|path| path.rsplit("::").next())
+        .collect();
+    let spot = Spot {
+        krate,
+        module: &change.item.module,
+    };
+    let is_there = change.became != Became::Removed && !fresh.is_empty();
+    is_there && names_hidden(krates, spot, &|name| fresh.contains(name), &said)
+}
+
+/// Whether these paths may lead to something that is private to another place and has one of the names in question.
+fn names_hidden(
+    krates: &[CrateSource],
+    spot: Spot<'_>,
+    is_in_question: &dyn Fn(&str) -> bool,
+    said: &BTreeSet<String>,
+) -> bool {
+    let own = &krates[spot.krate];
+    // What the module has itself comes before what its glob imports bring.
+    let is_brought_by_a_glob = |name: &str| {
+        let here = || items(own).filter(|item| *item.module == *spot.module);
+        let is_named = |item: &OtherItem| item.names.iter().any(|known| known == name);
+        let is_function = |function: &Function| {
+            *function.module == *spot.module
+                && function.owner == Owner::Free
+                && function.name == name
+        };
+        let mut functions = own.functions();
+        said.contains(name)
+            && here().any(|item| item.imports.iter().any(|import| import.name == "*"))
+            && !here().any(is_named)
+            && !functions.any(|(_, function)| is_function(function))
+    };
+    let all: Vec<&CrateSource> = krates.iter().collect();
+    let leads_there = |of: usize, module: &[String], name: &str| {
+        let last = module.last().unwrap_or(&krates[of].name);
+        let near = ["self", "super", "crate", "Self"].map(str::to_owned);
+        let mut before = names_of_module(last, &all).into_iter().chain(near);
+        before.any(|before| said.contains(&format!("{before}::{name}")))
+            || is_brought_by_a_glob(name)
+    };
+    krates.iter().enumerate().any(|(of, krate)| {
+        let mut items = items(krate);
+        let mut functions = krate.functions();
+        items.any(|item| {
+            let names = || item.names.iter().filter(|name| is_in_question(name));
+            item.kind != Kind::Impl
+                && !spot.may_name(of, item.home.as_ref())
+                && names().any(|name| {
+                    let of_a_type = item.name.contains(" of ");
+                    of_a_type || leads_there(of, &item.module, name)
                 })
+        }) || functions.any(|(_, function)| {
+            function.owner == Owner::Free
+                && is_in_question(&function.name)
+                && !spot.may_name(of, function.home.as_ref())
+                && leads_there(of, &function.module, &function.name)
         })
+    })
 }
 
 /// The numbers after single dots: `0` of `point.0`.
@@ -53,32 +166,64 @@ fn tuple_fields(text: &str) -> BTreeSet<String> {
     out
 }
 
-/// Private associated constants that share their name with a trait's: outside of its module such a name means the trait's,
-/// and in a scope it does not.
+/// Private associated constants that share their name with a trait's: where they may not be named such a name means the
+/// trait's, and in a scope it does not. With the numbers of their crates.
 #[must_use]
-pub fn namesakes(krate: &CrateSource) -> Vec<&OtherItem> {
-    let of_impl = |item: &&OtherItem| item.kind == Kind::Const && item.name.contains(" of ");
-    let (private, visible): (Vec<_>, Vec<_>) =
-        items(krate).filter(of_impl).partition(|item| item.private);
+pub fn namesakes(krates: &[CrateSource]) -> Vec<(usize, &OtherItem)> {
+    let all = krates
+        .iter()
+        .enumerate()
+        .flat_map(|(number, krate)| items(krate).map(move |item| (number, item)));
+    let of_impl =
+        |(_, item): &(usize, &OtherItem)| item.kind == Kind::Const && item.name.contains(" of ");
+    let (private, visible): (Vec<_>, Vec<_>) = all
+        .filter(of_impl)
+        .partition(|(_, item)| item.home.is_some());
     let of_traits: BTreeSet<&String> = visible
         .into_iter()
-        .filter(|item| item.name.contains(" for "))
-        .filter_map(|item| item.names.first())
+        .filter(|(_, item)| item.name.contains(" for "))
+        .filter_map(|(_, item)| item.names.first())
         .collect();
-    let shares = |item: &&OtherItem| item.names.iter().any(|name| of_traits.contains(name));
+    let shares =
+        |(_, item): &(usize, &OtherItem)| item.names.iter().any(|name| of_traits.contains(name));
     private.into_iter().filter(shares).collect()
 }
 
-/// The name of one of these constants that a function would take for the trait's.
+/// The name of one of these constants that code which mentions these names would take for the trait's.
 #[must_use]
-pub fn mistaken<'a>(namesakes: &[&'a OtherItem], function: &Function) -> Option<&'a str> {
+pub fn mistaken<'a>(
+    namesakes: &[(usize, &'a OtherItem)],
+    spot: Spot<'_>,
+    mentions: &BTreeSet<String>,
+) -> Option<&'a str> {
     let outside = namesakes
         .iter()
-        .filter(|item| !function.module.starts_with(&item.module));
-    let mut names = outside.filter_map(|item| item.names.first());
+        .filter(|(of, item)| !spot.may_name(*of, item.home.as_ref()));
+    let mut names = outside.filter_map(|(_, item)| item.names.first());
     names
-        .find(|name| function.mentions.contains(*name))
+        .find(|name| mentions.contains(*name))
         .map(String::as_str)
+}
+
+/// Methods that not everybody may call, by name: the number of the crate, and the module that may.
+#[must_use]
+pub fn private_methods(
+    krates: &[CrateSource],
+    counts: impl Fn(&Function) -> bool,
+) -> BTreeMap<&str, Vec<(usize, Arc<[String]>)>> {
+    let mut out: BTreeMap<&str, Vec<(usize, Arc<[String]>)>> = BTreeMap::new();
+    for (number, krate) in krates.iter().enumerate() {
+        let functions = krate.functions().map(|(_, function)| function);
+        let methods = functions.filter(|function| function.owner != Owner::Free);
+        let traits = krate.homes_of_traits();
+        for function in methods.filter(|function| counts(function)) {
+            let of_trait = || traits.get(function.owner.trait_name()?).cloned().flatten();
+            if let Some(home) = function.home.clone().or_else(of_trait) {
+                out.entry(&function.name).or_default().push((number, home));
+            }
+        }
+    }
+    out
 }
 
 fn items(krate: &CrateSource) -> impl Iterator<Item = &OtherItem> {
@@ -139,7 +284,7 @@ mod tests {
             (found.0.clone(), found.1.clone())
         };
         let (before, now) = (of(&old), of(&new));
-        may_trespass(&new, (&now.0, &now.1), Some((&before.0, &before.1)))
+        may_trespass(&[new], 0, (&now.0, &now.1), Some((&before.0, &before.1)))
     }
 
     #[test]
@@ -161,7 +306,15 @@ mod tests {
         let of = |name: &str| {
             let mut all = krate.functions();
             let (_, function) = all.find(|(_, function)| function.name == name).unwrap();
-            mistaken(&namesakes(&krate), function)
+            let spot = Spot {
+                krate: 0,
+                module: &function.module,
+            };
+            mistaken(
+                &namesakes(std::slice::from_ref(&krate)),
+                spot,
+                &function.mentions,
+            )
         };
         assert_eq!((of("f"), of("g"), of("near")), (Some("ID"), None, None));
     }

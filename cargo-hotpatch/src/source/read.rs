@@ -11,7 +11,7 @@ use syn::{Attribute, Item, Meta, Visibility};
 
 use super::cfg::{self, Cfg};
 use super::file::{InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
-use super::function::{PRELUDE, Parts, is_hot};
+use super::function::{Parts, is_hot};
 use super::members::Looks;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions, paths};
@@ -43,7 +43,6 @@ impl OtherItem {
             paths: Arc::default(),
             imports: Vec::new(),
             home: None,
-            private: false,
             hot: false,
             members: Vec::new(),
         }
@@ -140,9 +139,9 @@ impl Reader<'_> {
     }
 
     /// Notes of the item that was just read who may name it.
-    pub(super) fn is_private(&mut self, vis: &Visibility) {
+    pub(super) fn seen_by(&mut self, vis: &Visibility, module: &Arc<[String]>) {
         if let Some(item) = self.out.items.last_mut() {
-            item.private = !matches!(vis, Visibility::Public(_));
+            item.home = home(vis, module);
         }
     }
 
@@ -185,7 +184,6 @@ impl Reader<'_> {
         }
         match item {
             Item::Fn(func) => {
-                let shadows = PRELUDE.contains(&func.sig.ident.to_string().as_str());
                 let parts = Parts {
                     attrs: &func.attrs,
                     vis: Some(&func.vis),
@@ -194,9 +192,7 @@ impl Reader<'_> {
                     around: &[],
                 };
                 self.function(&parts, module, Owner::Free);
-                if !(shadows && func.vis == Visibility::Inherited) {
-                    self.widen(&func.vis, start_of(&func.sig));
-                }
+                self.widen(&func.vis, start_of(&func.sig));
             }
             Item::Struct(item) => {
                 self.widen_attributes(&item.attrs);
@@ -209,7 +205,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
-                self.is_private(&item.vis);
+                self.seen_by(&item.vis, module);
                 self.looks(&item.attrs, Looks::Struct(item));
                 self.widen(&item.vis, item.struct_token.span);
                 self.fields(&item.ident, &item.fields);
@@ -224,7 +220,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
-                self.is_private(&item.vis);
+                self.seen_by(&item.vis, module);
                 self.looks(&item.attrs, Looks::Union(item));
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
@@ -242,7 +238,7 @@ impl Reader<'_> {
                     item.to_token_stream(),
                 )
                 .members = members;
-                self.is_private(&item.vis);
+                self.seen_by(&item.vis, module);
                 self.looks(&item.attrs, Looks::Enum(item));
                 self.widen_type(&item.ident, &item.vis, item.enum_token.span);
             }
@@ -254,6 +250,7 @@ impl Reader<'_> {
                     &item.ident,
                     item.to_token_stream(),
                 );
+                self.seen_by(&item.vis, module);
                 self.widen(&item.vis, item.type_token.span);
             }
             Item::Const(item) => {
@@ -267,7 +264,7 @@ impl Reader<'_> {
                 };
                 let entry = self.named(module, kind, "const", &item.ident, item.to_token_stream());
                 entry.mentions = Arc::new(code_in(&item.expr));
-                self.is_private(&item.vis);
+                self.seen_by(&item.vis, module);
                 if item.ident != "_" {
                     self.widen(&item.vis, item.const_token.span);
                 }
@@ -306,7 +303,7 @@ impl Reader<'_> {
                 let mut idents = BTreeSet::new();
                 mentions(item.expr.to_token_stream(), &mut idents);
                 entry.mentions = Arc::new(idents);
-                self.is_private(&item.vis);
+                self.seen_by(&item.vis, module);
                 self.widen(&item.vis, item.static_token.span);
             }
             Item::Trait(item) => self.trait_item(item, module),
@@ -318,6 +315,7 @@ impl Reader<'_> {
                     &item.ident,
                     item.to_token_stream(),
                 );
+                self.seen_by(&item.vis, module);
                 self.widen(&item.vis, item.trait_token.span);
             }
             Item::Impl(item) => self.impl_item(item, module),
@@ -334,6 +332,7 @@ impl Reader<'_> {
                 entry.title = format!("`{}`", entry.name);
                 entry.names = names;
                 imports(&item.tree, &mut Vec::new(), &mut entry.imports);
+                self.seen_by(&item.vis, module);
                 let import = self.out.items.len() - 1;
                 self.widen_import(&item.vis, item.use_token.span, import);
             }
@@ -346,6 +345,7 @@ impl Reader<'_> {
                     item.span(),
                 );
                 entry.names = vec![item.ident.to_string()];
+                self.seen_by(&item.vis, module);
                 if item
                     .attrs
                     .iter()
@@ -422,7 +422,6 @@ impl Reader<'_> {
         entry.helpers = frame;
         entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
-        entry.private = item.vis == Visibility::Inherited;
         entry.home = home(&item.vis, module);
         self.widen(&item.vis, item.trait_token.span);
         // `unsafe trait`, `auto trait`: the visibility stands before those words.
@@ -487,6 +486,7 @@ impl Reader<'_> {
         let entry = self.named(module, Kind::Module, "mod", &item.ident, attrs);
         // Inline or in a file is one and the same module.
         entry.title = format!("module `{}`", item.ident);
+        self.seen_by(&item.vis, module);
         match &item.content {
             Some((brace, items)) => {
                 let open = self.range(brace.span.open());

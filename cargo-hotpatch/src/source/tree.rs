@@ -139,7 +139,7 @@ pub(super) fn imports(tree: &syn::UseTree, path: &mut Vec<String>, out: &mut Vec
     }
 }
 
-/// The module that, with those below it, sees what has this visibility in `module`; `None` where the whole crate does.
+/// The module that, with those below it, sees what has this visibility in `module`; `None` where everybody does.
 #[must_use]
 pub fn home(vis: &syn::Visibility, module: &Arc<[String]>) -> Option<Arc<[String]>> {
     let path = match vis {
@@ -158,7 +158,7 @@ pub fn home(vis: &syn::Visibility, module: &Arc<[String]>) -> Option<Arc<[String
             _ => home.push(bare_name(&part.ident)),
         }
     }
-    (!home.is_empty()).then(|| home.into())
+    Some(home.into())
 }
 
 /// What a type is called in a symbol: the last name of its path, or what kind of type it is.

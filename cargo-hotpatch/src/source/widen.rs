@@ -8,25 +8,43 @@ use syn::{Item, Visibility};
 
 use super::file::{Edit, FnKey, Function, ParsedFile, Shape};
 use super::function::is_hot;
+use super::items::{CrateSource, SourceFile};
+use super::shadows;
 use super::syntax::{self, Edition};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
 const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
 
-/// The file's text for the scope. Imports that name one of `macros`, or start on one of the lines
-/// in `private`, stay as visible as they are; functions in `open` keep their bodies. Fields and enums are
-/// only widened if the base has them so (see [`base_text`]), but for those of the types in `closed`. Functions in
-/// `in_place` are compiled by those who use them.
+/// What counts in a crate's scope besides the text of a file.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// The crate.
+    pub krate: &'a CrateSource,
+    /// Names of its macros: imports of them stay as visible as they are.
+    pub macros: &'a BTreeSet<&'a str>,
+    /// Functions that keep their bodies.
+    pub open: &'a BTreeSet<FnKey>,
+    /// The base's fields and enums are widened (see [`base_text`]),
+    pub types: bool,
+    /// but for those of these types.
+    pub closed: &'a BTreeSet<String>,
+    /// Functions that are compiled by those who use them.
+    pub in_place: &'a BTreeSet<FnKey>,
+}
+
+/// The file's text for the scope. Imports that start on one of the lines in `private` stay as visible as they are.
 #[must_use]
-pub fn scope_text(
-    file: &ParsedFile,
-    macros: &BTreeSet<&str>,
-    private: &BTreeSet<usize>,
-    open: &BTreeSet<FnKey>,
-    types: bool,
-    closed: &BTreeSet<String>,
-    in_place: &BTreeSet<FnKey>,
-) -> String {
+pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_>) -> String {
+    let Scope {
+        krate,
+        macros,
+        open,
+        types,
+        closed,
+        in_place,
+    } = *scope;
+    let module = &file.module;
+    let file = &*file.parsed;
     let mut edits: Vec<(Range<usize>, String)> = Vec::new();
     // They stand before a visibility that is added at the same place.
     for function in &file.functions {
@@ -70,6 +88,13 @@ pub fn scope_text(
             function.body.clone(),
             format!("{BLANK}{}", "\n".repeat(lines)),
         ));
+    }
+    // In front of a module's first item there may be docs of its own.
+    let end = file.text.len()..file.text.len();
+    let inline = file.inline_modules.iter();
+    let modules = inline.map(|module| (&module.path, module.close.start..module.close.start));
+    for (module, at) in modules.chain([(module, end)]) {
+        edits.push((at, shadows::imports(krate, module)));
     }
     splice(&file.text, edits)
 }
@@ -276,6 +301,18 @@ mod tests {
     use super::*;
     use crate::source::items::fake::krate;
 
+    fn plain_scope(krate: &CrateSource) -> String {
+        let scope = Scope {
+            krate,
+            macros: &krate.macro_names(),
+            open: &BTreeSet::new(),
+            types: true,
+            closed: &BTreeSet::new(),
+            in_place: &BTreeSet::new(),
+        };
+        scope_text(&krate.files[0], &BTreeSet::new(), &scope)
+    }
+
     #[test]
     fn every_item_becomes_visible_and_bodies_blank() {
         let krate = krate(&[(
@@ -292,15 +329,7 @@ mod tests {
              macro_rules! mac { () => {} }\n\
              use mac;\n",
         )]);
-        let text = scope_text(
-            &krate.files[0].parsed,
-            &krate.macro_names(),
-            &BTreeSet::new(),
-            &BTreeSet::new(),
-            true,
-            &BTreeSet::new(),
-            &BTreeSet::new(),
-        );
+        let text = plain_scope(&krate);
         let expected = "pub use std::fmt;\n\
              pub struct S { pub a: u32, pub b: u32 }\n\
              pub struct T(pub u32, pub u8);\n\
@@ -322,18 +351,7 @@ mod tests {
             "fn f() { fn a() {} }\n\
              fn g<A>() { fn a() {} #[inline(never)] fn b() {} #[cold] pub unsafe fn c() { fn d() {} } }\n",
         )]);
-        let none = BTreeSet::new();
-        let macros = krate.macro_names();
-        let file = &krate.files[0].parsed;
-        let text = scope_text(
-            file,
-            &macros,
-            &BTreeSet::new(),
-            &none,
-            true,
-            &BTreeSet::new(),
-            &none,
-        );
+        let text = plain_scope(&krate);
         assert_eq!(
             text.replace(BLANK, "BLANK"),
             "pub fn f() {BLANK}\n\

@@ -1,0 +1,92 @@
+//! Which modules have glob imports of which, as far as paths tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::items::CrateSource;
+
+/// A module: the number of its crate and its path there.
+pub type Module = (usize, Arc<[String]>);
+
+/// All modules of a workspace.
+pub(super) struct Modules<'a> {
+    new: &'a [CrateSource],
+    /// What crates call others that have another name.
+    externs: &'a BTreeSet<(usize, String)>,
+    /// By crate.
+    pub(super) paths: Vec<BTreeSet<Arc<[String]>>>,
+}
+
+impl<'a> Modules<'a> {
+    /// Those of either version.
+    pub(super) fn of(
+        old: &[CrateSource],
+        new: &'a [CrateSource],
+        externs: &'a BTreeSet<(usize, String)>,
+    ) -> Self {
+        let both = |(old, new): (&CrateSource, &CrateSource)| &modules(old) | &modules(new);
+        Self {
+            new,
+            externs,
+            paths: old.iter().zip(new).map(both).collect(),
+        }
+    }
+
+    /// Modules that a path ending in `last` may mean, seen from `at`.
+    pub(super) fn called(&self, at: &Module, last: &str) -> Vec<Module> {
+        let (krate, here) = at;
+        match last {
+            "self" => return vec![at.clone()],
+            "crate" => return vec![(*krate, Arc::from([]))],
+            "super" => {
+                let parent = here.len().saturating_sub(1);
+                return vec![(*krate, here[..parent].into())];
+            }
+            _ => {}
+        }
+        let mut out = Vec::new();
+        for (number, source) in self.new.iter().enumerate() {
+            let is_called = |(krate, name): &(usize, String)| *krate == number && name == last;
+            if source.name == last || self.externs.iter().any(is_called) {
+                out.push((number, Arc::from([])));
+            }
+            let named = self.paths[number]
+                .iter()
+                .filter(|path| path.last().is_some_and(|name| name == last));
+            out.extend(named.map(|path| (number, path.clone())));
+        }
+        out
+    }
+
+    /// For each module those with a glob import of it.
+    pub(super) fn globs(&self) -> BTreeMap<Module, BTreeSet<Module>> {
+        let mut globs: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
+        for (krate, source) in self.new.iter().enumerate() {
+            for item in source.files.iter().flat_map(|file| &file.parsed.items) {
+                let at = (krate, item.module.clone());
+                for import in item.imports.iter().filter(|import| import.name == "*") {
+                    let last = import.path.last().map_or("", String::as_str);
+                    let found = self.called(&at, last).into_iter().filter(|of| *of != at);
+                    found.for_each(|of| {
+                        globs.entry(of).or_default().insert(at.clone());
+                    });
+                }
+            }
+        }
+        globs
+    }
+}
+
+fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {
+    let mut out: BTreeSet<Arc<[String]>> = source
+        .files
+        .iter()
+        .map(|file| file.module.clone())
+        .collect();
+    let inline = source
+        .files
+        .iter()
+        .flat_map(|file| &file.parsed.inline_modules);
+    out.extend(inline.map(|module| module.path.clone()));
+    out
+}
