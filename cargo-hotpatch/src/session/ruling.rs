@@ -10,7 +10,7 @@ use crate::plan::classify::{self, Facts};
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::overrides::{Overrides, overrides};
-use crate::plan::reach::{Changed, compiled_with};
+use crate::plan::reach::{Changed, Plan, compiled_with};
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Shape};
@@ -193,6 +193,77 @@ pub(super) fn mistaken(
         }
     }
     None
+}
+
+/// Whether old code goes on with what it has of a function whose body tells its users more than its signature does: whether
+/// the future of an `async fn`, or what an `impl Trait` stands for, may go to other threads.
+pub(super) fn tells_old_code(sources: &[CrateSource], index: &Index, plan: &Plan) -> bool {
+    let outside = plan.outside.iter();
+    let mut used = outside.filter(|(_, callers)| !callers.is_empty());
+    used.any(|(vertex, _)| {
+        let Some(known) = index.known(*vertex) else {
+            return false;
+        };
+        let source = &sources[known.krate];
+        let mut functions = known.keys.iter().filter_map(|key| source.function(key));
+        functions.any(|(file, function)| {
+            let sig = &file.parsed.text[function.sig.clone()];
+            let mut words = sig.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let returned = sig.rsplit_once("->").map_or("", |(_, returned)| returned);
+            words.any(|word| word == "async") || returned.contains("impl ")
+        })
+    })
+}
+
+/// Whether a hot `async fn` comes to call itself, by way of other such functions perhaps, without a box of the user's: a hot
+/// build, where each is in a box, takes that.
+pub(super) fn recurs(
+    old: &[CrateSource],
+    new: &[CrateSource],
+    index: &Index,
+    changes: &[Changes],
+) -> bool {
+    let edited = changes.iter().enumerate().flat_map(|(krate, changes)| {
+        let keys = changes.bodies.iter().chain(&changes.signatures);
+        keys.map(move |key| (krate, key))
+    });
+    for (krate, key) in edited {
+        let (Some(vertex), Some((_, function))) =
+            (index.find(krate, key), new[krate].function(key))
+        else {
+            continue;
+        };
+        let before = old[krate].function(key);
+        if function.future.is_none()
+            || before.is_some_and(|(_, before)| before.mentions == function.mentions)
+        {
+            continue;
+        }
+        let mut seen = BTreeSet::new();
+        let mut queue = vec![vertex];
+        while let Some(known) = queue.pop().and_then(|vertex| index.known(vertex)) {
+            let named = known.mentions.iter().flat_map(|name| index.named(name));
+            for called in named {
+                if called == vertex {
+                    return true;
+                }
+                let is_async = index.known(called).is_some_and(|known| {
+                    let mut keys = known.keys.iter();
+                    known.future
+                        || keys.any(|key| {
+                            let found = new[known.krate].function(key);
+                            found.is_some_and(|(file, function)| {
+                                file.parsed.text[function.sig.clone()].contains("async")
+                            })
+                        })
+                });
+                if is_async && seen.insert(called) {
+                    queue.push(called);
+                }
+            }
+        }
+    }
+    false
 }
 
 /// Whether a function in the patch, or compiled into it through a scope, names a method that it could not call in its crate

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::diff::{Became, Changes, ItemChange};
 use super::file::{FnKey, Function, Kind, Member, OtherItem, Owner};
+use super::globs::Module;
 use super::items::{CrateSource, SourceFile};
 use super::kin::names_of_module;
 use super::tokens::paths;
@@ -210,8 +211,8 @@ pub fn mistaken<'a>(
 pub fn private_methods(
     krates: &[CrateSource],
     counts: impl Fn(&Function) -> bool,
-) -> BTreeMap<&str, Vec<(usize, Arc<[String]>)>> {
-    let mut out: BTreeMap<&str, Vec<(usize, Arc<[String]>)>> = BTreeMap::new();
+) -> BTreeMap<&str, Vec<Module>> {
+    let mut out: BTreeMap<&str, Vec<Module>> = BTreeMap::new();
     for (number, krate) in krates.iter().enumerate() {
         let functions = krate.functions().map(|(_, function)| function);
         let methods = functions.filter(|function| function.owner != Owner::Free);

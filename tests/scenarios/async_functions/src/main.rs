@@ -30,6 +30,11 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Nothing hot calls it.
+fn sent<F: Future + Send>(future: F) -> F {
+    future
+}
+
 struct Counter(u64);
 
 impl Counter {
@@ -54,6 +59,7 @@ fn main() {
                 begun = Some(Box::pin(async move { outer(&text).await }));
                 println!("begun");
             }
+            ("send", text) => println!("{}", run(sent(inner(text)))),
             ("finish", _) => println!("{}", run(begun.take().expect("a future"))),
             _ => println!("{}", answer(&line)),
         }
