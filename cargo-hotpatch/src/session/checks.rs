@@ -1,11 +1,13 @@
 //! What a compiled patch must not be: looked at before anything is linked or loaded.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use super::compose::{Needs, Part};
 use super::locals::{is_copy, variable_in};
 use super::make::{CALL_SITE, Maker, refuse};
 use super::storage::NewStatic;
+use crate::image::demangle::demangle;
 use crate::image::elf::Elf;
 use crate::image::graph::{CallGraph, NodeId};
 use crate::image::object_file::Defined;
@@ -223,6 +225,7 @@ pub(super) fn strangers(
         let Some(from) = index.known(caller) else {
             continue;
         };
+        let as_instance = LazyCell::new(|| demangle(graph.name(node)));
         for callee in graph.callees(node) {
             let Some(known) = vertex(*callee).and_then(|vertex| index.known(vertex)) else {
                 continue;
@@ -232,7 +235,16 @@ pub(super) fn strangers(
                 let name = function.owner.trait_name()?;
                 traits[known.krate].get(name)?.as_ref()
             });
-            if !from.spot().may_name(known.krate, home) {
+            // Generic code calls what it is handed: closures, the bodies of futures, and functions, which are part of its name
+            // then.
+            let is_handed = || {
+                let Some(called) = demangle(graph.name(*callee)) else {
+                    return false;
+                };
+                let instance = as_instance.as_ref().map_or("", |found| &found.text);
+                !called.rest.is_empty() || instance.contains(&called.text)
+            };
+            if !from.spot().may_name(known.krate, home) && !is_handed() {
                 let why = format!("the patch would call `{}`, which is private", known.path);
                 return misread(sources, index, caller, why);
             }

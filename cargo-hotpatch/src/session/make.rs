@@ -17,9 +17,7 @@ use super::changed::{
 };
 use super::compose::{Built, Ready, Told};
 use super::process::Process;
-use super::ruling::{
-    Judged, mistaken, recurs, static_traits, tells_old_code, with_trespassers,
-};
+use super::ruling::{Judged, mistaken, recurs, static_traits, tells_old_code, with_trespassers};
 use super::world::{State, World};
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
@@ -216,8 +214,8 @@ impl Maker<'_> {
         // What a patch would take and the crate does not.
         let mut uncompiled = with_new_initialisers(&old, &sources, &changes);
         uncompiled.extend(with_trespassers(&old, &sources, &changes));
-        let is_unsaid = tells_old_code(&sources, &index, &plan)
-            || recurs(&old, &sources, &index, &changes);
+        let is_unsaid =
+            tells_old_code(&sources, &index, &plan) || recurs(&old, &sources, &index, &changes);
         if callers_may_break || narrowed || is_unsaid || !uncompiled.is_empty() {
             // Each crate is checked against the others as they are now.
             let broken = self.check_crates(|_| true)?;

@@ -4,8 +4,9 @@
 //! is made from its own. From then on every patch is bound to that storage, also after a revert. Thread-locals are
 //! among the statics here; what is special about them is in [`super::locals`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use anyhow::Result;
 
@@ -101,7 +102,9 @@ fn hashed(prefix: &str, of: impl Hash) -> String {
 /// All statics there ever were in a session.
 #[derive(Debug, Clone, Default)]
 pub struct Storage {
-    /// By crate and path what their values are.
+    /// What the base was built from: what its statics are is seldom asked for, and takes long to follow.
+    base: Arc<Vec<CrateSource>>,
+    /// By crate and path what the values of all others are.
     types: HashMap<(usize, String), Kept>,
     /// Addresses of those that patches brought, by symbol.
     addresses: HashMap<String, u64>,
@@ -144,11 +147,24 @@ impl Found<'_> {
 const THERE: &str = "its storage is there from before it was removed";
 
 impl Storage {
+    /// The statics of a base that was built from these sources.
+    #[must_use]
+    pub fn of(base: Arc<Vec<CrateSource>>) -> Self {
+        Self {
+            base,
+            ..Self::default()
+        }
+    }
+
     /// Takes note of the statics of these sources; those that are known stay what they are.
     pub fn note(&mut self, sources: &[CrateSource]) {
         let mut meanings = None;
         for (krate, source) in sources.iter().enumerate() {
-            for found in statics_of(source) {
+            let base: HashSet<String> = statics_of(&self.base[krate])
+                .map(|found| found.path)
+                .collect();
+            let others = statics_of(source).filter(|found| !base.contains(&found.path));
+            for found in others {
                 let entry = self.types.entry((krate, found.path.clone()));
                 entry.or_insert_with(|| {
                     let meanings = meanings.get_or_insert_with(|| Meanings::new(sources));
@@ -156,6 +172,17 @@ impl Storage {
                 });
             }
         }
+    }
+
+    /// What the values of a static are that there was before.
+    fn known(&self, krate: usize, path: &str) -> Option<Kept> {
+        let of_base = || {
+            let source = &self.base[krate];
+            let found = statics_of(source).find(|found| found.path == path)?;
+            Some(found.kept(&Meanings::new(&self.base), source))
+        };
+        let known = self.types.get(&(krate, path.to_owned())).copied();
+        known.or_else(of_base)
     }
 
     /// Where a patch has put it.
@@ -180,14 +207,14 @@ impl Storage {
         let source = &new[krate];
         let mut meanings = None;
         let mut differs = |found: &Found<'_>| -> Option<&'static str> {
-            let known = self.types.get(&(krate, found.path.clone()))?;
+            let known = self.known(krate, &found.path)?;
             if known.ty != found.ty {
                 return Some("the type of {} changed");
             } else if known.init != found.init {
                 return Some("the initialiser of {} changed");
             }
             let meanings = meanings.get_or_insert_with(|| Meanings::new(new));
-            let same = *known == found.kept(meanings, source);
+            let same = known == found.kept(meanings, source);
             (!same).then_some("what {} is made of may have changed")
         };
         let items = changes.items.iter().filter(|change| {

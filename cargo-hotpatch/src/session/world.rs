@@ -214,8 +214,6 @@ impl World {
         let image = BaseImage::parse(&data)
             .with_context(|| format!("failed to understand `{}`", base.program.display()))?;
         let slots = Slots::read(&image);
-        let mut storage = Storage::default();
-        storage.note(&sources);
         let built = Arc::new(sources.clone());
         let state = State {
             sources,
@@ -242,7 +240,7 @@ impl World {
             states: vec![state],
             generation: 0,
             loads: 0,
-            storage,
+            storage: Storage::of(built.clone()),
             files,
             told: BTreeSet::new(),
             guard: Guard::new(base),
