@@ -119,6 +119,24 @@ impl PatchObject {
     }
 }
 
+/// Gives a symbol of a relocatable object a shorter name. Whether there is one of this name is for the caller to know.
+pub fn rename(data: &mut [u8], old: &str, new: &str) {
+    let Some(spare) = old.len().checked_sub(new.len()) else {
+        return;
+    };
+    let from = [old.as_bytes(), &[0]].concat();
+    let to = [new.as_bytes(), &vec![0; spare + 1]].concat();
+    // Names of sections may share its bytes, and end with it then.
+    let places = data.windows(from.len()).enumerate();
+    let found: Vec<usize> = places
+        .filter(|(_, bytes)| *bytes == from)
+        .map(|(at, _)| at)
+        .collect();
+    for at in found {
+        data[at..at + to.len()].copy_from_slice(&to);
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Use {
     at_all: bool,

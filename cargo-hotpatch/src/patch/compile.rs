@@ -11,9 +11,11 @@ use crate::build::diagnostics::{self, Diagnostic};
 use crate::build::rustc;
 use crate::build::scope::{Scope, private_imports, tool, with_scopes};
 use crate::command::CancelToken;
-use crate::image::object_file::PatchObject;
+use crate::image::object_file::{PatchObject, rename};
+use crate::image::symbols::{BaseImage, Kind};
 use crate::source::extract::{self, Added, Wanted};
 use crate::source::items::CrateSource;
+use crate::source::widen::name_in_place;
 
 /// What a patch crate is made of.
 pub struct Recipe<'a> {
@@ -46,6 +48,32 @@ pub struct Compiled {
     pub data: Vec<u8>,
     /// What is in it.
     pub object: PatchObject,
+}
+
+impl Compiled {
+    /// Calls what a hot function left in its place keeps, its thread-locals and statics, as the program does: there the
+    /// function goes by its own name, and what is in it by that.
+    pub fn name_as_in(&mut self, image: &BaseImage) {
+        let in_place = name_in_place("");
+        let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
+        for symbol in &mut self.object.undefined {
+            if !symbol.name.contains(&in_place) {
+                continue;
+            }
+            let wanted = text(&symbol.name).replace(&in_place, "");
+            let name = wanted.rsplit("::").next().unwrap_or_default();
+            let mut found = image
+                .symbols
+                .iter()
+                .filter(|(_, symbol)| symbol.kind != Kind::Function)
+                .filter(|(other, _)| other.contains(name) && text(other) == wanted)
+                .map(|(other, _)| other);
+            if let (Some(other), None) = (found.next(), found.next()) {
+                rename(&mut self.data, &symbol.name, other);
+                other.clone_into(&mut symbol.name);
+            }
+        }
+    }
 }
 
 /// rustc did not take the patch crate.

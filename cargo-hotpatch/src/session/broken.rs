@@ -31,11 +31,10 @@ impl Maker<'_> {
         plan: &Plan,
     ) -> Option<Vec<CrateSource>> {
         let Rejected(found) = error.chain().find_map(|e| e.downcast_ref::<Rejected>())?;
-        let mut sources = sources.to_vec();
-        let mut more = false;
+        let mut more = Vec::new();
         for (file, line) in found.iter().filter(|d| d.error).flat_map(|d| &d.places) {
-            let (path, line) = self.user_file(&sources, file, *line)?;
-            for (krate, source) in sources.iter_mut().enumerate() {
+            let (path, line) = self.user_file(sources, file, *line)?;
+            for (krate, source) in sources.iter().enumerate() {
                 let key = function_at(source, &path, line).filter(|key| {
                     let vertex = index.find(krate, key);
                     vertex.is_some_and(|vertex| plan.include.contains(&vertex))
@@ -45,15 +44,27 @@ impl Maker<'_> {
                     let found = source.function(key);
                     found.is_some_and(|(_, function)| function.owner.implements_a_trait())
                 };
-                if let Some(key) = key.filter(|key| !of_a_trait(key)) {
-                    more |= source.in_place.insert(key.clone());
-                    self.world.in_place[krate].insert(key);
-                }
+                let new = key.filter(|key| !of_a_trait(key) && !source.in_place.contains(key));
+                more.extend(new.map(|key| (krate, key)));
             }
+        }
+        let keys = more.iter().map(|(krate, key)| (*krate, key));
+        (!more.is_empty()).then(|| self.with_in_place(sources.to_vec(), keys))
+    }
+
+    /// The sources with these functions left in their place from now on.
+    pub(super) fn with_in_place<'k>(
+        &mut self,
+        mut sources: Vec<CrateSource>,
+        keys: impl Iterator<Item = (usize, &'k FnKey)>,
+    ) -> Vec<CrateSource> {
+        for (krate, key) in keys {
+            sources[krate].in_place.insert(key.clone());
+            self.world.in_place[krate].insert(key.clone());
         }
         // Such functions are planned in another way.
         self.world.graph_replaced();
-        more.then_some(sources)
+        sources
     }
 
     /// Tells code that does not compile from code that this tool cannot take out of its place.

@@ -16,7 +16,7 @@ use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
-use crate::source::file::{Kind, Shape};
+use crate::source::file::{FnKey, Kind, Shape};
 use crate::source::items::CrateSource;
 use crate::source::locals::Brought;
 
@@ -168,12 +168,41 @@ impl Maker<'_> {
                     && symbol.name.starts_with("_R")
                     && (is_own_state || self.world.image.symbols.get(&symbol.name).is_some());
                 if copies_state {
+                    if let Some(vertex) = self.movable(sources, index, part, &symbol.name) {
+                        needs.in_place.insert(vertex);
+                        continue;
+                    }
                     let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
                     needs.refuse(refuse(format!("it would make a second `{name}`")), false);
                 }
             }
         }
         needs
+    }
+
+    /// The function of a patch that this static is in, if its code can be left in its place: compiled through the scope it
+    /// has the one that the program has.
+    fn movable(
+        &self,
+        sources: &[CrateSource],
+        index: &Index,
+        part: &Part,
+        symbol: &str,
+    ) -> Option<Vertex> {
+        let text = demangle(symbol)?.text;
+        let mut found = part.vertices.iter().copied().filter(|vertex| {
+            let known = index.known(*vertex);
+            known.is_some_and(|known| text.split("::").any(|name| name == known.name))
+        });
+        let vertex = found.next().filter(|_| found.next().is_none())?;
+        let known = index.known(vertex)?;
+        let source = &sources[known.krate];
+        let can_move = |key: &FnKey| {
+            let found = source.function(key);
+            !source.in_place.contains(key)
+                && found.is_some_and(|(_, function)| !function.owner.implements_a_trait())
+        };
+        known.keys.iter().all(can_move).then_some(vertex)
     }
 }
 

@@ -83,6 +83,9 @@ impl Maker<'_> {
             let round = self.compile(sources, index, graph, &what, &seen)?;
             times.compile += started.elapsed();
             let needs = self.check(sources, index, graph, plan, &include, &round);
+            if needs.refusal.is_none() && !needs.in_place.is_empty() {
+                return Ok(Built::InPlace(needs.in_place));
+            }
             if let Some(refusal) = needs.refusal {
                 instances = match instances {
                     Instances::Shared => Instances::Own,
@@ -246,7 +249,8 @@ impl Maker<'_> {
                             own_instances: instances != Instances::Shared,
                             bare,
                         };
-                        let compiled = compile::compile(&recipe, cancel)?;
+                        let mut compiled = compile::compile(&recipe, cancel)?;
+                        compiled.name_as_in(&world.image);
                         let _ = std::fs::remove_dir_all(&folder);
                         Ok(Part {
                             krate,
@@ -573,6 +577,8 @@ pub(super) struct Needs {
     pub(super) with_empty_slot: BTreeSet<Vertex>,
     /// Statics that need storage.
     pub(super) statics: BTreeSet<NewStatic>,
+    /// Functions with statics of which only code in its place finds the program's.
+    pub(super) in_place: BTreeSet<Vertex>,
     /// Why it cannot be had; with instances of its own it may be another matter.
     pub(super) refusal: Option<Refusal>,
     /// It is for the program's instances of generic code and nothing else that it cannot be had.
@@ -606,6 +612,8 @@ pub(super) struct Ready {
 pub(super) enum Built {
     Ready(Ready),
     Refused(Refusal),
+    /// These functions are to be left in their place.
+    InPlace(BTreeSet<Vertex>),
 }
 
 /// The symbol of the function itself, not of closures in it, if there is one and no other.

@@ -262,6 +262,12 @@ impl Maker<'_> {
                 }
             }
             Ok(Built::Refused(refusal)) => self.unless_broken(refusal, &changes),
+            Ok(Built::InPlace(vertices)) => {
+                let known = vertices.iter().filter_map(|vertex| index.known(*vertex));
+                let keys = known.flat_map(|known| known.keys.iter().map(|key| (known.krate, key)));
+                let sources = self.with_in_place(sources.clone(), keys);
+                self.apply(sources)
+            }
             Err(error) => {
                 if let Some(outcome) = self.unsent(&error, &sources, &index)? {
                     return Ok(outcome);

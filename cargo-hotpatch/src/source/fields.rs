@@ -46,12 +46,18 @@ pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, 
 }
 
 /// Functions whose code stays where it is and is compiled through the scope: those that may use such a field, which
-/// taken out of their module might be led past it to what is behind the `Deref`, and those that rustc refused.
+/// taken out of their module might be led past it to what is behind the `Deref`, those with thread-locals of their own, and
+/// those that rustc refused.
 #[must_use]
 pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
+    let placed = source
+        .functions()
+        .filter(|(_, function)| function.placed)
+        .map(|(_, function)| function.key.clone());
+    let known = source.in_place.iter().cloned().chain(placed);
     let fields = private_fields_before_deref(source);
     if fields.is_empty() {
-        return source.in_place.clone();
+        return known.collect();
     }
     let uses = |file: &SourceFile, function: &Function| {
         let near: Vec<&str> = fields
@@ -73,7 +79,7 @@ pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
         .filter(|(_, function)| function.shape == Shape::Plain)
         .filter(|(file, function)| uses(file, function))
         .map(|(_, function)| function.key.clone())
-        .chain(source.in_place.iter().cloned())
+        .chain(known)
         .collect()
 }
 

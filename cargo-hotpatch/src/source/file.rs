@@ -130,6 +130,8 @@ pub struct Function {
     pub owner: Owner,
     /// How it is patched.
     pub shape: Shape,
+    /// It is patched as such, but its code is compiled through the scope, see [`super::fields::in_place`].
+    pub placed: bool,
     /// It is marked `#[hot]`.
     pub hot: bool,
     /// It is a hot `async fn` whose newer bodies come as boxed futures.

@@ -84,6 +84,15 @@ impl Reader<'_> {
                 );
             }
         }
+        // What it keeps is found by its place, and its place is the scope's, too.
+        let placed = hot
+            && !owner.implements_a_trait()
+            && nested
+                .elsewhere
+                .is_some_and(|what| shape == fixed(what) && !is_exported(&names));
+        if placed {
+            shape = Shape::Plain;
+        }
         if !nested.implemented.is_subset(&nested.types) {
             // It counts everywhere, and the function's patch would have another one.
             shape = fixed("a function with an `impl` for a type of others");
@@ -142,6 +151,7 @@ impl Reader<'_> {
             name,
             owner,
             shape,
+            placed,
             hot,
             future,
             inline: always,
@@ -263,6 +273,11 @@ pub(super) fn is_hot(name: &str) -> bool {
     name == "hot" || name.ends_with("::hot")
 }
 
+fn is_exported(attrs: &[String]) -> bool {
+    let words = ["no_mangle", "export_name", "unsafe"];
+    attrs.iter().any(|name| words.contains(&name.as_str()))
+}
+
 fn shape(
     attrs: &[String],
     macros: &Macros,
@@ -273,7 +288,7 @@ fn shape(
     nested: &Nested<'_>,
 ) -> Shape {
     let is = |word: &str| attrs.iter().any(|name| name == word);
-    let is_exported = ["no_mangle", "export_name", "unsafe"].into_iter().any(is);
+    let is_exported = is_exported(attrs);
     // Each of these means something else, or has another value, wherever it is compiled.
     let other = if sig.asyncness.is_some() && future.is_none() {
         Some("an `async fn` under an attribute macro")
