@@ -276,6 +276,20 @@ impl BaseImage {
         Some(value as i64 - tls.memsz.next_multiple_of(tls.align.max(1)) as i64)
     }
 
+    /// The symbol of one of these kinds that reads like this, if there is one and no other. Numbers that tell an `impl` from
+    /// others of its module, which come and go with those, are not read.
+    #[must_use]
+    pub fn read_as(&self, text: &str, kinds: &[Kind]) -> Option<(&str, Symbol)> {
+        let is_plain = |part: &&str| part.chars().all(|c| c.is_alphanumeric() || c == '_');
+        let name = text.rsplit("::").find(is_plain)?;
+        let mut found = self
+            .symbols
+            .iter()
+            .filter(|(symbol, at)| kinds.contains(&at.kind) && symbol.contains(name))
+            .filter(|(symbol, _)| rustc_demangle::demangle(symbol).to_string() == text);
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// The offset from the thread pointer of the thread-local with this name.
     #[must_use]
     pub fn tls_offset_of(&self, name: &str) -> Option<i64> {

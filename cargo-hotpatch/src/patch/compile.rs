@@ -55,20 +55,13 @@ impl Compiled {
     /// function goes by its own name, and what is in it by that.
     pub fn name_as_in(&mut self, image: &BaseImage) {
         let in_place = name_in_place("");
-        let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
         for symbol in &mut self.object.undefined {
             if !symbol.name.contains(&in_place) {
                 continue;
             }
-            let wanted = text(&symbol.name).replace(&in_place, "");
-            let name = wanted.rsplit("::").next().unwrap_or_default();
-            let mut found = image
-                .symbols
-                .iter()
-                .filter(|(_, symbol)| symbol.kind != Kind::Function)
-                .filter(|(other, _)| other.contains(name) && text(other) == wanted)
-                .map(|(other, _)| other);
-            if let (Some(other), None) = (found.next(), found.next()) {
+            let text = rustc_demangle::demangle(&symbol.name).to_string();
+            let text = text.replace(&in_place, "");
+            if let Some((other, _)) = image.read_as(&text, &[Kind::Data, Kind::Tls]) {
                 rename(&mut self.data, &symbol.name, other);
                 other.clone_into(&mut symbol.name);
             }

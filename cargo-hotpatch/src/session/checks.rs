@@ -111,6 +111,9 @@ impl Maker<'_> {
                     {
                         needs.functions.insert(vertex);
                     }
+                    (Some(vertex), _) if is_called_otherwise(part, vertex, &symbol.name) => {
+                        needs.called.insert(vertex, symbol.name.clone());
+                    }
                     _ => {
                         let item = if symbol.tls {
                             self.new_local(sources, &symbol.name)
@@ -204,6 +207,18 @@ impl Maker<'_> {
         };
         known.keys.iter().all(can_move).then_some(vertex)
     }
+}
+
+/// A function in this part that stands there for another symbol, which differs in numbers alone.
+fn is_called_otherwise(part: &Part, vertex: Vertex, symbol: &str) -> bool {
+    let text = |symbol: &str| demangle(symbol).map(|found| found.text);
+    let mut pairs = part.compiled.object.pairs.iter();
+    pairs.any(|pair| {
+        let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
+        part.vertices.get(at) == Some(&vertex)
+            && pair.old != symbol
+            && text(&pair.old) == text(symbol)
+    })
 }
 
 /// Why a thread-local cannot be had.

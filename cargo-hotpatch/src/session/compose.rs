@@ -1,6 +1,6 @@
 //! From a plan to code that runs: scopes, compiles, checks, links, loads, and at the very end publishes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -44,6 +44,7 @@ impl Maker<'_> {
         let mut include = plan.include.clone();
         let mut added: BTreeSet<NewStatic> = BTreeSet::new();
         let mut with_empty_slot: BTreeSet<Vertex> = BTreeSet::new();
+        let mut called: BTreeMap<Vertex, String> = BTreeMap::new();
         // The program's instances of generic code that changed are old code.
         let has_old = plan
             .stale
@@ -77,6 +78,7 @@ impl Maker<'_> {
             let what = What {
                 include: &include,
                 added: &added,
+                called: &called,
                 instances,
                 bare: false,
             };
@@ -95,6 +97,7 @@ impl Maker<'_> {
             } else if needs.functions.is_empty()
                 && needs.with_empty_slot.is_empty()
                 && needs.statics.is_empty()
+                && needs.called.is_empty()
             {
                 let started = Instant::now();
                 if let Some(refusal) = self.disagreement(sources, index, plan, &round)? {
@@ -123,6 +126,7 @@ impl Maker<'_> {
             include.extend(needs.functions);
             include.extend(needs.with_empty_slot);
             added.extend(needs.statics);
+            called.extend(needs.called);
         }
         let vertex = include.first().copied();
         vertex
@@ -187,6 +191,7 @@ impl Maker<'_> {
         let What {
             include,
             added,
+            called,
             instances,
             bare,
         } = *what;
@@ -203,7 +208,10 @@ impl Maker<'_> {
                     wanted.push(Wanted {
                         key: key.clone(),
                         hot: known.hot,
-                        symbol: only_symbol(known, graph),
+                        symbol: called
+                            .get(vertex)
+                            .cloned()
+                            .or_else(|| only_symbol(known, graph)),
                         statics,
                     });
                     vertices.push(*vertex);
@@ -281,7 +289,14 @@ impl Maker<'_> {
         if let Some(address) = self.world.storage.address(symbol) {
             return Some(address);
         }
-        let found = self.world.image.symbols.get(symbol)?;
+        let image = &self.world.image;
+        let hot = || {
+            self.world.slots.of(symbol)?;
+            let text = rustc_demangle::demangle(symbol).to_string();
+            image.read_as(&text, &[SymbolKind::Function])
+        };
+        let known = image.symbols.get(symbol);
+        let found = known.or_else(|| hot().map(|(_, found)| found))?;
         let bias = if self.world.image.relocatable {
             self.client.bias()
         } else {
@@ -542,6 +557,8 @@ pub(super) struct Part {
 pub(super) struct What<'a> {
     pub(super) include: &'a BTreeSet<Vertex>,
     pub(super) added: &'a BTreeSet<NewStatic>,
+    /// What code of the scope calls functions that nothing can name but by their symbol, if not what the program does.
+    pub(super) called: &'a BTreeMap<Vertex, String>,
     pub(super) instances: Instances,
     /// See [`Recipe::bare`].
     pub(super) bare: bool,
@@ -577,6 +594,9 @@ pub(super) struct Needs {
     pub(super) with_empty_slot: BTreeSet<Vertex>,
     /// Statics that need storage.
     pub(super) statics: BTreeSet<NewStatic>,
+    /// Symbols by which functions of the patch are called that it gives another one: the number of an `impl` among those of
+    /// its module is part of it.
+    pub(super) called: BTreeMap<Vertex, String>,
     /// Functions with statics of which only code in its place finds the program's.
     pub(super) in_place: BTreeSet<Vertex>,
     /// Why it cannot be had; with instances of its own it may be another matter.
@@ -616,18 +636,19 @@ pub(super) enum Built {
     InPlace(BTreeSet<Vertex>),
 }
 
-/// The symbol of the function itself, not of closures in it, if there is one and no other.
+/// The symbol of the function itself, not of closures in it, if there is one and no other; of those that differ in the
+/// number of an `impl` the newest.
 fn only_symbol(known: &Known, graph: &CallGraph) -> Option<String> {
-    let is_own = |symbol: &&str| demangle(symbol).is_some_and(|found| found.rest.is_empty());
-    let names: BTreeSet<&str> = known
-        .nodes
-        .iter()
-        .map(|node| graph.name(*node))
-        .filter(is_own)
-        .collect();
-    let mut names = names.into_iter();
-    names
-        .next()
-        .filter(|_| names.next().is_none())
-        .map(str::to_owned)
+    let names = known.nodes.iter().map(|node| graph.name(*node));
+    let mut own = names
+        .filter_map(|name| Some((name, demangle(name)?)))
+        .filter(|(_, found)| found.rest.is_empty());
+    let (mut newest, first) = own.next()?;
+    for (name, found) in own {
+        if found.text != first.text {
+            return None;
+        }
+        newest = name;
+    }
+    Some(newest.to_owned())
 }

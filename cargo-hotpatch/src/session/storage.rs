@@ -18,7 +18,7 @@ use crate::image::graph::CallGraph;
 use crate::image::object_file::PatchObject;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::plan::codes::Code;
-use crate::plan::index::{Index, Known};
+use crate::plan::index::{Index, Known, SLOT};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
@@ -350,6 +350,10 @@ impl Maker<'_> {
     /// A static of a function that is compiled through the scope, made by a macro of which the function calls others
     /// than in the base: only their order tells such statics apart, so the program's may be another one.
     pub(super) fn is_doubtful(&self, sources: &[CrateSource], index: &Index, symbol: &str) -> bool {
+        // `#[hot]` makes one and no more.
+        if symbol.contains(SLOT) {
+            return false;
+        }
         let Some(known) = index.around(symbol).and_then(|vertex| index.known(vertex)) else {
             return false;
         };
