@@ -17,7 +17,7 @@ use crate::plan::index::Index;
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{self, Changes};
-use crate::source::file::{FnKey, Place};
+use crate::source::file::{FnKey, Function, Place};
 use crate::source::items::CrateSource;
 
 impl Maker<'_> {
@@ -39,12 +39,11 @@ impl Maker<'_> {
                     let vertex = index.find(krate, key);
                     vertex.is_some_and(|vertex| plan.include.contains(&vertex))
                 });
-                // A method of a trait has no other name that it could go by.
-                let of_a_trait = |key: &FnKey| {
+                let can_be = |key: &FnKey| {
                     let found = source.function(key);
-                    found.is_some_and(|(_, function)| function.owner.implements_a_trait())
+                    found.is_some_and(|(_, function)| can_be_in_place(function))
                 };
-                let new = key.filter(|key| !of_a_trait(key) && !source.in_place.contains(key));
+                let new = key.filter(|key| can_be(key) && !source.in_place.contains(key));
                 more.extend(new.map(|key| (krate, key)));
             }
         }
@@ -180,6 +179,12 @@ impl Maker<'_> {
         }
         Ok(Vec::new())
     }
+}
+
+/// Whether a function's code can be compiled where it stands. A hot method of a trait has no other name that its body could
+/// go by.
+pub(super) fn can_be_in_place(function: &Function) -> bool {
+    !function.hot || !function.owner.implements_a_trait()
 }
 
 /// The function that stands around a line.

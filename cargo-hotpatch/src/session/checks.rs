@@ -3,6 +3,7 @@
 use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
+use super::broken::can_be_in_place;
 use super::compose::{Needs, Part};
 use super::locals::{is_copy, variable_in};
 use super::make::{CALL_SITE, Maker, refuse};
@@ -203,7 +204,7 @@ impl Maker<'_> {
         let can_move = |key: &FnKey| {
             let found = source.function(key);
             !source.in_place.contains(key)
-                && found.is_some_and(|(_, function)| !function.owner.implements_a_trait())
+                && found.is_some_and(|(_, function)| can_be_in_place(function))
         };
         known.keys.iter().all(can_move).then_some(vertex)
     }

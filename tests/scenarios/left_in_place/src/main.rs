@@ -41,6 +41,22 @@ mod parts {
     pub fn twice(n: u32) -> u32 {
         make(n).twice()
     }
+
+    trait Grow {
+        fn grow(&self) -> u32;
+    }
+
+    impl Grow for Made {
+        fn grow(&self) -> u32 {
+            make(self.n).n + 5
+        }
+    }
+
+    #[crate::hot]
+    pub fn grown(n: u32) -> u32 {
+        let made: &dyn Grow = &Made { n };
+        made.grow()
+    }
 }
 
 pub struct Inner {
@@ -82,6 +98,7 @@ fn main() {
                     why.downcast_ref::<String>().cloned()
                 })
             ),
+            "grow" => println!("{}", parts::grown(n)),
             "name" => println!("{}", name(n)),
             _ => {}
         }
