@@ -15,7 +15,7 @@ use crate::plan::verdict::Refusal;
 use crate::source::diff::{Became, Changes};
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Shape};
 use crate::source::items::CrateSource;
-use crate::source::privacy;
+use crate::source::{privacy, shadows};
 
 /// What was found out about an edit before it is judged.
 pub(super) struct Judged {
@@ -173,14 +173,15 @@ pub(super) fn with_trespassers(
     (0..new.len()).filter(is_one).collect()
 }
 
-/// A function in the patch, or compiled into it through a scope, that would take a private constant for a trait's.
+/// A function in the patch, or compiled into it through a scope, that would take a private constant for a trait's, or what
+/// is private for what a glob import or the prelude brings.
 pub(super) fn mistaken(
     sources: &[CrateSource],
     index: &Index,
     include: &BTreeSet<Vertex>,
 ) -> Option<Refusal> {
     let namesakes = privacy::namesakes(sources);
-    if namesakes.is_empty() {
+    if namesakes.is_empty() && sources.iter().all(|source| source.shadows.is_empty()) {
         return None;
     }
     for vertex in compiled_with(index, include) {
@@ -189,6 +190,11 @@ pub(super) fn mistaken(
         };
         if let Some(name) = privacy::mistaken(&namesakes, known.spot(), &known.mentions) {
             let why = format!("`{name}` is also a private constant");
+            return misread(sources, index, vertex, why);
+        }
+        let source = &sources[known.krate];
+        if let Some(name) = shadows::unknown(source, &known.module, &known.mentions) {
+            let why = format!("`{name}` is also private where a glob import takes all from");
             return misread(sources, index, vertex, why);
         }
     }

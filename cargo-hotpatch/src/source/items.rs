@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cfg::Cfg;
 use super::file::{self, FnKey, Function, Owner, ParsedFile};
+use super::shadows::Shadows;
 use super::text;
 
 /// Where texts come from.
@@ -71,9 +72,9 @@ pub struct CrateSource {
     /// Functions whose code was found to be understood in its place only, see [`super::fields::in_place`].
     #[serde(skip)]
     pub in_place: BTreeSet<FnKey>,
-    /// By module the names of the prelude that a scope would take away, see [`super::shadows`].
+    /// The names that a scope would take away, see [`super::shadows`].
     #[serde(skip)]
-    pub shadows: BTreeMap<Arc<[String]>, BTreeSet<String>>,
+    pub shadows: Shadows,
 }
 
 /// Why a crate cannot be read.
@@ -113,7 +114,7 @@ impl CrateSource {
             name: name.to_owned(),
             files: Vec::new(),
             in_place: BTreeSet::new(),
-            shadows: BTreeMap::new(),
+            shadows: Shadows::new(),
         };
         let mut seen = BTreeSet::new();
         let root = Wanted {

@@ -20,7 +20,16 @@ pub struct Spot<'a> {
     pub module: &'a [String],
 }
 
-impl Spot<'_> {
+impl<'a> Spot<'a> {
+    /// Anywhere in this module.
+    #[must_use]
+    pub fn of((krate, module): &'a Module) -> Self {
+        Self {
+            krate: *krate,
+            module,
+        }
+    }
+
     /// Whether code here may name what of crate `of` has this home.
     #[must_use]
     pub fn may_name(self, of: usize, home: Option<&Arc<[String]>>) -> bool {

@@ -127,6 +127,33 @@ mod user {
     }
 }
 
+/// One name, private in one module and not in the other.
+mod left {
+    fn shared() -> u32 {
+        1000
+    }
+
+    pub fn left() -> u32 {
+        shared()
+    }
+}
+
+mod right {
+    pub fn shared() -> u32 {
+        5
+    }
+}
+
+mod both {
+    use super::left::*;
+    use super::right::*;
+
+    #[hotpatch_rt::hot]
+    pub fn both() -> u32 {
+        shared() + left() + 1
+    }
+}
+
 /// A function with a name of the prelude, where it is meant.
 mod own {
     fn drop(number: u32) -> u32 {
@@ -170,6 +197,7 @@ fn main() {
             "align" => println!("{}", user::align()),
             "generic" => println!("{}", user::generic()),
             "plain" => println!("{}", user::plain()),
+            "both" => println!("{}", both::both()),
             "dropped" => println!("{}", own::dropped()),
             "weight" => println!("{}", weight()),
             "bolt" => println!("{}", bolt_size()),
