@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use super::compose::Unbindable;
 use super::make::{Maker, Outcome};
+use super::storage::Unbindable;
 use crate::build::diagnostics::{self, Diagnostic};
 use crate::build::scope::Scope;
 use crate::command::CommandError;
@@ -133,6 +133,20 @@ impl Maker<'_> {
             None => refusal = refusal.because(format!("{error:#}")),
         }
         Ok(Outcome::Refused(refusal))
+    }
+
+    /// A scope shows more than there is to see: what names lead to in a patch that is refused may be out of reach.
+    pub(super) fn unless_broken(&self, refusal: Refusal, changes: &[Changes]) -> Result<Outcome> {
+        let broken = if self.compiles {
+            Vec::new()
+        } else {
+            self.check_crates(|krate| !changes[krate].is_empty())?
+        };
+        Ok(if broken.is_empty() {
+            Outcome::Refused(refusal)
+        } else {
+            Outcome::Broken(broken)
+        })
     }
 
     pub(super) fn user_file(

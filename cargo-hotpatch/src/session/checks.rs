@@ -1,17 +1,15 @@
 //! What a compiled patch must not be: looked at before anything is linked or loaded.
 
-use std::cell::LazyCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::broken::can_be_in_place;
-use super::compose::{Needs, Part};
+use super::compose::Part;
 use super::locals::{is_copy, variable_in};
 use super::make::{CALL_SITE, Maker, refuse};
 use super::storage::NewStatic;
 use crate::image::demangle::demangle;
 use crate::image::elf::Elf;
-use crate::image::graph::{CallGraph, NodeId};
-use crate::image::object_file::Defined;
+use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
@@ -20,6 +18,34 @@ use crate::plan::verdict::Refusal;
 use crate::source::file::{FnKey, Kind, Shape};
 use crate::source::items::CrateSource;
 use crate::source::locals::Brought;
+
+/// What a compiled patch lacks.
+#[derive(Default)]
+pub(super) struct Needs {
+    /// Functions that must be in it, too.
+    pub(super) functions: BTreeSet<Vertex>,
+    /// Those of them that are as they were, and for which nothing but a slot that is empty speaks.
+    pub(super) with_empty_slot: BTreeSet<Vertex>,
+    /// Statics that need storage.
+    pub(super) statics: BTreeSet<NewStatic>,
+    /// Symbols by which functions of the patch are called that it gives another one: the number of an `impl` among those of
+    /// its module is part of it.
+    pub(super) called: BTreeMap<Vertex, String>,
+    /// Functions with statics of which only code in its place finds the program's.
+    pub(super) in_place: BTreeSet<Vertex>,
+    /// Why it cannot be had; with instances of its own it may be another matter.
+    pub(super) refusal: Option<Refusal>,
+    /// It is for the program's instances of generic code and nothing else that it cannot be had.
+    pub(super) only_instances: bool,
+}
+
+impl Needs {
+    /// It cannot be had, because of an instance of generic code in the program or for another reason.
+    pub(super) fn refuse(&mut self, why: Option<Refusal>, of_instance: bool) {
+        self.only_instances = of_instance && (self.refusal.is_none() || self.only_instances);
+        self.refusal = why;
+    }
+}
 
 impl Maker<'_> {
     /// Looks at what was compiled: which functions it needs besides, and what cannot be had.
@@ -236,66 +262,6 @@ pub(super) fn no_room(sources: &[CrateSource], item: &NewStatic, why: &str) -> O
     })?;
     let message = format!("{} cannot be given storage", found.title);
     Some(Refusal::new(Code::HP0104, message, &file.path, found.place).because(why))
-}
-
-/// In a scope all names are visible, and one that was not may have taken the place of the one meant. Code
-/// that calls a private function from outside its module shows it: what was taken out of its place, and what rustc
-/// compiled into the patch through the scope.
-pub(super) fn strangers(
-    sources: &[CrateSource],
-    index: &Index,
-    graph: &CallGraph,
-    part: &Part,
-) -> Option<Refusal> {
-    let object = &part.compiled.object;
-    let traits: Vec<_> = sources.iter().map(CrateSource::homes_of_traits).collect();
-    // Of a graph that is newer than the index, as is what this patch has brought.
-    let vertex = |node: NodeId| {
-        let known = index.vertex(node);
-        known.or_else(|| index.by_symbol(graph.name(node)))
-    };
-    let taken_out = object.pairs.iter().filter_map(|pair| {
-        let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
-        Some((graph.node(&pair.old)?, part.vertices.get(at).copied()?))
-    });
-    let renamed: BTreeSet<&str> = object.pairs.iter().map(|pair| pair.new.as_str()).collect();
-    let is_through_scope = |symbol: &&Defined| {
-        symbol.kind == SymbolKind::Function && !renamed.contains(symbol.name.as_str())
-    };
-    let through_scope = object.defined.iter().filter(is_through_scope);
-    let through_scope = through_scope
-        .flat_map(|symbol| graph.nodes_named(&symbol.name))
-        .filter_map(|node| Some((node, vertex(node)?)));
-    for (node, caller) in taken_out.chain(through_scope) {
-        let Some(from) = index.known(caller) else {
-            continue;
-        };
-        let as_instance = LazyCell::new(|| demangle(graph.name(node)));
-        for callee in graph.callees(node) {
-            let Some(known) = vertex(*callee).and_then(|vertex| index.known(vertex)) else {
-                continue;
-            };
-            let home = known.home.as_ref().or_else(|| {
-                let (_, function) = sources[known.krate].function(known.keys.first()?)?;
-                let name = function.owner.trait_name()?;
-                traits[known.krate].get(name)?.as_ref()
-            });
-            // Generic code calls what it is handed: closures, the bodies of futures, and functions, which are part of its name
-            // then.
-            let is_handed = || {
-                let Some(called) = demangle(graph.name(*callee)) else {
-                    return false;
-                };
-                let instance = as_instance.as_ref().map_or("", |found| &found.text);
-                !called.rest.is_empty() || instance.contains(&called.text)
-            };
-            if !from.spot().may_name(known.krate, home) && !is_handed() {
-                let why = format!("the patch would call `{}`, which is private", known.path);
-                return misread(sources, index, caller, why);
-            }
-        }
-    }
-    None
 }
 
 /// A function that would be understood otherwise in a patch than in its crate.

@@ -7,11 +7,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
-use super::checks::strangers;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
-use super::ruling::may_hold_a_stranger;
 use super::scopes::Seen;
 use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
+use super::strangers::strangers;
 use crate::build::scope::Tells;
 use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
@@ -139,32 +138,8 @@ impl Maker<'_> {
             .context("an empty patch")
     }
 
-    /// What was taken for another thing and is not seen in the patch, because its code was inlined there.
-    fn held_strangers(
-        &self,
-        sources: &[CrateSource],
-        index: &Index,
-        graph: &CallGraph,
-        bare: &What<'_>,
-        seen: &[Seen],
-    ) -> Result<Option<Refusal>> {
-        let mut crates = self.world.crates.iter();
-        let optimised = crates.any(|krate| krate.unit.args.optimised());
-        if !may_hold_a_stranger(sources, optimised, index, bare.include) {
-            return Ok(None);
-        }
-        for part in self.compile(sources, index, graph, bare, seen)? {
-            let mut graph = graph.clone();
-            self.add_to(&mut graph, &part)?;
-            if let Some(refusal) = strangers(sources, index, &graph, &part) {
-                return Ok(Some(refusal));
-            }
-        }
-        Ok(None)
-    }
-
     /// Adds who calls whom in this part, under the names that its functions have in the program.
-    fn add_to(&self, graph: &mut CallGraph, part: &Part) -> Result<()> {
+    pub(super) fn add_to(&self, graph: &mut CallGraph, part: &Part) -> Result<()> {
         let object = &part.compiled.object;
         let statics = pairs(&part.added, object).into_iter();
         let locals = statics.filter(|(_, new)| !new.starts_with(STORAGE));
@@ -534,11 +509,6 @@ pub(super) struct Told {
     pub(super) retyped: u32,
 }
 
-/// A static inside a function whose storage is not found.
-#[derive(Debug, thiserror::Error)]
-#[error("the storage of `static {1}` in `{0}` is not known")]
-pub(super) struct Unbindable(pub(super) String, pub(super) String);
-
 /// A newer save made this work pointless.
 #[derive(Debug, thiserror::Error)]
 #[error("a newer save came in between")]
@@ -582,34 +552,6 @@ impl Instances {
             Self::Shared | Self::Own => Tells::Instances,
             Self::Alone => Tells::Nothing,
         }
-    }
-}
-
-/// What a compiled patch lacks.
-#[derive(Default)]
-pub(super) struct Needs {
-    /// Functions that must be in it, too.
-    pub(super) functions: BTreeSet<Vertex>,
-    /// Those of them that are as they were, and for which nothing but a slot that is empty speaks.
-    pub(super) with_empty_slot: BTreeSet<Vertex>,
-    /// Statics that need storage.
-    pub(super) statics: BTreeSet<NewStatic>,
-    /// Symbols by which functions of the patch are called that it gives another one: the number of an `impl` among those of
-    /// its module is part of it.
-    pub(super) called: BTreeMap<Vertex, String>,
-    /// Functions with statics of which only code in its place finds the program's.
-    pub(super) in_place: BTreeSet<Vertex>,
-    /// Why it cannot be had; with instances of its own it may be another matter.
-    pub(super) refusal: Option<Refusal>,
-    /// It is for the program's instances of generic code and nothing else that it cannot be had.
-    pub(super) only_instances: bool,
-}
-
-impl Needs {
-    /// It cannot be had, because of an instance of generic code in the program or for another reason.
-    pub(super) fn refuse(&mut self, why: Option<Refusal>, of_instance: bool) {
-        self.only_instances = of_instance && (self.refusal.is_none() || self.only_instances);
-        self.refusal = why;
     }
 }
 

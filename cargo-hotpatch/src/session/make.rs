@@ -290,20 +290,6 @@ impl Maker<'_> {
         }
     }
 
-    /// A scope shows more than there is to see: what names lead to in a patch that is refused may be out of reach.
-    fn unless_broken(&self, refusal: Refusal, changes: &[Changes]) -> Result<Outcome> {
-        let broken = if self.compiles {
-            Vec::new()
-        } else {
-            self.check_crates(|krate| !changes[krate].is_empty())?
-        };
-        Ok(if broken.is_empty() {
-            Outcome::Refused(refusal)
-        } else {
-            Outcome::Broken(broken)
-        })
-    }
-
     /// Some of what was edited is neither in the patch nor in a scope, so that no compiler has seen it.
     fn leaves_out(&self, changes: &[Changes], index: &Index, included: &BTreeSet<Vertex>) -> bool {
         changes.iter().enumerate().any(|(krate, changes)| {

@@ -19,6 +19,7 @@ mod ruling;
 mod scopes;
 mod shown;
 mod storage;
+mod strangers;
 pub mod texts;
 pub mod worker;
 pub mod world;

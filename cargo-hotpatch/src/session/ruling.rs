@@ -272,30 +272,6 @@ pub(super) fn recurs(
     false
 }
 
-/// Whether a function in the patch, or compiled into it through a scope, names a method that it could not call in its crate
-/// and that its code may hold a copy of, so that no call would show that it was taken for another.
-pub(super) fn may_hold_a_stranger(
-    sources: &[CrateSource],
-    optimised: bool,
-    index: &Index,
-    include: &BTreeSet<Vertex>,
-) -> bool {
-    let methods = privacy::private_methods(sources, |function| optimised || function.inline);
-    if methods.is_empty() {
-        return false;
-    }
-    let mut compiled = compiled_with(index, include).into_iter();
-    compiled.any(|vertex| {
-        index.known(vertex).is_some_and(|known| {
-            known.mentions.iter().any(|name| {
-                let found = methods.get(name.as_str()).into_iter().flatten();
-                let mut hidden = found.filter(|(of, home)| !known.spot().may_name(*of, Some(home)));
-                hidden.next().is_some()
-            })
-        })
-    })
-}
-
 /// A file that is more than one module: an edit of it is one of several functions at once.
 pub(super) fn shared_file(
     old: &[CrateSource],

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::compose::Unbindable;
 use super::locals::variable_in;
 use super::make::Maker;
 use crate::image::demangle::{self, FunctionKey};
@@ -98,6 +97,11 @@ fn hashed(prefix: &str, of: impl Hash) -> String {
     of.hash(&mut hasher);
     format!("{prefix}{:016x}", hasher.finish())
 }
+
+/// A static inside a function whose storage is not found.
+#[derive(Debug, thiserror::Error)]
+#[error("the storage of `static {1}` in `{0}` is not known")]
+pub(super) struct Unbindable(pub(super) String, pub(super) String);
 
 /// All statics there ever were in a session.
 #[derive(Debug, Clone, Default)]

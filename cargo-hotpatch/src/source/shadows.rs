@@ -215,10 +215,10 @@ fn hidden(krates: &[CrateSource], globs: &BTreeMap<Module, BTreeSet<Module>>) ->
     out
 }
 
-/// What modules have themselves: the module, who may name it, and its name.
-fn named(
-    source: &CrateSource,
-) -> impl Iterator<Item = (&Arc<[String]>, &Option<Arc<[String]>>, &str)> {
+/// Something a module has itself: the module, who may name it, and its name.
+type Named<'a> = (&'a Arc<[String]>, &'a Option<Arc<[String]>>, &'a str);
+
+fn named(source: &CrateSource) -> impl Iterator<Item = Named<'_>> {
     source.files.iter().flat_map(|file| {
         let functions = file.parsed.functions.iter();
         let functions = functions
