@@ -55,15 +55,22 @@ impl Compiled {
     /// function goes by its own name, and what is in it by that.
     pub fn name_as_in(&mut self, image: &BaseImage) {
         let in_place = name_in_place("");
-        for symbol in &mut self.object.undefined {
-            if !symbol.name.contains(&in_place) {
-                continue;
-            }
-            let text = rustc_demangle::demangle(&symbol.name).to_string();
-            let text = text.replace(&in_place, "");
-            if let Some((other, _)) = image.read_as(&text, &[Kind::Data, Kind::Tls]) {
-                rename(&mut self.data, &symbol.name, other);
-                other.clone_into(&mut symbol.name);
+        let found = self.object.undefined.iter().enumerate();
+        let found = found.filter(|(_, symbol)| symbol.name.contains(&in_place));
+        let found: Vec<(usize, String)> = found
+            .filter_map(|(at, symbol)| {
+                let text = rustc_demangle::demangle(&symbol.name).to_string();
+                let text = text.replace(&in_place, "");
+                let (other, _) = image.read_as(&text, &[Kind::Data, Kind::Tls])?;
+                Some((at, other.to_owned()))
+            })
+            .collect();
+        for (at, name) in &found {
+            // Two that read alike are two.
+            if found.iter().filter(|(_, other)| other == name).count() == 1 {
+                let symbol = &mut self.object.undefined[*at];
+                rename(&mut self.data, &symbol.name, name);
+                name.clone_into(&mut symbol.name);
             }
         }
     }

@@ -17,7 +17,8 @@ use crate::plan::index::Index;
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
 use crate::source::diff::{self, Changes};
-use crate::source::file::{FnKey, Function, Place};
+use crate::source::fields::can_be_in_place;
+use crate::source::file::{FnKey, Place};
 use crate::source::items::CrateSource;
 
 impl Maker<'_> {
@@ -41,7 +42,7 @@ impl Maker<'_> {
                 });
                 let can_be = |key: &FnKey| {
                     let found = source.function(key);
-                    found.is_some_and(|(_, function)| can_be_in_place(function))
+                    found.is_some_and(|(_, function)| can_be_in_place(source, function))
                 };
                 let new = key.filter(|key| can_be(key) && !source.in_place.contains(key));
                 more.extend(new.map(|key| (krate, key)));
@@ -193,12 +194,6 @@ impl Maker<'_> {
         }
         Ok(Vec::new())
     }
-}
-
-/// Whether a function's code can be compiled where it stands. A hot method of a trait has no other name that its body could
-/// go by.
-pub(super) fn can_be_in_place(function: &Function) -> bool {
-    !function.hot || !function.owner.implements_a_trait()
 }
 
 /// The function that stands around a line.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::broken::can_be_in_place;
 use super::compose::Part;
 use super::locals::{is_copy, variable_in};
 use super::make::{CALL_SITE, Maker, refuse};
@@ -15,6 +14,7 @@ use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::Refusal;
+use crate::source::fields::can_be_in_place;
 use crate::source::file::{FnKey, Kind, Shape};
 use crate::source::items::CrateSource;
 use crate::source::locals::Brought;
@@ -230,7 +230,7 @@ impl Maker<'_> {
         let can_move = |key: &FnKey| {
             let found = source.function(key);
             !source.in_place.contains(key)
-                && found.is_some_and(|(_, function)| can_be_in_place(function))
+                && found.is_some_and(|(_, function)| can_be_in_place(source, function))
         };
         known.keys.iter().all(can_move).then_some(vertex)
     }

@@ -483,9 +483,7 @@ impl Maker<'_> {
         for store in stores {
             state.slots.insert(store.slot, store.target);
         }
-        let mut symbols = (*state.symbols).clone();
-        symbols.extend(ready.symbols);
-        state.symbols = Arc::new(symbols);
+        state.take(ready.symbols, index, &graph);
         state.sources = sources;
         state.graph = graph;
         state.behind = behind;
@@ -567,7 +565,7 @@ pub(super) struct Ready {
     pub(super) symbols: HashMap<String, u64>,
     /// Statics it brings.
     pub(super) storage: HashMap<String, u64>,
-    /// Functions in it that are as they were, see [`Needs::waiting`].
+    /// Functions in it that are as they were, see [`super::checks::Needs::with_empty_slot`].
     pub(super) with_empty_slot: BTreeSet<Vertex>,
 }
 

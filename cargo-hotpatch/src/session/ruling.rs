@@ -215,8 +215,7 @@ pub(super) fn tells_old_code(sources: &[CrateSource], index: &Index, plan: &Plan
         functions.any(|(file, function)| {
             let sig = &file.parsed.text[function.sig.clone()];
             let mut words = sig.split(|c: char| !c.is_alphanumeric() && c != '_');
-            let returned = sig.rsplit_once("->").map_or("", |(_, returned)| returned);
-            words.any(|word| word == "async") || returned.contains("impl ")
+            words.any(|word| matches!(word, "async" | "impl"))
         })
     })
 }

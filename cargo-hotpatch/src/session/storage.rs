@@ -361,7 +361,19 @@ impl Maker<'_> {
         let Some(known) = index.around(symbol).and_then(|vertex| index.known(vertex)) else {
             return false;
         };
+        // A macro that says something else now may make another one.
+        let macros = |sources: &[CrateSource]| -> BTreeSet<u64> {
+            let files = sources.iter().flat_map(|source| &source.files);
+            let items = files.flat_map(|file| &file.parsed.items);
+            items
+                .filter(|item| item.kind == Kind::MacroRules)
+                .filter(|item| item.names.iter().any(|name| known.mentions.contains(name)))
+                .map(|item| item.code)
+                .collect()
+        };
+        let text = rustc_demangle::demangle(symbol).to_string();
         let base = &self.world.built[known.krate];
+        let is_made_otherwise = macros(sources) != macros(&self.world.built);
         known.keys.iter().any(|key| {
             let now = sources[known.krate]
                 .function(key)
@@ -373,9 +385,9 @@ impl Maker<'_> {
             let is_written = now.nested.iter().any(|(name, _)| {
                 name.strip_prefix("static `")
                     .and_then(|rest| rest.split('`').next())
-                    .is_some_and(|name| symbol.contains(name))
+                    .is_some_and(|name| text.split("::").any(|part| part == name))
             });
-            !is_written && now.macros != was.macros
+            !is_written && (now.macros != was.macros || is_made_otherwise)
         })
     }
 

@@ -94,7 +94,7 @@ pub(super) fn strangers(
                     return false;
                 };
                 let instance = as_instance.as_ref().map_or("", |found| &found.text);
-                !called.rest.is_empty() || instance.contains(&called.text)
+                !called.rest.is_empty() || is_argument(instance, &called.text)
             };
             if !from.spot().may_name(known.krate, home) && !is_handed() {
                 let why = format!("the patch would call `{}`, which is private", known.path);
@@ -103,6 +103,16 @@ pub(super) fn strangers(
         }
     }
     None
+}
+
+/// Whether a function is among the generic arguments of an instance, by what their symbols read like.
+fn is_argument(instance: &str, function: &str) -> bool {
+    instance.match_indices(function).any(|(at, _)| {
+        let before = instance[..at].chars().next_back();
+        let after = instance[at + function.len()..].chars().next();
+        matches!(before, Some('<' | ' ' | '(' | '[' | '&'))
+            && matches!(after, Some('>' | ',' | ')' | ']' | ';'))
+    })
 }
 
 /// Whether a function in the patch, or compiled into it through a scope, names a method that it could not call in its crate
@@ -127,4 +137,19 @@ fn may_hold_a_stranger(
             })
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_argument;
+
+    #[test]
+    fn a_path_that_begins_alike_is_no_argument() {
+        let is = |instance: &str| is_argument(instance, "<app::part::Part>::size");
+        assert!(!is("<app::part::Part>::size_twice"));
+        assert!(!is("app::user::twice::<app::part::Part>"));
+        assert!(is("app::apply::<<app::part::Part>::size>"));
+        assert!(is("app::apply::<u8, <app::part::Part>::size, u8>"));
+        assert!(!is("app::apply::<<app::part::Part>::size::{closure#0}>"));
+    }
 }

@@ -142,6 +142,28 @@ impl Slots {
     }
 }
 
+impl State {
+    /// Takes in where the newest code of functions is. What goes by the number that its `impl` had before is the newest, too.
+    pub fn take(&mut self, fresh: HashMap<String, u64>, index: &Index, graph: &CallGraph) {
+        let text = |symbol: &str| rustc_demangle::demangle(symbol).to_string();
+        let mut symbols = (*self.symbols).clone();
+        for (symbol, address) in &fresh {
+            let nodes = index.by_symbol(symbol).map(|vertex| index.nodes(vertex));
+            for node in nodes.into_iter().flatten() {
+                let name = graph.name(*node);
+                if let Some(known) = symbols.get_mut(name)
+                    && name != symbol
+                    && text(name) == text(symbol)
+                {
+                    *known = *address;
+                }
+            }
+        }
+        symbols.extend(fresh);
+        self.symbols = Arc::new(symbols);
+    }
+}
+
 /// The running program, as far as patches are concerned.
 pub struct World {
     /// Its crates, dependencies first.

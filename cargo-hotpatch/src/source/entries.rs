@@ -5,8 +5,9 @@ use anyhow::{Context, Result, bail};
 use quote::{ToTokens, quote};
 
 use super::extract::{Page, Piece};
+use super::fields::can_be_in_place;
 use super::file::{Function, Future, Impl, Owner};
-use super::items::raw;
+use super::items::{CrateSource, raw};
 use super::lifetimes;
 use super::own_imports::scope_path;
 use super::pieces::pair;
@@ -15,18 +16,27 @@ use super::widen::{name_in_place, splice};
 
 impl Page<'_> {
     /// The scope holds the body, under a name of its own.
-    pub(super) fn in_place(&mut self, function: &Function, index: usize) -> Result<()> {
+    pub(super) fn in_place(
+        &mut self,
+        krate: &CrateSource,
+        function: &Function,
+        index: usize,
+    ) -> Result<()> {
         let (name, body) = (raw(&function.name), name_in_place(&function.name));
         let (old, new) = match &function.owner {
             Owner::Free => (
                 scope_path(&function.module, &name),
                 scope_path(&function.module, &body),
             ),
-            Owner::Impl(head) if head.trait_path.is_none() => {
+            Owner::Impl(head) if can_be_in_place(krate, function) => {
                 let ty = with_static_lifetimes(&head.self_ty)?;
-                (format!("<{ty}>::{name}"), format!("<{ty}>::{body}"))
+                let old = match &head.trait_path {
+                    Some(path) => format!("<{ty} as {}>::{name}", with_static_lifetimes(path)?),
+                    None => format!("<{ty}>::{name}"),
+                };
+                (old, format!("<{ty}>::{body}"))
             }
-            _ => bail!("a hot method of a trait cannot be understood outside of its place"),
+            _ => bail!("this hot method of a trait cannot be understood outside of its place"),
         };
         let at = function.item.start;
         let text = match (&function.owner, function.future) {

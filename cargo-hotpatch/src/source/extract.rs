@@ -150,7 +150,7 @@ pub fn patch_crate(
         page.macros(&macros, &modules);
         for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
             if want.hot && in_place.contains(&function.key) {
-                page.in_place(function, *index)?;
+                page.in_place(krate, function, *index)?;
             } else {
                 page.function(function, *index, want)?;
             }

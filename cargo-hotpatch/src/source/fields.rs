@@ -83,6 +83,25 @@ pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
         .collect()
 }
 
+/// Whether a function's code can be compiled where it stands. The body of a hot method of a trait has to go by another name,
+/// as a method of the type's, for which that must be one of the crate's own.
+#[must_use]
+pub fn can_be_in_place(source: &CrateSource, function: &Function) -> bool {
+    let Owner::Impl(head) = &function.owner else {
+        return true;
+    };
+    let named = |kind: Kind, name: &str| {
+        let mut items = source.files.iter().flat_map(|file| &file.parsed.items);
+        items.any(|item| item.kind == kind && item.names.iter().any(|known| known == name))
+    };
+    let path = head.self_ty.replace(' ', "");
+    let first = path.split_once("::").map_or("self", |(first, _)| first);
+    let is_own = named(Kind::Type, &head.self_name)
+        && path.starts_with(|c: char| c.is_alphabetic())
+        && (matches!(first, "crate" | "self" | "super") || named(Kind::Module, first));
+    !function.hot || head.trait_path.is_none() || (function.future.is_none() && is_own)
+}
+
 /// What stands after a dot in the function and is not called, and what stands where the fields of a value or of
 /// a pattern do.
 #[must_use]

@@ -86,6 +86,7 @@ impl Reader<'_> {
         }
         // What it keeps is found by its place, and its place is the scope's, too.
         let placed = hot
+            && !nested.has_types
             && !owner.implements_a_trait()
             && nested
                 .elsewhere

@@ -58,6 +58,35 @@ impl<'a> Modules<'a> {
         out
     }
 
+    /// The module that a path leads to, as seen from `at`, by modules alone: `None` where it goes through an import, begins in
+    /// a crate of others, or ends at a type.
+    pub(super) fn at_path(&self, at: &Module, path: &[String]) -> Option<Module> {
+        let (mut krate, mut module) = (at.0, at.1.to_vec());
+        for (number, part) in path.iter().enumerate() {
+            match part.as_str() {
+                "crate" if number == 0 => module.clear(),
+                "self" if number == 0 => {}
+                "super" => drop(module.pop()?),
+                name => {
+                    module.push(name.to_owned());
+                    if self.paths[krate].contains(&*module) {
+                        continue;
+                    }
+                    let is_called = |of: usize, source: &CrateSource| {
+                        let mut externs = self.externs.iter();
+                        source.name == name
+                            || externs.any(|(krate, other)| *krate == of && other == name)
+                    };
+                    let mut crates = self.new.iter().enumerate();
+                    let found = crates.find(|(of, source)| is_called(*of, source));
+                    krate = found.filter(|_| number == 0)?.0;
+                    module.clear();
+                }
+            }
+        }
+        Some((krate, module.into()))
+    }
+
     /// For each module those with a glob import of it.
     pub(super) fn globs(&self) -> BTreeMap<Module, BTreeSet<Module>> {
         let mut globs: BTreeMap<Module, BTreeSet<Module>> = BTreeMap::new();
@@ -66,7 +95,11 @@ impl<'a> Modules<'a> {
                 let at = (krate, item.module.clone());
                 for import in item.imports.iter().filter(|import| import.name == "*") {
                     let last = import.path.last().map_or("", String::as_str);
-                    let found = self.called(&at, last).into_iter().filter(|of| *of != at);
+                    let found = match self.at_path(&at, &import.path) {
+                        Some(module) => vec![module],
+                        None => self.called(&at, last),
+                    };
+                    let found = found.into_iter().filter(|of| *of != at);
                     found.for_each(|of| {
                         globs.entry(of).or_default().insert(at.clone());
                     });

@@ -3,7 +3,7 @@
 //! What it brings comes before the prelude without a word, and where another glob import brings the same name it is an error.
 //! So such names are imported from where they are meant to come from: that comes before all glob imports.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::file::{Import, Kind, Owner};
@@ -110,11 +110,7 @@ pub fn note(krates: &mut [CrateSource], externs: &BTreeSet<(usize, String)>) {
 /// What gives such names back the meaning that they have in the crate, on one line.
 #[must_use]
 pub fn imports(krate: &CrateSource, module: &[String]) -> String {
-    let mut root = krate.files.first().into_iter().flat_map(|file| {
-        let attrs = file.parsed.inner_attrs.iter();
-        attrs.map(|range| &file.parsed.text[range.clone()])
-    });
-    let is_alone = root.any(|attr| attr.contains("no_std"));
+    let is_alone = is_without_std(krate);
     let names = krate.shadows.get(module).into_iter().flatten();
     let import = |(name, origin): (&String, &Origin)| {
         let path = match origin {
@@ -128,6 +124,15 @@ pub fn imports(krate: &CrateSource, module: &[String]) -> String {
         format!(" #[allow(unused_imports)] use {path}::{};", raw(name))
     };
     names.map(import).collect()
+}
+
+/// Whether a crate may be without the standard library: with `cfg_attr` that is not known.
+fn is_without_std(krate: &CrateSource) -> bool {
+    let mut attrs = krate.files.first().into_iter().flat_map(|file| {
+        let attrs = file.parsed.inner_attrs.iter();
+        attrs.map(|range| &file.parsed.text[range.clone()])
+    });
+    attrs.any(|attr| attr.contains("no_std"))
 }
 
 /// Where what the prelude has of this name is, for a crate without the standard library or with it.
@@ -150,7 +155,12 @@ pub fn unknown<'a>(
     mentions: &BTreeSet<String>,
 ) -> Option<&'a str> {
     let names = krate.shadows.get(module).into_iter().flatten();
-    let mut names = names.filter(|(_, origin)| **origin == Origin::Unknown);
+    let is_unknown = |origin: &Origin, name: &str| match origin {
+        Origin::Path(_) => false,
+        Origin::Prelude => prelude(name, is_without_std(krate)).is_none(),
+        Origin::Unknown => true,
+    };
+    let mut names = names.filter(|(name, origin)| is_unknown(origin, name));
     names
         .find(|(name, _)| mentions.contains(*name))
         .map(|(name, _)| name.as_str())
@@ -162,23 +172,28 @@ fn shadows(
 ) -> BTreeMap<Module, BTreeMap<String, Origin>> {
     let modules = Modules::of(krates, krates, externs);
     let globs = modules.globs();
+    let known = Known::of(krates, &modules);
     let mut out: BTreeMap<Module, BTreeMap<String, Origin>> = BTreeMap::new();
-    for Hidden { at: of, home, name } in hidden(krates, &globs) {
-        let mut seen = BTreeSet::from([&of]);
-        let mut queue = vec![&of];
+    for (of, names) in &known.named {
+        if !globs.contains_key(of) {
+            continue;
+        }
+        let mut seen = BTreeSet::from([of]);
+        let mut queue = vec![of];
         while let Some(module) = queue.pop() {
-            for at in globs.get(module).into_iter().flatten() {
-                if !seen.insert(at) || defined(&krates[at.0], &at.1, &name).is_some() {
-                    continue;
-                }
-                queue.push(at);
-                if Spot::of(at).may_name(of.0, Some(&home)) {
-                    continue;
-                }
-                if let Some(origin) = origin(krates, &modules, at, &name) {
-                    out.entry(at.clone())
-                        .or_default()
-                        .insert(name.clone(), origin);
+            let importers = globs.get(module).into_iter().flatten();
+            queue.extend(importers.filter(|at| seen.insert(*at)));
+        }
+        seen.remove(of);
+        for at in seen {
+            let spot = Spot::of(at);
+            let hidden = names
+                .iter()
+                .filter(|(_, home)| !spot.may_name(of.0, **home));
+            for (name, _) in hidden.filter(|(name, _)| known.home(at, name).is_none()) {
+                if let Some(origin) = known.origin(at, name) {
+                    let names = out.entry(at.clone()).or_default();
+                    names.insert((*name).to_owned(), origin);
                 }
             }
         }
@@ -186,138 +201,122 @@ fn shadows(
     out
 }
 
-/// Something that not everybody may name, in a module that others take all from.
-struct Hidden {
-    at: Module,
-    home: Arc<[String]>,
-    name: String,
+/// What modules have.
+struct Known<'a> {
+    modules: &'a Modules<'a>,
+    /// Names of their own, with who may name that.
+    named: BTreeMap<Module, BTreeMap<&'a str, Option<&'a Arc<[String]>>>>,
+    globs: BTreeMap<Module, Vec<&'a Import>>,
+    /// Modules in which macros make items, under names that are not known.
+    made: BTreeSet<Module>,
 }
 
-fn hidden(krates: &[CrateSource], globs: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<Hidden> {
-    let taken: HashSet<(usize, &[String])> = globs
-        .keys()
-        .map(|(krate, module)| (*krate, &**module))
-        .collect();
-    let mut out = Vec::new();
-    for (krate, source) in krates.iter().enumerate() {
-        for (module, home, name) in named(source) {
-            if let Some(home) = home
-                && taken.contains(&(krate, &**module))
-            {
-                out.push(Hidden {
-                    at: (krate, module.clone()),
-                    home: home.clone(),
-                    name: name.to_owned(),
-                });
+impl<'a> Known<'a> {
+    fn of(krates: &'a [CrateSource], modules: &'a Modules<'a>) -> Self {
+        let mut out = Self {
+            modules,
+            named: BTreeMap::new(),
+            globs: BTreeMap::new(),
+            made: BTreeSet::new(),
+        };
+        for (krate, source) in krates.iter().enumerate() {
+            for file in &source.files {
+                let functions = file.parsed.functions.iter();
+                for function in functions.filter(|function| function.owner == Owner::Free) {
+                    let at = (krate, function.module.clone());
+                    let names = out.named.entry(at).or_default();
+                    names.insert(&function.name, function.home.as_ref());
+                }
+                for item in &file.parsed.items {
+                    let at = (krate, item.module.clone());
+                    if item.kind == Kind::ItemMacro {
+                        out.made.insert(at);
+                        continue;
+                    }
+                    let is_elsewhere = matches!(item.kind, Kind::Impl | Kind::MacroRules)
+                        || (item.kind == Kind::Const && item.name.contains(" of "));
+                    if is_elsewhere {
+                        continue;
+                    }
+                    let globs = item.imports.iter().filter(|import| import.name == "*");
+                    out.globs.entry(at.clone()).or_default().extend(globs);
+                    let names = item.names.iter().map(String::as_str);
+                    let names = names.filter(|name| !matches!(*name, "*" | "_"));
+                    let own = out.named.entry(at).or_default();
+                    own.extend(names.map(|name| (name, item.home.as_ref())));
+                }
             }
         }
+        out
     }
-    out
-}
 
-/// Something a module has itself: the module, who may name it, and its name.
-type Named<'a> = (&'a Arc<[String]>, &'a Option<Arc<[String]>>, &'a str);
+    /// Who may name what a module has of this name itself, if it has something.
+    fn home(&self, at: &Module, name: &str) -> Option<Option<&'a Arc<[String]>>> {
+        self.named.get(at)?.get(name).copied()
+    }
 
-fn named(source: &CrateSource) -> impl Iterator<Item = Named<'_>> {
-    source.files.iter().flat_map(|file| {
-        let functions = file.parsed.functions.iter();
-        let functions = functions
-            .filter(|function| function.owner == Owner::Free)
-            .map(|function| (&function.module, &function.home, function.name.as_str()));
-        let items = file.parsed.items.iter();
-        let items = items
-            .filter(|item| !item.kind.is_macro() && item.kind != Kind::Impl)
-            .filter(|item| !item.name.contains(" of "))
-            .flat_map(|item| {
-                let names = item.names.iter().filter(|name| *name != "*");
-                names.map(|name| (&item.module, &item.home, name.as_str()))
-            });
-        functions.chain(items)
-    })
-}
+    fn globs(&self, at: &Module) -> impl Iterator<Item = &'a Import> {
+        self.globs.get(at).into_iter().flatten().copied()
+    }
 
-/// Who may name what a module has of this name itself, if it has something.
-fn defined<'a>(
-    source: &'a CrateSource,
-    module: &[String],
-    name: &str,
-) -> Option<&'a Option<Arc<[String]>>> {
-    let mut found = named(source).filter(|(at, _, known)| ***at == *module && *known == name);
-    found.next().map(|(_, home, _)| home)
-}
-
-/// Where a name comes from in a module that does not have it itself, if from anywhere.
-fn origin(
-    krates: &[CrateSource],
-    modules: &Modules<'_>,
-    at: &Module,
-    name: &str,
-) -> Option<Origin> {
-    let mut is_unknown = false;
-    for import in glob_imports(&krates[at.0], &at.1) {
-        let last = import.path.last().map_or("", String::as_str);
-        let first = import.path.first().map_or("", String::as_str);
-        let is_std_prelude = matches!(first, "std" | "core" | "alloc") && last == "prelude";
-        if is_std_prelude {
-            continue;
+    /// Where a name comes from in a module that does not have it itself, if from anywhere.
+    fn origin(&self, at: &Module, name: &str) -> Option<Origin> {
+        let mut is_unknown = self.made.contains(at);
+        for import in self.globs(at) {
+            match self.brings(at, import, (at, name), &mut BTreeSet::new()) {
+                Some(true) => {
+                    let path: Vec<_> = import.path.iter().map(|part| raw(part)).collect();
+                    return Some(Origin::Path(path.join("::")));
+                }
+                Some(false) => {}
+                None => is_unknown = true,
+            }
         }
-        let below: Vec<String> = [&*at.1, &[first.to_owned()]].concat();
-        let is_ours = matches!(first, "crate" | "self" | "super")
-            || krates.iter().any(|krate| krate.name == first)
-            || modules.paths[at.0].contains(&*below);
-        let targets = modules.called(at, last);
-        if !is_ours || targets.is_empty() {
-            is_unknown = true;
-            continue;
-        }
-        let mut seen = BTreeSet::new();
-        if targets
-            .iter()
-            .any(|target| brings(krates, modules, target, (at, name), &mut seen))
-        {
-            return Some(Origin::Path(import.path.join("::")));
-        }
+        let is_in_prelude = PRELUDE.binary_search(&name).is_ok();
+        is_in_prelude.then_some(if is_unknown {
+            Origin::Unknown
+        } else {
+            Origin::Prelude
+        })
     }
-    let is_in_prelude = PRELUDE.binary_search(&name).is_ok();
-    is_in_prelude.then_some(if is_unknown {
-        Origin::Unknown
-    } else {
-        Origin::Prelude
-    })
+
+    /// Whether a glob import brings this name to a place, if that is known.
+    fn brings(
+        &self,
+        at: &Module,
+        import: &Import,
+        (to, name): (&Module, &str),
+        seen: &mut BTreeSet<Module>,
+    ) -> Option<bool> {
+        if is_prelude_of_std(import) {
+            return Some(false);
+        }
+        let from = self.modules.at_path(at, &import.path)?;
+        if !seen.insert(from.clone()) {
+            return Some(false);
+        }
+        if let Some(home) = self.home(&from, name) {
+            return Some(Spot::of(to).may_name(from.0, home));
+        }
+        if self.made.contains(&from) {
+            return None;
+        }
+        let mut found = Some(false);
+        for import in self.globs(&from) {
+            match self.brings(&from, import, (to, name), seen) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => found = None,
+            }
+        }
+        found
+    }
 }
 
-/// Whether a glob import of `from` brings this name to a module.
-fn brings(
-    krates: &[CrateSource],
-    modules: &Modules<'_>,
-    from: &Module,
-    (at, name): (&Module, &str),
-    seen: &mut BTreeSet<Module>,
-) -> bool {
-    if !seen.insert(from.clone()) {
-        return false;
-    }
-    if let Some(home) = defined(&krates[from.0], &from.1, name) {
-        return Spot::of(at).may_name(from.0, home.as_ref());
-    }
-    glob_imports(&krates[from.0], &from.1).any(|import| {
-        let last = import.path.last().map_or("", String::as_str);
-        let targets = modules.called(from, last);
-        targets
-            .iter()
-            .any(|target| brings(krates, modules, target, (at, name), seen))
-    })
-}
-
-fn glob_imports<'a>(
-    source: &'a CrateSource,
-    module: &'a [String],
-) -> impl Iterator<Item = &'a Import> {
-    let items = source.files.iter().flat_map(|file| &file.parsed.items);
-    items
-        .filter(move |item| *item.module == *module)
-        .flat_map(|item| &item.imports)
-        .filter(|import| import.name == "*")
+/// `std::io::prelude` and its like have nothing that the prelude has.
+fn is_prelude_of_std(import: &Import) -> bool {
+    matches!(&import.path[..], [first, .., last]
+        if matches!(first.as_str(), "std" | "core" | "alloc") && last == "prelude")
 }
 
 #[cfg(test)]
@@ -347,7 +346,9 @@ mod tests {
     fn a_name_comes_from_the_glob_import_that_may_bring_it() {
         let text = "mod a { fn f() {} fn g() {} struct Vec; fn h() {} } mod c { pub fn f() {} pub struct Vec; fn g() {} } \
             mod d { pub use super::c::*; } mod b { use super::a::*; use super::c::*; } mod e { use crate::d::*; use crate::a::*; } \
-            mod x { use super::a::*; use other::*; }";
+            mod x { use super::a::*; use other::*; } \
+            mod y { pub mod util { pub fn g() {} } } mod z { pub mod util { pub fn f() {} pub struct Vec; } } \
+            mod u { use super::a::*; use super::y::util::*; } mod m { use super::a::*; make!(); }";
         let mut krates = [krate(&[("src/main.rs", text)])];
         note(&mut krates, &BTreeSet::new());
         let all = |module: &str| imports(&krates[0], &[module.to_owned()]);
@@ -360,6 +361,11 @@ mod tests {
             " #[allow(unused_imports)] use crate::d::Vec; #[allow(unused_imports)] use crate::d::f;"
         );
         assert_eq!(all("x"), "");
+        assert_eq!(
+            all("u"),
+            " #[allow(unused_imports)] use ::std::prelude::rust_2021::Vec; #[allow(unused_imports)] use super::y::util::g;"
+        );
+        assert_eq!(all("m"), "");
         let mentions = BTreeSet::from(["Vec".to_owned(), "f".to_owned()]);
         assert_eq!(
             unknown(&krates[0], &["x".to_owned()], &mentions),

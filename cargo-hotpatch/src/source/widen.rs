@@ -6,9 +6,11 @@ use std::ops::Range;
 use anyhow::{Result, bail};
 use syn::{Item, Visibility};
 
-use super::file::{Edit, FnKey, Function, ParsedFile, Shape};
+use super::fields::can_be_in_place;
+use super::file::{Edit, FnKey, Function, Impl, Owner, ParsedFile, Shape};
 use super::function::is_hot;
 use super::items::{CrateSource, SourceFile};
+use super::rewrite::self_assoc;
 use super::shadows;
 use super::syntax::{self, Edition};
 
@@ -53,6 +55,16 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
             let inner = function.inner.iter();
             edits.extend(inner.map(|at| (*at..*at, "#[inline] ".to_owned())));
         }
+        let moved = match &function.owner {
+            Owner::Impl(head) if is_in_place && function.hot && head.trait_path.is_some() => {
+                can_be_in_place(krate, function).then_some(head)
+            }
+            _ => None,
+        };
+        if let Some(head) = moved {
+            edits.extend(move_in(file, function, head));
+            continue;
+        }
         if !function.opened {
             continue;
         }
@@ -89,12 +101,19 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
             format!("{BLANK}{}", "\n".repeat(lines)),
         ));
     }
-    // In front of a module's first item there may be docs of its own.
+    // In front of a module's first item there may be docs of its own, and behind the last one a comment.
     let end = file.text.len()..file.text.len();
     let inline = file.inline_modules.iter();
     let modules = inline.map(|module| (&module.path, module.close.start..module.close.start));
     for (module, at) in modules.chain([(module, end)]) {
-        edits.push((at, shadows::imports(krate, module)));
+        let own = shadows::imports(krate, module);
+        if !own.is_empty() {
+            edits.push((
+                at.clone(),
+                "\n".repeat(usize::from(at.end == file.text.len())),
+            ));
+            edits.push((at, own));
+        }
     }
     splice(&file.text, edits)
 }
@@ -148,6 +167,42 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
         end..end,
         format!(" #[allow(unused)] {marks} pub {sig} {{{BLANK}}}"),
     ));
+    edits
+}
+
+/// Gives the body of a hot method of a trait to a method of the type's, which stands where the body stood: calls of the
+/// trait's go to the slot.
+fn move_in(file: &ParsedFile, function: &Function, head: &Impl) -> Vec<(Range<usize>, String)> {
+    let of_trait = |range: &Range<usize>| -> Vec<(Range<usize>, String)> {
+        let mut edits = Vec::new();
+        if let (Ok(tokens), Some(path)) = (file.text[range.clone()].parse(), &head.trait_path) {
+            self_assoc(&tokens, &head.types, &mut |at| {
+                edits.push((at, format!("<Self as {path}>")));
+            });
+        }
+        edits
+    };
+    let sig = &function.sig;
+    let mut renamed = of_trait(sig);
+    let name = function.ident.start - sig.start..function.ident.end - sig.start;
+    renamed.push((name, name_in_place(&function.name)));
+    let sig = splice(&file.text[sig.clone()], renamed).replace('\n', " ");
+    let Impl {
+        generics,
+        bounds,
+        self_ty,
+        ..
+    } = head;
+    let (start, end) = (function.body.start, function.body.end);
+    let of_body = of_trait(&function.body).into_iter();
+    let mut edits: Vec<_> = of_body
+        .map(|(at, text)| (at.start + start..at.end + start, text))
+        .collect();
+    edits.push((
+        start..start,
+        format!(" impl {generics} {self_ty} {bounds} {{ #[inline] pub {sig} {{ "),
+    ));
+    edits.push((end..end, format!(" }} }} {BLANK}")));
     edits
 }
 

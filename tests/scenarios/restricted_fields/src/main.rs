@@ -21,12 +21,36 @@ mod name {
         }
     }
 
+    pub fn looked_at() -> Name {
+        let token = Token { text: 4 };
+        Name { text: 3, token }
+    }
+
     impl Deref for Name {
         type Target = Token;
 
         fn deref(&self) -> &Token {
             &self.token
         }
+    }
+}
+
+trait Looks {
+    type Out;
+
+    fn looks(&self, by: Self::Out) -> Self::Out;
+}
+
+impl Looks for name::Name {
+    type Out = u32;
+
+    #[hot]
+    fn looks(&self, by: Self::Out) -> Self::Out {
+        let by: Self::Out = by;
+        if by > 10 {
+            return self.looks(by - 10);
+        }
+        self.text * by
     }
 }
 
@@ -47,7 +71,9 @@ fn value() -> u32 {
 
 fn main() {
     for line in std::io::stdin().lines() {
-        let _ = line.expect("a line");
-        println!("{}", value());
+        match line.expect("a line").as_str() {
+            "looks" => println!("{}", name::looked_at().looks(12)),
+            _ => println!("{}", value()),
+        }
     }
 }
