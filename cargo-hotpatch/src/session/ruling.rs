@@ -181,9 +181,6 @@ pub(super) fn mistaken(
     include: &BTreeSet<Vertex>,
 ) -> Option<Refusal> {
     let namesakes = privacy::namesakes(sources);
-    if namesakes.is_empty() && sources.iter().all(|source| source.shadows.is_empty()) {
-        return None;
-    }
     for vertex in compiled_with(index, include) {
         let Some(known) = index.known(vertex) else {
             continue;
@@ -196,6 +193,16 @@ pub(super) fn mistaken(
         if let Some(name) = shadows::unknown(source, &known.module, &known.mentions) {
             let why = format!("`{name}` is also private where a glob import takes all from");
             return misread(sources, index, vertex, why);
+        }
+        let functions = known.keys.iter().filter_map(|key| source.function(key));
+        for (file, function) in functions {
+            let text = &file.parsed.text[function.body.clone()];
+            if let Some(name) = shadows::taken_inside(sources, known.spot(), text, &known.mentions)
+            {
+                let why =
+                    format!("`{name}` is also private where a glob import in it takes all from");
+                return misread(sources, index, vertex, why);
+            }
         }
     }
     None

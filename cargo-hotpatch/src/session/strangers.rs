@@ -18,6 +18,7 @@ use crate::plan::reach::compiled_with;
 use crate::plan::verdict::Refusal;
 use crate::source::items::CrateSource;
 use crate::source::privacy;
+use crate::source::tokens::paths;
 
 impl Maker<'_> {
     /// What was taken for another thing and is not seen in the patch, because its code was inlined there.
@@ -129,12 +130,33 @@ fn may_hold_a_stranger(
     }
     let mut compiled = compiled_with(index, include).into_iter();
     compiled.any(|vertex| {
-        index.known(vertex).is_some_and(|known| {
-            known.mentions.iter().any(|name| {
-                let found = methods.get(name.as_str()).into_iter().flatten();
-                let mut hidden = found.filter(|(of, home)| !known.spot().may_name(*of, Some(home)));
-                hidden.next().is_some()
-            })
+        let Some(known) = index.known(vertex) else {
+            return false;
+        };
+        let is_hidden = |name: &&String| {
+            let found = methods.get(name.as_str()).into_iter().flatten();
+            let mut hidden = found.filter(|(of, home)| !known.spot().may_name(*of, Some(home)));
+            hidden.next().is_some()
+        };
+        let mut hidden = known.mentions.iter().filter(is_hidden).peekable();
+        if hidden.peek().is_none() {
+            return false;
+        }
+        let source = &sources[known.krate];
+        let functions = known.keys.iter().filter_map(|key| source.function(key));
+        let (mut said, mut own) = (BTreeSet::new(), BTreeSet::new());
+        for (file, function) in functions {
+            own.extend(function.mentions.iter().cloned());
+            if let Ok(tokens) = file.parsed.text[function.body.clone()].parse() {
+                paths(tokens, &mut said);
+            }
+        }
+        // What macros say is not taken apart.
+        hidden.any(|name| {
+            let ending = format!("::{name}");
+            !own.contains(name)
+                || said.contains(&format!(".{name}"))
+                || said.iter().any(|path| path.ends_with(&ending))
         })
     })
 }

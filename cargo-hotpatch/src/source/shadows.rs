@@ -201,11 +201,52 @@ fn shadows(
     out
 }
 
+/// A name that a glob import inside of a function would take in a scope: something private in a module that is called like
+/// the one all is taken from.
+#[must_use]
+pub fn taken_inside(
+    krates: &[CrateSource],
+    spot: Spot<'_>,
+    text: &str,
+    mentions: &BTreeSet<String>,
+) -> Option<String> {
+    let from: BTreeSet<&str> = text
+        .match_indices("::*")
+        .filter_map(|(at, _)| {
+            let before = text[..at].trim_end();
+            before
+                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
+                .next()
+        })
+        .collect();
+    if from.is_empty() {
+        return None;
+    }
+    let no_externs = BTreeSet::new();
+    let modules = Modules::of(krates, krates, &no_externs);
+    let known = Known::of(krates, &modules);
+    let near = ["crate", "self", "super"];
+    let may_be = |at: &Module| {
+        let name = at.1.last().unwrap_or(&krates[at.0].name);
+        from.contains(name.as_str()) || near.iter().any(|near| from.contains(near))
+    };
+    let mut all = known.named.iter().filter(|(at, _)| may_be(at));
+    all.find_map(|(at, names)| {
+        let mut names = names
+            .iter()
+            .filter(|(name, home)| mentions.contains(**name) && !spot.may_name(at.0, **home));
+        names.next().map(|(name, _)| (*name).to_owned())
+    })
+}
+
+/// Names, with who may name that.
+type Named<'a> = BTreeMap<&'a str, Option<&'a Arc<[String]>>>;
+
 /// What modules have.
 struct Known<'a> {
     modules: &'a Modules<'a>,
-    /// Names of their own, with who may name that.
-    named: BTreeMap<Module, BTreeMap<&'a str, Option<&'a Arc<[String]>>>>,
+    /// Names of their own.
+    named: BTreeMap<Module, Named<'a>>,
     globs: BTreeMap<Module, Vec<&'a Import>>,
     /// Modules in which macros make items, under names that are not known.
     made: BTreeSet<Module>,

@@ -144,6 +144,24 @@ mod right {
     }
 }
 
+mod inside {
+    const MAX: u32 = 5;
+
+    #[hotpatch_rt::hot]
+    pub fn inside() -> u32 {
+        use crate::limits::*;
+        MAX + limit() + 1
+    }
+}
+
+mod limits {
+    const MAX: u32 = 1000;
+
+    pub fn limit() -> u32 {
+        MAX
+    }
+}
+
 mod both {
     use super::left::*;
     use super::right::*;
@@ -197,6 +215,7 @@ fn main() {
             "align" => println!("{}", user::align()),
             "generic" => println!("{}", user::generic()),
             "plain" => println!("{}", user::plain()),
+            "inside" => println!("{}", inside::inside()),
             "both" => println!("{}", both::both()),
             "dropped" => println!("{}", own::dropped()),
             "weight" => println!("{}", weight()),
