@@ -13,7 +13,6 @@ use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::fields;
 use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
 use crate::source::items::CrateSource;
-use crate::source::privacy::Spot;
 
 /// The name of the slot in a hot function, as the macros write it.
 pub const SLOT: &str = "__HOTPATCH_SLOT";
@@ -64,17 +63,6 @@ pub struct Known {
     pub home: Option<Arc<[String]>>,
     /// Identifiers it mentions.
     pub mentions: Arc<BTreeSet<String>>,
-}
-
-impl Known {
-    /// Where its code stands.
-    #[must_use]
-    pub fn spot(&self) -> Spot<'_> {
-        Spot {
-            krate: self.krate,
-            module: &self.module,
-        }
-    }
 }
 
 /// A crate as the index sees it.

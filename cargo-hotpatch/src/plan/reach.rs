@@ -6,11 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::index::{Index, Vertex};
+use super::index::{Index, Known, Vertex};
 use super::overrides::Overrides;
 use crate::image::demangle::{FunctionKey, demangle};
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::file::Shape;
+use crate::source::privacy::Spot;
 
 /// What changed, as vertices.
 #[derive(Debug, Clone, Default)]
@@ -417,6 +418,17 @@ fn callers_of<'a>(
         .filter(|caller| *caller != vertex)
         .collect();
     found.into_iter()
+}
+
+impl Known {
+    /// Where its code stands.
+    #[must_use]
+    pub fn spot(&self) -> Spot<'_> {
+        Spot {
+            krate: self.krate,
+            module: &self.module,
+        }
+    }
 }
 
 /// These functions, and those that rustc may compile with them: what is compiled by whoever uses it and is named there, or
