@@ -29,10 +29,9 @@ use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::locals;
-use super::own_imports::{Imports, imports, scope_path};
+use super::own_imports::{Imports, all_imports, scope_path};
 use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
 use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
-use super::shadows;
 use super::widen::splice;
 
 /// A function to extract.
@@ -272,8 +271,7 @@ impl Page<'_> {
                 }
             }
         }
-        text.push_str(&imports(krate, &self.file.module, modules, private));
-        text.push_str(&shadows::imports(krate, &self.file.module));
+        text.push_str(&all_imports(krate, &self.file.module, modules, private));
         self.insert(0, text);
     }
 
@@ -298,11 +296,7 @@ impl Page<'_> {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
                 edits: Vec::new(),
-                after: format!(
-                    " {}{}",
-                    imports(krate, &module.path, modules, private),
-                    shadows::imports(krate, &module.path)
-                ),
+                after: format!(" {}", all_imports(krate, &module.path, modules, private)),
             });
             self.pieces.push(Piece {
                 range: module.close.clone(),

@@ -10,14 +10,26 @@ use std::path::PathBuf;
 
 use super::file::{Kind, OtherItem, Owner};
 use super::items::{CrateSource, SourceFile, raw};
+use super::shadows;
 
 /// Imports by file and first line.
 pub type Imports = BTreeSet<(PathBuf, usize)>;
 
+/// The imports of a module of a patch crate: [`imports`], and of what its glob imports would take.
+#[must_use]
+pub fn all_imports(
+    krate: &CrateSource,
+    module: &[String],
+    modules: &BTreeSet<Vec<String>>,
+    private: &Imports,
+) -> String {
+    imports(krate, module, modules, private) + &shadows::imports(krate, module)
+}
+
 /// The imports of a module of a patch crate that has these `modules`, on one line; `private` are those the scope left as
 /// they are.
 #[must_use]
-pub fn imports(
+fn imports(
     krate: &CrateSource,
     module: &[String],
     modules: &BTreeSet<Vec<String>>,
