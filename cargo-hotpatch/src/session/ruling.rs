@@ -190,10 +190,6 @@ pub(super) fn mistaken(
             return misread(sources, index, vertex, why);
         }
         let source = &sources[known.krate];
-        if let Some(name) = shadows::unknown(source, &known.module, &known.mentions) {
-            let why = format!("`{name}` is also private where a glob import takes all from");
-            return misread(sources, index, vertex, why);
-        }
         let functions = known.keys.iter().filter_map(|key| source.function(key));
         for (file, function) in functions {
             let text = &file.parsed.text[function.body.clone()];

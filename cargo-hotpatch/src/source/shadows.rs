@@ -87,6 +87,8 @@ pub enum Origin {
     Path(String),
     /// From the prelude.
     Prelude,
+    /// From nowhere, if it is not the name of another crate.
+    Crate,
     /// From the prelude or by a glob import of which it is not known what it brings.
     Unknown,
 }
@@ -119,7 +121,7 @@ pub fn imports(krate: &CrateSource, module: &[String]) -> String {
                 Some(path) => path,
                 None => return String::new(),
             },
-            Origin::Unknown => return String::new(),
+            Origin::Crate | Origin::Unknown => return String::new(),
         };
         format!(" #[allow(unused_imports)] use {path}::{};", raw(name))
     };
@@ -147,23 +149,33 @@ fn prelude(name: &str, is_alone: bool) -> Option<&'static str> {
     })
 }
 
-/// A name of which nobody knows what it means where code that mentions these names stands.
+/// A name of which nobody knows what it means in code that says this in a module and mentions these names.
 #[must_use]
 pub fn unknown<'a>(
     krate: &'a CrateSource,
     module: &[String],
-    mentions: &BTreeSet<String>,
+    (text, mentions): (&str, &BTreeSet<String>),
 ) -> Option<&'a str> {
     let names = krate.shadows.get(module).into_iter().flatten();
-    let is_unknown = |origin: &Origin, name: &str| match origin {
+    let mut names = names.filter(|(name, origin)| match origin {
         Origin::Path(_) => false,
         Origin::Prelude => prelude(name, is_without_std(krate)).is_none(),
+        Origin::Crate => begins_path(text, name),
         Origin::Unknown => true,
-    };
-    let mut names = names.filter(|(name, origin)| is_unknown(origin, name));
+    });
     names
         .find(|(name, _)| mentions.contains(*name))
         .map(|(name, _)| name.as_str())
+}
+
+/// Whether a path begins with this name.
+fn begins_path(text: &str, name: &str) -> bool {
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].trim_end().chars().next_back();
+        let after = text[at + name.len()..].trim_start();
+        after.starts_with("::")
+            && before.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '_' | ':'))
+    })
 }
 
 fn shadows(
@@ -171,35 +183,67 @@ fn shadows(
     externs: &BTreeSet<(usize, String)>,
 ) -> BTreeMap<Module, BTreeMap<String, Origin>> {
     let modules = Modules::of(krates, krates, externs);
-    let globs = modules.globs();
     let known = Known::of(krates, &modules);
+    let importers = known.importers();
     let mut out: BTreeMap<Module, BTreeMap<String, Origin>> = BTreeMap::new();
     for (of, names) in &known.named {
-        if !globs.contains_key(of) {
-            continue;
-        }
-        let mut seen = BTreeSet::from([of]);
+        let mut reached = BTreeSet::new();
         let mut queue = vec![of];
         while let Some(module) = queue.pop() {
-            let importers = globs.get(module).into_iter().flatten();
-            queue.extend(importers.filter(|at| seen.insert(*at)));
+            let importers = importers.get(module).into_iter().flatten();
+            queue.extend(
+                importers
+                    .map(|(at, _)| *at)
+                    .filter(|at| reached.insert(*at)),
+            );
         }
-        seen.remove(of);
-        for at in seen {
-            let spot = Spot::of(at);
-            let hidden = names
-                .iter()
-                .filter(|(_, home)| !spot.may_name(of.0, **home));
-            for (name, _) in hidden.filter(|(name, _)| known.home(at, name).is_none()) {
-                if let Some(origin) = known.origin(at, name) {
-                    let names = out.entry(at.clone()).or_default();
-                    names.insert((*name).to_owned(), origin);
+        reached.remove(of);
+        if reached.is_empty() {
+            continue;
+        }
+        let homes: BTreeSet<Home<'_>> = names.values().copied().collect();
+        for home in homes {
+            let visible = visible_from(of, home, &importers);
+            for at in reached.iter().filter(|at| !visible.contains(**at)) {
+                let hidden = names.iter().filter(|(_, other)| **other == home);
+                for (name, _) in hidden.filter(|(name, _)| known.home(at, name).is_none()) {
+                    let names = out.entry((*at).clone()).or_default();
+                    names.extend(known.methods(name).map(|name| (name, Origin::Unknown)));
+                    if let Some(origin) = known.origin(at, name) {
+                        names.insert((*name).to_owned(), origin);
+                    }
                 }
             }
         }
     }
+    out.retain(|_, names| !names.is_empty());
     out
 }
+
+/// Modules that what stands in `of` and has this home reaches by glob imports that may be followed.
+fn visible_from<'a>(
+    of: &'a Module,
+    home: Home<'a>,
+    importers: &Importers<'a>,
+) -> BTreeSet<&'a Module> {
+    let mut seen = BTreeSet::from([(of, home)]);
+    let mut queue = vec![(of, home)];
+    while let Some((module, home)) = queue.pop() {
+        for (at, of_import) in importers.get(module).into_iter().flatten() {
+            // Whoever takes all from `at` has it if the import there is for them.
+            if Spot::of(at).may_name(module.0, home) && seen.insert((at, *of_import)) {
+                queue.push((at, *of_import));
+            }
+        }
+    }
+    seen.into_iter().map(|(at, _)| at).collect()
+}
+
+/// The module that may name something, if not everybody may.
+type Home<'a> = Option<&'a Arc<[String]>>;
+
+/// For each module those with a glob import of it, and who has what that brings.
+type Importers<'a> = BTreeMap<Module, BTreeSet<(&'a Module, Home<'a>)>>;
 
 /// A name that a glob import inside of a function would take in a scope: something private in a module that is called like
 /// the one all is taken from.
@@ -240,14 +284,16 @@ pub fn taken_inside(
 }
 
 /// Names, with who may name that.
-type Named<'a> = BTreeMap<&'a str, Option<&'a Arc<[String]>>>;
+type Named<'a> = BTreeMap<&'a str, Home<'a>>;
 
 /// What modules have.
 struct Known<'a> {
     modules: &'a Modules<'a>,
     /// Names of their own.
     named: BTreeMap<Module, Named<'a>>,
-    globs: BTreeMap<Module, Vec<&'a Import>>,
+    globs: BTreeMap<Module, Vec<(&'a Import, Home<'a>)>>,
+    /// Methods of traits, by their names.
+    traits: BTreeMap<&'a str, &'a BTreeSet<String>>,
     /// Modules in which macros make items, under names that are not known.
     made: BTreeSet<Module>,
 }
@@ -258,6 +304,7 @@ impl<'a> Known<'a> {
             modules,
             named: BTreeMap::new(),
             globs: BTreeMap::new(),
+            traits: BTreeMap::new(),
             made: BTreeSet::new(),
         };
         for (krate, source) in krates.iter().enumerate() {
@@ -280,7 +327,11 @@ impl<'a> Known<'a> {
                         continue;
                     }
                     let globs = item.imports.iter().filter(|import| import.name == "*");
+                    let globs = globs.map(|import| (import, item.home.as_ref()));
                     out.globs.entry(at.clone()).or_default().extend(globs);
+                    if let (Kind::Trait, Some(name)) = (item.kind, item.names.first()) {
+                        out.traits.insert(name, &item.mentions);
+                    }
                     let names = item.names.iter().map(String::as_str);
                     let names = names.filter(|name| !matches!(*name, "*" | "_"));
                     let own = out.named.entry(at).or_default();
@@ -291,19 +342,44 @@ impl<'a> Known<'a> {
         out
     }
 
+    fn importers(&self) -> Importers<'_> {
+        let mut out = Importers::new();
+        for (at, globs) in &self.globs {
+            for (import, home) in globs {
+                let last = import.path.last().map_or("", String::as_str);
+                let found = match self.modules.at_path(at, &import.path) {
+                    Some(module) => vec![module],
+                    None => self.modules.called(at, last),
+                };
+                for of in found.into_iter().filter(|of| of != at) {
+                    out.entry(of).or_default().insert((at, *home));
+                }
+            }
+        }
+        out
+    }
+
     /// Who may name what a module has of this name itself, if it has something.
-    fn home(&self, at: &Module, name: &str) -> Option<Option<&'a Arc<[String]>>> {
+    fn home(&self, at: &Module, name: &str) -> Option<Home<'a>> {
         self.named.get(at)?.get(name).copied()
     }
 
-    fn globs(&self, at: &Module) -> impl Iterator<Item = &'a Import> {
+    /// What comes along with a trait of this name.
+    fn methods(&self, name: &str) -> impl Iterator<Item = String> {
+        self.traits
+            .get(name)
+            .into_iter()
+            .flat_map(|methods| methods.iter().cloned())
+    }
+
+    fn globs(&self, at: &Module) -> impl Iterator<Item = (&'a Import, Home<'a>)> {
         self.globs.get(at).into_iter().flatten().copied()
     }
 
     /// Where a name comes from in a module that does not have it itself, if from anywhere.
     fn origin(&self, at: &Module, name: &str) -> Option<Origin> {
         let mut is_unknown = self.made.contains(at);
-        for import in self.globs(at) {
+        for (import, _) in self.globs(at) {
             match self.brings(at, import, (at, name), &mut BTreeSet::new()) {
                 Some(true) => {
                     let path: Vec<_> = import.path.iter().map(|part| raw(part)).collect();
@@ -313,12 +389,13 @@ impl<'a> Known<'a> {
                 None => is_unknown = true,
             }
         }
-        let is_in_prelude = PRELUDE.binary_search(&name).is_ok();
-        is_in_prelude.then_some(if is_unknown {
-            Origin::Unknown
-        } else {
-            Origin::Prelude
-        })
+        match (PRELUDE.binary_search(&name).is_ok(), is_unknown) {
+            (true, true) => Some(Origin::Unknown),
+            (true, false) => Some(Origin::Prelude),
+            (false, false) => Some(Origin::Crate),
+            // Another one of that name would be an error.
+            (false, true) => None,
+        }
     }
 
     /// Whether a glob import brings this name to a place, if that is known.
@@ -343,7 +420,8 @@ impl<'a> Known<'a> {
             return None;
         }
         let mut found = Some(false);
-        for import in self.globs(&from) {
+        let globs = self.globs(&from);
+        for (import, _) in globs.filter(|(_, home)| Spot::of(to).may_name(from.0, *home)) {
             match self.brings(&from, import, (to, name), seen) {
                 Some(true) => return Some(true),
                 Some(false) => {}
@@ -407,19 +485,26 @@ mod tests {
             " #[allow(unused_imports)] use ::std::prelude::rust_2021::Vec; #[allow(unused_imports)] use super::y::util::g;"
         );
         assert_eq!(all("m"), "");
-        let mentions = BTreeSet::from(["Vec".to_owned(), "f".to_owned()]);
+        let mentions = BTreeSet::from(["Vec".to_owned(), "f".to_owned(), "h".to_owned()]);
         assert_eq!(
-            unknown(&krates[0], &["x".to_owned()], &mentions),
+            unknown(&krates[0], &["x".to_owned()], ("", &mentions)),
             Some("Vec")
         );
-        assert_eq!(unknown(&krates[0], &["b".to_owned()], &mentions), None);
+        let in_b = |text| unknown(&krates[0], &["b".to_owned()], (text, &mentions));
+        assert_eq!(in_b("let h = x::h; f(h);"), None);
+        assert_eq!(in_b("f(h::new())"), Some("h"));
     }
 
     fn shadowed(text: &str) -> Vec<(String, Vec<String>)> {
         let found = shadows(&[krate(&[("src/main.rs", text)])], &BTreeSet::new());
         found
             .into_iter()
-            .map(|(module, names)| (module.1.join("::"), names.into_keys().collect()))
+            .map(|(module, names)| {
+                let known = names
+                    .into_iter()
+                    .filter(|(_, origin)| *origin != Origin::Crate);
+                (module.1.join("::"), known.map(|(name, _)| name).collect())
+            })
             .collect()
     }
 
@@ -434,7 +519,7 @@ mod tests {
             ),
             [
                 ("b".to_owned(), names(&["Option", "Result", "drop"])),
-                ("c".to_owned(), names(&["drop"])),
+                ("c".to_owned(), names(&["Vec", "drop"])),
                 ("e".to_owned(), names(&["Default"])),
             ]
         );
