@@ -193,6 +193,10 @@ pub(super) fn mistaken(
         let functions = known.keys.iter().filter_map(|key| source.function(key));
         for (file, function) in functions {
             let text = &file.parsed.text[function.body.clone()];
+            if let Some(name) = shadows::unknown(source, &known.module, (text, &known.mentions)) {
+                let why = format!("`{name}` is also private where a glob import takes all from");
+                return misread(sources, index, vertex, why);
+            }
             if let Some(name) = shadows::taken_inside(sources, known.spot(), text, &known.mentions)
             {
                 let why =

@@ -144,6 +144,45 @@ mod right {
     }
 }
 
+mod scales {
+    pub trait Scale {
+        fn scale(self) -> u32;
+    }
+
+    impl Scale for u32 {
+        fn scale(self) -> u32 {
+            self * 1000
+        }
+    }
+}
+
+mod scaled {
+    use crate::scales::Scale;
+
+    pub fn scaled() -> u32 {
+        1u32.scale()
+    }
+}
+
+mod zoomed {
+    use crate::scaled::*;
+
+    trait Zoom {
+        fn scale(&self) -> u32;
+    }
+
+    impl Zoom for u32 {
+        fn scale(&self) -> u32 {
+            *self * 2
+        }
+    }
+
+    #[hotpatch_rt::hot]
+    pub fn zoomed() -> u32 {
+        5u32.scale() + scaled()
+    }
+}
+
 mod inside {
     const MAX: u32 = 5;
 
@@ -215,6 +254,7 @@ fn main() {
             "align" => println!("{}", user::align()),
             "generic" => println!("{}", user::generic()),
             "plain" => println!("{}", user::plain()),
+            "zoomed" => println!("{}", zoomed::zoomed()),
             "inside" => println!("{}", inside::inside()),
             "both" => println!("{}", both::both()),
             "dropped" => println!("{}", own::dropped()),
