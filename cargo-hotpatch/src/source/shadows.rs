@@ -347,9 +347,15 @@ impl<'a> Known<'a> {
         for (at, globs) in &self.globs {
             for (import, home) in globs {
                 let last = import.path.last().map_or("", String::as_str);
+                let first = import.path.first().map_or("", String::as_str);
+                let is_near = matches!(first, "crate" | "self" | "super");
                 let found = match self.modules.at_path(at, &import.path) {
                     Some(module) => vec![module],
-                    None => self.modules.called(at, last),
+                    // It goes through an import, or begins in a crate of others.
+                    None if is_near || self.home(at, first).is_some() => {
+                        self.modules.called(at, last)
+                    }
+                    None => Vec::new(),
                 };
                 for of in found.into_iter().filter(|of| of != at) {
                     out.entry(of).or_default().insert((at, *home));
