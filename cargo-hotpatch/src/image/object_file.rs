@@ -119,10 +119,10 @@ impl PatchObject {
     }
 }
 
-/// Gives a symbol of a relocatable object a shorter name. Whether there is one of this name is for the caller to know.
-pub fn rename(data: &mut [u8], old: &str, new: &str) {
+/// Gives a symbol of a relocatable object another name, if that is not longer, and tells whether it has it.
+pub fn rename(data: &mut [u8], old: &str, new: &str) -> bool {
     let Some(spare) = old.len().checked_sub(new.len()) else {
-        return;
+        return false;
     };
     let from = [old.as_bytes(), &[0]].concat();
     let to = [new.as_bytes(), &vec![0; spare + 1]].concat();
@@ -132,9 +132,10 @@ pub fn rename(data: &mut [u8], old: &str, new: &str) {
         .filter(|(_, bytes)| *bytes == from)
         .map(|(at, _)| at)
         .collect();
-    for at in found {
-        data[at..at + to.len()].copy_from_slice(&to);
+    for at in &found {
+        data[*at..at + to.len()].copy_from_slice(&to);
     }
+    !found.is_empty()
 }
 
 #[derive(Debug, Clone, Copy, Default)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::bind;
-use super::compile::Compiled;
+use super::compile::{Compiled, shown};
 use super::link::{Link, Linker, link_command};
 use super::tls::{self, Reach};
 use crate::command::{CancelToken, Tool};
@@ -42,7 +42,7 @@ pub struct Parts<'a> {
 
 /// A symbol that nothing in the process provides.
 #[derive(Debug, thiserror::Error)]
-#[error("the program has no `{:#}`", rustc_demangle::demangle(.symbol))]
+#[error("the program has no `{}`", shown(.symbol))]
 pub struct Missing {
     /// The symbol.
     pub symbol: String,

@@ -50,6 +50,12 @@ pub struct Compiled {
     pub object: PatchObject,
 }
 
+/// What a user calls what a symbol is.
+#[must_use]
+pub fn shown(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol)).replace(&name_in_place(""), "")
+}
+
 impl Compiled {
     /// Calls what a hot function left in its place keeps, its thread-locals and statics, as the program does: there the
     /// function goes by its own name, and what is in it by that.
@@ -67,9 +73,9 @@ impl Compiled {
             .collect();
         for (at, name) in &found {
             // Two that read alike are two.
-            if found.iter().filter(|(_, other)| other == name).count() == 1 {
-                let symbol = &mut self.object.undefined[*at];
-                rename(&mut self.data, &symbol.name, name);
+            let is_alone = found.iter().filter(|(_, other)| other == name).count() == 1;
+            let symbol = &mut self.object.undefined[*at];
+            if is_alone && rename(&mut self.data, &symbol.name, name) {
                 name.clone_into(&mut symbol.name);
             }
         }

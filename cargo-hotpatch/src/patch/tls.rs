@@ -51,7 +51,7 @@ pub enum TlsError {
 /// What a reader calls the thread-local behind a symbol.
 fn shown(symbol: &str) -> String {
     variable(symbol).map_or_else(
-        || format!("{:#}", rustc_demangle::demangle(symbol)),
+        || super::compile::shown(symbol),
         |of| format!("{}::{}", of.owner, of.name),
     )
 }

@@ -10,6 +10,7 @@ use crate::image::demangle::demangle;
 use crate::image::elf::Elf;
 use crate::image::graph::CallGraph;
 use crate::image::symbols::Kind as SymbolKind;
+use crate::patch::compile::shown;
 use crate::plan::codes::Code;
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
@@ -120,7 +121,7 @@ impl Maker<'_> {
                 let is_doubtful = of_data.is_some_and(|found| found.kind != SymbolKind::Function)
                     && self.is_doubtful(sources, index, &symbol.name);
                 if there && is_doubtful {
-                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    let name = shown(&symbol.name);
                     needs.refuse(
                         refuse(format!(
                             "`{name}`, which a macro made, may be another one in the program"
@@ -151,7 +152,7 @@ impl Maker<'_> {
                             needs.statics.insert(item);
                             continue;
                         }
-                        let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                        let name = shown(&symbol.name);
                         let why = refuse(if is_stale {
                             format!("it goes through `{name}`, which cannot be patched yet")
                         } else {
@@ -202,7 +203,7 @@ impl Maker<'_> {
                         needs.in_place.insert(vertex);
                         continue;
                     }
-                    let name = format!("{:#}", rustc_demangle::demangle(&symbol.name));
+                    let name = shown(&symbol.name);
                     needs.refuse(refuse(format!("it would make a second `{name}`")), false);
                 }
             }

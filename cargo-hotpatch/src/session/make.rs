@@ -223,7 +223,7 @@ impl Maker<'_> {
                 return Ok(Outcome::Broken(broken));
             }
         }
-        if let Some(refusal) = mistaken(&sources, &index, &plan.include) {
+        if let Some(refusal) = mistaken(&sources, &self.world.extern_names, &index, &plan.include) {
             return self.unless_broken(refusal, &changes);
         }
         match self.build(&sources, &index, &graph, &plan, &mut times) {

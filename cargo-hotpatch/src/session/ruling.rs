@@ -1,5 +1,6 @@
 //! What rules an edit out before anything is compiled: the source, and what may be alive in the process.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::checks::misread;
@@ -177,10 +178,26 @@ pub(super) fn with_trespassers(
 /// is private for what a glob import or the prelude brings.
 pub(super) fn mistaken(
     sources: &[CrateSource],
+    externs: &BTreeSet<(usize, String)>,
     index: &Index,
     include: &BTreeSet<Vertex>,
 ) -> Option<Refusal> {
     let namesakes = privacy::namesakes(sources);
+    let all = sources.iter().enumerate();
+    let with_globs: BTreeSet<Vertex> = all
+        .flat_map(|(krate, source)| {
+            source
+                .functions()
+                .map(move |(_, function)| (krate, function))
+        })
+        .filter(|(_, function)| !function.globs.is_empty())
+        .filter_map(|(krate, function)| index.find(krate, &function.key))
+        .collect();
+    let has_shadows = sources.iter().any(|source| !source.shadows.is_empty());
+    if namesakes.is_empty() && with_globs.is_empty() && !has_shadows {
+        return None;
+    }
+    let inside = LazyCell::new(|| shadows::Inside::of(sources, externs));
     for vertex in compiled_with(index, include) {
         let Some(known) = index.known(vertex) else {
             continue;
@@ -190,6 +207,9 @@ pub(super) fn mistaken(
             return misread(sources, index, vertex, why);
         }
         let source = &sources[known.krate];
+        if !source.shadows.contains_key(&known.module) && !with_globs.contains(&vertex) {
+            continue;
+        }
         let functions = known.keys.iter().filter_map(|key| source.function(key));
         for (file, function) in functions {
             let text = &file.parsed.text[function.body.clone()];
@@ -197,8 +217,11 @@ pub(super) fn mistaken(
                 let why = format!("`{name}` is also private where a glob import takes all from");
                 return misread(sources, index, vertex, why);
             }
-            if let Some(name) = shadows::taken_inside(sources, known.spot(), text, &known.mentions)
-            {
+            if function.globs.is_empty() {
+                continue;
+            }
+            let (globs, mentions) = (&function.globs, &known.mentions);
+            if let Some(name) = inside.taken(known.spot(), globs, mentions) {
                 let why =
                     format!("`{name}` is also private where a glob import in it takes all from");
                 return misread(sources, index, vertex, why);

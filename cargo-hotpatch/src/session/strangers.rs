@@ -56,7 +56,11 @@ pub(super) fn strangers(
     part: &Part,
 ) -> Option<Refusal> {
     let object = &part.compiled.object;
-    let traits: Vec<_> = sources.iter().map(CrateSource::homes_of_traits).collect();
+    // Few calls ask.
+    let traits: Vec<_> = sources
+        .iter()
+        .map(|source| LazyCell::new(|| source.homes_of_traits()))
+        .collect();
     // Of a graph that is newer than the index, as is what this patch has brought.
     let vertex = |node: NodeId| {
         let known = index.vertex(node);

@@ -11,7 +11,7 @@ use super::items::{CrateSource, raw};
 use super::lifetimes;
 use super::own_imports::scope_path;
 use super::pieces::pair;
-use super::rewrite::{declaration, with_static_lifetimes};
+use super::rewrite::{declaration, method_path, with_static_lifetimes};
 use super::widen::{name_in_place, splice};
 
 impl Page<'_> {
@@ -30,11 +30,7 @@ impl Page<'_> {
             ),
             Owner::Impl(head) if can_be_in_place(krate, function) => {
                 let ty = with_static_lifetimes(&head.self_ty)?;
-                let old = match &head.trait_path {
-                    Some(path) => format!("<{ty} as {}>::{name}", with_static_lifetimes(path)?),
-                    None => format!("<{ty}>::{name}"),
-                };
-                (old, format!("<{ty}>::{body}"))
+                (method_path(head, &name)?, format!("<{ty}>::{body}"))
             }
             _ => bail!("this hot method of a trait cannot be understood outside of its place"),
         };

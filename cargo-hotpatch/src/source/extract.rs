@@ -21,7 +21,6 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use proc_macro2::TokenStream;
 
 use super::entries::{RUNNING, local_trait};
 use super::fields;
@@ -31,7 +30,7 @@ use super::lifetimes;
 use super::locals;
 use super::own_imports::{Imports, all_imports, scope_path};
 use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
-use super::rewrite::{declaration, includes, self_assoc, with_static_lifetimes};
+use super::rewrite::{associated, declaration, includes, lex, method_path, with_static_lifetimes};
 use super::widen::splice;
 
 /// A function to extract.
@@ -456,8 +455,7 @@ impl Page<'_> {
                         let item = format!("#[link_name = \"{symbol}\"] fn __hp_old();");
                         format!("{{ unsafe extern \"Rust\" {{ {item} }} __hp_old }}")
                     }
-                    Some(path) => format!("<{ty} as {}>::{name}", with_static_lifetimes(path)?),
-                    None => format!("<{ty}>::{name}"),
+                    _ => method_path(head, &name)?,
                 };
                 let new = format!("<{ty} as __Hp {params}>::{entry}");
                 (before, format!(" {text} }}{}", pair(&old, &new, index)))
@@ -509,26 +507,15 @@ impl Page<'_> {
         ))
     }
 
-    /// `Self::Output` in an impl of a trait is the trait's; in the local trait it must say so.
+    /// See [`associated`].
     pub(super) fn associated(
         &self,
         head: &Impl,
         range: &Range<usize>,
         edits: &mut Vec<(Range<usize>, String)>,
     ) -> Result<()> {
-        let Some(path) = &head.trait_path else {
-            return Ok(());
-        };
-        if head.types.is_empty() {
-            return Ok(());
-        }
-        let tokens = self.lex(range)?;
-        self_assoc(&tokens, &head.types, &mut |at| {
-            edits.push((
-                at.start + range.start..at.end + range.start,
-                format!("<Self as {path}>"),
-            ));
-        });
+        let found = associated(self.text(range), head)?.into_iter();
+        edits.extend(found.map(|(at, text)| (at.start + range.start..at.end + range.start, text)));
         Ok(())
     }
 
@@ -542,7 +529,7 @@ impl Page<'_> {
             return Ok(());
         }
         let folder = self.file.path.parent().unwrap_or(Path::new("/"));
-        let tokens = self.lex(range)?;
+        let tokens = lex(self.text(range))?;
         includes(&tokens, &mut |at, value| {
             let path = folder.join(value);
             edits.push((
@@ -551,12 +538,6 @@ impl Page<'_> {
             ));
         });
         Ok(())
-    }
-
-    fn lex(&self, range: &Range<usize>) -> Result<TokenStream> {
-        self.text(range)
-            .parse()
-            .map_err(|error| anyhow::anyhow!("{error}"))
     }
 
     fn finish(mut self) -> String {

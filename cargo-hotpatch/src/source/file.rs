@@ -183,6 +183,8 @@ pub struct Function {
     pub names_itself: bool,
     /// Files it takes in, as written.
     pub includes: Vec<String>,
+    /// Modules that glob imports in the body take all from, by the last name of the path.
+    pub globs: Vec<String>,
     /// Identifiers in signature and body.
     pub mentions: Arc<BTreeSet<String>>,
 }

@@ -12,11 +12,13 @@ use syn::{Attribute, Item, Visibility};
 
 use super::cfg::{self, Cfg};
 use super::file::{FnKey, Function, Future, NestedStatic, Owner, Shape};
+use super::macros::STATELESS;
 use super::read::Reader;
 use super::rewrite::included;
 use super::tokens::{fingerprint, mentions};
 use super::tree::{
-    attributes, bare_name, expression_attributes, home, mentions_impl_trait, start_of, type_name,
+    attributes, bare_name, expression_attributes, home, imports, mentions_impl_trait, start_of,
+    type_name,
 };
 
 impl Reader<'_> {
@@ -189,6 +191,7 @@ impl Reader<'_> {
             } else {
                 Vec::new()
             },
+            globs: nested.globs,
             mentions: Arc::new(idents),
         });
     }
@@ -388,44 +391,9 @@ struct Nested<'a> {
     state: Vec<(String, u64)>,
     /// Calls of macros that may make statics.
     macros: TokenStream,
+    /// Where glob imports take all from: the last names of their paths.
+    globs: Vec<String>,
 }
-
-/// Macros that make no statics that anybody could tell apart.
-const STATELESS: &[&str] = &[
-    "assert",
-    "assert_eq",
-    "assert_ne",
-    "cfg",
-    "column",
-    "compile_error",
-    "concat",
-    "dbg",
-    "debug_assert",
-    "debug_assert_eq",
-    "debug_assert_ne",
-    "env",
-    "eprint",
-    "eprintln",
-    "file",
-    "format",
-    "format_args",
-    "include_bytes",
-    "include_str",
-    "line",
-    "matches",
-    "module_path",
-    "option_env",
-    "panic",
-    "print",
-    "println",
-    "stringify",
-    "todo",
-    "unimplemented",
-    "unreachable",
-    "vec",
-    "write",
-    "writeln",
-];
 
 impl<'a> Nested<'a> {
     fn under(cfg: &'a Cfg) -> Self {
@@ -434,6 +402,7 @@ impl<'a> Nested<'a> {
             statics: Vec::new(),
             inner: Vec::new(),
             elsewhere: None,
+            globs: Vec::new(),
             has_types: false,
             has_impls: false,
             types: BTreeSet::new(),
@@ -546,6 +515,13 @@ impl<'ast> Visit<'ast> for Nested<'_> {
                 } else {
                     self.elsewhere = Some("a function with a `static` in an inner function");
                 }
+            }
+            Item::Use(item) => {
+                let mut found = Vec::new();
+                imports(&item.tree, &mut Vec::new(), &mut found);
+                let globs = found.into_iter().filter(|import| import.name == "*");
+                self.globs
+                    .extend(globs.filter_map(|mut import| import.path.pop()));
             }
             Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) => {
                 self.has_types = true;

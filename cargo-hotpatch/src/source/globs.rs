@@ -44,12 +44,10 @@ impl<'a> Modules<'a> {
             }
             _ => {}
         }
-        let mut out = Vec::new();
-        for (number, source) in self.new.iter().enumerate() {
-            let is_called = |(krate, name): &(usize, String)| *krate == number && name == last;
-            if source.name == last || self.externs.iter().any(is_called) {
-                out.push((number, Arc::from([])));
-            }
+        let mut out: Vec<Module> = crates_called(self.new, self.externs, last)
+            .map(|number| (number, Arc::from([])))
+            .collect();
+        for number in 0..self.new.len() {
             let named = self.paths[number]
                 .iter()
                 .filter(|path| path.last().is_some_and(|name| name == last));
@@ -70,16 +68,17 @@ impl<'a> Modules<'a> {
                 name => {
                     module.push(name.to_owned());
                     if self.paths[krate].contains(&*module) {
+                        // Before edition 2018 a path begins at the root.
+                        let is_another = module.len() > 1
+                            && number == 0
+                            && self.paths[krate].contains(&module[module.len() - 1..]);
+                        if is_another {
+                            return None;
+                        }
                         continue;
                     }
-                    let is_called = |of: usize, source: &CrateSource| {
-                        let mut externs = self.externs.iter();
-                        source.name == name
-                            || externs.any(|(krate, other)| *krate == of && other == name)
-                    };
-                    let mut crates = self.new.iter().enumerate();
-                    let found = crates.find(|(of, source)| is_called(*of, source));
-                    krate = found.filter(|_| number == 0)?.0;
+                    let mut found = crates_called(self.new, self.externs, name);
+                    krate = found.next().filter(|_| number == 0)?;
                     module.clear();
                 }
             }
@@ -95,11 +94,7 @@ impl<'a> Modules<'a> {
                 let at = (krate, item.module.clone());
                 for import in item.imports.iter().filter(|import| import.name == "*") {
                     let last = import.path.last().map_or("", String::as_str);
-                    let found = match self.at_path(&at, &import.path) {
-                        Some(module) => vec![module],
-                        None => self.called(&at, last),
-                    };
-                    let found = found.into_iter().filter(|of| *of != at);
+                    let found = self.called(&at, last).into_iter().filter(|of| *of != at);
                     found.for_each(|of| {
                         globs.entry(of).or_default().insert(at.clone());
                     });
@@ -108,6 +103,19 @@ impl<'a> Modules<'a> {
         }
         globs
     }
+}
+
+/// Crates that go by this name.
+pub(super) fn crates_called(
+    krates: &[CrateSource],
+    externs: &BTreeSet<(usize, String)>,
+    name: &str,
+) -> impl Iterator<Item = usize> {
+    let called = krates.iter().enumerate().filter(move |(number, source)| {
+        let mut externs = externs.iter();
+        source.name == name || externs.any(|(of, other)| of == number && other == name)
+    });
+    called.map(|(number, _)| number)
 }
 
 fn modules(source: &CrateSource) -> BTreeSet<Arc<[String]>> {

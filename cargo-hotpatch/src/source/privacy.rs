@@ -225,7 +225,7 @@ pub fn private_methods(
     for (number, krate) in krates.iter().enumerate() {
         let functions = krate.functions().map(|(_, function)| function);
         let methods = functions.filter(|function| function.owner != Owner::Free);
-        let traits = krate.homes_of_traits();
+        let traits = LazyCell::new(|| krate.homes_of_traits());
         for function in methods.filter(|function| counts(function)) {
             let of_trait = || traits.get(function.owner.trait_name()?).cloned().flatten();
             if let Some(home) = function.home.clone().or_else(of_trait) {

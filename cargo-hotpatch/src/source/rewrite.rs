@@ -99,12 +99,33 @@ pub(super) fn without_self(
     out
 }
 
+/// `Self::Output` in an impl of a trait is the trait's; where the code stands elsewhere it must say so. What to replace in
+/// this text.
+pub(super) fn associated(text: &str, head: &Impl) -> Result<Vec<(Range<usize>, String)>> {
+    let mut edits = Vec::new();
+    if let Some(path) = head.trait_path.as_ref().filter(|_| !head.types.is_empty()) {
+        self_assoc(&lex(text)?, &head.types, &mut |at| {
+            edits.push((at, format!("<Self as {path}>")));
+        });
+    }
+    Ok(edits)
+}
+
+pub(super) fn lex(text: &str) -> Result<TokenStream> {
+    text.parse().map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+/// The path of a method, from anywhere.
+pub(super) fn method_path(head: &Impl, name: &str) -> Result<String> {
+    let ty = with_static_lifetimes(&head.self_ty)?;
+    Ok(match &head.trait_path {
+        Some(path) => format!("<{ty} as {}>::{name}", with_static_lifetimes(path)?),
+        None => format!("<{ty}>::{name}"),
+    })
+}
+
 /// Calls `found` with the range of each `Self` in `Self::Name` for one of the names.
-pub(super) fn self_assoc(
-    tokens: &TokenStream,
-    names: &[String],
-    found: &mut impl FnMut(Range<usize>),
-) {
+fn self_assoc(tokens: &TokenStream, names: &[String], found: &mut impl FnMut(Range<usize>)) {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
     for window in tokens.windows(4) {
         if let [

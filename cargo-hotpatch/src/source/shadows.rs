@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::file::{Import, Kind, Owner};
-use super::globs::{Module, Modules};
+use super::globs::{Module, Modules, crates_called};
 use super::items::{CrateSource, raw};
 use super::privacy::Spot;
 
@@ -183,9 +183,18 @@ fn shadows(
     externs: &BTreeSet<(usize, String)>,
 ) -> BTreeMap<Module, BTreeMap<String, Origin>> {
     let modules = Modules::of(krates, krates, externs);
-    let known = Known::of(krates, &modules);
-    let importers = known.importers();
     let mut out: BTreeMap<Module, BTreeMap<String, Origin>> = BTreeMap::new();
+    // A module sees all of those that it is in, and mostly that is all there is.
+    let is_inside = |of: &Module, at: &Module| at.0 == of.0 && at.1.starts_with(&of.1);
+    let globs = modules.globs();
+    let mut all = globs
+        .iter()
+        .flat_map(|(of, at)| at.iter().map(move |at| (of, at)));
+    if all.all(|(of, at)| is_inside(of, at)) {
+        return out;
+    }
+    let known = Known::of(krates);
+    let importers = known.importers(&modules);
     for (of, names) in &known.named {
         let mut reached = BTreeSet::new();
         let mut queue = vec![of];
@@ -209,7 +218,7 @@ fn shadows(
                 for (name, _) in hidden.filter(|(name, _)| known.home(at, name).is_none()) {
                     let names = out.entry((*at).clone()).or_default();
                     names.extend(known.methods(name).map(|name| (name, Origin::Unknown)));
-                    if let Some(origin) = known.origin(at, name) {
+                    if let Some(origin) = known.origin(&modules, at, name) {
                         names.insert((*name).to_owned(), origin);
                     }
                 }
@@ -245,52 +254,60 @@ type Home<'a> = Option<&'a Arc<[String]>>;
 /// For each module those with a glob import of it, and who has what that brings.
 type Importers<'a> = BTreeMap<Module, BTreeSet<(&'a Module, Home<'a>)>>;
 
-/// A name that a glob import inside of a function would take in a scope: something private in a module that is called like
-/// the one all is taken from.
-#[must_use]
-pub fn taken_inside(
-    krates: &[CrateSource],
-    spot: Spot<'_>,
-    text: &str,
-    mentions: &BTreeSet<String>,
-) -> Option<String> {
-    let from: BTreeSet<&str> = text
-        .match_indices("::*")
-        .filter_map(|(at, _)| {
-            let before = text[..at].trim_end();
-            before
-                .rsplit(|c: char| !c.is_alphanumeric() && c != '_')
-                .next()
-        })
-        .collect();
-    if from.is_empty() {
-        return None;
-    }
-    let no_externs = BTreeSet::new();
-    let modules = Modules::of(krates, krates, &no_externs);
-    let known = Known::of(krates, &modules);
-    let near = ["crate", "self", "super"];
-    let may_be = |at: &Module| {
-        let name = at.1.last().unwrap_or(&krates[at.0].name);
-        from.contains(name.as_str()) || near.iter().any(|near| from.contains(near))
-    };
-    let mut all = known.named.iter().filter(|(at, _)| may_be(at));
-    all.find_map(|(at, names)| {
-        let mut names = names
-            .iter()
-            .filter(|(name, home)| mentions.contains(**name) && !spot.may_name(at.0, **home));
-        names.next().map(|(name, _)| (*name).to_owned())
-    })
+/// What glob imports inside of functions would take in a scope.
+pub struct Inside<'a> {
+    krates: &'a [CrateSource],
+    externs: &'a BTreeSet<(usize, String)>,
+    named: NamedBy<'a>,
 }
 
-/// Names, with who may name that.
-type Named<'a> = BTreeMap<&'a str, Home<'a>>;
+impl<'a> Inside<'a> {
+    /// Of these crates; `externs` as for [`note`].
+    #[must_use]
+    pub fn of(krates: &'a [CrateSource], externs: &'a BTreeSet<(usize, String)>) -> Self {
+        Self {
+            krates,
+            externs,
+            named: Known::of(krates).named,
+        }
+    }
+
+    /// A name in a function with such imports of modules that go by these names: something private in such a module.
+    #[must_use]
+    pub fn taken(
+        &self,
+        spot: Spot<'_>,
+        globs: &[String],
+        mentions: &BTreeSet<String>,
+    ) -> Option<&'a str> {
+        let near = ["crate", "self", "super"];
+        let may_be_any = globs.iter().any(|glob| near.contains(&glob.as_str()));
+        let roots: BTreeSet<usize> = globs
+            .iter()
+            .flat_map(|glob| crates_called(self.krates, self.externs, glob))
+            .collect();
+        let may_be = |(krate, module): &Module| match module.last() {
+            _ if may_be_any => true,
+            Some(name) => globs.contains(name),
+            None => roots.contains(krate),
+        };
+        let mut all = self.named.iter().filter(|(at, _)| may_be(at));
+        all.find_map(|(at, names)| {
+            let mut names = names
+                .iter()
+                .filter(|(name, home)| mentions.contains(**name) && !spot.may_name(at.0, **home));
+            names.next().map(|(name, _)| *name)
+        })
+    }
+}
+
+/// Names, with who may name that, by module.
+type NamedBy<'a> = BTreeMap<Module, BTreeMap<&'a str, Home<'a>>>;
 
 /// What modules have.
 struct Known<'a> {
-    modules: &'a Modules<'a>,
     /// Names of their own.
-    named: BTreeMap<Module, Named<'a>>,
+    named: NamedBy<'a>,
     globs: BTreeMap<Module, Vec<(&'a Import, Home<'a>)>>,
     /// Methods of traits, by their names.
     traits: BTreeMap<&'a str, &'a BTreeSet<String>>,
@@ -299,9 +316,8 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(krates: &'a [CrateSource], modules: &'a Modules<'a>) -> Self {
+    fn of(krates: &'a [CrateSource]) -> Self {
         let mut out = Self {
-            modules,
             named: BTreeMap::new(),
             globs: BTreeMap::new(),
             traits: BTreeMap::new(),
@@ -342,19 +358,17 @@ impl<'a> Known<'a> {
         out
     }
 
-    fn importers(&self) -> Importers<'_> {
+    fn importers(&self, modules: &Modules<'_>) -> Importers<'_> {
         let mut out = Importers::new();
         for (at, globs) in &self.globs {
             for (import, home) in globs {
                 let last = import.path.last().map_or("", String::as_str);
                 let first = import.path.first().map_or("", String::as_str);
                 let is_near = matches!(first, "crate" | "self" | "super");
-                let found = match self.modules.at_path(at, &import.path) {
+                let found = match modules.at_path(at, &import.path) {
                     Some(module) => vec![module],
                     // It goes through an import, or begins in a crate of others.
-                    None if is_near || self.home(at, first).is_some() => {
-                        self.modules.called(at, last)
-                    }
+                    None if is_near || self.home(at, first).is_some() => modules.called(at, last),
                     None => Vec::new(),
                 };
                 for of in found.into_iter().filter(|of| of != at) {
@@ -383,10 +397,10 @@ impl<'a> Known<'a> {
     }
 
     /// Where a name comes from in a module that does not have it itself, if from anywhere.
-    fn origin(&self, at: &Module, name: &str) -> Option<Origin> {
+    fn origin(&self, modules: &Modules<'_>, at: &Module, name: &str) -> Option<Origin> {
         let mut is_unknown = self.made.contains(at);
         for (import, _) in self.globs(at) {
-            match self.brings(at, import, (at, name), &mut BTreeSet::new()) {
+            match self.brings(modules, (at, import), (at, name), &mut BTreeSet::new()) {
                 Some(true) => {
                     let path: Vec<_> = import.path.iter().map(|part| raw(part)).collect();
                     return Some(Origin::Path(path.join("::")));
@@ -407,15 +421,15 @@ impl<'a> Known<'a> {
     /// Whether a glob import brings this name to a place, if that is known.
     fn brings(
         &self,
-        at: &Module,
-        import: &Import,
+        modules: &Modules<'_>,
+        (at, import): (&Module, &Import),
         (to, name): (&Module, &str),
         seen: &mut BTreeSet<Module>,
     ) -> Option<bool> {
         if is_prelude_of_std(import) {
             return Some(false);
         }
-        let from = self.modules.at_path(at, &import.path)?;
+        let from = modules.at_path(at, &import.path)?;
         if !seen.insert(from.clone()) {
             return Some(false);
         }
@@ -428,7 +442,7 @@ impl<'a> Known<'a> {
         let mut found = Some(false);
         let globs = self.globs(&from);
         for (import, _) in globs.filter(|(_, home)| Spot::of(to).may_name(from.0, *home)) {
-            match self.brings(&from, import, (to, name), seen) {
+            match self.brings(modules, (&from, import), (to, name), seen) {
                 Some(true) => return Some(true),
                 Some(false) => {}
                 None => found = None,

@@ -10,7 +10,7 @@ use super::fields::can_be_in_place;
 use super::file::{Edit, FnKey, Function, Impl, Owner, ParsedFile, Shape};
 use super::function::is_hot;
 use super::items::{CrateSource, SourceFile};
-use super::rewrite::self_assoc;
+use super::rewrite::associated;
 use super::shadows;
 use super::syntax::{self, Edition};
 
@@ -173,15 +173,9 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
 /// Gives the body of a hot method of a trait to a method of the type's, which stands where the body stood: calls of the
 /// trait's go to the slot.
 fn move_in(file: &ParsedFile, function: &Function, head: &Impl) -> Vec<(Range<usize>, String)> {
-    let of_trait = |range: &Range<usize>| -> Vec<(Range<usize>, String)> {
-        let mut edits = Vec::new();
-        if let (Ok(tokens), Some(path)) = (file.text[range.clone()].parse(), &head.trait_path) {
-            self_assoc(&tokens, &head.types, &mut |at| {
-                edits.push((at, format!("<Self as {path}>")));
-            });
-        }
-        edits
-    };
+    // A file that was read can be taken apart again.
+    let of_trait =
+        |range: &Range<usize>| associated(&file.text[range.clone()], head).unwrap_or_default();
     let sig = &function.sig;
     let mut renamed = of_trait(sig);
     let name = function.ident.start - sig.start..function.ident.end - sig.start;
