@@ -188,7 +188,7 @@ mod inside {
 
     #[hotpatch_rt::hot]
     pub fn inside() -> u32 {
-        use crate::limits::*;
+        use crate::limits::{limit, *};
         MAX + limit() + 1
     }
 }
