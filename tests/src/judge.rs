@@ -100,10 +100,13 @@ impl Trial<'_> {
             let before = self.dump(session).with_context(place)?;
             session.nothing_more().with_context(place)?;
             let said = session.stderr().len();
-            changed = self
-                .project
-                .apply(edit, &self.applied)
-                .with_context(place)?;
+            let save = || self.project.apply(edit, &self.applied);
+            changed = if edit.may_save_several() {
+                session.behind_its_back(save)
+            } else {
+                save()
+            }
+            .with_context(place)?;
             let Some(name) = edit.expect.event() else {
                 continue;
             };

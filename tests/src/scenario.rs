@@ -165,6 +165,14 @@ pub struct Edit {
     pub live: Vec<Question>,
 }
 
+impl Edit {
+    /// Whether more than one file may be saved.
+    pub fn may_save_several(&self) -> bool {
+        let files = self.replace.len() + self.write.len() + self.delete.len() + self.touch.len();
+        self.undo || self.revert.is_some() || files > 1
+    }
+}
+
 /// A text to replace.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

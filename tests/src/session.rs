@@ -280,6 +280,16 @@ impl Session {
         self.tool.id()
     }
 
+    /// Does something while the tool stands still: however busy the machine is, it sees files written meanwhile as one
+    /// save, for it looks when all is done.
+    pub fn behind_its_back<T>(&self, job: impl FnOnce() -> Result<T>) -> Result<T> {
+        let tool = self.tool_pid();
+        signal(tool, Signal::STOP);
+        let done = wait_until_stopped(tool).and_then(|()| job());
+        signal(tool, Signal::CONT);
+        done
+    }
+
     /// Fails when the program is gone or another process has its number.
     pub fn check_alive(&self) -> Result<()> {
         let process = self
@@ -396,6 +406,30 @@ fn started(pid: u32) -> Option<String> {
         "Z" | "X" => None,
         _ => fields.nth(18).map(str::to_owned),
     }
+}
+
+fn wait_until_stopped(pid: u32) -> Result<()> {
+    let start = Instant::now();
+    while !is_stopped(pid)? {
+        ensure!(start.elapsed() < LIMIT, "the tool cannot be stopped");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Whether every thread of a process stands still.
+fn is_stopped(pid: u32) -> Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = std::fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
+        // The name before it may hold anything.
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        if state.is_some_and(|state| !"TtZX".contains(state)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn pid(number: u32) -> Option<Pid> {

@@ -25,6 +25,8 @@ pub use super::watchlist::Watchlist;
 pub const GRACE: Duration = Duration::from_millis(8);
 /// How long a file that was written to may stay open.
 pub const OPEN_LIMIT: Duration = Duration::from_millis(100);
+/// How long a file that was emptied may stay empty: its writer, which saves in place, is being held up.
+pub const EMPTY_LIMIT: Duration = Duration::from_millis(800);
 /// How long a file may be away: editors that save by renaming take the old one away first.
 pub const GONE_LIMIT: Duration = Duration::from_millis(60);
 /// How long a change may take to settle in all, when something writes without pause.
@@ -189,6 +191,8 @@ pub struct Change {
 pub enum Happening {
     /// It was created or written to, and its writer may not be done.
     Written,
+    /// It was created or emptied, and nothing was written to it yet.
+    Emptied,
     /// Its writer closed it, or it was moved here whole.
     Finished,
     /// It was removed or moved away.
@@ -235,8 +239,12 @@ impl Settling {
                 self.finished.insert(path);
             }
             // Written to again does not buy more time; taken away and made anew does.
-            Happening::Written => {
-                let due = now + OPEN_LIMIT;
+            Happening::Written | Happening::Emptied => {
+                let limit = match happening {
+                    Happening::Emptied => EMPTY_LIMIT,
+                    _ => OPEN_LIMIT,
+                };
+                let due = now + limit;
                 let known = self.pending.entry(path).or_insert(due);
                 *known = (*known).min(due);
             }
@@ -440,6 +448,10 @@ impl Loop {
                     let failure = self.folders.follow(&path).err();
                     self.report(failure);
                 }
+                let happening = match happening {
+                    Happening::Written if is_empty(&path) => Happening::Emptied,
+                    other => other,
+                };
                 let aliases = self.folders.aliases.get(&path).cloned().unwrap_or_default();
                 for path in aliases.into_iter().chain([path]) {
                     self.observe(path, happening, when);
@@ -494,6 +506,10 @@ fn step_of(event: Event) -> Option<(PathBuf, Step)> {
     Some((event.paths.into_iter().next()?, step))
 }
 
+fn is_empty(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.len() == 0)
+}
+
 /// Whether the file is an editor's, not the user's: backups, swap files, locks, trials.
 fn is_editors_own(path: &Path) -> bool {
     let Some(name) = path.file_name().map(OsStr::as_encoded_bytes) else {
@@ -529,7 +545,7 @@ fn explain(error: notify::Error, folder: &Path) -> WatchError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Happening::{Finished, Gone, Written};
+    use Happening::{Emptied, Finished, Gone, Written};
     use notify::event::DataChange;
     use std::io::Write;
 
@@ -702,6 +718,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_only_emptied_is_told_late() {
+        let project = project();
+        let file = fs::File::create(project.path("src/main.rs")).unwrap();
+        let change = project.next();
+        assert!(change.paths.contains(&project.path("src/main.rs")));
+        assert!(change.first_event.elapsed() >= EMPTY_LIMIT);
+        drop(file);
+        project.until("src/main.rs");
+    }
+
+    #[test]
     fn a_missing_root_is_an_error() {
         let watchlist = Watchlist {
             roots: vec!["/no/such/root".into()],
@@ -802,6 +829,19 @@ mod tests {
     fn a_file_that_stays_open_is_waited_for_once() {
         let events = [(0, "a", Written), (90, "a", Written), (250, "a", Finished)];
         assert_eq!(settle(&events), [change(100, &["a"]), change(258, &["a"])]);
+    }
+
+    #[test]
+    fn an_emptied_file_is_waited_for_longer() {
+        let events = [
+            (0, "a", Emptied),
+            (300, "a", Written),
+            (301, "a", Finished),
+        ];
+        assert_eq!(settle(&events), [change(309, &["a"])]);
+        let events = [(0, "a", Emptied), (300, "a", Written)];
+        assert_eq!(settle(&events), [change(400, &["a"])]);
+        assert_eq!(settle(&[(0, "a", Emptied)]), [change(800, &["a"])]);
     }
 
     #[test]

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fastrand::Rng;
-use rustix::process::Signal;
 
 use crate::events::Event;
 use crate::project::Project;
-use crate::session::{Options, Session, signal};
+use crate::session::{Options, Session};
 use crate::workspace;
 
 use super::edit::Edit;
@@ -199,21 +198,18 @@ impl Trial {
             fs::create_dir_all(whole.parent().context("a file is in a folder")?)?;
             fs::write(new, text)?;
         }
-        // However busy the machine is, the tool sees these as one save: it looks when all is done.
-        let tool = self.session.tool_pid();
-        signal(tool, Signal::STOP);
-        while !is_stopped(tool)? {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let renamed = changed.iter().try_for_each(|(path, _)| {
-            let (whole, new) = place(path);
-            fs::rename(new, whole)
+        let saved = self.session.behind_its_back(|| {
+            for (path, _) in &changed {
+                let (whole, new) = place(path);
+                fs::rename(new, whole)?;
+            }
+            for path in self.disk.keys().filter(|path| !files.contains_key(*path)) {
+                fs::remove_file(root.join(path))?;
+            }
+            Ok(())
         });
-        let mut gone = self.disk.keys().filter(|path| !files.contains_key(*path));
-        let removed = gone.try_for_each(|path| fs::remove_file(root.join(path)));
-        signal(tool, Signal::CONT);
         self.disk = files.clone();
-        renamed.and(removed).context("failed to save")
+        saved.context("failed to save")
     }
 
     fn verdict(&mut self) -> Result<Event> {
@@ -570,19 +566,4 @@ impl Trial {
             None => Ok(None),
         }
     }
-}
-
-/// Whether every thread of a process stands still.
-fn is_stopped(pid: u32) -> Result<bool> {
-    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-        let stat = fs::read_to_string(thread?.path().join("stat")).unwrap_or_default();
-        // The name before it may hold anything.
-        let state = stat
-            .rsplit_once(") ")
-            .and_then(|(_, rest)| rest.chars().next());
-        if state.is_some_and(|state| !"TtZX".contains(state)) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
