@@ -79,13 +79,16 @@ fn find_tool() -> Result<PathBuf> {
         return std::path::absolute(&path)
             .with_context(|| format!("CARGO_HOTPATCH_BIN is `{}`", path.display()));
     }
-    // A debug build of the tool parses Rust several times slower.
-    let built = executables(command(cargo()).current_dir(root()).args([
-        "build",
-        "--release",
-        "--package=cargo-hotpatch",
-        "--bin=cargo-hotpatch",
-    ]))?;
+    let mut build = command(cargo());
+    build
+        .current_dir(root())
+        .args(["build", "--workspace", "--bin=cargo-hotpatch"]);
+    // As this was built: `cargo test` has made most of it already, and waiting for an optimised build takes longer than
+    // the tests gain by it. `cargo xtask` is optimised, as is the tool it tries.
+    if !cfg!(debug_assertions) {
+        build.arg("--release");
+    }
+    let built = executables(&mut build)?;
     built
         .into_iter()
         .next()
