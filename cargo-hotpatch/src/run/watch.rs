@@ -833,11 +833,7 @@ mod tests {
 
     #[test]
     fn an_emptied_file_is_waited_for_longer() {
-        let events = [
-            (0, "a", Emptied),
-            (300, "a", Written),
-            (301, "a", Finished),
-        ];
+        let events = [(0, "a", Emptied), (300, "a", Written), (301, "a", Finished)];
         assert_eq!(settle(&events), [change(309, &["a"])]);
         let events = [(0, "a", Emptied), (300, "a", Written)];
         assert_eq!(settle(&events), [change(400, &["a"])]);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cfg::Cfg;
 use super::file::{self, FnKey, Function, Owner, ParsedFile};
+use super::foreign::ForeignTraits;
 use super::shadows::Shadows;
 use super::text;
 
@@ -75,6 +76,9 @@ pub struct CrateSource {
     /// The names that a scope would take away, see [`super::shadows`].
     #[serde(skip)]
     pub shadows: Shadows,
+    /// The traits that a scope shows where the crate does not, see [`super::foreign`].
+    #[serde(skip)]
+    pub foreign_traits: ForeignTraits,
 }
 
 /// Why a crate cannot be read.
@@ -115,6 +119,7 @@ impl CrateSource {
             files: Vec::new(),
             in_place: BTreeSet::new(),
             shadows: Shadows::new(),
+            foreign_traits: ForeignTraits::new(),
         };
         let mut seen = BTreeSet::new();
         let root = Wanted {

@@ -6,6 +6,7 @@ mod entries;
 pub mod extract;
 pub mod fields;
 pub mod file;
+pub mod foreign;
 mod function;
 pub mod globs;
 mod impls;

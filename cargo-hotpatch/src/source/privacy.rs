@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::diff::{Became, Changes, ItemChange};
 use super::file::{FnKey, Function, Kind, Member, OtherItem, Owner};
+use super::foreign;
 use super::globs::Module;
 use super::items::{CrateSource, SourceFile};
 use super::kin::names_of_module;
@@ -61,6 +62,13 @@ pub fn may_trespass(
         krate,
         module: &function.module,
     };
+    let traits = krates[krate].foreign_traits.get(spot.module);
+    if traits.is_some_and(|traits| {
+        let text = &file.parsed.text[function.body.clone()];
+        foreign::may_be_called(traits, &fresh, text)
+    }) {
+        return true;
+    }
     let mut fields = krates
         .iter()
         .enumerate()

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::file::{Import, Kind, Owner};
+use super::foreign::{self, ForeignTraits};
 use super::globs::{Module, Modules, crates_called};
 use super::items::{CrateSource, raw};
 use super::privacy::Spot;
@@ -96,16 +97,14 @@ pub enum Origin {
 /// The names that a scope would take, by module.
 pub type Shadows = BTreeMap<Arc<[String]>, BTreeMap<String, Origin>>;
 
-/// Notes in each crate which names mean something else in which of its modules in a scope.
+/// Notes in each crate which names mean something else in which of its modules in a scope, and which traits are seen there.
 ///
 /// `externs` are the names by which crates know each other, where those are not their own.
 pub fn note(krates: &mut [CrateSource], externs: &BTreeSet<(usize, String)>) {
     let found = shadows(krates, externs);
-    for krate in &mut *krates {
-        krate.shadows.clear();
-    }
-    for ((krate, module), names) in found {
-        krates[krate].shadows.insert(module, names);
+    for (krate, (shadows, traits)) in krates.iter_mut().zip(found) {
+        krate.shadows = shadows;
+        krate.foreign_traits = traits;
     }
 }
 
@@ -181,9 +180,9 @@ fn begins_path(text: &str, name: &str) -> bool {
 fn shadows(
     krates: &[CrateSource],
     externs: &BTreeSet<(usize, String)>,
-) -> BTreeMap<Module, BTreeMap<String, Origin>> {
+) -> Vec<(Shadows, ForeignTraits)> {
     let modules = Modules::of(krates, krates, externs);
-    let mut out: BTreeMap<Module, BTreeMap<String, Origin>> = BTreeMap::new();
+    let mut out = vec![(Shadows::new(), ForeignTraits::new()); krates.len()];
     // A module sees all of those that it is in, and mostly that is all there is.
     let is_inside = |of: &Module, at: &Module| at.0 == of.0 && at.1.starts_with(&of.1);
     let globs = modules.globs();
@@ -210,13 +209,24 @@ fn shadows(
         if reached.is_empty() {
             continue;
         }
-        let homes: BTreeSet<Home<'_>> = names.values().copied().collect();
+        let traits = || known.traits_of_others(&modules, of);
+        let homes: BTreeSet<Home<'_>> = names
+            .values()
+            .copied()
+            .chain(traits().map(|(_, home)| home))
+            .collect();
         for home in homes {
             let visible = visible_from(of, home, &importers);
             for at in reached.iter().filter(|at| !visible.contains(**at)) {
+                let (shadows, foreign) = &mut out[at.0];
+                let seen = traits().filter(|(_, other)| *other == home);
+                let seen: BTreeSet<String> = seen.map(|(name, _)| name.to_owned()).collect();
+                if !seen.is_empty() {
+                    foreign.entry(at.1.clone()).or_default().extend(seen);
+                }
                 let hidden = names.iter().filter(|(_, other)| **other == home);
                 for (name, _) in hidden.filter(|(name, _)| known.home(at, name).is_none()) {
-                    let names = out.entry((*at).clone()).or_default();
+                    let names = shadows.entry(at.1.clone()).or_default();
                     names.extend(known.methods(name).map(|name| (name, Origin::Unknown)));
                     if let Some(origin) = known.origin(&modules, at, name) {
                         names.insert((*name).to_owned(), origin);
@@ -225,7 +235,9 @@ fn shadows(
             }
         }
     }
-    out.retain(|_, names| !names.is_empty());
+    for (shadows, _) in &mut out {
+        shadows.retain(|_, names| !names.is_empty());
+    }
     out
 }
 
@@ -309,6 +321,8 @@ struct Known<'a> {
     /// Names of their own.
     named: NamedBy<'a>,
     globs: BTreeMap<Module, Vec<(&'a Import, Home<'a>)>>,
+    /// Imports that are not globs, and may be of traits.
+    imports: BTreeMap<Module, Vec<(&'a Import, Home<'a>)>>,
     /// Methods of traits, by their names.
     traits: BTreeMap<&'a str, &'a BTreeSet<String>>,
     /// Modules in which macros make items, under names that are not known.
@@ -320,6 +334,7 @@ impl<'a> Known<'a> {
         let mut out = Self {
             named: BTreeMap::new(),
             globs: BTreeMap::new(),
+            imports: BTreeMap::new(),
             traits: BTreeMap::new(),
             made: BTreeSet::new(),
         };
@@ -342,9 +357,15 @@ impl<'a> Known<'a> {
                     if is_elsewhere {
                         continue;
                     }
-                    let globs = item.imports.iter().filter(|import| import.name == "*");
-                    let globs = globs.map(|import| (import, item.home.as_ref()));
-                    out.globs.entry(at.clone()).or_default().extend(globs);
+                    for import in &item.imports {
+                        let all = match import.name.as_str() {
+                            "*" => &mut out.globs,
+                            _ if foreign::may_be_trait(&import.path) => &mut out.imports,
+                            _ => continue,
+                        };
+                        let all = all.entry(at.clone()).or_default();
+                        all.push((import, item.home.as_ref()));
+                    }
                     if let (Kind::Trait, Some(name)) = (item.kind, item.names.first()) {
                         out.traits.insert(name, &item.mentions);
                     }
@@ -377,6 +398,27 @@ impl<'a> Known<'a> {
             }
         }
         out
+    }
+
+    /// Imports of a module that may be of traits of crates of others; `*` for all of such a crate's module.
+    fn traits_of_others(
+        &self,
+        modules: &Modules<'_>,
+        at: &Module,
+    ) -> impl Iterator<Item = (&'a str, Home<'a>)> {
+        let imports = [&self.imports, &self.globs].map(|all| all.get(at).into_iter().flatten());
+        let of_others = |import: &Import| {
+            let is_near = |first: &String| matches!(first.as_str(), "crate" | "self" | "super");
+            let first = import.path.first().filter(|first| !is_near(first));
+            first.is_some() && modules.at_path(at, &import.path[..1]).is_none()
+        };
+        let imports = imports.into_iter().flatten();
+        imports
+            .filter(move |(import, _)| of_others(import))
+            .filter_map(|(import, home)| match import.name.as_str() {
+                "*" => Some(("*", *home)),
+                _ => Some((import.path.last()?.as_str(), *home)),
+            })
     }
 
     /// Who may name what a module has of this name itself, if it has something.
@@ -517,13 +559,14 @@ mod tests {
 
     fn shadowed(text: &str) -> Vec<(String, Vec<String>)> {
         let found = shadows(&[krate(&[("src/main.rs", text)])], &BTreeSet::new());
+        let (found, _) = found.into_iter().next().expect("one crate");
         found
             .into_iter()
             .map(|(module, names)| {
                 let known = names
                     .into_iter()
                     .filter(|(_, origin)| *origin != Origin::Crate);
-                (module.1.join("::"), known.map(|(name, _)| name).collect())
+                (module.join("::"), known.map(|(name, _)| name).collect())
             })
             .collect()
     }

@@ -4,6 +4,16 @@ use hotpatch_rt::hot;
 use strangers_lib::{Bolt, Sized2};
 
 mod part {
+    use std::fmt::Write;
+    use std::str::FromStr as _;
+
+    /// Uses what this module imports for itself.
+    pub fn spelled() -> String {
+        let mut out = String::new();
+        let _ = out.write_str("ab");
+        out + &u8::from_str("7").map_or_else(|_| String::new(), |number| number.to_string())
+    }
+
     #[derive(Clone, Copy)]
     pub struct Part(pub u32);
 
@@ -123,6 +133,7 @@ mod user {
 
     #[hotpatch_rt::hot]
     pub fn plain() -> u32 {
+        let _ = spelled();
         Part(1).0 + STEP
     }
 }
