@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod client;
+mod fence;
 pub mod listen;
 pub mod news;
 pub mod signals;

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind, INotifyWatcher, RecursiveMode, Watcher as _};
 
+use super::fence::Fence;
 use super::watchlist::Visit;
 pub use super::watchlist::Watchlist;
 
@@ -127,7 +128,8 @@ impl Watcher {
             },
             notify::Config::default(),
         );
-        let notifier = notifier.map_err(|error| explain(error, Path::new("")))?;
+        let mut notifier = notifier.map_err(|error| explain(error, Path::new("")))?;
+        let fence = Fence::watched_by(&mut notifier);
         let mut folders = Folders {
             notifier,
             watchlist,
@@ -145,6 +147,7 @@ impl Watcher {
         let mut state = Loop {
             folders,
             settling: Settling::default(),
+            fence,
             is_of_interest: Box::new(is_of_interest),
             sink: Box::new(sink),
         };
@@ -277,9 +280,15 @@ impl Settling {
         Some(quiet.min(first + TOTAL_LIMIT))
     }
 
+    /// Whether [`Settling::take`] would give something.
+    #[must_use]
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|due| due <= now)
+    }
+
     /// Gives the change if it is settled at `now`, and starts afresh.
     pub fn take(&mut self, now: Instant) -> Option<Change> {
-        if self.deadline()? > now {
+        if !self.is_due(now) {
             return None;
         }
         let settled = std::mem::replace(self, Self::new(self.grace));
@@ -379,6 +388,7 @@ impl Folders {
 struct Loop {
     folders: Folders,
     settling: Settling,
+    fence: Fence,
     is_of_interest: Box<dyn Fn(&Path) -> bool + Send>,
     sink: Box<dyn FnMut(Watched) + Send>,
 }
@@ -387,19 +397,29 @@ impl Loop {
     fn run(&mut self, inbox: &mpsc::Receiver<Message>) {
         loop {
             let now = Instant::now();
-            if let Some(change) = self.settling.take(now) {
+            if self.settling.is_due(now)
+                && self.fence.is_passed(now)
+                && let Some(change) = self.settling.take(now)
+            {
                 (self.sink)(Watched::Change(change));
                 continue;
             }
             let lost = self.folders.lost_roots();
-            let patience = self.settling.deadline().map(|due| due - now);
+            let patience = self.settling.deadline();
+            let patience = patience.map(|due| due.saturating_duration_since(now));
+            let patience = self.fence.patience(now).or(patience);
             let patience = match (patience, lost.is_empty()) {
                 (Some(patience), _) => patience,
                 (None, false) => RETURN_POLL,
                 (None, true) => Duration::from_secs(3600),
             };
             match inbox.recv_timeout(patience) {
-                Ok(Message::Event(when, Ok(event))) => self.handle(event, when),
+                Ok(Message::Event(when, Ok(event))) => {
+                    let is_due = self.settling.is_due(Instant::now());
+                    if !self.fence.takes(&event, is_due) {
+                        self.handle(event, when);
+                    }
+                }
                 Ok(Message::Event(when, Err(error))) => {
                     self.settling.observe_rescan(when);
                     (self.sink)(Watched::Failed(explain(error, Path::new(""))));
@@ -726,6 +746,46 @@ mod tests {
         assert!(change.first_event.elapsed() >= EMPTY_LIMIT);
         drop(file);
         project.until("src/main.rs");
+    }
+
+    #[test]
+    fn what_was_saved_before_a_change_is_given_on_belongs_to_it() {
+        let notifier =
+            INotifyWatcher::new(|_: notify::Result<Event>| {}, notify::Config::default());
+        let (messages, inbox) = mpsc::channel();
+        let saved = |path: &str| {
+            let kind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+            Message::Event(Instant::now(), Ok(Event::new(kind).add_path(path.into())))
+        };
+        messages.send(saved("/a.rs")).unwrap();
+        // The second file's event is read late: when the first one's grace is over.
+        let mut late = Some("/b.rs");
+        let fence = Fence::new("/fence".into(), move || {
+            let late = late.take().into_iter();
+            late.chain(["/fence"])
+                .for_each(|path| messages.send(saved(path)).unwrap());
+            Ok(())
+        });
+        let (sender, changes) = mpsc::channel();
+        let mut state = Loop {
+            folders: Folders {
+                notifier: notifier.unwrap(),
+                watchlist: Watchlist::default(),
+                watched: BTreeSet::new(),
+                aliases: BTreeMap::new(),
+            },
+            settling: Settling::default(),
+            fence,
+            is_of_interest: Box::new(|_| true),
+            sink: Box::new(move |said| sender.send(said).unwrap()),
+        };
+        thread::spawn(move || state.run(&inbox));
+        match changes.recv() {
+            Ok(Watched::Change(change)) => {
+                assert_eq!(change.paths, ["/a.rs".into(), "/b.rs".into()].into());
+            }
+            other => panic!("no change: {other:?}"),
+        }
     }
 
     #[test]
