@@ -239,6 +239,8 @@ impl Maker<'_> {
                         return Ok(Outcome::Broken(broken));
                     }
                 }
+                let turned = self.turned(&index, &graph, &changed, &ready)?;
+                changed.edited.extend(turned);
                 plan.settle(&graph, &index, &changed, &included);
                 plan.unreached
                     .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));

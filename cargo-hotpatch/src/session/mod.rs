@@ -21,6 +21,7 @@ mod shown;
 mod storage;
 mod strangers;
 pub mod texts;
+mod turned;
 pub mod worker;
 pub mod world;
 

@@ -35,10 +35,36 @@ fn keep() -> u32 {
     kept.iter().map(|function| function()).sum()
 }
 
+trait Named {
+    fn name(&self) -> u32 {
+        7
+    }
+}
+
+struct Thing;
+
+impl Named for Thing {}
+
+fn named() -> u32 {
+    Thing.name()
+}
+
+static NAMED: fn() -> u32 = named;
+
+#[hot]
+fn by_pointer() -> u32 {
+    NAMED()
+}
+
 fn main() {
     for line in std::io::stdin().lines() {
-        if line.expect("a line") == "keep" {
+        let line = line.expect("a line");
+        if line == "keep" {
             println!("{}", keep());
+            continue;
+        }
+        if line == "pointer" {
+            println!("{}", by_pointer());
             continue;
         }
         println!("{} {}", hot_side(), cold_side());
