@@ -45,6 +45,8 @@ pub struct Wanted<'a> {
     pub open: &'a BTreeSet<FnKey>,
     /// Which instances of generic code it may tell of.
     pub tells: Tells,
+    /// It has the code of functions that macros made: patches bring what the program lacks of it.
+    pub keeps_made: bool,
 }
 
 /// Which instances of generic code a scope tells patches of.
@@ -69,7 +71,7 @@ impl Tells {
 }
 
 /// Another one for scopes that are made in another way.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// How often imports that cannot be widened are left as they are before giving up.
 const ATTEMPTS: usize = 12;
 /// Old scopes of a crate that are kept, for going back to.
@@ -86,6 +88,7 @@ impl Wanted<'_> {
         self.unit.rustc.hash(&mut hasher);
         self.unit.widened.hash(&mut hasher);
         self.tells.hash(&mut hasher);
+        self.keeps_made.hash(&mut hasher);
         for (path, stamp) in self.unit.libraries() {
             (path, stamp).hash(&mut hasher);
         }
@@ -179,6 +182,7 @@ impl Wanted<'_> {
             types: self.unit.widened,
             closed: &closed,
             in_place: &in_place,
+            keeps_made: self.keeps_made,
         };
         let mut files = BTreeMap::new();
         for file in &self.source.files {
@@ -197,8 +201,10 @@ impl Wanted<'_> {
             .with([rustc::search_path(&self.unit.live)]);
         let args = with_scopes(&args, self.changed);
         // Calls that rustc inlines before it writes the metadata would not be seen in what is made of it.
-        let flag = args.optimised().then_some("-Zinline-mir=no");
-        let args = args.with(flag);
+        let whole_calls = args.optimised().then_some("-Zinline-mir=no");
+        let made = self.keeps_made.then_some("-Zhint-mostly-unused");
+        let is_unstable = whole_calls.is_some() || made.is_some();
+        let args = args.with(whole_calls).with(made);
         let has_futures = self.futures().next().is_some();
         // What awaits a hot `async fn` holds its future, as `#[hot]` has it in the base.
         let live = has_futures.then(|| rustc::live_extern(&self.unit.live));
@@ -206,7 +212,7 @@ impl Wanted<'_> {
         if has_futures {
             compile = compile.env(LIVE_ENV, "1");
         }
-        if flag.is_some() {
+        if is_unstable {
             compile = compile.env("RUSTC_BOOTSTRAP", "1");
         }
         let output = compile.run(cancel).context("failed to compile the scope")?;

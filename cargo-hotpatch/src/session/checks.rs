@@ -19,6 +19,7 @@ use crate::source::fields::can_be_in_place;
 use crate::source::file::{FnKey, Kind, Shape};
 use crate::source::items::CrateSource;
 use crate::source::locals::Brought;
+use crate::source::widen::BLANK_MARK;
 
 /// What a compiled patch lacks.
 #[derive(Default)]
@@ -38,13 +39,23 @@ pub(super) struct Needs {
     pub(super) refusal: Option<Refusal>,
     /// It is for the program's instances of generic code and nothing else that it cannot be had.
     pub(super) only_instances: bool,
+    /// It cannot be had for functions that the program lacks and no source has: macros made them.
+    pub(super) only_made: bool,
 }
 
 impl Needs {
     /// It cannot be had, because of an instance of generic code in the program or for another reason.
     pub(super) fn refuse(&mut self, why: Option<Refusal>, of_instance: bool) {
         self.only_instances = of_instance && (self.refusal.is_none() || self.only_instances);
+        self.only_made = false;
         self.refusal = why;
+    }
+
+    /// It cannot be had, because the program lacks a function that a macro made.
+    fn refuse_made(&mut self, why: Option<Refusal>) {
+        let only_made = self.refusal.is_none() || self.only_made;
+        self.refuse(why, true);
+        self.only_made = only_made;
     }
 }
 
@@ -158,7 +169,11 @@ impl Maker<'_> {
                         } else {
                             format!("the program has no `{name}`")
                         });
-                        needs.refuse(why, known.is_none() && name.contains('<'));
+                        if known.is_none() && !is_stale && !symbol.tls && !name.contains("::<") {
+                            needs.refuse_made(why);
+                        } else {
+                            needs.refuse(why, known.is_none() && name.contains('<'));
+                        }
                     }
                 }
             }
@@ -183,6 +198,12 @@ impl Maker<'_> {
                     no_room(sources, item, "its variable is not found in the patch"),
                     false,
                 );
+            }
+            // An attribute macro may have made another function of one whose body is blank in a scope.
+            if self.world.keeps_made && contains(&part.compiled.data, BLANK_MARK.as_bytes()) {
+                let why =
+                    "a macro makes other functions of what is written, and their code is not known";
+                needs.refuse(refuse(why.to_owned()), false);
             }
             if let Some(section) = starts_by_itself(&part.compiled.data) {
                 needs.refuse(
@@ -276,6 +297,10 @@ pub(super) fn misread(
         format!("names in `{path}` would not mean what they mean in the crate")
     })?;
     Some(refusal.because(why))
+}
+
+fn contains(data: &[u8], part: &[u8]) -> bool {
+    data.windows(part.len()).any(|window| window == part)
 }
 
 /// A section of functions that run when the library is loaded.

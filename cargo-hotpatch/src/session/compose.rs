@@ -8,10 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
 use super::make::{Maker, Outcome, Patched, Times, refuse};
-use super::scopes::Seen;
+use super::scopes::{Instances, Seen};
 use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
 use super::strangers::strangers;
-use crate::build::scope::Tells;
 use crate::image::demangle::demangle;
 use crate::image::graph::CallGraph;
 use crate::image::layouts::is_environment;
@@ -40,6 +39,24 @@ impl Maker<'_> {
         plan: &Plan,
         times: &mut Times,
     ) -> Result<Built> {
+        let kept = self.world.keeps_made;
+        let built = self.rounds(sources, index, graph, plan, times);
+        if !matches!(built, Ok(Built::Ready(_))) {
+            // It was of no help.
+            self.world.keeps_made = kept;
+        }
+        built
+    }
+
+    fn rounds(
+        &mut self,
+        sources: &[CrateSource],
+        index: &Index,
+        graph: &CallGraph,
+        plan: &Plan,
+        times: &mut Times,
+    ) -> Result<Built> {
+        let mut lacking = None;
         let mut include = plan.include.clone();
         let mut added: BTreeSet<NewStatic> = BTreeSet::new();
         let mut with_empty_slot: BTreeSet<Vertex> = BTreeSet::new();
@@ -68,9 +85,14 @@ impl Maker<'_> {
                 wanted[known.krate] = true;
             }
             added.iter().for_each(|item| wanted[item.krate] = true);
-            let seen = self
-                .world
-                .scopes(sources, &wanted, instances.told(), self.cancel)?;
+            let told = instances.told();
+            let seen = self.world.scopes(sources, &wanted, told, self.cancel);
+            let seen = match (seen, lacking.take()) {
+                (Err(_), Some(refusal)) if !self.cancel.is_cancelled() => {
+                    return Ok(Built::Refused(refusal));
+                }
+                (seen, _) => seen?,
+            };
             times.scope += started.elapsed();
 
             let started = Instant::now();
@@ -86,6 +108,11 @@ impl Maker<'_> {
             let needs = self.check(sources, index, graph, plan, &include, &round);
             if needs.refusal.is_none() && !needs.in_place.is_empty() {
                 return Ok(Built::InPlace(needs.in_place));
+            }
+            if needs.only_made && !self.world.keeps_made {
+                self.world.keeps_made = true;
+                lacking = needs.refusal;
+                continue;
             }
             if let Some(refusal) = needs.refusal {
                 instances = match instances {
@@ -530,27 +557,6 @@ pub(super) struct What<'a> {
     pub(super) instances: Instances,
     /// See [`Recipe::bare`].
     pub(super) bare: bool,
-}
-
-/// Where a patch's instances of generic code come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Instances {
-    /// From the program, where it has them.
-    Shared,
-    /// The patch has its own, but of functions that are never inlined: rustc knows that the program has those.
-    Own,
-    /// The patch has its own, and rustc knows of no others.
-    Alone,
-}
-
-impl Instances {
-    /// What scopes tell of the program's.
-    fn told(self) -> Tells {
-        match self {
-            Self::Shared | Self::Own => Tells::Instances,
-            Self::Alone => Tells::Nothing,
-        }
-    }
 }
 
 pub(super) struct Loaded {

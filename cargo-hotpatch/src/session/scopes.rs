@@ -22,6 +22,27 @@ pub struct Seen {
     pub differs: bool,
 }
 
+/// Where a patch's instances of generic code come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instances {
+    /// From the program, where it has them.
+    Shared,
+    /// The patch has its own, but of functions that are never inlined: rustc knows that the program has those.
+    Own,
+    /// The patch has its own, and rustc knows of no others.
+    Alone,
+}
+
+impl Instances {
+    /// What scopes tell of the program's.
+    pub(super) fn told(self) -> Tells {
+        match self {
+            Self::Shared | Self::Own => Tells::Instances,
+            Self::Alone => Tells::Nothing,
+        }
+    }
+}
+
 impl World {
     /// The scopes of the crates for which `wanted` holds, and for each crate the scopes that stand for
     /// libraries whose items are not the base's any more, or for all where the base's tell of instances and may not.
@@ -74,6 +95,7 @@ impl World {
                     changed: &libraries,
                     open: &none,
                     tells,
+                    keeps_made: self.keeps_made,
                 };
                 match want.existing() {
                     Some(scope) => Some(scope),
@@ -95,6 +117,7 @@ impl World {
                                 changed: &libraries,
                                 open,
                                 tells,
+                                keeps_made: self.keeps_made,
                             }
                             .make(cancel)?,
                         )

@@ -194,6 +194,8 @@ pub struct World {
     pub built: Arc<Vec<CrateSource>>,
     /// For each crate the functions whose code rustc understood in its place only.
     pub in_place: Vec<BTreeSet<FnKey>>,
+    /// Whether patches bring functions that macros made: some patch had to.
+    pub(super) keeps_made: bool,
     graph: Option<JoinHandle<Result<CallGraph>>>,
     /// Of the sources of the current state.
     index: Option<Arc<Index>>,
@@ -271,6 +273,7 @@ impl World {
             graph: None,
             index: None,
             open: None,
+            keeps_made: false,
         })
     }
 
@@ -444,6 +447,7 @@ impl World {
             graph: None,
             index: self.index.clone(),
             open: self.open.clone(),
+            keeps_made: self.keeps_made,
         }
     }
 

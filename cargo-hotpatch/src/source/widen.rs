@@ -16,6 +16,11 @@ use super::syntax::{self, Edition};
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
 const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
+/// Code that has this in it has such a body.
+pub const BLANK_MARK: &str = "cargo-hotpatch: a blanked body was called";
+
+/// Has a function have one body, and that in its own crate.
+const NEVER: &str = "#[inline(never)] ";
 
 /// What counts in a crate's scope besides the text of a file.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +37,8 @@ pub struct Scope<'a> {
     pub closed: &'a BTreeSet<String>,
     /// Functions that are compiled by those who use them.
     pub in_place: &'a BTreeSet<FnKey>,
+    /// rustc is to keep what macros make for other crates, as if it were `#[inline]`: what is written here is not.
+    pub keeps_made: bool,
 }
 
 /// The file's text for the scope. Imports that start on one of the lines in `private` stay as visible as they are.
@@ -44,6 +51,7 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
         types,
         closed,
         in_place,
+        keeps_made,
     } = *scope;
     let module = &file.module;
     let file = &*file.parsed;
@@ -51,9 +59,18 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
     // They stand before a visibility that is added at the same place.
     for function in &file.functions {
         let is_in_place = in_place.contains(&function.key);
-        if function.shape == Shape::Reinstantiated || is_in_place {
-            let inner = function.inner.iter();
-            edits.extend(inner.map(|at| (*at..*at, "#[inline] ".to_owned())));
+        let is_used_elsewhere = function.shape == Shape::Reinstantiated || is_in_place;
+        if is_used_elsewhere || keeps_made {
+            let mark = if is_used_elsewhere {
+                "#[inline] "
+            } else {
+                NEVER
+            };
+            edits.extend(function.inner.iter().map(|at| (*at..*at, mark.to_owned())));
+        }
+        if keeps_made && !is_used_elsewhere && !decides_inlining(file, function) {
+            let at = function.vis.start;
+            edits.push((at..at, NEVER.to_owned()));
         }
         let moved = match &function.owner {
             Owner::Impl(head) if is_in_place && function.hot && head.trait_path.is_some() => {
@@ -118,6 +135,18 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
     splice(&file.text, edits)
 }
 
+/// Whether an attribute says how a function is inlined, or does not go with one that does.
+fn decides_inlining(file: &ParsedFile, function: &Function) -> bool {
+    function.attrs.iter().any(|(range, name)| {
+        let text = &file.text[range.clone()];
+        match name.as_str() {
+            "inline" | "naked" => true,
+            "cfg_attr" | "unsafe" => text.contains("inline") || text.contains("naked"),
+            _ => false,
+        }
+    })
+}
+
 /// Has rustc keep a function's code for other crates, which it does not for what it can call.
 fn open_up(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String)> {
     let at = function.vis.start;
@@ -165,7 +194,7 @@ fn stand_in(file: &ParsedFile, function: &Function) -> Vec<(Range<usize>, String
     let end = function.item.end;
     edits.push((
         end..end,
-        format!(" #[allow(unused)] {marks} pub {sig} {{{BLANK}}}"),
+        format!(" #[allow(unused)] {NEVER}{marks} pub {sig} {{{BLANK}}}"),
     ));
     edits
 }
@@ -197,6 +226,10 @@ fn move_in(file: &ParsedFile, function: &Function, head: &Impl) -> Vec<(Range<us
         format!(" impl {generics} {self_ty} {bounds} {{ #[inline] pub {sig} {{ "),
     ));
     edits.push((end..end, format!(" }} }} {BLANK}")));
+    if !decides_inlining(file, function) {
+        let at = function.vis.start;
+        edits.push((at..at, NEVER.to_owned()));
+    }
     edits
 }
 
@@ -358,6 +391,7 @@ mod tests {
             types: true,
             closed: &BTreeSet::new(),
             in_place: &BTreeSet::new(),
+            keeps_made: false,
         };
         scope_text(&krate.files[0], &BTreeSet::new(), &scope)
     }
