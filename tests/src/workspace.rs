@@ -83,8 +83,8 @@ fn find_tool() -> Result<PathBuf> {
     build
         .current_dir(root())
         .args(["build", "--workspace", "--bin=cargo-hotpatch"]);
-    // As this was built: `cargo test` has made most of it already, and waiting for an optimised build takes longer than
-    // the tests gain by it. `cargo xtask` is optimised, as is the tool it tries.
+    // As this was built: `cargo test` has made most of it already, so that a single test need not wait for an optimised
+    // build. `cargo xtask` is optimised, as is the tool it tries.
     if !cfg!(debug_assertions) {
         build.arg("--release");
     }

@@ -99,7 +99,7 @@ pub fn try_all(
     let homes: Vec<PathBuf> = base.units.iter().map(|unit| unit.folder.clone()).collect();
     let first = with_its_own_scopes(&mut world, &homes, 0);
     let everything = vec![true; world.crates.len()];
-    world.scopes(&sources, &everything, Tells::Instances, cancel)?;
+    world.scopes(&sources, &everything, Tells::Instances, false, cancel)?;
     let jobs = jobs.clamp(1, queue_length(&queue).max(1));
     let results: Vec<Result<()>> = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..jobs)

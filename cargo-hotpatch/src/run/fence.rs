@@ -86,15 +86,18 @@ impl Fence {
         }
     }
 
-    /// Takes its own events. `is_due`: whether a change would be given on now; one that has become larger meanwhile is asked
-    /// for again later.
-    pub(super) fn takes(&mut self, event: &Event, is_due: bool) -> bool {
-        let is_ours = event.paths.first() == Some(&self.path);
-        if let (true, State::Raised(_)) = (is_ours, self.state) {
+    /// Whether this tells of it.
+    pub(super) fn is_told_by(&self, event: &Event) -> bool {
+        event.paths.first() == Some(&self.path)
+    }
+
+    /// It was told. `is_due`: whether a change would be given on now; one that has become larger meanwhile is asked for
+    /// again later.
+    pub(super) fn told(&mut self, is_due: bool) {
+        if let State::Raised(_) = self.state {
             self.state = if is_due { State::Passed } else { State::Down };
             self.misses = 0;
         }
-        is_ours
     }
 }
 
@@ -115,11 +118,14 @@ mod tests {
         assert_eq!(fence.patience(start), None);
         assert!(!fence.is_passed(start) && !fence.is_passed(start));
         assert_eq!(fence.patience(start), Some(LIMIT));
-        assert!(!fence.takes(&event("/other"), true) && !fence.is_passed(start));
-        assert!(fence.takes(&event("/fence"), true) && fence.is_passed(start));
+        assert!(fence.is_told_by(&event("/fence")) && !fence.is_told_by(&event("/other")));
+        assert!(!fence.is_passed(start));
+        fence.told(true);
+        assert!(fence.is_passed(start));
         // What came before it made the change larger.
         assert!(!fence.is_passed(start));
-        assert!(fence.takes(&event("/fence"), false) && !fence.is_passed(start));
+        fence.told(false);
+        assert!(!fence.is_passed(start));
         assert!(fence.is_passed(start + LIMIT));
         // Once may be an accident.
         assert!(!fence.is_passed(start) && fence.is_passed(start + LIMIT));

@@ -414,12 +414,10 @@ impl Loop {
                 (None, true) => Duration::from_secs(3600),
             };
             match inbox.recv_timeout(patience) {
-                Ok(Message::Event(when, Ok(event))) => {
-                    let is_due = self.settling.is_due(Instant::now());
-                    if !self.fence.takes(&event, is_due) {
-                        self.handle(event, when);
-                    }
+                Ok(Message::Event(_, Ok(event))) if self.fence.is_told_by(&event) => {
+                    self.fence.told(self.settling.is_due(Instant::now()));
                 }
+                Ok(Message::Event(when, Ok(event))) => self.handle(event, when),
                 Ok(Message::Event(when, Err(error))) => {
                     self.settling.observe_rescan(when);
                     (self.sink)(Watched::Failed(explain(error, Path::new(""))));

@@ -51,10 +51,10 @@ impl Needs {
         self.refusal = why;
     }
 
-    /// It cannot be had, because the program lacks a function that a macro made.
-    fn refuse_made(&mut self, why: Option<Refusal>) {
-        let only_made = self.refusal.is_none() || self.only_made;
-        self.refuse(why, true);
+    /// It cannot be had, because the program lacks this.
+    fn refuse_lacking(&mut self, why: Option<Refusal>, may_be_instance: bool, is_made: bool) {
+        let only_made = is_made && (self.refusal.is_none() || self.only_made);
+        self.refuse(why, may_be_instance);
         self.only_made = only_made;
     }
 }
@@ -169,11 +169,10 @@ impl Maker<'_> {
                         } else {
                             format!("the program has no `{name}`")
                         });
-                        if known.is_none() && !is_stale && !symbol.tls && !name.contains("::<") {
-                            needs.refuse_made(why);
-                        } else {
-                            needs.refuse(why, known.is_none() && name.contains('<'));
-                        }
+                        let is_unwritten = known.is_none();
+                        let is_made =
+                            is_unwritten && !is_stale && !symbol.tls && !name.contains("::<");
+                        needs.refuse_lacking(why, is_unwritten && name.contains('<'), is_made);
                     }
                 }
             }
@@ -198,12 +197,6 @@ impl Maker<'_> {
                     no_room(sources, item, "its variable is not found in the patch"),
                     false,
                 );
-            }
-            // An attribute macro may have made another function of one whose body is blank in a scope.
-            if self.world.keeps_made && contains(&part.compiled.data, BLANK_MARK.as_bytes()) {
-                let why =
-                    "a macro makes other functions of what is written, and their code is not known";
-                needs.refuse(refuse(why.to_owned()), false);
             }
             if let Some(section) = starts_by_itself(&part.compiled.data) {
                 needs.refuse(
@@ -299,8 +292,25 @@ pub(super) fn misread(
     Some(refusal.because(why))
 }
 
-fn contains(data: &[u8], part: &[u8]) -> bool {
-    data.windows(part.len()).any(|window| window == part)
+/// A patch with a body that is blank in a scope: an attribute macro may have made another function of what is written.
+pub(super) fn with_blank_body(
+    sources: &[CrateSource],
+    index: &Index,
+    include: &BTreeSet<Vertex>,
+    round: &[Part],
+) -> Option<Refusal> {
+    let mark = BLANK_MARK.as_bytes();
+    let is_blank = |part: &&Part| {
+        let mut windows = part.compiled.data.windows(mark.len());
+        windows.any(|window| window == mark)
+    };
+    let part = round.iter().find(is_blank)?;
+    let first = part.vertices.first().or_else(|| include.first())?;
+    let refusal = refuse(sources, index, *first, Code::HP0001, |path| {
+        format!("the edit of `{path}` is not supported yet")
+    })?;
+    let why = "a macro makes other functions of what is written, and their code is not known";
+    Some(refusal.because(why))
 }
 
 /// A section of functions that run when the library is loaded.

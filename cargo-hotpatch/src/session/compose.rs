@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
+use super::checks::with_blank_body;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
 use super::scopes::{Instances, Seen};
 use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
@@ -39,24 +40,9 @@ impl Maker<'_> {
         plan: &Plan,
         times: &mut Times,
     ) -> Result<Built> {
-        let kept = self.world.keeps_made;
-        let built = self.rounds(sources, index, graph, plan, times);
-        if !matches!(built, Ok(Built::Ready(_))) {
-            // It was of no help.
-            self.world.keeps_made = kept;
-        }
-        built
-    }
-
-    fn rounds(
-        &mut self,
-        sources: &[CrateSource],
-        index: &Index,
-        graph: &CallGraph,
-        plan: &Plan,
-        times: &mut Times,
-    ) -> Result<Built> {
-        let mut lacking = None;
+        let mut keeps_made = self.world.keeps_made;
+        // Why there is none without what macros made.
+        let mut lacking: Option<Refusal> = None;
         let mut include = plan.include.clone();
         let mut added: BTreeSet<NewStatic> = BTreeSet::new();
         let mut with_empty_slot: BTreeSet<Vertex> = BTreeSet::new();
@@ -86,10 +72,12 @@ impl Maker<'_> {
             }
             added.iter().for_each(|item| wanted[item.krate] = true);
             let told = instances.told();
-            let seen = self.world.scopes(sources, &wanted, told, self.cancel);
+            let seen = self
+                .world
+                .scopes(sources, &wanted, told, keeps_made, self.cancel);
             let seen = match (seen, lacking.take()) {
-                (Err(_), Some(refusal)) if !self.cancel.is_cancelled() => {
-                    return Ok(Built::Refused(refusal));
+                (Err(error), Some(refusal)) if !self.cancel.is_cancelled() => {
+                    return Ok(Built::Refused(refusal.because(error.to_string())));
                 }
                 (seen, _) => seen?,
             };
@@ -105,12 +93,15 @@ impl Maker<'_> {
             };
             let round = self.compile(sources, index, graph, &what, &seen)?;
             times.compile += started.elapsed();
+            if keeps_made && let Some(refusal) = with_blank_body(sources, index, &include, &round) {
+                return Ok(Built::Refused(refusal));
+            }
             let needs = self.check(sources, index, graph, plan, &include, &round);
             if needs.refusal.is_none() && !needs.in_place.is_empty() {
                 return Ok(Built::InPlace(needs.in_place));
             }
-            if needs.only_made && !self.world.keeps_made {
-                self.world.keeps_made = true;
+            if needs.only_made && !keeps_made {
+                keeps_made = true;
                 lacking = needs.refusal;
                 continue;
             }
@@ -144,6 +135,7 @@ impl Maker<'_> {
                 let mut built = self.link(sources, index, round, times)?;
                 if let Built::Ready(ready) = &mut built {
                     ready.with_empty_slot = with_empty_slot;
+                    self.world.keeps_made = keeps_made;
                 }
                 return Ok(built);
             }

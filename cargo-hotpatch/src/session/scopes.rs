@@ -45,7 +45,8 @@ impl Instances {
 
 impl World {
     /// The scopes of the crates for which `wanted` holds, and for each crate the scopes that stand for
-    /// libraries whose items are not the base's any more, or for all where the base's tell of instances and may not.
+    /// libraries whose items are not the base's any more, or for all where the base's tell of instances and may not. For
+    /// `keeps_made` see [`Wanted`].
     ///
     /// # Errors
     /// rustc refuses a scope, or was cancelled.
@@ -54,6 +55,7 @@ impl World {
         sources: &[CrateSource],
         wanted: &[bool],
         tells: Tells,
+        keeps_made: bool,
         cancel: &CancelToken,
     ) -> Result<Vec<Seen>> {
         let alone = tells == Tells::Nothing;
@@ -95,7 +97,7 @@ impl World {
                     changed: &libraries,
                     open: &none,
                     tells,
-                    keeps_made: self.keeps_made,
+                    keeps_made,
                 };
                 match want.existing() {
                     Some(scope) => Some(scope),
@@ -117,7 +119,7 @@ impl World {
                                 changed: &libraries,
                                 open,
                                 tells,
-                                keeps_made: self.keeps_made,
+                                keeps_made,
                             }
                             .make(cancel)?,
                         )

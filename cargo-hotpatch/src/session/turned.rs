@@ -45,12 +45,13 @@ impl Maker<'_> {
             self.add_to(&mut with_part, part)?;
             for pair in &part.compiled.object.pairs {
                 let at = usize::try_from(pair.index).unwrap_or(usize::MAX);
-                let Some(vertex) = part.vertices.get(at) else {
+                let vertex = part.vertices.get(at);
+                let Some(vertex) = vertex.filter(|vertex| kept.outside.contains_key(vertex)) else {
                     continue;
                 };
                 let was = called(index, graph, index.nodes(*vertex).iter().copied());
                 let is = called(index, &with_part, with_part.nodes_named(&pair.old));
-                if kept.outside.contains_key(vertex) && !is.is_subset(&was) {
+                if !is.is_subset(&was) {
                     out.insert(*vertex);
                 }
             }

@@ -304,7 +304,7 @@ fn work(
     let everything = vec![true; world.crates.len()];
     let sources = world.state().sources.clone();
     let first = CancelToken::new();
-    if let Err(error) = world.scopes(&sources, &everything, Tells::Instances, &first) {
+    if let Err(error) = world.scopes(&sources, &everything, Tells::Instances, false, &first) {
         // Whatever it is, each edit will say so again, and may be the one that mends it.
         say(Said::Warning(
             error.context("edits of this program may not be patched"),

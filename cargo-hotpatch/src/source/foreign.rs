@@ -5,22 +5,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::file::Import;
 use super::std_traits::STD_TRAITS;
 
-/// Traits by their own names, `*` for all of a module of another crate, by the module that would see them in a scope.
+/// Traits of the standard library by their own names, `*` for any other, by the module that would see them in a scope.
 pub type ForeignTraits = BTreeMap<Arc<[String]>, BTreeSet<String>>;
 
 /// Whether an import's name may be a trait's: by this path, which begins in another crate.
 #[must_use]
 pub fn may_be_trait(path: &[String]) -> bool {
-    let (Some(first), Some(last)) = (path.first(), path.last()) else {
+    let Some(last) = path.last() else {
         return false;
     };
-    let is_std = matches!(first.as_str(), "std" | "core" | "alloc");
-    if is_std {
+    if begins_in_std(path) {
         return of_std(last).is_some() || is_extension(last);
     }
     last.starts_with(char::is_uppercase)
+}
+
+/// The trait that an import from another crate brings, if it is the standard library's; else `*`.
+#[must_use]
+pub(super) fn known_name(import: &Import) -> &str {
+    let last = import.path.last().map_or("*", String::as_str);
+    let is_known = import.name != "*" && begins_in_std(&import.path);
+    if is_known { last } else { "*" }
+}
+
+fn begins_in_std(path: &[String]) -> bool {
+    let first = path.first().map_or("", String::as_str);
+    matches!(first, "std" | "core" | "alloc")
 }
 
 /// Whether new code in a module that sees these traits in a scope alone may call a method of theirs. `fresh` are the names
@@ -31,13 +44,15 @@ pub fn may_be_called(traits: &BTreeSet<String>, fresh: &BTreeSet<String>, text: 
         .into_iter()
         .filter(|name| fresh.contains(*name));
     let any = of_any.next().is_some();
-    // A macro that calls a method of a `Write`.
-    let writes = traits.contains("Write") && fresh.contains("writeln");
-    let is_called = |name: &String| match of_std(name) {
+    // Macros that call a method of a `Write`, which may be any crate's.
+    let writes = ["write", "writeln"]
+        .iter()
+        .any(|name| fresh.contains(*name));
+    traits.iter().any(|name| match of_std(name) {
+        Some(_) if name == "Write" && writes => true,
         Some(methods) => methods.split_whitespace().any(|name| fresh.contains(name)),
-        None => any,
-    };
-    writes || traits.iter().any(is_called)
+        None => any || writes,
+    })
 }
 
 fn of_std(name: &str) -> Option<&'static str> {
@@ -84,6 +99,18 @@ mod tests {
     }
 
     #[test]
+    fn another_crates_trait_is_not_taken_for_stds() {
+        let known = |path: &str, name: &str| {
+            let path = path.split("::").map(str::to_owned).collect();
+            let name = name.to_owned();
+            known_name(&Import { path, name }).to_owned()
+        };
+        assert_eq!(known("std::fmt::Write", "_"), "Write");
+        assert_eq!(known("embedded_io::Write", "Write"), "*");
+        assert_eq!(known("std::io::prelude", "*"), "*");
+    }
+
+    #[test]
     fn new_calls_of_their_methods_are_suspicious() {
         let write = set(&["Write"]);
         assert!(may_be_called(
@@ -94,7 +121,7 @@ mod tests {
         assert!(may_be_called(&write, &set(&["write"]), "write!(s, \"\")"));
         assert!(may_be_called(&write, &set(&["writeln"]), "writeln!(s)"));
         assert!(!may_be_called(&write, &set(&["len"]), "s.len()"));
-        let other = set(&["Itertools"]);
+        let other = set(&["*"]);
         assert!(may_be_called(&other, &set(&["sorted"]), "it\n . sorted()"));
         assert!(may_be_called(
             &other,
@@ -103,5 +130,6 @@ mod tests {
         ));
         assert!(!may_be_called(&other, &set(&["sorted"]), "sorted(it)"));
         assert!(!may_be_called(&other, &set(&[]), "it.sorted()"));
+        assert!(may_be_called(&other, &set(&["write"]), "write!(to, \"\")"));
     }
 }

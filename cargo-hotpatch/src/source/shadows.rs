@@ -217,12 +217,13 @@ fn shadows(
             .collect();
         for home in homes {
             let visible = visible_from(of, home, &importers);
+            let seen = traits().filter(|(_, other)| *other == home);
+            let seen: BTreeSet<String> = seen.map(|(name, _)| name.to_owned()).collect();
             for at in reached.iter().filter(|at| !visible.contains(**at)) {
                 let (shadows, foreign) = &mut out[at.0];
-                let seen = traits().filter(|(_, other)| *other == home);
-                let seen: BTreeSet<String> = seen.map(|(name, _)| name.to_owned()).collect();
                 if !seen.is_empty() {
-                    foreign.entry(at.1.clone()).or_default().extend(seen);
+                    let foreign = foreign.entry(at.1.clone()).or_default();
+                    foreign.extend(seen.iter().cloned());
                 }
                 let hidden = names.iter().filter(|(_, other)| **other == home);
                 for (name, _) in hidden.filter(|(name, _)| known.home(at, name).is_none()) {
@@ -400,7 +401,8 @@ impl<'a> Known<'a> {
         out
     }
 
-    /// Imports of a module that may be of traits of crates of others; `*` for all of such a crate's module.
+    /// Imports of a module that may be of traits of crates of others: the standard library's by their names, `*` for what
+    /// nobody knows the methods of.
     fn traits_of_others(
         &self,
         modules: &Modules<'_>,
@@ -415,10 +417,7 @@ impl<'a> Known<'a> {
         let imports = imports.into_iter().flatten();
         imports
             .filter(move |(import, _)| of_others(import))
-            .filter_map(|(import, home)| match import.name.as_str() {
-                "*" => Some(("*", *home)),
-                _ => Some((import.path.last()?.as_str(), *home)),
-            })
+            .map(|(import, home)| (foreign::known_name(import), *home))
     }
 
     /// Who may name what a module has of this name itself, if it has something.

@@ -68,9 +68,8 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
             };
             edits.extend(function.inner.iter().map(|at| (*at..*at, mark.to_owned())));
         }
-        if keeps_made && !is_used_elsewhere && !decides_inlining(file, function) {
-            let at = function.vis.start;
-            edits.push((at..at, NEVER.to_owned()));
+        if keeps_made && !is_used_elsewhere {
+            edits.extend(never_inlined(file, function));
         }
         let moved = match &function.owner {
             Owner::Impl(head) if is_in_place && function.hot && head.trait_path.is_some() => {
@@ -135,16 +134,19 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
     splice(&file.text, edits)
 }
 
-/// Whether an attribute says how a function is inlined, or does not go with one that does.
-fn decides_inlining(file: &ParsedFile, function: &Function) -> bool {
-    function.attrs.iter().any(|(range, name)| {
+/// Has a function have one body, unless an attribute of its own says how it is inlined or does not go with another.
+fn never_inlined(file: &ParsedFile, function: &Function) -> Option<(Range<usize>, String)> {
+    let decides = |(range, name): &(Range<usize>, String)| {
         let text = &file.text[range.clone()];
         match name.as_str() {
             "inline" | "naked" => true,
             "cfg_attr" | "unsafe" => text.contains("inline") || text.contains("naked"),
             _ => false,
         }
-    })
+    };
+    let at = function.vis.start;
+    let is_free = !function.attrs.iter().any(decides);
+    is_free.then(|| (at..at, NEVER.to_owned()))
 }
 
 /// Has rustc keep a function's code for other crates, which it does not for what it can call.
@@ -226,10 +228,7 @@ fn move_in(file: &ParsedFile, function: &Function, head: &Impl) -> Vec<(Range<us
         format!(" impl {generics} {self_ty} {bounds} {{ #[inline] pub {sig} {{ "),
     ));
     edits.push((end..end, format!(" }} }} {BLANK}")));
-    if !decides_inlining(file, function) {
-        let at = function.vis.start;
-        edits.push((at..at, NEVER.to_owned()));
-    }
+    edits.extend(never_inlined(file, function));
     edits
 }
 
