@@ -1,10 +1,11 @@
 //! `cargo hotpatch doctor`: what it finds, in which words, and with which exit status.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use hotpatch_tests::programs::program;
+use hotpatch_tests::programs::{Shim, is_running, program, wait_until};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::signal;
 use hotpatch_tests::workspace::{cargo, command, hot_target, tool};
@@ -160,25 +161,30 @@ fn every_function_is_tried() -> Result<()> {
 #[test]
 fn it_can_be_interrupted() -> Result<()> {
     let project = program("several", "doctor_interrupted")?;
-    let mut called = doctor(&project, &["--functions", "--message-format=json", "-j1"])?;
-    let mut child = called
+    let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
+    let functions = || -> Result<Command> {
+        let mut called = doctor(&project, &["--functions", "--message-format=json", "-j1"])?;
+        called.envs(shim.env());
+        Ok(called)
+    };
+    // Afterwards all is built, and the compiler hangs over the doctor's own work.
+    let (_, stdout, stderr) = output(functions()?)?;
+    ensure!(events(&stdout, "summary")?.len() == 1, "{stdout}{stderr}");
+    shim.set("rustc hang")?;
+    let mut child = functions()?
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()?;
-    let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-    // What the program has no code of is known first; the others are still to be tried.
-    let first = lines.find(|line| {
-        line.as_ref()
-            .is_ok_and(|line| line.contains("\"function\""))
-    });
-    first.context("no function")??;
+    let hanging = shim.folder().join("hanging");
+    wait_until("the compiler hangs", || Ok(hanging.exists()))?;
+    let compiler = std::fs::read_to_string(&hanging)?.parse()?;
     signal(child.id(), Signal::INT);
-    for line in lines {
+    for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
         ensure!(!line?.contains("\"summary\""), "it went on to its end");
     }
     let status = child.wait()?;
     ensure!(status.code() == Some(130), "{status}");
-    Ok(())
+    wait_until("the compiler is gone", || Ok(!is_running(compiler)))
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::changed::{
 use super::compose::{Built, Ready, Told};
 use super::process::Process;
 use super::ruling::{Judged, mistaken, recurs, static_traits, tells_old_code, with_trespassers};
+use super::turned::overtaken;
 use super::world::{State, World};
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
@@ -200,8 +201,13 @@ impl Maker<'_> {
         // What is back to what the base was built from runs already.
         plan.unreached
             .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
+        let overtaken = overtaken(&sources, &changes, &index, &graph, &changed);
+        plan.unreached.extend(&overtaken);
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
-            return self.not_reached(&sources, vertex, &index, &plan, &changes);
+            let why = overtaken
+                .contains(&vertex)
+                .then_some("a new method takes the place of one that it calls");
+            return self.not_reached(&sources, vertex, &index, &plan, &changes, why);
         }
         if plan.include.is_empty() {
             return self.nothing_reached(sources, &changes, &changed, &index, times);
@@ -464,7 +470,7 @@ impl Maker<'_> {
             .copied()
     }
 
-    /// No hot function reaches the edit.
+    /// No hot function reaches the edit. `why`: where the function is as it was.
     fn not_reached(
         &mut self,
         sources: &[CrateSource],
@@ -472,6 +478,7 @@ impl Maker<'_> {
         index: &Index,
         plan: &Plan,
         changes: &[Changes],
+        why: Option<&str>,
     ) -> Result<Outcome> {
         let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
         if !broken.is_empty() {
@@ -484,6 +491,10 @@ impl Maker<'_> {
             format!("no hot function reaches `{path}`; the edit takes effect at the next start")
         })
         .context("an edit without a place")?;
+        let refusal = match why {
+            Some(why) => refusal.because(why),
+            None => refusal,
+        };
         let hint = match index.known(vertex) {
             Some(known) if known.name == "main" => {
                 "mark a function that `main` calls with `#[hot]` and put the code there".to_owned()

@@ -1,15 +1,19 @@
 //! Functions that nobody edited and that call others than before, since a name in them means something else now. Whoever
 //! keeps their old code is told of as for an edit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
 use super::compose::Ready;
 use super::make::Maker;
+use crate::image::demangle::{FunctionKey, demangle};
 use crate::image::graph::{CallGraph, NodeId};
 use crate::plan::index::{Index, Vertex};
-use crate::plan::reach::{Changed, Plan};
+use crate::plan::reach::{self, Changed, Plan};
+use crate::source::diff::Changes;
+use crate::source::file::Owner;
+use crate::source::items::CrateSource;
 
 impl Maker<'_> {
     /// Those of the suspected functions in a patch whose old code somebody keeps, and whose new code calls what the old
@@ -58,6 +62,56 @@ impl Maker<'_> {
         }
         Ok(out)
     }
+}
+
+/// Functions that no hot function reaches, so that no compiler sees them, and that called a trait's method or one behind a
+/// `Deref` by a name that a new method of the type itself has. The program's own code tells whom they called.
+pub(super) fn overtaken(
+    sources: &[CrateSource],
+    changes: &[Changes],
+    index: &Index,
+    graph: &CallGraph,
+    changed: &Changed,
+) -> Vec<Vertex> {
+    // By the type's name.
+    let mut new: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (source, changes) in sources.iter().zip(changes) {
+        for (_, function) in changes.added.iter().filter_map(|key| source.function(key)) {
+            if let Owner::Impl(head) = &function.owner
+                && head.trait_path.is_none()
+            {
+                let names = new.entry(&head.self_name).or_default();
+                names.insert(&function.name);
+            }
+        }
+    }
+    if new.is_empty() {
+        return Vec::new();
+    }
+    let reached: BTreeSet<Vertex> = reach::reached(graph, index).into_iter().collect();
+    let is_taken = |node: NodeId| {
+        let key = demangle(graph.name(node)).map(|found| found.key);
+        let Some(FunctionKey::Method {
+            self_type,
+            trait_name: Some(of),
+            name,
+        }) = key
+        else {
+            return false;
+        };
+        let names = new.get(self_type.as_str());
+        names.is_some_and(|names| names.contains(name.as_str()) || of.starts_with("Deref"))
+    };
+    let unseen = changed.suspected.difference(&reached).copied();
+    unseen
+        .filter(|vertex| !changed.edited.contains(vertex))
+        .filter(|vertex| {
+            let nodes = index.nodes(*vertex).iter();
+            nodes
+                .flat_map(|node| graph.callees(*node))
+                .any(|callee| is_taken(*callee))
+        })
+        .collect()
 }
 
 /// The functions of the source that these call.

@@ -1,5 +1,6 @@
 //! Edits to code that no hot function reaches.
 
+mod greeter;
 mod startup;
 
 use hotpatch_rt::hot;
@@ -10,6 +11,11 @@ fn answer(text: &str) -> String {
 }
 
 fn main() {
+    let host = greeter::Wrapped(greeter::Host("host"));
+    assert_eq!(
+        startup::told(&host.0).len() + startup::behind(&host).len(),
+        13
+    );
     let greeting = startup::greeting();
     for line in std::io::stdin().lines() {
         println!("{greeting} {}", answer(&line.expect("a line")));
