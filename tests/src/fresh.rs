@@ -30,9 +30,7 @@ pub fn build(
         .args(options);
     build
         .current_dir(project.root())
-        .env("CARGO_TARGET_DIR", target)
-        // It is asked what it does, and never looked into.
-        .env("CARGO_PROFILE_DEV_DEBUG", "false");
+        .env("CARGO_TARGET_DIR", target);
     executables(&mut build)?
         .pop()
         .context("the build made no program")

@@ -110,13 +110,6 @@ fn edit_while_connected(server: &Server) -> Result<()> {
     let project = Project::copy_published(&source, &format!("real_{}", server.package))?;
     let marked = format!("#[hotpatch_rt::hot]\n{}", server.function.0);
     project.replace(server.file, server.function.0, &marked)?;
-    // As many have it for shorter builds; most of this test's time is theirs.
-    let configuration = project.root().join(".cargo");
-    fs::create_dir_all(&configuration)?;
-    fs::write(
-        configuration.join("config.toml"),
-        "profile.dev.package.\"*\".debug = false\n",
-    )?;
     let served = project.beside("served");
     fs::create_dir_all(&served)?;
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?

@@ -218,8 +218,9 @@ pub const fn explanation(code: Code) -> Explanation {
         },
         Code::HP0201 => Explanation {
             what: "\
-                No hot function reaches what was edited, so nothing that runs again would run the \
-                new code. As a note: a part of the edit is like that, and the rest was patched.",
+                No hot function reaches what was edited, or what calls another method now because a \
+                new one takes its place, so nothing that runs again would run the new code. As a \
+                note: a part of the edit is like that, and the rest was patched.",
             why: "\
                 New code takes over at the next call of a `#[hot]` function. Code that no such \
                 function calls, such as `main` and what it does at the start, is running or has \

@@ -250,6 +250,8 @@ impl Maker<'_> {
                 plan.settle(&graph, &index, &changed, &included);
                 plan.unreached
                     .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
+                let left = overtaken.iter().filter(|v| !included.contains(v));
+                plan.unreached.extend(left);
                 let mut notes = notes(&sources, &index, &graph, &plan);
                 notes.extend(left_behind(&gone, &index, &graph, &included));
                 notes.extend(kept_values(&old, &sources, &changes));
