@@ -285,6 +285,7 @@ enum Stop {
 }
 
 /// What is new since the last look.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 enum News {
     Line,
     Event(Event),

@@ -326,14 +326,19 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
                 verdict.number("generation")? == generation + 1,
                 "after {generation}: {verdict}"
             );
+            let mut sum = 0.0;
             for phase in [
-                "settle", "plan", "scope", "compile", "link", "load", "total",
+                "settle", "plan", "scope", "compile", "check", "link", "load",
             ] {
-                ensure!(
-                    verdict.field("ms")[phase].is_number(),
-                    "no `{phase}` in {verdict}"
-                );
+                let ms = verdict.field("ms")[phase].as_f64();
+                sum += ms.with_context(|| format!("no `{phase}` in {verdict}"))?;
             }
+            // Each is rounded to a hundredth.
+            let total = verdict.field("ms")["total"].as_f64();
+            ensure!(
+                total.is_some_and(|total| (total - sum).abs() < 0.1),
+                "the phases come to {sum} ms: {verdict}"
+            );
             verdict.number("bytes")?;
             let included = verdict.list("included", None)?;
             if let Some(wanted) = &edit.functions {

@@ -16,9 +16,14 @@ pub fn describe() -> String {
     let gigabytes = kilobytes.unwrap_or(0.0) / 1024.0 / 1024.0;
     format!(
         "{model}, {cores} cores, {gigabytes:.0} GiB of memory, Linux {}, {}",
-        kernel.trim(),
+        version(&kernel),
         command::rustc_version()
     )
+}
+
+/// The kernel's version without what its builder added to it.
+fn version(release: &str) -> &str {
+    release.trim().split(['-', '+']).next().unwrap_or_default()
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {

@@ -10,8 +10,8 @@ use crate::{hotcall, machine};
 
 pub const CALLS_HEADING: &str = "## A call of a hot function";
 
-const PHASES: [&str; 7] = [
-    "settle", "plan", "scope", "compile", "link", "load", "total",
+const PHASES: [&str; 8] = [
+    "settle", "plan", "scope", "compile", "check", "link", "load", "total",
 ];
 
 pub fn progress(text: &str) {

@@ -218,8 +218,8 @@ pub const fn explanation(code: Code) -> Explanation {
         },
         Code::HP0201 => Explanation {
             what: "\
-                No hot function reaches what was edited, or what calls another method now because a \
-                new one takes its place, so nothing that runs again would run the new code. As a \
+                No hot function reaches what was edited, or what names another item now because one \
+                came or went beside it, so nothing that runs again would run the new code. As a \
                 note: a part of the edit is like that, and the rest was patched.",
             why: "\
                 New code takes over at the next call of a `#[hot]` function. Code that no such \

@@ -1,15 +1,19 @@
 //! What rustc has to say of an edit, about the crates as the user wrote them and about patches of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
-use super::make::{Maker, Outcome};
+use super::make::{Maker, Outcome, Times};
 use super::storage::Unbindable;
+use super::world::Krate;
 use crate::build::diagnostics::{self, Diagnostic};
 use crate::build::scope::Scope;
-use crate::command::CommandError;
+use crate::command::{CancelToken, CommandError};
 use crate::patch::compile::{self, Rejected};
 use crate::plan::classify;
 use crate::plan::codes::Code;
@@ -171,18 +175,74 @@ impl Maker<'_> {
     /// # Errors
     /// rustc cannot be run or was cancelled.
     pub fn check_crates(&self, is_changed: impl Fn(usize) -> bool) -> Result<Vec<Diagnostic>> {
-        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
+        self.unchecked(is_changed).check(self.cancel)
+    }
+
+    /// Has rustc check all crates while the patch is made.
+    pub(super) fn check_beside(&self) -> Beside {
+        let crates = self.unchecked(|_| true);
+        let cancel = self.cancel.clone();
+        Beside(Some(thread::spawn(move || crates.check(&cancel))))
+    }
+
+    /// What a check that goes on beside found wrong, once it is done; nothing where none goes on.
+    ///
+    /// # Errors
+    /// rustc cannot be run or was cancelled.
+    pub(super) fn hear(
+        &mut self,
+        beside: &mut Beside,
+        times: &mut Times,
+    ) -> Result<Vec<Diagnostic>> {
+        let Some(thread) = beside.0.take() else {
+            return Ok(Vec::new());
+        };
+        let started = Instant::now();
+        let found = thread.join().map_err(|_| anyhow!("the check panicked"))??;
+        times.check += started.elapsed();
+        self.compiles |= found.is_empty();
+        Ok(found)
+    }
+
+    /// The crates with changes, and those that need them.
+    fn unchecked(&self, is_changed: impl Fn(usize) -> bool) -> Unchecked {
+        let mut tags: BTreeSet<String> = BTreeSet::new();
+        let mut numbers = Vec::new();
         for (number, krate) in self.world.crates.iter().enumerate() {
             let mut externs = krate.unit.externs();
-            let uses = externs.any(|stem| checked.contains_key(&format!("lib{stem}")));
+            let uses = externs.any(|stem| tags.contains(&stem));
             // Others use it as it is now, not as it was built.
             let differs = self.world.states.last().is_some_and(|state| {
                 !diff::same_code(&self.world.built[number], &state.sources[number])
             });
-            if self.compiles || (!is_changed(number) && !uses && !differs) {
-                continue;
+            if !self.compiles && (is_changed(number) || uses || differs) {
+                tags.insert(krate.tag.clone());
+                numbers.push(number);
             }
-            let (found, metadata) = compile::check(&krate.unit, &checked, self.cancel)?;
+        }
+        Unchecked {
+            crates: self.world.crates.clone(),
+            numbers,
+        }
+    }
+}
+
+/// A check of the crates that may go on beside the making of a patch, see [`Maker::check_beside`].
+#[derive(Default)]
+pub(super) struct Beside(Option<JoinHandle<Result<Vec<Diagnostic>>>>);
+
+/// Crates for rustc to check, each after those that it uses.
+struct Unchecked {
+    crates: Arc<Vec<Krate>>,
+    numbers: Vec<usize>,
+}
+
+impl Unchecked {
+    /// rustc's errors about the first that has any.
+    fn check(&self, cancel: &CancelToken) -> Result<Vec<Diagnostic>> {
+        let mut checked: BTreeMap<String, Scope> = BTreeMap::new();
+        for krate in self.numbers.iter().map(|number| &self.crates[*number]) {
+            let (found, metadata) = compile::check(&krate.unit, &checked, cancel)?;
             if found.iter().any(|d| d.error && !d.places.is_empty()) {
                 // The last one only counts the others.
                 return Ok(found

@@ -7,12 +7,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
+use super::broken::Beside;
 use super::checks::with_blank_body;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
 use super::scopes::{Instances, Seen};
 use super::storage::{LOCAL, NewStatic, STORAGE, exported, pairs};
 use super::strangers::strangers;
-use crate::image::demangle::demangle;
+use super::symbols::only_symbol;
+use crate::build::diagnostics::Diagnostic;
 use crate::image::graph::CallGraph;
 use crate::image::layouts::is_environment;
 use crate::image::symbols::Kind as SymbolKind;
@@ -21,7 +23,7 @@ use crate::patch::compile::{Compiled, Recipe};
 use crate::patch::tls::TlsError;
 use crate::patch::{assemble, compile};
 use crate::plan::codes::Code;
-use crate::plan::index::{Index, Known, Vertex};
+use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::Plan;
 use crate::plan::verdict::{Note, Refusal};
 use crate::source::extract::Wanted;
@@ -38,6 +40,7 @@ impl Maker<'_> {
         index: &Index,
         graph: &CallGraph,
         plan: &Plan,
+        beside: &mut Beside,
         times: &mut Times,
     ) -> Result<Built> {
         let mut keeps_made = self.world.keeps_made;
@@ -132,6 +135,10 @@ impl Maker<'_> {
                     return Ok(Built::Refused(refusal));
                 }
                 times.compile += started.elapsed();
+                let broken = self.hear(beside, times)?;
+                if !broken.is_empty() {
+                    return Ok(Built::Broken(broken));
+                }
                 let mut built = self.link(sources, index, round, times)?;
                 if let Built::Ready(ready) = &mut built {
                     ready.with_empty_slot = with_empty_slot;
@@ -487,6 +494,7 @@ impl Maker<'_> {
         self.world.storage.extend(ready.storage);
         self.world.storage.note(&sources);
         times.load += started.elapsed();
+        patched.live = Some(Instant::now());
         self.world.guard.published();
 
         // Code of this patch may outlive a revert, and then still looks into these slots.
@@ -572,21 +580,6 @@ pub(super) enum Built {
     Refused(Refusal),
     /// These functions are to be left in their place.
     InPlace(BTreeSet<Vertex>),
-}
-
-/// The symbol of the function itself, not of closures in it, if there is one and no other; of those that differ in the
-/// number of an `impl` the newest.
-fn only_symbol(known: &Known, graph: &CallGraph) -> Option<String> {
-    let names = known.nodes.iter().map(|node| graph.name(*node));
-    let mut own = names
-        .filter_map(|name| Some((name, demangle(name)?)))
-        .filter(|(_, found)| found.rest.is_empty());
-    let (mut newest, first) = own.next()?;
-    for (name, found) in own {
-        if found.text != first.text {
-            return None;
-        }
-        newest = name;
-    }
-    Some(newest.to_owned())
+    /// The sources do not compile.
+    Broken(Vec<Diagnostic>),
 }

@@ -3,20 +3,21 @@
 //! Nothing of the process is touched before every check is done; loading maps a library that nobody
 //! calls, and only the publishing of slots at the very end changes what runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use hotpatch_rt::wire::{Store, Target};
+use hotpatch_rt::wire::Target;
 
+use super::broken::Beside;
 use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, old_constants,
     old_values, revalued, unreached, with_new_initialisers,
 };
 use super::compose::{Built, Ready, Told};
-use super::process::Process;
+use super::process::{Process, stores};
 use super::ruling::{Judged, mistaken, recurs, static_traits, tells_old_code, with_trespassers};
 use super::turned::overtaken;
 use super::world::{State, World};
@@ -34,15 +35,16 @@ use crate::plan::{classify, reach};
 use crate::source::diff::Changes;
 use crate::source::file::{Place, Shape};
 use crate::source::items::CrateSource;
+use crate::source::rebound::Rebound;
 use crate::source::{diff, names, privacy};
 
-/// How long each step took.
+/// How long each step took; what is none of them is the plan's.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(missing_docs, reason = "the steps of the pipeline")]
 pub struct Times {
-    pub plan: Duration,
     pub scope: Duration,
     pub compile: Duration,
+    pub check: Duration,
     pub link: Duration,
     pub load: Duration,
 }
@@ -75,6 +77,8 @@ pub struct Patched {
     pub bytes: u64,
     /// How long it took.
     pub times: Times,
+    /// When the last slot was published.
+    pub live: Option<Instant>,
 }
 
 /// What `tracing` keeps for each place that logs: a fresh one registers itself.
@@ -102,8 +106,11 @@ impl Maker<'_> {
     /// # Errors
     /// A tool or the file system failed, the work was cancelled, or the agent is gone.
     pub fn apply(&mut self, sources: Vec<CrateSource>) -> Result<Outcome> {
-        let mut times = Times::default();
-        let started = Instant::now();
+        self.try_again(sources, Times::default())
+    }
+
+    /// The same after attempts that took `times`.
+    fn try_again(&mut self, sources: Vec<CrateSource>, mut times: Times) -> Result<Outcome> {
         let old = self.world.state().sources.clone();
         let mut changes: Vec<Changes> = old
             .iter()
@@ -130,7 +137,6 @@ impl Maker<'_> {
         }
         let earlier = self.earlier(&sources);
         if let Some(state) = earlier.filter(|state| !self.empties_a_future(state)) {
-            times.plan = started.elapsed();
             let notes = self.keepers(&sources, &changes, &state)?;
             return self.revert(state, sources, notes, times);
         }
@@ -182,7 +188,6 @@ impl Maker<'_> {
             changed_since.override_with(&overrides, &index, &graph);
             plan.outdated = reach::leading_to(&graph, &index, &changed_since);
         }
-        times.plan = started.elapsed();
         if let Some(vertex) = plan.hidden.first() {
             let refusal = refuse(&sources, &index, *vertex, Code::HP0001, |path| {
                 format!(
@@ -201,12 +206,11 @@ impl Maker<'_> {
         // What is back to what the base was built from runs already.
         plan.unreached
             .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
-        let overtaken = overtaken(&sources, &changes, &index, &graph, &changed);
-        plan.unreached.extend(&overtaken);
+        let rebound = Rebound::of(&old, &sources, &self.world.extern_names, &changes);
+        let overtaken = overtaken(&sources, &changes, &index, &graph, &changed, &rebound);
+        plan.unreached.extend(overtaken.keys());
         if let Some(vertex) = self.untold(&sources, &index, &plan) {
-            let why = overtaken
-                .contains(&vertex)
-                .then_some("a new method takes the place of one that it calls");
+            let why = overtaken.get(&vertex).map(String::as_str);
             return self.not_reached(&sources, vertex, &index, &plan, &changes, why);
         }
         if plan.include.is_empty() {
@@ -222,17 +226,21 @@ impl Maker<'_> {
         uncompiled.extend(with_trespassers(&old, &sources, &changes));
         let is_unsaid =
             tells_old_code(&sources, &index, &plan) || recurs(&old, &sources, &index, &changes);
+        let mut beside = Beside::default();
         if callers_may_break || narrowed || is_unsaid || !uncompiled.is_empty() {
             // Each crate is checked against the others as they are now.
-            let broken = self.check_crates(|_| true)?;
-            if !broken.is_empty() {
-                return Ok(Outcome::Broken(broken));
-            }
+            beside = self.check_beside();
         }
-        if let Some(refusal) = mistaken(&sources, &self.world.extern_names, &index, &plan.include) {
-            return self.unless_broken(refusal, &changes);
+        let built = match mistaken(&sources, &self.world.extern_names, &index, &plan.include) {
+            Some(refusal) => Ok(Built::Refused(refusal)),
+            None => self.build(&sources, &index, &graph, &plan, &mut beside, &mut times),
+        };
+        let broken = self.hear(&mut beside, &mut times)?;
+        if !broken.is_empty() {
+            return Ok(Outcome::Broken(broken));
         }
-        match self.build(&sources, &index, &graph, &plan, &mut times) {
+        match built {
+            Ok(Built::Broken(found)) => Ok(Outcome::Broken(found)),
             Ok(Built::Ready(ready)) => {
                 let included: BTreeSet<Vertex> = ready
                     .loaded
@@ -240,7 +248,9 @@ impl Maker<'_> {
                     .flat_map(|l| l.part.vertices.iter().copied())
                     .collect();
                 if self.leaves_out(&changes, &index, &included) {
+                    let started = Instant::now();
                     let broken = self.check_crates(|krate| !changes[krate].is_empty())?;
+                    times.check += started.elapsed();
                     if !broken.is_empty() {
                         return Ok(Outcome::Broken(broken));
                     }
@@ -250,7 +260,7 @@ impl Maker<'_> {
                 plan.settle(&graph, &index, &changed, &included);
                 plan.unreached
                     .retain(|vertex| !self.is_as_built(&sources, &index, *vertex));
-                let left = overtaken.iter().filter(|v| !included.contains(v));
+                let left = overtaken.keys().filter(|v| !included.contains(v));
                 plan.unreached.extend(left);
                 let mut notes = notes(&sources, &index, &graph, &plan);
                 notes.extend(left_behind(&gone, &index, &graph, &included));
@@ -276,7 +286,7 @@ impl Maker<'_> {
                 let known = vertices.iter().filter_map(|vertex| index.known(*vertex));
                 let keys = known.flat_map(|known| known.keys.iter().map(|key| (known.krate, key)));
                 let sources = self.with_in_place(sources.clone(), keys);
-                self.apply(sources)
+                self.try_again(sources, times)
             }
             Err(error) => {
                 if let Some(outcome) = self.unsent(&error, &sources, &index)? {
@@ -293,7 +303,7 @@ impl Maker<'_> {
                     }
                 }
                 match self.in_its_place(&error, &sources, &index, &plan) {
-                    Some(sources) => self.apply(sources),
+                    Some(sources) => self.try_again(sources, times),
                     None => self.explain(error, &sources, &changes),
                 }
             }
@@ -362,6 +372,7 @@ impl Maker<'_> {
         }
         self.client.publish(stores)?;
         times.load = started.elapsed();
+        let live = Some(Instant::now());
         let mut state = state;
         // Slots it never stored to lead to the base again.
         for slot in slots {
@@ -386,6 +397,7 @@ impl Maker<'_> {
             functions,
             notes,
             times,
+            live,
             ..Patched::default()
         }))
     }
@@ -564,20 +576,6 @@ impl Maker<'_> {
     }
 }
 
-/// What leads from one state of the slots to another; a slot that is in neither leads to the base.
-fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
-    let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
-    let slots: BTreeSet<&u64> = now.keys().chain(then.keys()).collect();
-    slots
-        .into_iter()
-        .filter(|slot| target(now, slot) != target(then, slot))
-        .map(|slot| Store {
-            slot: *slot,
-            target: target(then, slot),
-        })
-        .collect()
-}
-
 pub(super) fn refuse(
     sources: &[CrateSource],
     index: &Index,
@@ -588,33 +586,4 @@ pub(super) fn refuse(
     let known = index.known(vertex)?;
     let (file, place, path) = classify::place(sources.get(known.krate)?, known.keys.first()?)?;
     Some(Refusal::new(code, message(&path), file, place))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn going_back_and_forth_stores_what_differs() {
-        let patch = |generation| Target::Patch {
-            generation,
-            offset: 8,
-        };
-        let base = BTreeMap::new();
-        let first = BTreeMap::from([(1, patch(1))]);
-        let second = BTreeMap::from([(1, patch(2)), (2, patch(2))]);
-        let slots = |now, then| -> Vec<(u64, Target)> {
-            stores(now, then)
-                .into_iter()
-                .map(|store| (store.slot, store.target))
-                .collect()
-        };
-        assert_eq!(
-            slots(&second, &base),
-            [(1, Target::Base), (2, Target::Base)]
-        );
-        assert_eq!(slots(&base, &second), [(1, patch(2)), (2, patch(2))]);
-        assert_eq!(slots(&second, &first), [(1, patch(1)), (2, Target::Base)]);
-        assert_eq!(slots(&first, &first), []);
-    }
 }

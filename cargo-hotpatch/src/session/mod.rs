@@ -20,6 +20,7 @@ mod scopes;
 mod shown;
 mod storage;
 mod strangers;
+mod symbols;
 pub mod texts;
 mod turned;
 pub mod worker;

@@ -13,11 +13,13 @@ pub(super) fn phases(
     total: std::time::Duration,
 ) -> Phases {
     let times = patched.times;
+    let others = times.scope + times.compile + times.check + times.link + times.load;
     Phases {
         settle,
-        plan: times.plan,
+        plan: total.saturating_sub(settle + others),
         scope: times.scope,
         compile: times.compile,
+        check: times.check,
         link: times.link,
         load: times.load,
         total,

@@ -1,6 +1,7 @@
 //! Functions that nobody edited and that call others than before, since a name in them means something else now. Whoever
 //! keeps their old code is told of as for an edit.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
@@ -14,6 +15,7 @@ use crate::plan::reach::{self, Changed, Plan};
 use crate::source::diff::Changes;
 use crate::source::file::Owner;
 use crate::source::items::CrateSource;
+use crate::source::rebound::Rebound;
 
 impl Maker<'_> {
     /// Those of the suspected functions in a patch whose old code somebody keeps, and whose new code calls what the old
@@ -64,9 +66,79 @@ impl Maker<'_> {
     }
 }
 
-/// Functions that no hot function reaches, so that no compiler sees them, and that called a trait's method or one behind a
-/// `Deref` by a name that a new method of the type itself has. The program's own code tells whom they called.
+/// Functions that no hot function reaches, so that no compiler sees them, and that mean something else now though nobody
+/// edited them, with the reason.
 pub(super) fn overtaken(
+    sources: &[CrateSource],
+    changes: &[Changes],
+    index: &Index,
+    graph: &CallGraph,
+    changed: &Changed,
+    rebound: &Rebound,
+) -> BTreeMap<Vertex, String> {
+    let mut out = of_other_items(sources, changes, index, graph, rebound);
+    let methods = of_other_methods(sources, changes, index, graph, changed);
+    out.extend(methods.into_iter().map(|vertex| {
+        let why = "a new method takes the place of one that it calls";
+        (vertex, why.to_owned())
+    }));
+    out.retain(|vertex, _| !changed.edited.contains(vertex));
+    out
+}
+
+/// Those with a name that leads to another item now. Whether a small name is one of an item or of a variable, the items of
+/// such a name tell that their code refers to; where calls are inlined, it counts.
+fn of_other_items(
+    sources: &[CrateSource],
+    changes: &[Changes],
+    index: &Index,
+    graph: &CallGraph,
+    rebound: &Rebound,
+) -> BTreeMap<Vertex, String> {
+    let mut out = BTreeMap::new();
+    if rebound.is_empty() {
+        return out;
+    }
+    let reached: BTreeSet<Vertex> = reach::reached(graph, index).into_iter().collect();
+    for (krate, source) in sources.iter().enumerate() {
+        for (file, function) in source.functions() {
+            let vertex = index.find(krate, &function.key);
+            let vertex = vertex.filter(|vertex| {
+                !reached.contains(vertex) && !changes[krate].added.contains(&function.key)
+            });
+            // What the program has no code of runs nowhere.
+            let Some(vertex) = vertex.filter(|vertex| !index.nodes(*vertex).is_empty()) else {
+                continue;
+            };
+            let callees = LazyCell::new(|| {
+                let nodes = index.nodes(vertex).iter();
+                let callees = nodes.flat_map(|node| graph.callees(*node));
+                let texts = callees.map(|node| rustc_demangle::demangle(graph.name(*node)));
+                texts.map(|text| text.to_string()).collect::<Vec<_>>()
+            });
+            let refers = |names: &BTreeSet<String>| {
+                let is_one = |part: &str| names.contains(part);
+                let mut parts = callees.iter().flat_map(|text| {
+                    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                });
+                parts.any(is_one)
+            };
+            let named = rebound.in_function(krate, source, file, function);
+            let found = named
+                .into_iter()
+                .find(|named| named.is_sure || refers(&named.was));
+            if let Some(found) = found {
+                let why = format!("`{}` stands for something else in it now", found.name);
+                out.insert(vertex, why);
+            }
+        }
+    }
+    out
+}
+
+/// Those that called a trait's method or one behind a `Deref` by a name that a new method of the type itself has. The
+/// program's own code tells whom they called.
+fn of_other_methods(
     sources: &[CrateSource],
     changes: &[Changes],
     index: &Index,
@@ -104,7 +176,6 @@ pub(super) fn overtaken(
     };
     let unseen = changed.suspected.difference(&reached).copied();
     unseen
-        .filter(|vertex| !changed.edited.contains(vertex))
         .filter(|vertex| {
             let nodes = index.nodes(*vertex).iter();
             nodes

@@ -358,6 +358,13 @@ fn work(
             blamed: Vec::new(),
         };
         let outcome = judge(&mut maker, &fixed, &texts);
+        let live = match &outcome {
+            Ok(Outcome::Patched(patched)) => patched.live,
+            _ => None,
+        };
+        let total = live
+            .unwrap_or_else(Instant::now)
+            .duration_since(first_event);
         if outcome.is_err() && token.is_cancelled() {
             // A newer save is waiting, or a restart: this one's files are part of its verdict.
             unfinished = files;
@@ -369,7 +376,6 @@ fn work(
             included = now;
             say(watched(&included));
         }
-        let total = first_event.elapsed();
         say(Said::Verdict(Box::new(Verdict {
             files,
             outcome,
@@ -439,20 +445,11 @@ fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome>
             whole,
         )));
     }
-    let started = Instant::now();
     let sources = match maker.world.read_sources(texts) {
         Ok(sources) => sources,
         Err(error) => return unreadable(maker, &error),
     };
-    let read = started.elapsed();
-    let outcome = maker.apply(sources)?;
-    Ok(match outcome {
-        Outcome::Patched(mut patched) => {
-            patched.times.plan += read;
-            Outcome::Patched(patched)
-        }
-        other => other,
-    })
+    maker.apply(sources)
 }
 
 /// The source does not parse here: rustc says why, or else the fault is ours.

@@ -23,6 +23,7 @@ pub mod own_imports;
 mod pieces;
 pub mod privacy;
 mod read;
+pub mod rebound;
 mod rewrite;
 pub mod shadows;
 mod std_traits;

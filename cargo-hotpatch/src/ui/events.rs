@@ -165,7 +165,7 @@ pub struct Phases {
     /// Until the save was finished.
     #[serde(with = "milliseconds")]
     pub settle: Duration,
-    /// Finding out what the edit means.
+    /// Finding out what the edit means, and all that is in no other phase.
     #[serde(with = "milliseconds")]
     pub plan: Duration,
     /// Bringing the scope up to date.
@@ -174,13 +174,16 @@ pub struct Phases {
     /// Compiling the patch crate.
     #[serde(with = "milliseconds")]
     pub compile: Duration,
+    /// Waiting for rustc's word on the crates as they are written, where the patch alone does not tell that they compile.
+    #[serde(with = "milliseconds", default)]
+    pub check: Duration,
     /// Binding and linking.
     #[serde(with = "milliseconds")]
     pub link: Duration,
     /// Loading and publishing.
     #[serde(with = "milliseconds")]
     pub load: Duration,
-    /// From the first event of the save to the last slot; what the others leave out is in it.
+    /// From the first event of the save to the last slot: the sum of the others.
     #[serde(with = "milliseconds")]
     pub total: Duration,
 }
@@ -337,7 +340,7 @@ mod tests {
                 "included": ["app::helper"], "bytes": 12000,
                 "notes": [{"code": "HP0202", "message": "`main` keeps the old code",
                     "file": "src/main.rs", "line": 3}],
-                "ms": {"settle": 8.13, "plan": 0.0, "scope": 0.0, "compile": 0.0, "link": 0.0,
+                "ms": {"settle": 8.13, "plan": 0.0, "scope": 0.0, "compile": 0.0, "check": 0.0, "link": 0.0,
                     "load": 0.0, "total": 84.0}})
         );
         assert_eq!(

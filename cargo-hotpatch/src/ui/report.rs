@@ -363,6 +363,7 @@ fn phase_list(ms: &Phases) -> String {
         ("plan", ms.plan),
         ("scope", ms.scope),
         ("compile", ms.compile),
+        ("check", ms.check),
         ("link", ms.link),
         ("load", ms.load),
     ];
@@ -613,6 +614,7 @@ mod tests {
                 plan: ms(3),
                 scope: ms(0),
                 compile: ms(58),
+                check: ms(0),
                 link: ms(13),
                 load: ms(1),
                 total: Duration::from_micros(83_600),
@@ -747,7 +749,7 @@ refused HP0101: layout of `Player` changed
         assert_eq!(
             render_patched(PLAIN, &patched(), &[note], true),
             "     Patched update, World::report (gen 3) in 84 ms\n             \
-             settle 8 ms, plan 3 ms, scope 0 ms, compile 58 ms, link 13 ms, load 1 ms\n             \
+             settle 8 ms, plan 3 ms, scope 0 ms, compile 58 ms, check 0 ms, link 13 ms, load 1 ms\n             \
              with helper; 13 kB\n\
              note HP0202: `main` also calls `helper` and keeps the old code\n  --> src/main.rs:4\n"
         );

@@ -31,3 +31,9 @@ impl Deref for Wrapped {
         &self.0
     }
 }
+
+pub const MARK: &str = "-";
+
+pub fn mark() -> String {
+    "+".to_string()
+}

@@ -13,8 +13,10 @@ fn answer(text: &str) -> String {
 fn main() {
     let host = greeter::Wrapped(greeter::Host("host"));
     assert_eq!(
-        startup::told(&host.0).len() + startup::behind(&host).len(),
-        13
+        startup::told(&host.0).len()
+            + startup::behind(&host).len()
+            + startup::signs::sign().len(),
+        15
     );
     let greeting = startup::greeting();
     for line in std::io::stdin().lines() {

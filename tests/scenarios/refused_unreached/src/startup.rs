@@ -17,3 +17,12 @@ pub fn greeting() -> String {
 pub fn suffix() -> &'static str {
     "!"
 }
+
+/// Says what another module has.
+pub mod signs {
+    use crate::greeter::*;
+
+    pub fn sign() -> String {
+        mark() + MARK
+    }
+}
