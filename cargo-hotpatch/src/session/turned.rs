@@ -15,7 +15,7 @@ use crate::plan::reach::{self, Changed, Plan};
 use crate::source::diff::Changes;
 use crate::source::file::Owner;
 use crate::source::items::CrateSource;
-use crate::source::rebound::Rebound;
+use crate::source::rebound::{Named, Rebound};
 
 impl Maker<'_> {
     /// Those of the suspected functions in a patch whose old code somebody keeps, and whose new code calls what the old
@@ -114,19 +114,21 @@ fn of_other_items(
                 let nodes = index.nodes(vertex).iter();
                 let callees = nodes.flat_map(|node| graph.callees(*node));
                 let texts = callees.map(|node| rustc_demangle::demangle(graph.name(*node)));
-                texts.map(|text| text.to_string()).collect::<Vec<_>>()
+                // Without the hash that older names end in.
+                texts.map(|text| format!("{text:#}")).collect::<Vec<_>>()
             });
-            let refers = |names: &BTreeSet<String>| {
-                let is_one = |part: &str| names.contains(part);
-                let mut parts = callees.iter().flat_map(|text| {
-                    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
-                });
-                parts.any(is_one)
+            let refers = |named: &Named| {
+                let mut paths = callees.iter().map(|text| path_of(text));
+                paths.any(|path| {
+                    let (modules, name) = path.rsplit_once("::").unwrap_or(("", path));
+                    let mut parts = modules.split("::").filter(|_| named.is_module);
+                    named.was.contains(name) || parts.any(|part| named.was.contains(part))
+                })
             };
             let named = rebound.in_function(krate, source, file, function);
             let found = named
                 .into_iter()
-                .find(|named| named.is_sure || refers(&named.was));
+                .find(|named| named.is_sure || refers(named));
             if let Some(found) = found {
                 let why = format!("`{}` stands for something else in it now", found.name);
                 out.insert(vertex, why);
@@ -134,6 +136,14 @@ fn of_other_items(
         }
     }
     out
+}
+
+/// The path of a function without what it is an instance for.
+fn path_of(text: &str) -> &str {
+    let mut after_first = text.char_indices().skip(1);
+    let end = after_first.find(|(_, letter)| *letter == '<');
+    let path = end.map_or(text, |(at, _)| &text[..at]);
+    path.trim_end_matches("::")
 }
 
 /// Those that called a trait's method or one behind a `Deref` by a name that a new method of the type itself has. The

@@ -106,15 +106,21 @@ impl Rebound {
             let parent = function.module.split_last().map(|(_, parent)| parent);
             let last = module.last().unwrap_or(&source.name);
             let is_said = |qualifier: &str| said.contains(&format!("{qualifier}::{name}"));
-            let is_named = (here && (said.contains(name) || is_said("self")))
+            let is_bare = here && said.contains(name);
+            let is_qualified = (here && is_said("self"))
                 || (*home == krate && parent == Some(&**module) && is_said("super"))
                 || (*home == krate && module.is_empty() && is_said("crate"))
                 || ((*home != krate || !module.is_empty()) && is_said(last));
-            if is_named {
-                let is_macro = text[function.body.clone()].contains(&format!("{name}!"));
+            if is_bare || is_qualified {
+                let body = &text[function.body.clone()];
+                let before = format!("{name}::");
+                let goes_on = || said.iter().any(|path| path.starts_with(&before));
+                let is_macro = body.contains(&format!("{name}!"));
                 out.push(Named {
                     name: name.clone(),
                     is_sure: is_macro || name.contains(char::is_uppercase),
+                    is_module: (is_bare && begins_a_path(body, &before))
+                        || (is_qualified && goes_on()),
                     was: was.iter().cloned().chain([name.clone()]).collect(),
                 });
             }
@@ -130,8 +136,17 @@ pub struct Named {
     pub name: String,
     /// It is no variable, by what it looks like.
     pub is_sure: bool,
+    /// Paths begin with it.
+    pub is_module: bool,
     /// What the items that it led to may be called.
     pub was: BTreeSet<String>,
+}
+
+/// Whether a path begins with this.
+fn begins_a_path(body: &str, start: &str) -> bool {
+    let goes_on = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | ':' | '.');
+    let mut found = body.match_indices(start);
+    found.any(|(at, _)| !body[..at].ends_with(goes_on))
 }
 
 fn are_same(old: &BTreeSet<Meaning>, new: &BTreeSet<Meaning>) -> bool {
@@ -194,4 +209,16 @@ fn names(sources: &[CrateSource], modules: &Modules<'_>) -> Names {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_a_path;
+
+    #[test]
+    fn a_part_of_a_path_does_not_begin_it() {
+        assert!(begins_a_path("{ a + once::y() }", "once::"));
+        assert!(!begins_a_path("{ once + words::once::y() }", "once::"));
+        assert!(!begins_a_path("{ at_once::y() }", "once::"));
+    }
 }

@@ -11,7 +11,7 @@ fn answer(text: &str) -> String {
 }
 
 fn main() {
-    assert_eq!(signs::sign().len(), 9);
+    assert_eq!(signs::sign().len(), 10);
     for line in std::io::stdin().lines() {
         println!("{}", answer(&line.expect("a line")));
     }

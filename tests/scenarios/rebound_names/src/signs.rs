@@ -22,4 +22,5 @@ pub fn sign() -> String {
         + &inner::x()
         + told!()
         + &once.to_string()
+        + &crate::words::once::y()
 }

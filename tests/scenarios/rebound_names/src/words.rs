@@ -34,6 +34,12 @@ pub mod inner {
     }
 }
 
+pub mod once {
+    pub fn y() -> String {
+        "y".to_string()
+    }
+}
+
 pub fn suffix() -> &'static str {
     "!"
 }
