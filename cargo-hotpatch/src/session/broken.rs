@@ -179,22 +179,22 @@ impl Maker<'_> {
     }
 
     /// Has rustc check all crates while the patch is made.
-    pub(super) fn check_beside(&self) -> Beside {
+    pub(super) fn start_check(&self) -> BackgroundCheck {
         let crates = self.unchecked(|_| true);
         let cancel = self.cancel.clone();
-        Beside(Some(thread::spawn(move || crates.check(&cancel))))
+        BackgroundCheck(Some(thread::spawn(move || crates.check(&cancel))))
     }
 
-    /// What a check that goes on beside found wrong, once it is done; nothing where none goes on.
+    /// What a check in the background found wrong, once it is done; nothing where there is none.
     ///
     /// # Errors
     /// rustc cannot be run or was cancelled.
-    pub(super) fn hear(
+    pub(super) fn finish_check(
         &mut self,
-        beside: &mut Beside,
+        check: &mut BackgroundCheck,
         times: &mut Times,
     ) -> Result<Vec<Diagnostic>> {
-        let Some(thread) = beside.0.take() else {
+        let Some(thread) = check.0.take() else {
             return Ok(Vec::new());
         };
         let started = Instant::now();
@@ -227,9 +227,9 @@ impl Maker<'_> {
     }
 }
 
-/// A check of the crates that may go on beside the making of a patch, see [`Maker::check_beside`].
+/// A check of the crates that goes on while a patch is made, or none; see [`Maker::start_check`].
 #[derive(Default)]
-pub(super) struct Beside(Option<JoinHandle<Result<Vec<Diagnostic>>>>);
+pub(super) struct BackgroundCheck(Option<JoinHandle<Result<Vec<Diagnostic>>>>);
 
 /// Crates for rustc to check, each after those that it uses.
 struct Unchecked {

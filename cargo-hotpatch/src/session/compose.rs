@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow};
 use hotpatch_rt::wire::{Store, Target};
 
-use super::broken::Beside;
+use super::broken::BackgroundCheck;
 use super::checks::with_blank_body;
 use super::make::{Maker, Outcome, Patched, Times, refuse};
 use super::scopes::{Instances, Seen};
@@ -40,7 +40,7 @@ impl Maker<'_> {
         index: &Index,
         graph: &CallGraph,
         plan: &Plan,
-        beside: &mut Beside,
+        check: &mut BackgroundCheck,
         times: &mut Times,
     ) -> Result<Built> {
         let mut keeps_made = self.world.keeps_made;
@@ -135,7 +135,7 @@ impl Maker<'_> {
                     return Ok(Built::Refused(refusal));
                 }
                 times.compile += started.elapsed();
-                let broken = self.hear(beside, times)?;
+                let broken = self.finish_check(check, times)?;
                 if !broken.is_empty() {
                     return Ok(Built::Broken(broken));
                 }

@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Target;
 
-use super::broken::Beside;
+use super::broken::BackgroundCheck;
 use super::changed::{
     behind, changed_in, gone, include_added, kept_values, left_behind, notes, old_constants,
     old_values, revalued, unreached, with_new_initialisers,
 };
 use super::compose::{Built, Ready, Told};
-use super::process::{Process, stores};
+use super::process::Process;
 use super::ruling::{Judged, mistaken, recurs, static_traits, tells_old_code, with_trespassers};
 use super::turned::overtaken;
-use super::world::{State, World};
+use super::world::{State, World, stores};
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
 use crate::image::graph::NodeKind;
@@ -226,16 +226,16 @@ impl Maker<'_> {
         uncompiled.extend(with_trespassers(&old, &sources, &changes));
         let is_unsaid =
             tells_old_code(&sources, &index, &plan) || recurs(&old, &sources, &index, &changes);
-        let mut beside = Beside::default();
+        let mut check = BackgroundCheck::default();
         if callers_may_break || narrowed || is_unsaid || !uncompiled.is_empty() {
             // Each crate is checked against the others as they are now.
-            beside = self.check_beside();
+            check = self.start_check();
         }
         let built = match mistaken(&sources, &self.world.extern_names, &index, &plan.include) {
             Some(refusal) => Ok(Built::Refused(refusal)),
-            None => self.build(&sources, &index, &graph, &plan, &mut beside, &mut times),
+            None => self.build(&sources, &index, &graph, &plan, &mut check, &mut times),
         };
-        let broken = self.hear(&mut beside, &mut times)?;
+        let broken = self.finish_check(&mut check, &mut times)?;
         if !broken.is_empty() {
             return Ok(Outcome::Broken(broken));
         }

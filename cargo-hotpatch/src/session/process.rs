@@ -1,10 +1,9 @@
 //! What the making of a patch needs of the process it is for. A trait, so that [`crate::doctor`] can make
 //! patches for a program that does not run.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use hotpatch_rt::wire::{LibraryList, Store, Target};
+use hotpatch_rt::wire::{LibraryList, Store};
 
 use super::world::libraries;
 use crate::run::client::{Client, ClientError};
@@ -95,47 +94,4 @@ impl Process for Unstarted {
     }
 
     fn relist(&mut self, _list: Option<&LibraryList>) {}
-}
-
-/// What leads from one state of the slots to another; a slot that is in neither leads to the base.
-pub(super) fn stores(now: &BTreeMap<u64, Target>, then: &BTreeMap<u64, Target>) -> Vec<Store> {
-    let target = |of: &BTreeMap<u64, Target>, slot| of.get(slot).copied().unwrap_or(Target::Base);
-    let slots: BTreeSet<&u64> = now.keys().chain(then.keys()).collect();
-    slots
-        .into_iter()
-        .filter(|slot| target(now, slot) != target(then, slot))
-        .map(|slot| Store {
-            slot: *slot,
-            target: target(then, slot),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn going_back_and_forth_stores_what_differs() {
-        let patch = |generation| Target::Patch {
-            generation,
-            offset: 8,
-        };
-        let base = BTreeMap::new();
-        let first = BTreeMap::from([(1, patch(1))]);
-        let second = BTreeMap::from([(1, patch(2)), (2, patch(2))]);
-        let slots = |now, then| -> Vec<(u64, Target)> {
-            stores(now, then)
-                .into_iter()
-                .map(|store| (store.slot, store.target))
-                .collect()
-        };
-        assert_eq!(
-            slots(&second, &base),
-            [(1, Target::Base), (2, Target::Base)]
-        );
-        assert_eq!(slots(&base, &second), [(1, patch(2)), (2, patch(2))]);
-        assert_eq!(slots(&second, &first), [(1, patch(1)), (2, Target::Base)]);
-        assert_eq!(slots(&first, &first), []);
-    }
 }

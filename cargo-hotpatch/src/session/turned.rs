@@ -3,6 +3,7 @@
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use anyhow::Result;
 
@@ -76,8 +77,9 @@ pub(super) fn overtaken(
     changed: &Changed,
     rebound: &Rebound,
 ) -> BTreeMap<Vertex, String> {
-    let mut out = of_other_items(sources, changes, index, graph, rebound);
-    let methods = of_other_methods(sources, changes, index, graph, changed);
+    let reached = LazyCell::new(|| reach::reached(graph, index).into_iter().collect());
+    let mut out = of_other_items(sources, changes, index, graph, rebound, &reached);
+    let methods = of_other_methods(sources, changes, index, graph, changed, &reached);
     out.extend(methods.into_iter().map(|vertex| {
         let why = "a new method takes the place of one that it calls";
         (vertex, why.to_owned())
@@ -94,12 +96,12 @@ fn of_other_items(
     index: &Index,
     graph: &CallGraph,
     rebound: &Rebound,
+    reached: &impl Deref<Target = BTreeSet<Vertex>>,
 ) -> BTreeMap<Vertex, String> {
     let mut out = BTreeMap::new();
     if rebound.is_empty() {
         return out;
     }
-    let reached: BTreeSet<Vertex> = reach::reached(graph, index).into_iter().collect();
     for (krate, source) in sources.iter().enumerate() {
         for (file, function) in source.functions() {
             let vertex = index.find(krate, &function.key);
@@ -113,16 +115,17 @@ fn of_other_items(
             let callees = LazyCell::new(|| {
                 let nodes = index.nodes(vertex).iter();
                 let callees = nodes.flat_map(|node| graph.callees(*node));
-                let texts = callees.map(|node| rustc_demangle::demangle(graph.name(*node)));
-                // Without the hash that older names end in.
-                texts.map(|text| format!("{text:#}")).collect::<Vec<_>>()
+                let found = callees.filter_map(|node| demangle(graph.name(*node)));
+                found.collect::<Vec<_>>()
             });
             let refers = |named: &Named| {
-                let mut paths = callees.iter().map(|text| path_of(text));
-                paths.any(|path| {
-                    let (modules, name) = path.rsplit_once("::").unwrap_or(("", path));
-                    let mut parts = modules.split("::").filter(|_| named.is_module);
-                    named.was.contains(name) || parts.any(|part| named.was.contains(part))
+                let was = |name: &str| named.was.contains(name);
+                callees.iter().any(|callee| {
+                    let is_it = matches!(&callee.key, FunctionKey::Free { path }
+                        if path.rsplit("::").next().is_some_and(was));
+                    let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+                    let mut words = callee.text.split(|letter| !is_word(letter));
+                    is_it || (named.is_module && words.any(was))
                 })
             };
             let named = rebound.in_function(krate, source, file, function);
@@ -138,14 +141,6 @@ fn of_other_items(
     out
 }
 
-/// The path of a function without what it is an instance for.
-fn path_of(text: &str) -> &str {
-    let mut after_first = text.char_indices().skip(1);
-    let end = after_first.find(|(_, letter)| *letter == '<');
-    let path = end.map_or(text, |(at, _)| &text[..at]);
-    path.trim_end_matches("::")
-}
-
 /// Those that called a trait's method or one behind a `Deref` by a name that a new method of the type itself has. The
 /// program's own code tells whom they called.
 fn of_other_methods(
@@ -154,6 +149,7 @@ fn of_other_methods(
     index: &Index,
     graph: &CallGraph,
     changed: &Changed,
+    reached: &impl Deref<Target = BTreeSet<Vertex>>,
 ) -> Vec<Vertex> {
     // By the type's name.
     let mut new: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -170,7 +166,6 @@ fn of_other_methods(
     if new.is_empty() {
         return Vec::new();
     }
-    let reached: BTreeSet<Vertex> = reach::reached(graph, index).into_iter().collect();
     let is_taken = |node: NodeId| {
         let key = demangle(graph.name(node)).map(|found| found.key);
         let Some(FunctionKey::Method {
@@ -184,7 +179,7 @@ fn of_other_methods(
         let names = new.get(self_type.as_str());
         names.is_some_and(|names| names.contains(name.as_str()) || of.starts_with("Deref"))
     };
-    let unseen = changed.suspected.difference(&reached).copied();
+    let unseen = changed.suspected.difference(reached).copied();
     unseen
         .filter(|vertex| {
             let nodes = index.nodes(*vertex).iter();
