@@ -436,6 +436,19 @@ fn pid(number: u32) -> Option<Pid> {
     Pid::from_raw(i32::try_from(number).ok()?)
 }
 
+/// What Ctrl-C sends, unless it is ignored here, as in a script's background, and so in the tool.
+pub fn interrupt() -> Result<Signal> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.unwrap_or("0").trim(), 16)?;
+    let is_ignored = ignored & (1 << (Signal::INT.as_raw() - 1)) != 0;
+    Ok(if is_ignored {
+        Signal::TERM
+    } else {
+        Signal::INT
+    })
+}
+
 /// Sends a signal to one process.
 pub fn signal(number: u32, signal: Signal) {
     if let Some(pid) = pid(number) {

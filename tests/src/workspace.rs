@@ -1,7 +1,8 @@
 //! The paths of this workspace, the tool under test, and the one place that starts commands.
 //!
 //! A command gets the developer's environment without what `cargo test` put into it: the tool and the
-//! fresh builds must see what a user's shell would give them.
+//! fresh builds must see what a user's shell would give them. Only what the tool keeps for all projects of a
+//! user goes into the target folder.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -54,6 +55,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
             command.env_remove(name);
         }
     }
+    command.env("XDG_CACHE_HOME", root().join("target/tests-cache"));
     command
 }
 

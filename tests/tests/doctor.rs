@@ -7,9 +7,8 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::programs::{Shim, is_running, program, wait_until};
 use hotpatch_tests::project::Project;
-use hotpatch_tests::session::signal;
+use hotpatch_tests::session::{interrupt, signal};
 use hotpatch_tests::workspace::{cargo, command, hot_target, tool};
-use rustix::process::Signal;
 use serde_json::Value;
 
 fn doctor(project: &Project, args: &[&str]) -> Result<Command> {
@@ -178,12 +177,13 @@ fn it_can_be_interrupted() -> Result<()> {
     let hanging = shim.folder().join("hanging");
     wait_until("the compiler hangs", || Ok(hanging.exists()))?;
     let compiler = std::fs::read_to_string(&hanging)?.parse()?;
-    signal(child.id(), Signal::INT);
+    let sent = interrupt()?;
+    signal(child.id(), sent);
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
         ensure!(!line?.contains("\"summary\""), "it went on to its end");
     }
     let status = child.wait()?;
-    ensure!(status.code() == Some(130), "{status}");
+    ensure!(status.code() == Some(128 + sent.as_raw()), "{status}");
     wait_until("the compiler is gone", || Ok(!is_running(compiler)))
 }
 

@@ -13,24 +13,10 @@ use hotpatch_tests::programs::{
     wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
-use hotpatch_tests::session::{Options, Session, signal};
-use rustix::process::Signal;
+use hotpatch_tests::session::{Options, Session, interrupt, signal};
 
 fn shim(project: &Project) -> Result<Shim> {
     Shim::new(project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))
-}
-
-/// What Ctrl-C sends, unless it is ignored here, as in a script's background, and so in the tool.
-fn interrupt() -> Result<Signal> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = u64::from_str_radix(ignored.unwrap_or("0").trim(), 16)?;
-    let is_ignored = ignored & (1 << (Signal::INT.as_raw() - 1)) != 0;
-    Ok(if is_ignored {
-        Signal::TERM
-    } else {
-        Signal::INT
-    })
 }
 
 /// Everything a verdict says in words.

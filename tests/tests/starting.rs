@@ -65,6 +65,34 @@ fn flags_that_cannot_work_are_refused_at_the_start() -> Result<()> {
 }
 
 #[test]
+fn the_agent_is_compiled_once_for_all_projects() -> Result<()> {
+    let projects = [
+        program("server", "agent_one")?,
+        program("server", "agent_two")?,
+    ];
+    let shim = Shim::new(&projects[0], Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
+    let cache = projects[0].beside("cache");
+    let compiled = || shim.log().matches("--crate-name hotpatch_live ").count();
+    for project in &projects {
+        let mut options = Options {
+            env: shim.env(),
+            target: project.beside("target"),
+            ..Options::default()
+        };
+        let home = ("XDG_CACHE_HOME".to_owned(), cache.clone().into());
+        options.env.push(home);
+        with_session(project, &options, |session| {
+            session.ready(FIRST_BUILD)?;
+            expect_patch(session, project, "base", "one")?;
+            expect_answer(session, "x", "one x")?;
+            session.stop().map(drop)
+        })?;
+        ensure!(compiled() == 1, "{}", shim.log());
+    }
+    Ok(())
+}
+
+#[test]
 fn unknown_flags_are_usage_errors() -> Result<()> {
     let project = program("server", "usage")?;
     for (options, named) in [

@@ -63,6 +63,8 @@ pub struct Measured {
     /// `cargo hotpatch run` with an empty target folder, until the program's first output.
     pub cold_program: Samples,
     pub cold_ready: Samples,
+    /// The same until the first output where the tool was never used before: it has no agent for this compiler yet.
+    pub newcomer: Samples,
     /// The same with everything built.
     pub warm_program: Samples,
     pub warm_ready: Samples,
@@ -176,6 +178,13 @@ impl Size<'_> {
                 .cold_build
                 .push(self.build(&plain, "plain-target")?);
             self.progress(&format!("cold build {}", last(&measured.cold_build)));
+            self.empty("cache")?;
+            self.empty("hot-target")?;
+            let started = self.start(&hot)?;
+            measured.newcomer.push(started.program_after);
+            self.progress(&format!("first start of all {}", last(&measured.newcomer)));
+            drop(started);
+            self.pause();
             self.empty("hot-target")?;
             let started = self.start(&hot)?;
             measured.cold_program.push(started.program_after);
@@ -251,6 +260,7 @@ impl Size<'_> {
             tool: self.tool,
             manifest: &project.manifest(),
             target: &self.folder.join("hot-target"),
+            cache: &self.folder.join("cache"),
             profile: &self.opts.profile,
             logs: &self.folder.join("logs"),
             limit: Duration::from_secs(600),

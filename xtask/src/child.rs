@@ -40,6 +40,8 @@ pub struct Start<'a> {
     pub tool: &'a Path,
     pub manifest: &'a Path,
     pub target: &'a Path,
+    /// A folder for what the tool keeps for all projects, in place of the user's.
+    pub cache: &'a Path,
     pub profile: &'a str,
     /// A folder for the events and the tool's messages.
     pub logs: &'a Path,
@@ -97,6 +99,7 @@ impl Session {
         ]);
         command.arg("--manifest-path").arg(start.manifest);
         command.arg("--target-dir").arg(start.target);
+        command.env("XDG_CACHE_HOME", start.cache);
         command.arg("--events").arg(&events);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(File::create(&log).context("failed to make the log file")?);

@@ -89,6 +89,7 @@ fn measure(opts: &CallOpts, tool: &Path, work: &Path, measured: &mut Measured) -
         tool,
         manifest: &project.manifest(),
         target: &work.join("call-target"),
+        cache: &work.join("cache"),
         profile: "release",
         logs: &work.join("logs"),
         limit: Duration::from_secs(600),

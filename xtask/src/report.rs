@@ -59,6 +59,8 @@ pub fn edits(all: &[Measured], profile: &str) -> String {
         "\n- **cold build**: `cargo build` with an empty target folder.\n\
          - **cold start**: `cargo hotpatch run` with an empty target folder until the program's \
          first output; **cold ready**: until an edit can be patched.\n\
+         - **first of all**: a cold start by a user who never used the tool before with this compiler: it compiles the \
+         agent, which later projects take from the user's cache.\n\
          - **start**, **ready**: the same with everything built and unchanged.\n\
          - **ready after start**: from the program's first output to `ready`, everything built.\n",
     );
@@ -201,6 +203,7 @@ fn start_table(all: &[Measured]) -> String {
             &one.cold_build,
             &one.cold_program,
             &one.cold_ready,
+            &one.newcomer,
             &one.warm_program,
             &one.warm_ready,
             &one.ready_after_program,
@@ -213,6 +216,7 @@ fn start_table(all: &[Measured]) -> String {
         "cold build",
         "cold start",
         "cold ready",
+        "first of all",
         "start",
         "ready",
         "ready after start",

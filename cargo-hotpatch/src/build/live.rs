@@ -3,12 +3,43 @@
 //! The sources are `hotpatch-rt`'s own, embedded in this tool; the crate has no dependencies, so
 //! one rustc call makes it, offline, and the user's `Cargo.lock` does not know of it.
 
+use std::ffi::OsString;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use super::agent_cache::AgentCache;
 use crate::command::{CancelToken, Tool};
+
+const LIBRARY: &str = "libhotpatch_live.rlib";
+
+/// What rustc is told, but for paths.
+const FLAGS: &[&str] = &[
+    "--crate-name",
+    "hotpatch_live",
+    "--edition",
+    "2024",
+    "--crate-type",
+    "rlib",
+    "-O",
+    "-Csymbol-mangling-version=v0",
+    "-Cmetadata=hotpatch_live",
+    "--cap-lints",
+    "allow",
+    "-Cembed-bitcode=no",
+    "-Cstrip=none",
+    "-Cdebuginfo=line-tables-only",
+    // First starts wait for this. The agent need not be fast, so LLVM's passes are left out, which is half of the
+    // time. It is no `-O0`, because then the user's crates would take generic code from here.
+    "-Cno-prepopulate-passes",
+    "-Ccodegen-units=1",
+    "--cfg",
+    "feature=\"live\"",
+    "--cfg",
+    "feature=\"wire\"",
+];
 
 /// The library for `rustc` below `folder`, made now if it is not there yet.
 ///
@@ -16,77 +47,94 @@ use crate::command::{CancelToken, Tool};
 /// The folder cannot be written, or rustc fails (with its output).
 pub fn ensure(rustc: &Path, folder: &Path) -> Result<PathBuf> {
     let home = folder.join(format!("live-{:016x}", toolchain(rustc)));
-    let library = home.join("libhotpatch_live.rlib");
+    let library = home.join(LIBRARY);
     if library.exists() {
         return Ok(library);
     }
-    let sources = home.join(format!("src-{}", std::process::id()));
-    std::fs::create_dir_all(&sources)
-        .with_context(|| format!("failed to create `{}`", sources.display()))?;
-    for (name, text) in hotpatch_rt::sources::SOURCES {
-        let path = sources.join(name);
-        std::fs::write(&path, text)
-            .with_context(|| format!("failed to write `{}`", path.display()))?;
-    }
-    // Several wrappers may come here at once: each makes its own, the rename decides.
+    // Several wrappers may come here at once: each makes its own in a folder of its own.
     let fresh = home.join(format!("fresh-{}", std::process::id()));
-    std::fs::create_dir_all(&fresh)?;
-    Tool::new(rustc)
-        .args([
-            "--crate-name",
-            "hotpatch_live",
-            "--edition",
-            "2024",
-            "--crate-type",
-            "rlib",
-            "-O",
-        ])
-        .args([
-            "-Csymbol-mangling-version=v0",
-            "-Cmetadata=hotpatch_live",
-            "--cap-lints",
-            "allow",
-        ])
-        .args([
-            "-Cembed-bitcode=no",
-            "-Cstrip=none",
-            "-Cdebuginfo=line-tables-only",
-        ])
-        // Everybody's first start waits for this. The agent need not be fast, so LLVM's passes are left out, which is
-        // half of the time. It is no `-O0`, because then the user's crates would take generic code from here.
-        .args(["-Cno-prepopulate-passes", "-Ccodegen-units=1"])
-        .args(["--cfg", "feature=\"live\"", "--cfg", "feature=\"wire\""])
-        .arg(format!(
-            "--remap-path-prefix={}=hotpatch-rt",
-            sources.display()
-        ))
-        .arg("--out-dir")
-        .arg(&fresh)
-        .arg(sources.join("lib.rs"))
-        .run_checked(&CancelToken::new())
-        .context("failed to compile the agent")?;
-    let made = fresh.join("libhotpatch_live.rlib");
+    fs::create_dir_all(&fresh)
+        .with_context(|| format!("failed to create `{}`", fresh.display()))?;
+    let made = fresh.join(LIBRARY);
+    let cache = AgentCache::of_user().zip(key(rustc));
+    let found = cache
+        .as_ref()
+        .is_some_and(|(cache, key)| cache.get(*key, &made).is_ok());
+    if !found {
+        compile(rustc, &fresh)?;
+        if let Some((cache, key)) = &cache {
+            // What cannot be kept is compiled again for the next project.
+            let _ = cache.put(*key, &made);
+        }
+    }
     // The first one stays: crates compiled against it must not see another.
-    match std::fs::hard_link(&made, &library) {
+    match fs::hard_link(&made, &library) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => {
             return Err(e).with_context(|| format!("failed to write `{}`", library.display()));
         }
         _ => {}
     }
     // What is left over is only scratch.
-    let _ = std::fs::remove_dir_all(&fresh);
-    let _ = std::fs::remove_dir_all(&sources);
+    let _ = fs::remove_dir_all(&fresh);
     Ok(library)
 }
 
-/// Tells toolchains apart without running them.
+/// Compiles the sources in this tool to [`LIBRARY`] in `folder`.
+///
+/// The result is the same for all projects: it knows no path of this one.
+fn compile(rustc: &Path, folder: &Path) -> Result<()> {
+    let sources = folder.join("src");
+    fs::create_dir_all(&sources)
+        .with_context(|| format!("failed to create `{}`", sources.display()))?;
+    for (name, text) in hotpatch_rt::sources::SOURCES {
+        let path = sources.join(name);
+        fs::write(&path, text).with_context(|| format!("failed to write `{}`", path.display()))?;
+    }
+    let mut remap = OsString::from("--remap-path-prefix=");
+    remap.push(&sources);
+    remap.push("=hotpatch-rt");
+    Tool::new(rustc)
+        .args(FLAGS)
+        .arg(remap)
+        .arg("--out-dir")
+        .arg(folder)
+        .arg(sources.join("lib.rs"))
+        .current_dir(&sources)
+        .run_checked(&CancelToken::new())
+        .context("failed to compile the agent")?;
+    Ok(())
+}
+
+/// Tells toolchains apart without running them, for as long as a target folder lives.
 fn toolchain(rustc: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     rustc.hash(&mut hasher);
-    std::env::var_os("RUSTUP_TOOLCHAIN").hash(&mut hasher);
+    // Only rustup's stand-in for a compiler looks at this: it is one name for all of them.
+    let real = rustc
+        .parent()
+        .is_some_and(|bin| bin.join("../lib/rustlib").is_dir());
+    if !real {
+        std::env::var_os("RUSTUP_TOOLCHAIN").hash(&mut hasher);
+    }
     if let Ok(meta) = rustc.metadata() {
         meta.modified().ok().hash(&mut hasher);
         meta.len().hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// Tells the agents of one user apart: of other compilers, tools and flags. `None`: the compiler does not say what it
+/// is.
+fn key(rustc: &Path) -> Option<u64> {
+    let version = Tool::new(rustc)
+        .arg("-vV")
+        .run_checked(&CancelToken::new())
+        .ok()?;
+    let mut hasher = DefaultHasher::new();
+    version.stdout.hash(&mut hasher);
+    // Compilers built by hand can say the same.
+    toolchain(rustc).hash(&mut hasher);
+    FLAGS.hash(&mut hasher);
+    hotpatch_rt::sources::SOURCES.hash(&mut hasher);
+    Some(hasher.finish())
 }

@@ -1,4 +1,5 @@
 //! Building: cargo's call, the wrapper it runs, the base it makes and the scopes beside it.
+pub mod agent_cache;
 pub mod base;
 pub mod build_side;
 pub mod capture;
