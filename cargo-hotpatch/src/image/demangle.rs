@@ -4,10 +4,6 @@
 //! (impls for types of one name, an inner item of a generic function): a key selects candidates, it proves
 //! nothing.
 
-use crate::image::hash::NameHashBuilder;
-use std::collections::HashMap;
-use std::sync::Arc;
-
 /// The function a symbol belongs to, as a reader of the source would name it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FunctionKey {
@@ -65,24 +61,6 @@ pub fn parse(text: &str) -> Option<Demangled> {
         parse_impl(text, 0)
     } else {
         parse_path(text)
-    }
-}
-
-/// A cache of [`demangle`], for graphs whose names are looked at again and again.
-#[derive(Debug, Default, Clone)]
-pub struct Demangler {
-    known: HashMap<String, Option<Arc<Demangled>>, NameHashBuilder>,
-}
-
-impl Demangler {
-    /// [`demangle`], remembered.
-    pub fn get(&mut self, symbol: &str) -> Option<Arc<Demangled>> {
-        if let Some(known) = self.known.get(symbol) {
-            return known.clone();
-        }
-        let demangled = demangle(symbol).map(Arc::new);
-        self.known.insert(symbol.to_owned(), demangled.clone());
-        demangled
     }
 }
 

@@ -5,8 +5,9 @@
 //! - The graph of the base never changes. What patches and [`CallGraph::add_edge`] add lies over it, so that a
 //!   clone, kept for undoing a generation, costs as much as was added.
 
+use crate::image::demangle::Demangled;
 use crate::image::elf::ElfError;
-use crate::image::graph_base::{Base, Node};
+use crate::image::graph_base::{Base, Node, Parts};
 use crate::image::graph_object::{Linkage, ObjectGraph};
 use crate::image::hash::NameHashBuilder;
 use crate::image::node_set::NodeSet;
@@ -81,6 +82,7 @@ pub struct CallGraph {
 #[derive(Debug, Clone)]
 struct AddedNode {
     name: Arc<str>,
+    parts: Parts,
     node: Node,
 }
 
@@ -156,6 +158,15 @@ impl CallGraph {
         match node.index().checked_sub(self.base.len()) {
             Some(index) => &self.added[index].name,
             None => self.base.name(node),
+        }
+    }
+
+    /// The name taken apart; `None` if it is no Rust symbol's.
+    #[must_use]
+    pub fn demangled(&self, node: NodeId) -> Option<&Demangled> {
+        match node.index().checked_sub(self.base.len()) {
+            Some(index) => self.added[index].parts.of(&self.added[index].name),
+            None => self.base.demangled(node),
         }
     }
 
@@ -310,7 +321,8 @@ impl CallGraph {
             .entry(Arc::clone(&name))
             .or_default()
             .push(id);
-        self.added.push(AddedNode { name, node });
+        let parts = Parts::default();
+        self.added.push(AddedNode { name, parts, node });
         id
     }
 

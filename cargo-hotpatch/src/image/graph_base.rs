@@ -3,12 +3,14 @@
 //! Objects are read on several threads; names are then merged in the order of the archives, so that the
 //! numbers of the nodes do not depend on timing.
 
+use crate::image::demangle::{Demangled, demangle};
 use crate::image::graph::{GraphError, NodeId, NodeKind};
 use crate::image::graph_object::{Linkage, ObjectGraph};
 use crate::image::hash::{NameHashBuilder, hash_bytes};
 use object::read::archive::ArchiveFile;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What is known of a node besides its name and edges.
 #[derive(Debug, Clone, Copy)]
@@ -18,6 +20,17 @@ pub(crate) struct Node {
     pub(crate) krate: u32,
 }
 
+/// A name taken apart when it is first asked for: every edit that is more than bodies asks for all of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parts(OnceLock<Option<Arc<Demangled>>>);
+
+impl Parts {
+    pub(crate) fn of(&self, name: &str) -> Option<&Demangled> {
+        let parts = self.0.get_or_init(|| demangle(name).map(Arc::new));
+        parts.as_deref()
+    }
+}
+
 /// Nodes, names and edges in both directions.
 #[derive(Debug, Default)]
 pub(crate) struct Base {
@@ -25,6 +38,7 @@ pub(crate) struct Base {
     text: String,
     /// End of each node's name in `text`.
     name_ends: Vec<usize>,
+    parts: Vec<Parts>,
     /// `(hash of the name, node)`, sorted.
     index: Vec<(u64, u32)>,
     forward: Edges,
@@ -105,6 +119,10 @@ impl Base {
             .checked_sub(1)
             .map_or(0, |before| self.name_ends[before]);
         &self.text[start..self.name_ends[node.index()]]
+    }
+
+    pub(crate) fn demangled(&self, node: NodeId) -> Option<&Demangled> {
+        self.parts[node.index()].of(self.name(node))
     }
 
     pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = NodeId> {
@@ -204,6 +222,7 @@ impl<'data> Builder<'data> {
         self.base.nodes.push(node);
         self.base.text.push_str(name);
         self.base.name_ends.push(self.base.text.len());
+        self.base.parts.push(Parts::default());
         self.base.index.push((hash_bytes(name.as_bytes()), id));
         id
     }

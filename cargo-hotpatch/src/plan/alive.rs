@@ -12,7 +12,7 @@ use std::path::Path;
 use proc_macro2::{TokenStream, TokenTree};
 
 use super::classify::derives_unknown;
-use crate::image::demangle::{FunctionKey, demangle};
+use crate::image::demangle::FunctionKey;
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::file::{Function, Kind, OtherItem, Owner, Place};
 use crate::source::items::{CrateSource, SourceFile};
@@ -121,8 +121,8 @@ pub fn objects(
                     .callers(*node)
                     .any(|caller| graph.kind(caller) == NodeKind::Data)
         })
-        .filter_map(|node| match demangle(graph.name(node))?.key {
-            FunctionKey::Method { trait_name, .. } => trait_name,
+        .filter_map(|node| match &graph.demangled(node)?.key {
+            FunctionKey::Method { trait_name, .. } => trait_name.clone(),
             FunctionKey::Free { .. } => None,
         })
         .collect();

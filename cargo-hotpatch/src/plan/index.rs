@@ -181,8 +181,8 @@ impl Index {
                 let known = &mut self.functions[number];
                 let all = known.nodes.iter();
                 let keys: HashSet<FunctionKey> = all
-                    .filter_map(|node| demangle::demangle(graph.name(*node)))
-                    .map(|found| found.key)
+                    .filter_map(|node| graph.demangled(*node))
+                    .map(|found| found.key.clone())
                     .collect();
                 known.hot &= keys.len() < 2;
             }
@@ -288,12 +288,8 @@ impl Index {
         unsure: &mut Vec<(NodeId, usize)>,
     ) -> Vertex {
         let is_code = matches!(graph.kind(node), NodeKind::Function | NodeKind::Undefined);
-        let demangled = is_code
-            .then(|| demangle::demangle(graph.name(node)))
-            .flatten();
-        let owner = demangled
-            .as_ref()
-            .and_then(|demangled| self.owner(demangled, graph.krate(node)));
+        let demangled = is_code.then(|| graph.demangled(node)).flatten();
+        let owner = demangled.and_then(|demangled| self.owner(demangled, graph.krate(node)));
         if let Some((number, true)) = owner {
             self.exact.insert(number);
             self.attach(graph, node, number, has_slot);
@@ -307,10 +303,10 @@ impl Index {
             self_type,
             trait_name: Some(name),
             ..
-        }) = demangled.map(|demangled| demangled.key)
+        }) = demangled.map(|demangled| &demangled.key)
         {
-            let known = self.derived.entry(self_type).or_default();
-            known.push((name, vertex));
+            let known = self.derived.entry(self_type.clone()).or_default();
+            known.push((name.clone(), vertex));
         }
         vertex
     }
@@ -327,7 +323,9 @@ impl Index {
         // One that shares its vertex with others is not known to be behind a slot.
         known.hot |= known.keys.len() == 1
             && has_slot(graph.name(node))
-            && is_named(known, graph.name(node));
+            && graph
+                .demangled(node)
+                .is_some_and(|found| is_named(known, found));
     }
 
     /// The function a symbol is code of, and whether that is sure; closures and inner functions count as
@@ -466,11 +464,8 @@ impl Index {
 }
 
 /// The symbol is the function's own: what is gone, or is inside of it, may count as its code and has slots of its own.
-fn is_named(known: &Known, symbol: &str) -> bool {
-    let Some(found) = demangle::demangle(symbol) else {
-        return false;
-    };
-    match found.key {
+fn is_named(known: &Known, found: &Demangled) -> bool {
+    match &found.key {
         FunctionKey::Method { .. } => true,
         FunctionKey::Free { path } => {
             let modules = path.split("::").skip(1);

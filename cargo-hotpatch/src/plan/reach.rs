@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::index::{Index, Known, Vertex};
 use super::overrides::Overrides;
-use crate::image::demangle::{FunctionKey, demangle};
+use crate::image::demangle::FunctionKey;
 use crate::image::graph::{CallGraph, NodeId, NodeKind};
 use crate::source::file::Shape;
 use crate::source::privacy::Spot;
@@ -46,7 +46,7 @@ impl Changed {
                 // Cheap, and true of every symbol with the names in it.
                 name.contains(ty.as_str())
                     && name.contains(of.as_str())
-                    && demangle(name).is_some_and(|found| {
+                    && graph.demangled(*node).is_some_and(|found| {
                         matches!(&found.key, FunctionKey::Method { self_type, trait_name, .. }
                             if self_type == ty && trait_name.as_ref() == Some(of))
                     })
@@ -314,7 +314,7 @@ fn is_itself(graph: &CallGraph, index: &Index, node: NodeId) -> bool {
     let began = |rest: &str| known.shape == Shape::Reinstantiated && rest.starts_with("::{closure");
     // The futures of a hot `async fn` are counted when a patch comes.
     let counted = |rest: &str| known.future && FUTURES.contains(&rest);
-    demangle(graph.name(node)).is_none_or(|found| {
+    graph.demangled(node).is_none_or(|found| {
         let rest = found.rest.as_str();
         rest.is_empty() || began(rest) || counted(rest)
     })
