@@ -51,17 +51,17 @@ pub fn ensure(rustc: &Path, folder: &Path) -> Result<PathBuf> {
     if library.exists() {
         return Ok(library);
     }
-    // Several wrappers may come here at once: each makes its own in a folder of its own.
-    let fresh = home.join(format!("fresh-{}", std::process::id()));
-    fs::create_dir_all(&fresh)
-        .with_context(|| format!("failed to create `{}`", fresh.display()))?;
-    let made = fresh.join(LIBRARY);
+    // Several may come here at once: each makes its own in a folder of its own.
+    let fresh = fs::create_dir_all(&home)
+        .and_then(|()| tempfile::tempdir_in(&home))
+        .with_context(|| format!("failed to create a folder in `{}`", home.display()))?;
+    let made = fresh.path().join(LIBRARY);
     let cache = AgentCache::of_user().zip(key(rustc));
     let found = cache
         .as_ref()
         .is_some_and(|(cache, key)| cache.get(*key, &made).is_ok());
     if !found {
-        compile(rustc, &fresh)?;
+        compile(rustc, fresh.path())?;
         if let Some((cache, key)) = &cache {
             // What cannot be kept is compiled again for the next project.
             let _ = cache.put(*key, &made);
@@ -74,8 +74,6 @@ pub fn ensure(rustc: &Path, folder: &Path) -> Result<PathBuf> {
         }
         _ => {}
     }
-    // What is left over is only scratch.
-    let _ = fs::remove_dir_all(&fresh);
     Ok(library)
 }
 
