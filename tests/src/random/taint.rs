@@ -53,11 +53,19 @@ impl Taint {
 }
 
 /// Whether what something keeps runs hot code, and so newer code than its own.
-pub fn runs_hot_code(model: &Model, maker: &str) -> bool {
+///
+/// What was hot in an `earlier` source counts: code made then goes on to call it through its slot.
+pub fn runs_hot_code(earlier: &[Model], model: &Model, maker: &str) -> bool {
+    let mut hot: BTreeSet<String> = earlier.iter().chain([model]).flat_map(hot_names).collect();
+    hot.remove(maker);
+    leads_to(model, maker, &hot, &BTreeSet::new())
+}
+
+fn hot_names(model: &Model) -> BTreeSet<String> {
     let mut hot = BTreeSet::new();
     for item in model.items.values() {
         match &item.kind {
-            Kind::Function(function) if function.hot && item.name != maker => {
+            Kind::Function(function) if function.hot => {
                 hot.insert(item.name.clone());
             }
             Kind::Type(def) => {
@@ -70,7 +78,7 @@ pub fn runs_hot_code(model: &Model, maker: &str) -> bool {
     for one in model.impls.iter().filter(|one| one.hot) {
         hot.extend(one.bodies.keys().cloned());
     }
-    leads_to(model, maker, &hot, &BTreeSet::new())
+    hot
 }
 
 /// Whether one thing leads to any of some others.

@@ -505,7 +505,7 @@ impl Trial {
                 continue;
             }
             let maker = self.model.items[&id].name.clone();
-            if runs_hot_code(&self.model, &maker) {
+            if runs_hot_code(&self.earlier, &self.model, &maker) {
                 continue;
             }
             let seed = u64::from(rng.u32(..1000));
