@@ -9,7 +9,6 @@ use super::checks::misread;
 use super::compose::{Part, What};
 use super::make::Maker;
 use super::scopes::Seen;
-use crate::image::demangle::demangle;
 use crate::image::graph::{CallGraph, NodeId};
 use crate::image::object_file::Defined;
 use crate::image::symbols::Kind as SymbolKind;
@@ -82,7 +81,6 @@ pub(super) fn strangers(
         let Some(from) = index.known(caller) else {
             continue;
         };
-        let as_instance = LazyCell::new(|| demangle(graph.name(node)));
         for callee in graph.callees(node) {
             let Some(known) = vertex(*callee).and_then(|vertex| index.known(vertex)) else {
                 continue;
@@ -95,10 +93,10 @@ pub(super) fn strangers(
             // Generic code calls what it is handed: closures, the bodies of futures, and functions, which are part of its name
             // then.
             let is_handed = || {
-                let Some(called) = demangle(graph.name(*callee)) else {
+                let Some(called) = graph.demangled(*callee) else {
                     return false;
                 };
-                let instance = as_instance.as_ref().map_or("", |found| &found.text);
+                let instance = graph.demangled(node).map_or("", |found| &found.text);
                 !called.rest.is_empty() || is_argument(instance, &called.text)
             };
             if !from.spot().may_name(known.krate, home) && !is_handed() {

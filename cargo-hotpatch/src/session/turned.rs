@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use super::compose::Ready;
 use super::make::Maker;
-use crate::image::demangle::{FunctionKey, demangle};
+use crate::image::demangle::FunctionKey;
 use crate::image::graph::{CallGraph, NodeId};
 use crate::plan::index::{Index, Vertex};
 use crate::plan::reach::{self, Changed, Plan};
@@ -112,15 +112,14 @@ fn of_other_items(
             let Some(vertex) = vertex.filter(|vertex| !index.nodes(*vertex).is_empty()) else {
                 continue;
             };
-            let callees = LazyCell::new(|| {
+            let callees = || {
                 let nodes = index.nodes(vertex).iter();
                 let callees = nodes.flat_map(|node| graph.callees(*node));
-                let found = callees.filter_map(|node| demangle(graph.name(*node)));
-                found.collect::<Vec<_>>()
-            });
+                callees.filter_map(|node| graph.demangled(*node))
+            };
             let refers = |named: &Named| {
                 let was = |name: &str| named.was.contains(name);
-                callees.iter().any(|callee| {
+                callees().any(|callee| {
                     let is_it = matches!(&callee.key, FunctionKey::Free { path }
                         if path.rsplit("::").next().is_some_and(was));
                     let is_word = |letter: char| letter.is_alphanumeric() || letter == '_';
@@ -167,12 +166,11 @@ fn of_other_methods(
         return Vec::new();
     }
     let is_taken = |node: NodeId| {
-        let key = demangle(graph.name(node)).map(|found| found.key);
         let Some(FunctionKey::Method {
             self_type,
             trait_name: Some(of),
             name,
-        }) = key
+        }) = graph.demangled(node).map(|found| &found.key)
         else {
             return false;
         };

@@ -1,7 +1,6 @@
 //! The graph of a small crate and what a patch does to it.
 
 use super::{CallGraph, NodeId, NodeKind};
-use crate::image::demangle::demangle;
 use crate::image::samples::Samples;
 use std::collections::HashMap;
 
@@ -55,7 +54,7 @@ fn app(level: &str) -> App {
 }
 
 fn find(graph: &CallGraph, text: &str) -> NodeId {
-    let is_it = |node: &NodeId| demangle(graph.name(*node)).is_some_and(|name| name.text == text);
+    let is_it = |node: &NodeId| graph.demangled(*node).is_some_and(|name| name.text == text);
     graph
         .nodes()
         .find(is_it)
