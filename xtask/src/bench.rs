@@ -63,8 +63,8 @@ pub struct Measured {
     /// `cargo hotpatch run` with an empty target folder, until the program's first output.
     pub cold_program: Samples,
     pub cold_ready: Samples,
-    /// The same until the first output where the tool was never used before: it has no agent for this compiler yet.
-    pub newcomer: Samples,
+    /// Until the first output as well, but no agent is kept from an earlier project.
+    pub first_of_all: Samples,
     /// The same with everything built.
     pub warm_program: Samples,
     pub warm_ready: Samples,
@@ -181,8 +181,11 @@ impl Size<'_> {
             self.empty("cache")?;
             self.empty("hot-target")?;
             let started = self.start(&hot)?;
-            measured.newcomer.push(started.program_after);
-            self.progress(&format!("first start of all {}", last(&measured.newcomer)));
+            measured.first_of_all.push(started.program_after);
+            self.progress(&format!(
+                "first start of all {}",
+                last(&measured.first_of_all)
+            ));
             drop(started);
             self.pause();
             self.empty("hot-target")?;

@@ -91,7 +91,7 @@ pub fn of_edits(all: &[Measured]) -> Vec<Goal> {
         ));
         for (what, start) in [
             ("a project's first start", &one.cold_program),
-            ("the first start of all", &one.newcomer),
+            ("the first start of all", &one.first_of_all),
         ] {
             let first = ratio(start.median(), one.cold_build.median());
             goals.push(goal(

@@ -203,7 +203,7 @@ fn start_table(all: &[Measured]) -> String {
             &one.cold_build,
             &one.cold_program,
             &one.cold_ready,
-            &one.newcomer,
+            &one.first_of_all,
             &one.warm_program,
             &one.warm_ready,
             &one.ready_after_program,
