@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::build::capture::Lane;
 use crate::plan::codes::Code;
 use crate::plan::explain;
 
@@ -105,6 +106,9 @@ pub struct RunArgs {
     /// Hold a listening socket for the program (LISTEN_FDS), across restarts; may be given several times
     #[arg(long, value_name = "ADDRESS:PORT", action = ArgAction::Append)]
     pub listen: Vec<String>,
+    /// How patches are made [default: exact, but fast where the workspace depends on hotpatch-rt]
+    #[arg(long, value_name = "LANE", value_enum)]
+    pub lane: Option<Lane>,
     /// Give the program an empty standard input, so that the key `r` restarts it
     #[arg(long)]
     pub no_stdin: bool,

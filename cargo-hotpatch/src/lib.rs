@@ -9,6 +9,7 @@ pub mod command;
 pub mod demo;
 pub mod doctor;
 pub mod image;
+pub mod object;
 pub mod patch;
 pub mod plan;
 pub mod run;

@@ -45,6 +45,13 @@ pub fn start() {
     }
 }
 
+/// The same for programs that know nothing of this crate: their linker's stand-in has `main` call it.
+#[unsafe(no_mangle)]
+extern "C" fn cargo_hotpatch_start() {
+    // Nothing may unwind into a `main` that is not Rust's.
+    let _ = panic::catch_unwind(start);
+}
+
 fn listen(value: &OsStr) -> io::Result<()> {
     let malformed = || {
         io::Error::new(
@@ -179,6 +186,10 @@ impl Agent {
             }
             Request::Publish { stores } => {
                 let count = self.program.publish(&stores)?;
+                Ok(Response::Published { count })
+            }
+            Request::Redirect { redirects } => {
+                let count = self.program.redirect(&redirects)?;
                 Ok(Response::Published { count })
             }
             Request::Count { slots } => {

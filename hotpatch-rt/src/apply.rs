@@ -10,7 +10,8 @@ use crate::error::Refusal;
 use crate::future::RUNNING_OFFSET;
 use crate::image::Image;
 use crate::loader::{self, Library};
-use crate::wire::{BuildId, Store, Target};
+use crate::elf::Segments;
+use crate::wire::{BuildId, Place, Redirect, Store, Target};
 
 /// The running program with its patches.
 #[derive(Debug)]
@@ -67,6 +68,43 @@ impl Program {
         Ok(count)
     }
 
+    /// Leads all the cells to their functions, or none if any of them is refused, and returns how many it led.
+    pub fn redirect(&self, redirects: &[Redirect]) -> Result<u32, Refusal> {
+        let checked = redirects
+            .iter()
+            .map(|redirect| {
+                let Place { generation, offset } = redirect.cell;
+                let cell = self.segments(generation)?.cell(offset);
+                let cell = cell.ok_or(Refusal::NotASlot(offset))?;
+                let Place { generation, offset } = redirect.function;
+                let function = self.segments(generation)?.function(offset);
+                Ok((cell, function.ok_or(Refusal::NotCode { generation, offset })?))
+            })
+            .collect::<Result<Vec<_>, Refusal>>()?;
+        let mut count = 0;
+        for (cell, function) in checked {
+            // SAFETY: `Segments::cell` vouches for aligned memory that is mapped writable for good; by the tool's word it
+            // is a cell of the linker's stand-in, which code reads in one instruction and nobody but this thread writes.
+            let cell = unsafe { AtomicPtr::from_ptr(cell) };
+            // Release: see "Orderings" in slot.rs. A `jmp` through a cell is a load that x86-64 orders like an acquire.
+            cell.store(function, Ordering::Release);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Where the base or a patch lies.
+    fn segments(&self, generation: u32) -> Result<&Segments, Refusal> {
+        match generation {
+            0 => Ok(&self.image.segments),
+            _ => self
+                .patches
+                .get(&generation)
+                .map(|library| &library.segments)
+                .ok_or(Refusal::GenerationUnknown(generation)),
+        }
+    }
+
     /// For each slot of a hot `async` function how many of its futures have begun and not ended.
     pub fn count(&self, slots: &[u64]) -> Result<Vec<u64>, Refusal> {
         let count = |slot: &u64| {
@@ -92,6 +130,7 @@ impl Program {
                 .patches
                 .get(&generation)
                 .ok_or(Refusal::GenerationUnknown(generation))?
+                .segments
                 .function(offset)
                 .ok_or(Refusal::NotCode { generation, offset })?,
         };

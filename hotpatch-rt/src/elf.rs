@@ -91,6 +91,65 @@ pub fn library_headers(head: &[u8], length: u64) -> Result<Vec<ProgramHeader>, &
     Ok(headers)
 }
 
+/// The program headers of an image in memory and where it lies.
+#[derive(Debug)]
+pub struct Segments {
+    /// Difference between addresses in memory and ELF virtual addresses.
+    pub bias: u64,
+    headers: Vec<ProgramHeader>,
+}
+
+impl Segments {
+    /// Those of an image that stays mapped for the rest of the process.
+    pub fn new(bias: u64, headers: Vec<ProgramHeader>) -> Segments {
+        Segments { bias, headers }
+    }
+
+    #[cfg(test)]
+    pub fn headers(&self) -> &[ProgramHeader] {
+        &self.headers
+    }
+
+    /// The pointer to `size` bytes at the ELF virtual address `vaddr`, if the program may write all of them for
+    /// its whole life.
+    pub fn writable(&self, vaddr: u64, size: usize, align: usize) -> Option<*mut u8> {
+        let place = vaddr..vaddr.checked_add(u64::try_from(size).ok()?)?;
+        let contains =
+            |segment: Range<u64>| segment.start <= place.start && place.end <= segment.end;
+        let overlaps = |segment: Range<u64>| segment.start < place.end && place.start < segment.end;
+        let writable = self.headers.iter().any(|header| {
+            header.kind == PT_LOAD && header.flags & PF_W != 0 && contains(header.addresses())
+        });
+        // The loader makes these pages read-only once they are relocated.
+        let protected = self
+            .headers
+            .iter()
+            .any(|header| header.kind == PT_GNU_RELRO && overlaps(header.addresses()));
+        let address = usize::try_from(vaddr.checked_add(self.bias)?).ok()?;
+        if !writable || protected || !address.is_multiple_of(align) {
+            return None;
+        }
+        Some(std::ptr::with_exposed_provenance_mut(address))
+    }
+
+    /// The pointer to the cell at the ELF virtual address `vaddr`, if one can lie there.
+    pub fn cell(&self, vaddr: u64) -> Option<*mut *mut ()> {
+        self.writable(vaddr, size_of::<*mut ()>(), align_of::<*mut ()>())
+            .map(<*mut u8>::cast)
+    }
+
+    /// The pointer to the function at the ELF virtual address `vaddr`, if there is code.
+    pub fn function(&self, vaddr: u64) -> Option<*mut ()> {
+        self.headers.iter().find(|header| {
+            header.kind == PT_LOAD
+                && header.flags & PF_X != 0
+                && header.addresses().contains(&vaddr)
+        })?;
+        let address = usize::try_from(self.bias.checked_add(vaddr)?).ok()?;
+        Some(std::ptr::with_exposed_provenance_mut(address))
+    }
+}
+
 /// How many bytes of a file [`library_headers`] wants to see: room for many more headers than any linker writes.
 pub const fn head_size() -> usize {
     4096

@@ -4,10 +4,9 @@
 //! replaced since the program started.
 
 use std::ffi::{c_char, c_int, c_void};
-use std::ops::Range;
 use std::slice;
 
-use crate::elf::{self, PF_W, PT_GNU_RELRO, PT_LOAD, PT_NOTE, ProgramHeader};
+use crate::elf::{self, PT_NOTE, ProgramHeader, Segments};
 use crate::wire::BuildId;
 
 /// What the agent knows of the main executable.
@@ -17,7 +16,8 @@ pub struct Image {
     pub bias: u64,
     /// The build id; empty if the program was linked without one.
     pub build_id: BuildId,
-    headers: Vec<ProgramHeader>,
+    /// Its segments.
+    pub segments: Segments,
 }
 
 impl Image {
@@ -33,30 +33,12 @@ impl Image {
 
     /// The pointer to the slot at the ELF virtual address `vaddr`, if a slot can lie there.
     pub fn slot(&self, vaddr: u64) -> Option<*mut *mut ()> {
-        self.writable(vaddr, size_of::<*mut ()>(), align_of::<*mut ()>())
-            .map(<*mut u8>::cast)
+        self.segments.cell(vaddr)
     }
 
-    /// The pointer to `size` bytes at the ELF virtual address `vaddr`, if the program may write all of them for
-    /// its whole life.
+    /// See [`Segments::writable`].
     pub fn writable(&self, vaddr: u64, size: usize, align: usize) -> Option<*mut u8> {
-        let place = vaddr..vaddr.checked_add(u64::try_from(size).ok()?)?;
-        let contains =
-            |segment: Range<u64>| segment.start <= place.start && place.end <= segment.end;
-        let overlaps = |segment: Range<u64>| segment.start < place.end && place.start < segment.end;
-        let writable = self.headers.iter().any(|header| {
-            header.kind == PT_LOAD && header.flags & PF_W != 0 && contains(header.addresses())
-        });
-        // The loader makes these pages read-only once they are relocated.
-        let protected = self
-            .headers
-            .iter()
-            .any(|header| header.kind == PT_GNU_RELRO && overlaps(header.addresses()));
-        let address = usize::try_from(vaddr.checked_add(self.bias)?).ok()?;
-        if !writable || protected || !address.is_multiple_of(align) {
-            return None;
-        }
-        Some(std::ptr::with_exposed_provenance_mut(address))
+        self.segments.writable(vaddr, size, align)
     }
 }
 
@@ -106,7 +88,7 @@ unsafe extern "C" fn take_first(
     let image = Image {
         bias: object.bias,
         build_id: BuildId(build_id),
-        headers: headers.to_vec(),
+        segments: Segments::new(object.bias, headers.to_vec()),
     };
     // SAFETY: by duty 2.
     unsafe { *data.cast::<Option<Image>>() = Some(image) };
@@ -116,6 +98,7 @@ unsafe extern "C" fn take_first(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::elf::PT_GNU_RELRO;
     use std::sync::atomic::AtomicPtr;
 
     static SLOT: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
@@ -140,7 +123,8 @@ mod tests {
             None
         );
         let relro = image
-            .headers
+            .segments
+            .headers()
             .iter()
             .find(|header| header.kind == PT_GNU_RELRO);
         assert_eq!(

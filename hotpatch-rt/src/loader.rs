@@ -11,13 +11,12 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::ptr;
 
-use crate::elf::{self, PF_X, PT_LOAD, ProgramHeader};
+use crate::elf::{self, ProgramHeader, Segments};
 use crate::error::Refusal;
 use crate::peer;
 
@@ -29,22 +28,14 @@ const O_NONBLOCK: c_int = 0o4000;
 pub struct Library {
     /// Difference between addresses in memory and ELF virtual addresses.
     pub bias: u64,
+    /// Its segments.
+    pub segments: Segments,
     file: FileId,
-    code: Vec<Range<u64>>,
 }
 
 /// What a file is, whatever it is called: device and inode. A mapped file's stay its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId(u64, u64);
-
-impl Library {
-    /// The pointer to the function at the ELF virtual address `vaddr`, if there is code.
-    pub fn function(&self, vaddr: u64) -> Option<*mut ()> {
-        self.code.iter().find(|code| code.contains(&vaddr))?;
-        let address = usize::try_from(self.bias.checked_add(vaddr)?).ok()?;
-        Some(ptr::with_exposed_provenance_mut(address))
-    }
-}
 
 /// Checks a patch library and maps it. Nothing of it runs but its constructors.
 ///
@@ -60,12 +51,11 @@ pub fn open<'a>(
         }
     }
     let bias = map(path)?;
-    let code = headers
-        .iter()
-        .filter(|header| header.kind == PT_LOAD && header.flags & PF_X != 0)
-        .map(ProgramHeader::addresses)
-        .collect();
-    Ok(Library { bias, file, code })
+    Ok(Library {
+        bias,
+        segments: Segments::new(bias, headers),
+        file,
+    })
 }
 
 /// Refuses what `dlopen` would trust blindly. It maps a segment beyond the end of a file without a word, and the

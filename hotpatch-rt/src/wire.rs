@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -44,6 +44,24 @@ pub struct Store {
     pub slot: u64,
     /// The body to lead to from now on.
     pub target: Target,
+}
+
+/// A place in the base or in a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The generation that brought it; 0 is the base.
+    pub generation: u32,
+    /// The ELF virtual address, without load bias.
+    pub offset: u64,
+}
+
+/// One cell of the linker's stand-in and the function that it leads to from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// The cell.
+    pub cell: Place,
+    /// The function.
+    pub function: Place,
 }
 
 /// Where std keeps the list of libraries that its backtraces know, and the lock over it.
@@ -84,6 +102,11 @@ pub enum Request {
     Publish {
         /// The slots to change.
         stores: Vec<Store>,
+    },
+    /// Leads all the cells elsewhere, or, if any of them is refused, none.
+    Redirect {
+        /// The cells with their functions.
+        redirects: Vec<Redirect>,
     },
     /// Asks how many futures of hot `async` functions have begun and not ended.
     Count {
@@ -184,6 +207,16 @@ impl Request {
                     put_store(&mut out, store);
                 }
             }
+            Request::Redirect { redirects } => {
+                out.push(7);
+                put_u32(&mut out, length(redirects.len())?);
+                for Redirect { cell, function } in redirects {
+                    for place in [cell, function] {
+                        put_u32(&mut out, place.generation);
+                        put_u64(&mut out, place.offset);
+                    }
+                }
+            }
             Request::Count { slots } => {
                 out.push(6);
                 put_u64s(&mut out, slots)?;
@@ -235,6 +268,17 @@ impl Request {
                     stores.push(payload.store()?);
                 }
                 Request::Publish { stores }
+            }
+            7 => {
+                // As with stores, the count is not trusted with an allocation.
+                let mut redirects = Vec::new();
+                for _ in 0..payload.u32()? {
+                    redirects.push(Redirect {
+                        cell: payload.place()?,
+                        function: payload.place()?,
+                    });
+                }
+                Request::Redirect { redirects }
             }
             6 => Request::Count {
                 slots: payload.u64s()?,
@@ -472,6 +516,13 @@ impl Payload<'_> {
 
     fn string(&mut self) -> io::Result<String> {
         String::from_utf8(self.bytes()?).map_err(|_| malformed("text is not UTF-8"))
+    }
+
+    fn place(&mut self) -> io::Result<Place> {
+        Ok(Place {
+            generation: self.u32()?,
+            offset: self.u64()?,
+        })
     }
 
     fn store(&mut self) -> io::Result<Store> {

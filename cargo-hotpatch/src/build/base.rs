@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use cargo_metadata::{Artifact, Message, TargetKind};
 
-use super::capture::{self, Unit};
+use super::capture::{self, Lane, Unit};
 use super::project::Project;
 use crate::args::BuildArgs;
 use crate::command::{CancelToken, Tool};
@@ -79,13 +79,14 @@ pub fn build(
     cancel: &CancelToken,
 ) -> Result<Base, BuildError> {
     let began = SystemTime::now();
-    let wrapper = wrapper(project.target_dir())?;
+    let wrapper = wrapper(project.target_dir(), project.lane)?;
     let mut tool = Tool::new(&project.cargo)
         .arg("build")
         .args(args.cargo_args())
         .arg("--message-format=json-render-diagnostics")
         .foreground(true)
         .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
+        .env(capture::LANE_ENV, project.lane.name())
         .env(
             capture::FOLDER_ENV,
             wrapper.parent().unwrap_or(Path::new("/")),
@@ -178,12 +179,13 @@ pub fn profile_with_lto(project: &Project, args: &BuildArgs) -> Option<String> {
 
 /// This program under the wrapper's name, in a folder that is another one for another version of it, so
 /// that cargo builds the workspace again when the tool changed.
-fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
+fn wrapper(target_dir: &Path, lane: Lane) -> Result<PathBuf, BuildError> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let meta = fs::metadata(&program).context("failed to find this program")?;
     let version = format!(
-        "{}-{:x}-{:x}",
+        "{}-{}-{:x}-{:x}",
         env!("CARGO_PKG_VERSION"),
+        lane.name(),
         meta.len(),
         meta.mtime()
     );

@@ -30,6 +30,9 @@ pub const LIVE_ENV: &str = "CARGO_HOTPATCH_LIVE";
 /// The name under which cargo calls this program as a wrapper.
 pub const WRAPPER_NAME: &str = "hotpatch-rustc";
 
+/// How the crates of the workspace are compiled: [`Lane::name`].
+pub const LANE_ENV: &str = "CARGO_HOTPATCH_LANE";
+
 /// The name under which cargo calls this program in place of the user's `RUSTC_WRAPPER`.
 pub const OUTER_NAME: &str = "hotpatch-outer";
 /// The user's `RUSTC_WRAPPER`, which gets every call that is not ours.
@@ -62,6 +65,29 @@ pub fn outer(args: &[OsString]) -> Result<i32> {
     Ok(code(status))
 }
 
+/// Tells the linker's stand-in the folder of the unit that it links.
+pub const UNIT_ENV: &str = "CARGO_HOTPATCH_UNIT";
+
+/// How a session makes patches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lane {
+    /// Every function: what cargo would compile is compiled and compared with what runs
+    Exact,
+    /// Functions marked `#[hot]` and what they call, as tiny patch crates
+    Fast,
+}
+
+impl Lane {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Fast => "fast",
+        }
+    }
+}
+
 /// What a crate was compiled from: all it takes to compile a part of it again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unit {
@@ -69,6 +95,8 @@ pub struct Unit {
     pub rustc: PathBuf,
     /// Its arguments as cargo gave them.
     pub args: RustcArgs,
+    /// The arguments it was called with in the exact lane.
+    pub compiled: RustcArgs,
     /// Environment of the call.
     pub env: BTreeMap<String, String>,
     /// Folder of the call.
@@ -148,7 +176,11 @@ pub fn wrapper(args: &[OsString]) -> Result<i32> {
     let folder = std::env::var_os(FOLDER_ENV);
     match (parsed, folder) {
         (Some(parsed), Some(folder)) if is_hot(&parsed) => {
-            compile(&rustc, parsed, Path::new(&folder))
+            if std::env::var_os(LANE_ENV).is_some_and(|lane| lane == Lane::Exact.name()) {
+                compile_exactly(&rustc, parsed, Path::new(&folder))
+            } else {
+                compile(&rustc, parsed, Path::new(&folder))
+            }
         }
         (Some(parsed), Some(folder)) if parsed.out_dir().is_some() => {
             // A build script or proc macro may use a crate of the workspace, which needs this.
@@ -177,6 +209,65 @@ fn is_hot(args: &RustcArgs) -> bool {
         && !args.as_slice().iter().any(|arg| arg == "--test")
 }
 
+/// The crate as cargo asks for it, with what the exact lane adds, see [`rustc::exact`].
+fn compile_exactly(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
+    let out_dir = args.out_dir().context("no --out-dir")?.to_owned();
+    let stem = args.stem().context("no --crate-name")?;
+    let cwd = std::env::current_dir().context("failed to find the working directory")?;
+    let root = cwd.join(args.input().context("no source file")?);
+    let folder = folder(&out_dir, &stem);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("failed to create `{}`", folder.display()))?;
+    let bin = args.crate_types().any(|kind| kind == "bin");
+    let is_linked = args
+        .crate_types()
+        .any(|kind| matches!(kind, "bin" | "dylib" | "cdylib"));
+    let live = if bin {
+        live::ensure(rustc, shared)?
+    } else {
+        PathBuf::new()
+    };
+    let mut unit = Unit {
+        widened: false,
+        rustc: rustc.to_owned(),
+        cfg: String::new(),
+        krate: args.crate_name().unwrap_or_default().to_owned(),
+        env: std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+        rlib: rustc::rlib_path(&args).context("no --out-dir")?,
+        compiled: args.clone(),
+        args,
+        cwd,
+        root,
+        bin,
+        live,
+        folder,
+    };
+    let mut linker = None;
+    if is_linked {
+        let (path, env) = super::launcher::linker(&unit)?;
+        linker = Some(path);
+        let env = env.into_iter().map(|(key, value)| (key.to_owned(), value));
+        unit.env.extend(env);
+        let unit_folder = unit.folder.display().to_string();
+        unit.env.insert(UNIT_ENV.to_owned(), unit_folder);
+    }
+    unit.compiled = rustc::exact(
+        &unit.args,
+        &unit.folder.join("incremental"),
+        linker.as_deref(),
+    );
+    // The linker's stand-in reads it.
+    unit.write()?;
+    let env: Vec<(&str, &str)> = unit
+        .env
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
+    run(&unit.rustc, unit.compiled.as_slice(), &env)
+}
+
 fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
     let live = live::ensure(rustc, shared)?;
     let out_dir = args.out_dir().context("no --out-dir")?.to_owned();
@@ -200,6 +291,7 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
         rlib: rustc::rlib_path(&args).context("no --out-dir")?,
+        compiled: args.clone(),
         args,
         cwd,
         root,

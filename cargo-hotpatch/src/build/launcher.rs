@@ -14,6 +14,8 @@ use super::capture::Unit;
 
 /// The folder with this program under linkers' names.
 pub const FOLDER_NAME: &str = "hotpatch-link";
+/// Set when nothing is to be linked: the objects go into this folder.
+pub const OBJECTS_ENV: &str = "CARGO_HOTPATCH_OBJECTS";
 const LINKER_ENV: &str = "CARGO_HOTPATCH_LINKER";
 const BUNDLED_ENV: &str = "CARGO_HOTPATCH_BUNDLED_LLD";
 
@@ -90,6 +92,13 @@ pub fn link(args: &[OsString]) -> Result<i32> {
         bail!("`{LINKER_ENV}` is not set");
     };
     let args = expand(args)?;
+    if let Some(folder) = std::env::var_os(OBJECTS_ENV) {
+        return super::slotted::collect(&args, Path::new(&folder));
+    }
+    let args = match std::env::var_os(super::capture::UNIT_ENV) {
+        Some(unit) => super::slotted::arguments(&args, Path::new(&unit))?,
+        None => args,
+    };
     let driver = is_driver(Path::new(&linker));
     let mut extra: Vec<OsString> = vec![
         if driver {
@@ -108,6 +117,14 @@ pub fn link(args: &[OsString]) -> Result<i32> {
         let mut search = OsString::from("-B");
         search.push(tools);
         extra.extend([search, "-fuse-ld=lld".into()]);
+    }
+    if std::env::var_os(super::capture::UNIT_ENV).is_some() {
+        let status = Command::new(&linker)
+            .args(&args)
+            .args(&extra)
+            .status()
+            .with_context(|| format!("failed to run the linker `{}`", linker.to_string_lossy()))?;
+        return Ok(status.code().unwrap_or(1));
     }
     let attempt = |whole| {
         let mut command = Command::new(&linker);

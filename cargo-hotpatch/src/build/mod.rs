@@ -9,5 +9,7 @@ pub mod launcher;
 pub mod live;
 pub mod overlay;
 pub mod project;
+pub mod replay;
 pub mod rustc;
+pub mod slotted;
 pub mod scope;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use super::build_side;
+use super::capture::Lane;
 use super::config::CargoConfig;
 use crate::args::BuildArgs;
 
@@ -24,6 +25,8 @@ pub struct Project {
     pub cargo: PathBuf,
     /// What cargo's configuration says.
     pub config: CargoConfig,
+    /// How its crates are compiled and patched.
+    pub lane: Lane,
     target_dir: PathBuf,
     build_side: BTreeSet<PathBuf>,
 }
@@ -84,8 +87,17 @@ impl Project {
             metadata,
             cargo,
             config: CargoConfig::read(&args.config)?,
+            lane: Lane::Fast,
             target_dir,
         })
+    }
+
+    /// Whether a package of the workspace depends on the crate that brings `#[hot]`.
+    #[must_use]
+    pub fn has_marks(&self) -> bool {
+        self.members()
+            .flat_map(|package| &package.dependencies)
+            .any(|dependency| dependency.name == "hotpatch-rt")
     }
 
     /// Packages of the workspace.

@@ -283,6 +283,46 @@ pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
     .with(more)
 }
 
+/// What the exact lane adds to every crate of the workspace: each function gets a section and a symbol of its own, and
+/// what types look like is told. `linker` stands in for the user's where something is linked.
+#[must_use]
+pub fn exact(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> RustcArgs {
+    let mut more = vec![
+        "-Csymbol-mangling-version=v0".to_owned(),
+        "-Cstrip=none".to_owned(),
+        "-Clink-dead-code".to_owned(),
+        // Or else rustc optimises across the crate's own units, which makes private functions vanish.
+        "-Clto=off".to_owned(),
+    ];
+    if args.optimised() {
+        // See `base`.
+        more.push("-Ccodegen-units=1".to_owned());
+        // Functions that are merged are no longer told apart by those who refer to them.
+        more.push("-Cllvm-args=-mergefunc-preserve-debug-info".to_owned());
+    }
+    if !args.describes_types() {
+        more.push("-Cdebuginfo=2".to_owned());
+    }
+    if args.codegen("incremental").is_none() {
+        more.push(format!("-Cincremental={}", incremental.display()));
+    }
+    if let Some(linker) = linker {
+        more.push(format!("-Clinker={}", linker.display()));
+    }
+    let replaced = [
+        "lto",
+        "linker-plugin-lto",
+        "strip",
+        "symbol-mangling-version",
+        "link-dead-code",
+        "split-debuginfo",
+    ];
+    args.without(|flag| {
+        is_codegen(flag, &replaced) || (linker.is_some() && is_codegen(flag, &["linker"]))
+    })
+    .with(more)
+}
+
 /// `-L dependency=` of the folder that holds a library.
 #[must_use]
 pub fn search_path(library: &Path) -> String {

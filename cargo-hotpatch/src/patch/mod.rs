@@ -2,5 +2,6 @@
 pub mod assemble;
 pub mod bind;
 pub mod compile;
+pub mod from_objects;
 pub mod link;
 pub mod tls;

@@ -1,5 +1,6 @@
 //! What an edit means: which functions go into a patch, or why it cannot be one. Pure.
 pub mod alive;
+pub mod changes;
 pub mod classify;
 pub mod codes;
 pub mod explain;

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hotpatch_rt::wire::{AGENT_ENV, BuildId, LibraryList, PROTOCOL, Request, Response, Store};
+use hotpatch_rt::wire::{
+    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Redirect, Request, Response, Store,
+};
 use tempfile::TempDir;
 
 /// How long the agent may take to answer.
@@ -279,6 +281,17 @@ impl Client {
     /// As [`Client::load`].
     pub fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError> {
         match self.ask(&Request::Publish { stores })? {
+            Response::Published { count } => Ok(count),
+            other => Err(garbled(&other)),
+        }
+    }
+
+    /// Leads all the cells to their functions or, when one of them is refused, none; returns how many were led.
+    ///
+    /// # Errors
+    /// As [`Client::load`].
+    pub fn redirect(&mut self, redirects: Vec<Redirect>) -> Result<u32, ClientError> {
+        match self.ask(&Request::Redirect { redirects })? {
             Response::Published { count } => Ok(count),
             other => Err(garbled(&other)),
         }

@@ -7,6 +7,7 @@ mod broken;
 mod changed;
 mod checks;
 mod compose;
+mod exact;
 pub mod futures;
 mod guard;
 pub mod known;
@@ -43,6 +44,7 @@ use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
+use crate::build::capture::Lane;
 use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
@@ -101,7 +103,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let mut args = args.clone();
     args.build.manifest_path = args.build.manifest_path.as_deref().map(real_manifest);
     let args = &args;
-    let project = Project::find(&args.build)?;
+    let project = find_project(args)?;
     let log = match &args.events {
         Some(path) => {
             EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
@@ -155,6 +157,17 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let status = session.run();
     drop(interrupts);
     status
+}
+
+/// The project, with the lane that was asked for or that fits it.
+fn find_project(args: &RunArgs) -> Result<Project> {
+    let mut project = Project::find(&args.build)?;
+    project.lane = match args.lane {
+        Some(lane) => lane,
+        None if project.has_marks() => Lane::Fast,
+        None => Lane::Exact,
+    };
+    Ok(project)
 }
 
 struct Session<'a> {

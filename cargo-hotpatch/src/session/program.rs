@@ -11,7 +11,7 @@ use hotpatch_rt::news::News;
 use hotpatch_rt::wire::BuildId;
 
 use crate::build::base::{Base, HOST};
-use crate::build::capture::{self, Unit};
+use crate::build::capture::Unit;
 use crate::build::config::CargoConfig;
 use crate::run::child::{Child, ChildExit, Program};
 use crate::run::client::{Client, Rendezvous};
@@ -138,13 +138,7 @@ fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
     let ours: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let mut out = Vec::new();
     for (name, value) in &unit.env {
-        let is_ours = [
-            capture::FOLDER_ENV,
-            capture::INNER_ENV,
-            capture::LIVE_ENV,
-            capture::OUTER_ENV,
-        ]
-        .contains(&name.as_str());
+        let is_ours = name.starts_with("CARGO_HOTPATCH_");
         if is_ours || COMPILE_ONLY.contains(&name.as_str()) {
             continue;
         }

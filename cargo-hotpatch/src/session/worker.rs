@@ -14,7 +14,9 @@ use super::guard::Guard;
 use super::make::{Maker, Outcome};
 use super::texts::{Fixed, Texts};
 use super::world::World;
+use super::exact;
 use crate::build::base::Base;
+use crate::build::capture::Lane;
 use crate::build::project::Project;
 use crate::build::scope::Tells;
 use crate::command::CancelToken;
@@ -57,7 +59,7 @@ pub struct Verdict {
 }
 
 /// What a worker is given to do.
-enum Job {
+pub(super) enum Job {
     Save(Change),
     /// Do nothing from now on that compiles or loads; answered once that is so.
     Pause(Sender<()>),
@@ -118,6 +120,10 @@ impl Worker {
                     connect: tools.connect,
                 };
                 let (project, base) = (tools.project, tools.base);
+                let work = match project.lane {
+                    Lane::Exact => exact::work,
+                    Lane::Fast => work,
+                };
                 if let Err(error) = work(
                     &project,
                     &base,
@@ -202,14 +208,14 @@ impl Worker {
 }
 
 /// The way to the agent.
-struct Agent {
-    client: Option<Client>,
-    connect: Connect,
+pub(super) struct Agent {
+    pub(super) client: Option<Client>,
+    pub(super) connect: Connect,
 }
 
 impl Agent {
     /// Does what a worker without a world still can.
-    fn serve(&mut self, job: Job) {
+    pub(super) fn serve(&mut self, job: Job) {
         match job {
             Job::Save(_) | Job::Resume => {}
             Job::Pause(answer) => {
@@ -388,14 +394,14 @@ fn work(
 
 /// Saves that get one verdict.
 #[derive(Default)]
-struct Saves {
-    paths: BTreeSet<PathBuf>,
-    rescan: bool,
-    first_event: Option<Instant>,
+pub(super) struct Saves {
+    pub(super) paths: BTreeSet<PathBuf>,
+    pub(super) rescan: bool,
+    pub(super) first_event: Option<Instant>,
 }
 
 impl Saves {
-    fn add(&mut self, change: Change) {
+    pub(super) fn add(&mut self, change: Change) {
         self.paths.extend(change.paths);
         self.rescan |= change.rescan;
         let first = self.first_event.unwrap_or(change.first_event);
@@ -403,7 +409,8 @@ impl Saves {
     }
 }
 
-fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome> {
+/// The refusal of an edit of what decides the build.
+pub(super) fn build_changed(fixed: &Fixed) -> Option<Refusal> {
     let whole = Place { line: 0, column: 0 };
     if let Some(path) = fixed.build_changed() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -417,15 +424,18 @@ fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome>
             };
             let mut refusal = Refusal::new(Code::HP0402, message, path, whole);
             refusal.for_next_session = is_chosen;
-            return Ok(Outcome::Refused(refusal));
+            return Some(refusal);
         }
         let message = format!("`{name}` decides the build, which a running program cannot follow");
-        return Ok(Outcome::Refused(Refusal::new(
-            Code::HP0401,
-            message,
-            path,
-            whole,
-        )));
+        return Some(Refusal::new(Code::HP0401, message, path, whole));
+    }
+    None
+}
+
+fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome> {
+    let whole = Place { line: 0, column: 0 };
+    if let Some(refusal) = build_changed(fixed) {
+        return Ok(Outcome::Refused(refusal));
     }
     if let Some(path) = maker.world.rebuilt() {
         let message = "a library of the program was built anew since the program started";

@@ -482,7 +482,7 @@ fn read_graph(rlibs: &[(String, PathBuf)]) -> Result<CallGraph> {
 }
 
 /// lld as it comes with the toolchain, or else whatever `cc` links with.
-fn linker(unit: Option<&Unit>) -> Linker {
+pub(super) fn linker(unit: Option<&Unit>) -> Linker {
     let lld = unit.and_then(|unit| {
         let sysroot = unit.rustc.parent()?.parent()?;
         let lld = sysroot

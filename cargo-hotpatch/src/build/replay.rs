@@ -1,0 +1,73 @@
+//! A crate of the workspace compiled again as cargo compiled it, without asking cargo.
+//!
+//! cargo said when it built the base what is compiled and how; rustc decides what of it is compiled again. cargo itself
+//! would wait for others who use the same target folder, such as a `cargo check` at every save.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::capture::{INNER_ENV, Unit};
+use super::diagnostics::{self, Diagnostic};
+use super::launcher::OBJECTS_ENV;
+use crate::command::{CancelToken, Tool};
+
+/// What came of compiling a crate again.
+#[derive(Debug)]
+pub enum Replayed {
+    /// It compiles: the files with its objects, an archive or several objects.
+    Compiled(Vec<PathBuf>),
+    /// It does not: what rustc says.
+    Broken(Vec<Diagnostic>),
+}
+
+/// Compiles a crate again, with the outputs where cargo wants them. Nothing is linked.
+///
+/// # Errors
+/// rustc cannot be run or fails without saying why, or the work is cancelled.
+pub fn replay(unit: &Unit, cancel: &CancelToken) -> Result<Replayed> {
+    let objects = unit.folder.join("objects");
+    let _ = fs::remove_dir_all(&objects);
+    fs::create_dir_all(&objects)
+        .with_context(|| format!("failed to create `{}`", objects.display()))?;
+    let mut tool = match unit.env.get(INNER_ENV).filter(|inner| !inner.is_empty()) {
+        Some(inner) => Tool::new(inner).arg(&unit.rustc),
+        None => Tool::new(&unit.rustc),
+    };
+    tool = tool
+        .args(unit.compiled.as_slice())
+        .env_clear()
+        .envs(&unit.env)
+        .env(OBJECTS_ENV, &objects)
+        // cargo's jobserver has ended with cargo.
+        .env_remove("CARGO_MAKEFLAGS")
+        .env_remove("MAKEFLAGS")
+        .env_remove("MFLAGS")
+        .current_dir(&unit.cwd);
+    let output = tool.run(cancel)?;
+    let said = diagnostics::parse(&output.stderr_text());
+    if output.status.success() {
+        let files = match unit.bin {
+            true => objects_in(&objects)?,
+            false => vec![unit.rlib.clone()],
+        };
+        return Ok(Replayed::Compiled(files));
+    }
+    let errors: Vec<Diagnostic> = said.into_iter().filter(|said| said.error).collect();
+    if errors.is_empty() || cancel.is_cancelled() {
+        return Err(output.into_error().into());
+    }
+    Ok(Replayed::Broken(errors))
+}
+
+fn objects_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let entries = fs::read_dir(folder);
+    let entries = entries.with_context(|| format!("failed to read `{}`", folder.display()))?;
+    for entry in entries {
+        found.push(entry?.path());
+    }
+    found.sort();
+    Ok(found)
+}

@@ -1,0 +1,276 @@
+//! Points an object's references elsewhere: at slots and stubs, and at what is in the process already.
+//!
+//! Only relocations of a copy change, and here and there the opcode before one; names stay, and nothing in sections
+//! moves. References from debug information and unwinding tables stay too: they are about the code beside them.
+
+use thiserror::Error;
+
+use super::cells::{CELLS, Cells, Content, JUMPS, RENAMED, SIZE};
+use crate::image::elf::{self, Elf, ElfError, RawSymbol, Relocation, Section, r};
+
+/// Where references to a symbol lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// To the function whose slot is this cell.
+    Slot(u32),
+    /// To what is at this address of the process, which may be far away.
+    Address(u64),
+    /// Where they led.
+    Same,
+}
+
+/// Why an object could not be retargeted.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RetargetError {
+    /// Not an object, or a damaged one.
+    #[error(transparent)]
+    Elf(#[from] ElfError),
+    /// A reference that cannot be led there.
+    #[error("`{symbol}` is referred to by {relocation} in {section}, which cannot lead elsewhere")]
+    Rigid {
+        /// The symbol.
+        symbol: String,
+        /// The relocation's name.
+        relocation: String,
+        /// The section that refers to it.
+        section: String,
+    },
+}
+
+/// The object with its references led to their targets; the cells that takes are added to `cells`.
+///
+/// `target` is asked once for each symbol that is not local. Definitions that `renames` picks get [`RENAMED`] before
+/// their names, so that a stub can have the name.
+///
+/// # Errors
+/// See [`RetargetError`].
+pub fn retarget(
+    object: &[u8],
+    cells: &mut Cells,
+    mut target: impl FnMut(&str, &RawSymbol) -> Target,
+    renames: impl Fn(&str, &RawSymbol) -> bool,
+) -> Result<Vec<u8>, RetargetError> {
+    let elf = Elf::parse(object)?;
+    let symbols = elf.symbols()?;
+    let count = u32::try_from(symbols.len()).unwrap_or(u32::MAX);
+    let is_named = |raw: &RawSymbol| raw.binding != elf::STB_LOCAL && raw.name != 0;
+    let targets: Vec<Target> = symbols
+        .iter()
+        .map(|raw| match is_named(&raw) {
+            true => target(symbols.name(&raw), &raw),
+            false => Target::Same,
+        })
+        .collect();
+    let mut edits = Edits {
+        elf: &elf,
+        cells,
+        cells_symbol: count,
+        jumps_symbol: count + 1,
+        bytes: Vec::new(),
+    };
+    for (index, section) in elf.relocation_sections() {
+        let holder = &elf.sections[index];
+        if !holder.is_loaded() || holder.name.starts_with(".eh_frame") {
+            continue;
+        }
+        for relocation in elf.relocations(section)? {
+            let target = targets.get(relocation.symbol as usize);
+            let target = *target.unwrap_or(&Target::Same);
+            if target == Target::Same || elf::is_tls_relocation(relocation.kind) {
+                continue;
+            }
+            if edits.lead(holder, &relocation, target).is_none() {
+                let raw = symbols.get(relocation.symbol as usize);
+                return Err(RetargetError::Rigid {
+                    symbol: raw.map_or("", |raw| symbols.name(&raw)).to_owned(),
+                    relocation: elf::relocation_name(relocation.kind),
+                    section: holder.name.to_owned(),
+                });
+            }
+        }
+    }
+    let changed = std::mem::take(&mut edits.bytes);
+    let renamed: Vec<(usize, &str)> = symbols
+        .iter()
+        .enumerate()
+        .filter(|(_, raw)| is_named(raw) && raw.section != elf::SHN_UNDEF)
+        .filter(|(_, raw)| renames(symbols.name(raw), raw))
+        .map(|(index, raw)| (index, symbols.name(&raw)))
+        .collect();
+    let mut out = with_symbols(&elf, object, &[CELLS, JUMPS], &renamed)?;
+    for (at, bytes) in changed {
+        out[at..at + bytes.len()].copy_from_slice(&bytes);
+    }
+    Ok(out)
+}
+
+struct Edits<'a, 'data> {
+    elf: &'a Elf<'data>,
+    cells: &'a mut Cells,
+    cells_symbol: u32,
+    jumps_symbol: u32,
+    bytes: Vec<(usize, Vec<u8>)>,
+}
+
+/// Opcodes before a reference relative to the next instruction.
+const CALL_OR_JUMP_THROUGH: [[u8; 2]; 2] = [[0xff, 0x15], [0xff, 0x25]];
+const MOV: u8 = 0x8b;
+const LEA: u8 = 0x8d;
+
+impl Edits<'_, '_> {
+    /// Leads one reference to its target; `None` if that cannot be done.
+    fn lead(&mut self, holder: &Section<'_>, relocation: &Relocation, to: Target) -> Option<()> {
+        let through_got = matches!(
+            relocation.kind,
+            r::GOTPCREL | r::GOTPCRELX | r::REX_GOTPCRELX
+        );
+        // The address of the next instruction, or of an operand behind this one, is no part of the target.
+        let offset = relocation.addend + 4;
+        match (relocation.kind, to) {
+            (_, Target::Same) => Some(()),
+            (_, Target::Slot(cell)) if through_got => {
+                let opcode = self.opcode(holder, relocation);
+                if opcode.is_some_and(|(_, code)| CALL_OR_JUMP_THROUGH.contains(&code)) {
+                    self.relative(relocation, self.cells_symbol, cell);
+                } else if let Some((at, [MOV, operands])) = opcode
+                    && operands & 0xc7 == 0x05
+                {
+                    self.bytes.push((at, vec![LEA]));
+                    self.relative(relocation, self.jumps_symbol, cell);
+                } else {
+                    let pointer = self.cells.cell(Content::Jump(cell));
+                    self.relative(relocation, self.cells_symbol, pointer);
+                }
+                Some(())
+            }
+            (_, Target::Address(address)) if through_got => {
+                let pointer = self.cells.cell(Content::Address(address));
+                self.relative(relocation, self.cells_symbol, pointer);
+                Some(())
+            }
+            (r::PLT32 | r::PC32, Target::Slot(cell)) => {
+                self.relative(relocation, self.jumps_symbol, cell);
+                Some(())
+            }
+            (r::PLT32, Target::Address(address)) => {
+                let cell = self.cells.cell(Content::Address(address));
+                self.relative(relocation, self.jumps_symbol, cell);
+                Some(())
+            }
+            (r::PC32, Target::Address(address)) if holder.is_code() => {
+                let (at, code) = self.opcode(holder, relocation)?;
+                match code {
+                    [_, 0xe8 | 0xe9] if offset == 0 => {
+                        let cell = self.cells.cell(Content::Address(address));
+                        self.relative(relocation, self.jumps_symbol, cell);
+                    }
+                    [LEA, operands] if operands & 0xc7 == 0x05 => {
+                        let address = address.wrapping_add_signed(offset);
+                        let cell = self.cells.cell(Content::Address(address));
+                        self.bytes.push((at, vec![MOV]));
+                        self.reference(relocation, r::PC32, self.cells_symbol, cell, -4);
+                    }
+                    _ => return None,
+                }
+                Some(())
+            }
+            // Behind its beginning, a stub is not like the function.
+            (r::ABS64, Target::Slot(cell)) if relocation.addend == 0 => {
+                self.reference(relocation, r::ABS64, self.jumps_symbol, cell, 0);
+                Some(())
+            }
+            (r::ABS64, Target::Address(address)) => {
+                let place = usize::try_from(relocation.place).ok()?;
+                let bytes = self.elf.bytes(holder).ok()?;
+                bytes.get(place..place.checked_add(8)?)?;
+                let value = address.wrapping_add_signed(relocation.addend);
+                let at = holder.offset + place;
+                self.bytes.push((at, value.to_le_bytes().to_vec()));
+                // A relocation of type NONE.
+                self.bytes.push((relocation.file_offset + 8, vec![0; 16]));
+                Some(())
+            }
+            _ => None,
+        }
+    }
+
+    /// The two bytes before a reference, and where in the file they are.
+    fn opcode(&self, holder: &Section<'_>, relocation: &Relocation) -> Option<(usize, [u8; 2])> {
+        let start = usize::try_from(relocation.place).ok()?.checked_sub(2)?;
+        let bytes = self.elf.bytes(holder).ok()?;
+        let code = *bytes.get(start..)?.first_chunk::<2>()?;
+        Some((holder.offset + start, code))
+    }
+
+    fn relative(&mut self, relocation: &Relocation, array: u32, index: u32) {
+        self.reference(relocation, r::PC32, array, index, relocation.addend);
+    }
+
+    fn reference(&mut self, at: &Relocation, kind: u32, array: u32, index: u32, addend: i64) {
+        let addend = addend + i64::from(index) * SIZE as i64;
+        let mut entry = Vec::with_capacity(16);
+        entry.extend(kind.to_le_bytes());
+        entry.extend(array.to_le_bytes());
+        entry.extend(addend.to_le_bytes());
+        self.bytes.push((at.file_offset + 8, entry));
+    }
+}
+
+const SHT_SYMTAB_SHNDX: u32 = object::elf::SHT_SYMTAB_SHNDX.0;
+/// Bytes of a section header, and where in it offset and size are.
+const HEADER: usize = 64;
+const HEADER_OFFSET: usize = 0x18;
+/// `STB_GLOBAL`, `STT_NOTYPE`.
+const GLOBAL: u8 = 0x10;
+
+/// The object with undefined symbols more, and with other names for some: its tables of symbols and of names move to
+/// the end of the file.
+fn with_symbols(
+    elf: &Elf<'_>,
+    object: &[u8],
+    undefined: &[&str],
+    renamed: &[(usize, &str)],
+) -> Result<Vec<u8>, RetargetError> {
+    let damaged = || RetargetError::Elf(ElfError::OutOfBounds("the table of symbols"));
+    let table = elf.sections.iter().position(|s| s.kind == elf::SHT_SYMTAB);
+    let table = table.ok_or_else(damaged)?;
+    let strings = elf.sections[table].link as usize;
+    let mut names = elf.bytes(elf.sections.get(strings).ok_or_else(damaged)?)?.to_vec();
+    let mut entries = elf.bytes(&elf.sections[table])?.to_vec();
+    let mut name = |text: &str| -> u32 {
+        let at = u32::try_from(names.len()).unwrap_or_default();
+        names.extend(text.as_bytes());
+        names.push(0);
+        at
+    };
+    for (index, old) in renamed {
+        let at = index * elf::SYMBOL_SIZE;
+        let place = entries.get_mut(at..at + 4).ok_or_else(damaged)?;
+        place.copy_from_slice(&name(&format!("{RENAMED}{old}")).to_le_bytes());
+    }
+    for text in undefined {
+        entries.extend(name(text).to_le_bytes());
+        entries.extend([GLOBAL, 0]);
+        entries.extend([0; 18]);
+    }
+    let mut moved = vec![(table, entries), (strings, names)];
+    let indices = elf.sections.iter().position(|s| s.kind == SHT_SYMTAB_SHNDX);
+    if let Some(indices) = indices {
+        let mut words = elf.bytes(&elf.sections[indices])?.to_vec();
+        words.extend(vec![0; 4 * undefined.len()]);
+        moved.push((indices, words));
+    }
+    let headers = elf::u64_at(object, 0x28).and_then(|at| usize::try_from(at).ok());
+    let headers = headers.ok_or_else(damaged)?;
+    let mut out = object.to_vec();
+    for (section, bytes) in moved {
+        out.resize(out.len().next_multiple_of(8), 0);
+        let header = headers + section * HEADER + HEADER_OFFSET;
+        let place = [out.len() as u64, bytes.len() as u64].map(u64::to_le_bytes);
+        let slot = out.get_mut(header..header + 16).ok_or_else(damaged)?;
+        slot.copy_from_slice(&place.concat());
+        out.extend(bytes);
+    }
+    Ok(out)
+}

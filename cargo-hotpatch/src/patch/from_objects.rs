@@ -1,0 +1,194 @@
+//! A patch made of rustc's own objects: the selected definitions, led to what the process has of everything else.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::link::{Link, Linker, link_command};
+use super::tls::{self, Reach};
+use crate::command::{CancelToken, Tool};
+use crate::image::elf::{self, Elf, ElfError};
+use crate::image::symbols::{BaseImage, PatchImage};
+use crate::object::cells::{CELLS, Cells, Content, JUMPS, ROOTS, SIZE};
+use crate::object::fingerprint::is_list;
+use crate::object::retarget::{Target, retarget};
+
+/// What a library is made of.
+pub struct Parts<'a> {
+    /// The objects that hold the selected definitions, by name and with their bytes.
+    pub objects: Vec<(String, Vec<u8>)>,
+    /// Functions that get slots in the patch.
+    pub slotted: Vec<&'a str>,
+    /// Functions that slots outside of it are led to.
+    pub redirected: Vec<&'a str>,
+    /// Statics and thread-locals that the patch brings.
+    pub brought: Vec<&'a str>,
+    /// Where in the process a symbol lies that the patch does not bring.
+    pub address: &'a dyn Fn(&str) -> Option<u64>,
+    /// How a thread-local of the process is reached.
+    pub thread_local: &'a dyn Fn(&str) -> Option<Reach>,
+    /// The program.
+    pub image: &'a BaseImage,
+    /// The linker.
+    pub linker: &'a Linker,
+    /// Shared libraries that symbols may come from.
+    pub libraries: &'a [PathBuf],
+    /// Where the library goes; objects go beside it.
+    pub output: &'a Path,
+}
+
+/// A library that is ready to be loaded.
+#[derive(Debug)]
+pub struct Library {
+    /// The file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub image: PatchImage,
+    /// Its size.
+    pub bytes: u64,
+    cells: u64,
+    jumps: u64,
+    slots: Vec<(String, u32)>,
+}
+
+impl Library {
+    /// Slot and stub of each function that has them in the patch, as addresses of the file.
+    pub fn slots(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        self.slots.iter().map(|(name, number)| {
+            let at = u64::from(*number) * SIZE;
+            (name.as_str(), self.cells + at, self.jumps + at)
+        })
+    }
+
+    /// Where in the file a symbol is.
+    ///
+    /// # Errors
+    /// It is not in it.
+    pub fn offset(&self, name: &str) -> Result<u64> {
+        let symbol = self.image.symbols.get(name);
+        let symbol = symbol.with_context(|| format!("the patch does not define `{name}`"))?;
+        Ok(symbol.address)
+    }
+}
+
+/// Retargets and links.
+///
+/// # Errors
+/// A reference cannot be led where it must go, or what the linker or the file system says.
+pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
+    let mut cells = Cells::default();
+    let mut slots = Vec::new();
+    for name in &parts.slotted {
+        let cell = cells.cell(Content::Symbol((*name).to_owned()));
+        slots.push(((*name).to_owned(), cell));
+    }
+    for name in parts.redirected.iter().chain(&parts.brought) {
+        cells.root(name);
+    }
+    let numbers: HashMap<&str, u32> = parts.slotted.iter().copied().zip(0..).collect();
+    let brought: HashSet<&str> = parts.brought.iter().copied().collect();
+    let is_here = |name: &str| brought.contains(name);
+    let folder = parts.output.with_extension("objects");
+    fs::create_dir_all(&folder)
+        .with_context(|| format!("failed to create `{}`", folder.display()))?;
+    let mut files = Vec::new();
+    for (name, mut bytes) in parts.objects {
+        without_lists(&mut bytes)?;
+        tls::rewrite_defined(&mut bytes, |name| match is_here(name) {
+            true => None,
+            false => (parts.thread_local)(name),
+        })
+        .context("failed to bind a thread-local")?;
+        let made = retarget(
+            &bytes,
+            &mut cells,
+            |name, _| match (numbers.get(name), is_here(name)) {
+                (Some(cell), _) => Target::Slot(*cell),
+                (None, true) => Target::Same,
+                (None, false) => (parts.address)(name).map_or(Target::Same, Target::Address),
+            },
+            |_, _| false,
+        )
+        .context("failed to bind the patch")?;
+        let path = folder.join(&name);
+        write(&path, &made)?;
+        files.push(path);
+    }
+    let table = folder.join("cells.o");
+    write(&table, &cells.object()?)?;
+    files.push(table);
+    let link = Link {
+        objects: &files,
+        libraries: parts.libraries,
+        soname: None,
+        output: parts.output,
+    };
+    let mut command = link_command(parts.linker, &link).into_iter();
+    let program = command.next().context("the linker has no name")?;
+    let option = |option: &str| match parts.linker {
+        Linker::RustLld(_) => option.to_owned(),
+        Linker::Cc(_) => format!("-Wl,{option}"),
+    };
+    let has_roots = !(parts.redirected.is_empty() && parts.brought.is_empty());
+    let roots = has_roots.then(|| option(&format!("--undefined={ROOTS}")));
+    Tool::new(program)
+        .args(command)
+        .args([
+            option("--gc-sections"),
+            option(&format!("--undefined={CELLS}")),
+        ])
+        .args(roots)
+        .run_checked(cancel)
+        .context("failed to link the patch")?;
+    let data = fs::read(parts.output)
+        .with_context(|| format!("failed to read `{}`", parts.output.display()))?;
+    let image = PatchImage::parse(&data).context("failed to read the linked patch")?;
+    // Only scratch.
+    let _ = fs::remove_dir_all(&folder);
+    let array = |name: &str| image.symbols.get(name).map_or(0, |symbol| symbol.address);
+    Ok(Library {
+        path: parts.output.to_owned(),
+        cells: array(CELLS),
+        jumps: array(JUMPS),
+        image,
+        bytes: data.len() as u64,
+        slots,
+    })
+}
+
+fn write(path: &Path, data: &[u8]) -> Result<()> {
+    fs::write(path, data).with_context(|| format!("failed to write `{}`", path.display()))
+}
+
+/// Takes constructors and other lists out of an object: they have run, or were read, when the program started, and a
+/// library's would run again.
+fn without_lists(object: &mut [u8]) -> Result<(), ElfError> {
+    const SHF_EXCLUDE: u64 = object::elf::SHF_EXCLUDE.0;
+    const FLAGS: usize = 8;
+    const HEADER: usize = 64;
+    let elf = Elf::parse(object)?;
+    let listed: Vec<usize> = elf
+        .sections
+        .iter()
+        .enumerate()
+        .filter(|(_, section)| section.is_loaded() && is_constructors(section.name))
+        .map(|(index, _)| index)
+        .collect();
+    let headers = elf::u64_at(object, 0x28).and_then(|at| usize::try_from(at).ok());
+    let headers = headers.ok_or(ElfError::OutOfBounds("the section table"))?;
+    for index in listed {
+        let at = headers + index * HEADER + FLAGS;
+        let flags = elf::u64_at(object, at).ok_or(ElfError::OutOfBounds("a section"))?;
+        let flags = flags | SHF_EXCLUDE;
+        object[at..at + 8].copy_from_slice(&flags.to_le_bytes());
+    }
+    Ok(())
+}
+
+fn is_constructors(section: &str) -> bool {
+    is_list(section) && section.starts_with('.') && section.contains("_array")
+        || section.starts_with(".ctors")
+        || section.starts_with(".dtors")
+}

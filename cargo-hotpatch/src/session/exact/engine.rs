@@ -1,0 +1,451 @@
+//! What is known of the process and its crates, and the steps from a save to running code.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use hotpatch_rt::wire::{Place, Redirect};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::addresses::{Addresses, Found, ThreadLocal};
+use super::libraries::Libraries;
+use super::objects::{self, Objects};
+use super::sources::Inputs;
+use crate::build::base::Base;
+use crate::build::capture::Unit;
+use crate::build::replay::{Replayed, replay};
+use crate::build::slotted::LinkedObjects;
+use crate::command::CancelToken;
+use crate::image::symbols::BaseImage;
+use crate::object::fingerprint::{Definition, Kind, definitions};
+use crate::object::names::{NameId, Names};
+use crate::object::v0;
+use crate::patch::from_objects::{Library, Parts, library};
+use crate::patch::link::Linker;
+use crate::patch::tls::Reach;
+use crate::plan::changes::{Changes, Definitions, Selection, select};
+use crate::plan::codes::Code;
+use crate::plan::verdict::Note;
+use crate::run::client::Client;
+use crate::session::make::{CALL_SITE, Outcome, Patched, Times};
+use crate::session::world::{libraries, linker};
+
+/// A crate of the workspace.
+struct Crate {
+    unit: Unit,
+    inputs: Inputs,
+    /// The objects whose code runs, as far as it is compared.
+    running: Objects,
+    /// The objects as they were compiled last.
+    latest: Objects,
+    /// Of what other crates see of it.
+    metadata: Option<u128>,
+}
+
+/// The process and its crates.
+pub(super) struct Engine {
+    crates: Vec<Crate>,
+    names: Names,
+    addresses: Addresses,
+    libraries: Libraries,
+    /// Names of the workspace's crates, as symbols have them.
+    crate_names: Vec<String>,
+    linked: LinkedObjects,
+    linker: Linker,
+    pid: u32,
+    bias: u64,
+    folder: PathBuf,
+    /// Libraries loaded so far, also those that did not go live.
+    loaded: u32,
+    generation: u32,
+}
+
+/// The program's file, for what a patch refers to.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read_program(base: &Base) -> Result<BaseImage> {
+    let data = fs::read(&base.program)
+        .with_context(|| format!("failed to read `{}`", base.program.display()))?;
+    BaseImage::parse(&data)
+        .with_context(|| format!("failed to read `{}`", base.program.display()))
+}
+
+impl Engine {
+    /// For a program that has just started.
+    ///
+    /// # Errors
+    /// What was kept of its link cannot be read.
+    pub(super) fn new(
+        base: &Base,
+        image: BaseImage,
+        client: &Client,
+        folder: &Path,
+    ) -> Result<Self> {
+        let program = base.units.last().context("the program has no crate")?;
+        let linked = LinkedObjects::read(program)?;
+        let mut names = Names::default();
+        let addresses = Addresses::new(image, client.bias(), &linked.slots, &mut names)?;
+        let crates = base.units.iter().map(|unit| Crate {
+            inputs: Inputs::of_base(unit, base.began),
+            unit: unit.clone(),
+            running: Objects::new(),
+            latest: Objects::new(),
+            metadata: metadata(unit),
+        });
+        let crates: Vec<Crate> = crates.collect();
+        Ok(Self {
+            crate_names: crates.iter().map(|of| of.unit.krate.clone()).collect(),
+            crates,
+            names,
+            addresses,
+            libraries: Libraries::new(linked.libraries.clone()),
+            linker: linker(Some(program)),
+            linked,
+            pid: client.pid(),
+            bias: client.bias(),
+            folder: folder.to_owned(),
+            loaded: 0,
+            generation: 0,
+        })
+    }
+
+    /// Reads the objects that the program was linked from.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub(super) fn read_base(&mut self) -> Result<()> {
+        for krate in &mut self.crates {
+            let kept = self.linked.objects.get(&krate.unit.stem());
+            let paths: Vec<PathBuf> = kept.into_iter().flatten().map(|k| k.path.clone()).collect();
+            let sources = spellings(&krate.unit, &krate.inputs);
+            let is_source = |path: &[u8]| sources.contains(path);
+            krate.running = objects::read(&paths, &Objects::new(), &mut self.names, &is_source)?;
+            krate.latest.clone_from(&krate.running);
+        }
+        Ok(())
+    }
+
+    /// All files that a crate was compiled from.
+    pub(super) fn files(&self) -> BTreeSet<PathBuf> {
+        let files = self.crates.iter().flat_map(|krate| krate.inputs.files());
+        files.cloned().collect()
+    }
+
+    /// Files of crates that may have been written while the base was built.
+    pub(super) fn stale_files(&mut self) -> BTreeSet<PathBuf> {
+        let stale = self.crates.iter().filter(|krate| krate.inputs.is_stale());
+        stale
+            .filter_map(|krate| krate.inputs.files().next().cloned())
+            .collect()
+    }
+
+    /// Compiles what changed, compares it with what runs, and replaces what differs.
+    ///
+    /// # Errors
+    /// A tool or the file system failed, the work was cancelled, or the agent is gone.
+    pub(super) fn follow(&mut self, client: &mut Client, cancel: &CancelToken) -> Result<Outcome> {
+        let mut times = Times::default();
+        let begun = Instant::now();
+        if let Some(broken) = self.compile(cancel)? {
+            return Ok(broken);
+        }
+        times.compile = begun.elapsed();
+        let old = all_definitions(self.crates.iter().map(|krate| &krate.running));
+        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let names = &self.names;
+        let changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
+        if changes.is_nothing() {
+            return Ok(Outcome::Unchanged);
+        }
+        let twice = BTreeSet::new();
+        let mut patched = Patched {
+            functions: self.shown(changes.changed.iter()),
+            ..Patched::default()
+        };
+        for name in &changes.initialisers {
+            patched.notes.push(self.note(Code::HP0204, *name));
+        }
+        let begun = Instant::now();
+        let made = self.make(&changes, &twice, cancel)?;
+        times.link = begun.elapsed();
+        let begun = Instant::now();
+        if let Some((selection, library)) = made {
+            patched.bytes = library.bytes;
+            self.apply(&selection, &library, client)?;
+        }
+        for name in &changes.gone {
+            self.addresses.forget(*name);
+        }
+        for krate in &mut self.crates {
+            krate.running.clone_from(&krate.latest);
+        }
+        times.load = begun.elapsed();
+        self.generation += 1;
+        patched.generation = self.generation;
+        patched.times = times;
+        patched.live = Some(Instant::now());
+        Ok(Outcome::Patched(patched))
+    }
+
+    /// Compiles the crates whose files differ, and those that see something else of them.
+    fn compile(&mut self, cancel: &CancelToken) -> Result<Option<Outcome>> {
+        for index in 0..self.crates.len() {
+            let krate = &mut self.crates[index];
+            if !krate.inputs.is_stale() && krate.inputs.changed().is_empty() {
+                continue;
+            }
+            let before = krate.inputs.look();
+            let paths = match replay(&krate.unit, cancel)? {
+                Replayed::Compiled(paths) => paths,
+                Replayed::Broken(found) => return Ok(Some(Outcome::Broken(found))),
+            };
+            krate.inputs.compiled(&krate.unit, &before);
+            let sources = spellings(&krate.unit, &krate.inputs);
+            let is_source = |path: &[u8]| sources.contains(path);
+            let mut known = krate.running.clone();
+            known.extend(krate.latest.iter().cloned());
+            krate.latest = objects::read(&paths, &known, &mut self.names, &is_source)?;
+            let metadata = metadata(&krate.unit);
+            if metadata != krate.metadata {
+                krate.metadata = metadata;
+                let stem = krate.unit.stem();
+                for other in &mut self.crates {
+                    if other.unit.externs().any(|other| other == stem) {
+                        other.inputs.expire();
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes the library, if there is anything to bring into the process.
+    fn make(
+        &mut self,
+        changes: &Changes,
+        twice: &BTreeSet<NameId>,
+        cancel: &CancelToken,
+    ) -> Result<Option<(Selection, Library)>> {
+        // Definitions of libraries that the program was linked with, as far as they are needed.
+        let mut lent: BTreeMap<String, (Vec<u8>, Vec<Definition>)> = BTreeMap::new();
+        let selection = loop {
+            let mut new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+            for (_, definitions) in lent.values() {
+                new.extend(definitions.iter().map(|of| (of.name, of)));
+            }
+            let names = &self.names;
+            let selection = select(
+                changes,
+                twice,
+                &new,
+                |name| self.addresses.has(name, names),
+                |name| is_replaceable(names.text(name), &self.crate_names),
+            );
+            let mut found = Vec::new();
+            for name in &selection.missing {
+                let object = self.libraries.object(names.text(*name));
+                found.extend(object.filter(|(name, _)| !lent.contains_key(name)));
+            }
+            if found.is_empty() {
+                break selection;
+            }
+            for (name, bytes) in found {
+                let defined = definitions(&bytes, &mut self.names, &|_| false)?;
+                lent.insert(name, (bytes, defined));
+            }
+        };
+        if selection.redirected.is_empty() {
+            return Ok(None);
+        }
+        self.loaded += 1;
+        let output = self.folder.join(format!("patch-{}.so", self.loaded));
+        let library = self.link(&selection, lent, &output, cancel)?;
+        Ok(Some((selection, library)))
+    }
+
+    fn link(
+        &self,
+        selection: &Selection,
+        lent: BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
+        output: &Path,
+        cancel: &CancelToken,
+    ) -> Result<Library> {
+        let is_selected = |definition: &Definition| {
+            let name = &definition.name;
+            selection.redirected.contains(name)
+                || selection.slotted.contains(name)
+                || selection.brought.contains(name)
+        };
+        let mut objects = Vec::new();
+        for (index, krate) in self.crates.iter().enumerate() {
+            for object in &krate.latest {
+                if object.definitions.iter().any(is_selected) {
+                    objects.push((format!("{index}-{}", object.name), object.bytes()?));
+                }
+            }
+        }
+        for (name, (bytes, definitions)) in lent {
+            if definitions.iter().any(is_selected) {
+                objects.push((name, bytes));
+            }
+        }
+        let names = &self.names;
+        let texts = |of: &BTreeSet<NameId>| of.iter().map(|name| names.text(*name)).collect();
+        let id = |text: &str| names.get(text);
+        let image = self.addresses.image();
+        let mut shared = libraries(self.pid, &image.needed);
+        shared.extend(siblings(&shared));
+        library(
+            Parts {
+                objects,
+                slotted: texts(&selection.slotted),
+                redirected: texts(&selection.redirected),
+                brought: texts(&selection.brought),
+                address: &|text| {
+                    let found = id(text).map(|name| self.addresses.find(name, names));
+                    match found {
+                        Some(found) => found.map(|found| found.address),
+                        None => {
+                            let symbol = image.symbols.get(text)?;
+                            Some(self.bias + symbol.address)
+                        }
+                    }
+                },
+                thread_local: &|text| {
+                    let found = match id(text) {
+                        Some(name) => self.addresses.thread_local(name, names),
+                        None => image.tls_offset_of(text).map(ThreadLocal::Offset),
+                    };
+                    found.map(|found| match found {
+                        ThreadLocal::Offset(offset) => Reach::Offset(offset),
+                        ThreadLocal::OfPatch => Reach::Call,
+                    })
+                },
+                image,
+                linker: &self.linker,
+                libraries: &shared,
+                output,
+            },
+            cancel,
+        )
+    }
+
+    /// Loads the library, leads the slots into it, and learns what it brought.
+    fn apply(
+        &mut self,
+        selection: &Selection,
+        library: &Library,
+        client: &mut Client,
+    ) -> Result<()> {
+        let mut redirects = Vec::new();
+        let generation = self.loaded;
+        for name in &selection.redirected {
+            let found = self.addresses.find(*name, &self.names);
+            let text = self.names.text(*name);
+            let slot = found.and_then(|found| found.slot);
+            redirects.push(Redirect {
+                cell: slot.with_context(|| format!("`{text}` has no slot"))?,
+                function: Place {
+                    generation,
+                    offset: library.offset(text)?,
+                },
+            });
+        }
+        let image = client.image().clone();
+        let bias = client.load(generation, &library.path, &image)?;
+        client.redirect(redirects)?;
+        client.relist(self.addresses.image().library_list.as_ref());
+        for (text, cell, jump) in library.slots() {
+            let found = Found {
+                address: bias + jump,
+                slot: Some(Place {
+                    generation,
+                    offset: cell,
+                }),
+            };
+            self.addresses.bring(self.names.id(text), found);
+        }
+        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        for name in &selection.brought {
+            let text = self.names.text(*name);
+            if new.get(name).is_some_and(|of| of.kind == Kind::ThreadLocal) {
+                self.addresses.bring_thread_local(*name);
+            } else if let Some(symbol) = library.image.symbols.get(text) {
+                let found = Found {
+                    address: bias + symbol.address,
+                    slot: None,
+                };
+                self.addresses.bring(*name, found);
+            }
+        }
+        Ok(())
+    }
+
+    /// Symbols as people read them.
+    fn shown<'a>(&self, names: impl Iterator<Item = &'a NameId>) -> Vec<String> {
+        let mut shown: Vec<String> = names.map(|name| shown(self.names.text(*name))).collect();
+        shown.sort();
+        shown.dedup();
+        shown
+    }
+
+    fn note(&self, code: Code, name: NameId) -> Note {
+        Note {
+            code,
+            message: format!(
+                "static `{}` keeps its value; a restart gives it the new one",
+                shown(self.names.text(name))
+            ),
+            file: PathBuf::new(),
+            line: 0,
+        }
+    }
+}
+
+/// Of what other crates see of a crate.
+fn metadata(unit: &Unit) -> Option<u128> {
+    let path = unit.rlib.with_extension("rmeta");
+    fs::read(path).ok().map(|bytes| xxh3_128(&bytes))
+}
+
+/// The crate's files as rustc spells them in panic messages.
+fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
+    let spelled = inputs.files().map(|file| unit.spelling(file));
+    spelled
+        .map(|path| path.into_os_string().into_encoded_bytes())
+        .collect()
+}
+
+fn all_definitions<'a>(crates: impl Iterator<Item = &'a Objects>) -> Definitions<'a> {
+    let objects = crates.flatten();
+    objects
+        .flat_map(|object| &object.definitions)
+        .map(|definition| (definition.name, definition))
+        .collect()
+}
+
+/// Whether an edit can change a function, so that it has a slot.
+fn is_replaceable(symbol: &str, crates: &[String]) -> bool {
+    let crates: Vec<&str> = crates.iter().map(String::as_str).collect();
+    !v0::is_mangled(symbol) || v0::mentions(symbol, &crates)
+}
+
+fn shown(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol))
+}
+
+/// Parts of the C library that a program need not be linked with, such as `libm`.
+fn siblings(libraries: &[PathBuf]) -> Vec<PathBuf> {
+    let libc = libraries.iter().find(|path| path.ends_with("libc.so.6"));
+    let folder = libc.and_then(|path| path.parent());
+    let candidates = ["libm.so.6", "libgcc_s.so.1"];
+    let found = folder.into_iter().flat_map(|folder| {
+        candidates.map(|name| folder.join(name))
+    });
+    found
+        .filter(|path| !libraries.contains(path) && path.exists())
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! The exact lane: what cargo would compile is compiled, and what differs from what runs is replaced.
+//!
+//! A save goes through `Save → Built → Changes → Plan or Refusal → Library → Applied`. This file hears of saves and says
+//! verdicts; [`engine`] knows the process and takes the steps.
+
+mod addresses;
+mod engine;
+mod libraries;
+mod objects;
+mod sources;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use self::engine::Engine;
+use super::make::Outcome;
+use super::texts::{Fixed, Texts};
+use super::worker::{Agent, Job, Said, Saves, Verdict, build_changed};
+use crate::build::base::Base;
+use crate::build::project::Project;
+use crate::command::CancelToken;
+
+/// Does the work of a session for one run of the program.
+pub(super) fn work(
+    project: &Project,
+    base: &Base,
+    folder: &Path,
+    agent: &mut Agent,
+    inbox: &Receiver<Job>,
+    cancel: &Mutex<CancelToken>,
+    say: &dyn Fn(Said),
+) -> Result<()> {
+    let image = engine::read_program(base)?;
+    let client = (agent.connect)(Some(&image.build_id))?;
+    let pid = client.pid();
+    let mut engine = Engine::new(base, image, &client, folder)?;
+    agent.client = Some(client);
+    let texts = Texts::default();
+    let files = engine.files();
+    let fixed = Fixed::read(project, base, &files);
+    texts.refresh(&fixed.paths());
+    texts.refresh(&files);
+    let mut watched = files;
+    say(Said::Included(watched.clone()));
+    say(Said::Ready(pid, Vec::new()));
+    engine.read_base()?;
+
+    let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
+    let mut paused = false;
+    let mut first = !unfinished.is_empty();
+    loop {
+        let token = CancelToken::new();
+        let mut saves = Saves::default();
+        if !std::mem::take(&mut first) {
+            let Ok(job) = inbox.recv() else {
+                return Ok(());
+            };
+            *cancel.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
+            for job in std::iter::once(job).chain(inbox.try_iter()) {
+                match job {
+                    Job::Save(change) => saves.add(change),
+                    Job::Resume => paused = false,
+                    other => {
+                        paused |= matches!(other, Job::Pause(_));
+                        agent.serve(other);
+                    }
+                }
+            }
+        }
+        let first_event = saves.first_event.unwrap_or_else(Instant::now);
+        let settle = first_event.elapsed();
+        let mut files = texts.refresh(&saves.paths);
+        if saves.rescan {
+            files.extend(texts.refresh_all());
+        }
+        files.append(&mut unfinished);
+        if paused {
+            unfinished = files;
+            continue;
+        }
+        let Some(client) = &mut agent.client else {
+            bail!("the agent in the program is gone");
+        };
+        if files.is_empty() {
+            continue;
+        }
+        let outcome = match build_changed(&fixed) {
+            Some(refusal) => Ok(Outcome::Refused(refusal)),
+            None => engine.follow(client, &token),
+        };
+        let live = match &outcome {
+            Ok(Outcome::Patched(patched)) => patched.live,
+            _ => None,
+        };
+        let total = live
+            .unwrap_or_else(Instant::now)
+            .duration_since(first_event);
+        if outcome.is_err() && token.is_cancelled() {
+            // A newer save is waiting, or a restart: this one's files are part of its verdict.
+            unfinished = files;
+            continue;
+        }
+        let now = engine.files();
+        if now != watched {
+            texts.refresh(&now);
+            watched = now;
+            say(Said::Included(watched.clone()));
+        }
+        say(Said::Verdict(Box::new(Verdict {
+            files,
+            outcome,
+            settle,
+            total,
+        })));
+    }
+}
