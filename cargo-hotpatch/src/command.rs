@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
@@ -316,6 +317,8 @@ pub(crate) fn await_end(pid: Pid) -> io::Result<()> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         match rustix::process::waitid(WaitId::Pid(pid), options) {
             Err(rustix::io::Errno::INTR) => {}
+            // One that we trace is reported when it stops too: while its stack is read.
+            Ok(Some(status)) if status.trapped() => thread::sleep(Duration::from_micros(100)),
             other => return other.map(drop).map_err(io::Error::from),
         }
     }

@@ -2,9 +2,13 @@
 
 pub mod child;
 pub mod client;
+mod code;
 mod fence;
 pub mod listen;
+mod memory;
 pub mod news;
 pub mod signals;
+pub mod stacks;
+mod unwind;
 pub mod watch;
 pub mod watchlist;
