@@ -4,4 +4,5 @@ pub mod bind;
 pub mod compile;
 pub mod from_objects;
 pub mod link;
+mod local_dynamic;
 pub mod tls;

@@ -4,8 +4,13 @@
 //! itself are at a fixed offset from the thread pointer, so the 16 bytes of that call are overwritten in place
 //! with two instructions that compute the address. Those that an earlier patch brought are in that patch's own
 //! block, wherever a thread has it: the call goes to a function of that patch, which asks in its place. Nothing
-//! moves, and unwinding tables and debug information stay true. Thread-locals that the patch defines are left alone.
+//! moves, and unwinding tables and debug information stay true.
+//!
+//! A patch that was written for the purpose does not define the program's thread-locals, and those that it defines are
+//! left alone ([`rewrite`]). An object as cargo compiles it defines them once more, and is made to use the program's
+//! ([`rewrite_defined`]).
 
+use super::local_dynamic;
 use crate::image::elf::{self, Elf, ElfError, RawSymbol, Relocation, SYMBOL_SIZE, Section, r};
 use crate::image::variable::variable;
 use thiserror::Error;
@@ -46,6 +51,20 @@ pub enum TlsError {
         /// Its offset.
         offset: i64,
     },
+    /// Code takes the addresses of several thread-locals from one, and only some of them are in the program.
+    #[error(
+        "thread-locals `{}` and `{}` are reached together in {section}, but only the first is in the program",
+        shown(.known),
+        shown(.unknown)
+    )]
+    TakenTogether {
+        /// The one in the program.
+        known: String,
+        /// The one that is not.
+        unknown: String,
+        /// The section with the code.
+        section: String,
+    },
 }
 
 /// What a reader calls the thread-local behind a symbol.
@@ -56,7 +75,7 @@ fn shown(symbol: &str) -> String {
     )
 }
 
-/// Where a thread-local that the object does not define is.
+/// Where a thread-local is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// So far from the thread pointer, in the program's own block.
@@ -76,6 +95,10 @@ pub struct Count {
     pub initial_exec: usize,
     /// General-dynamic sequences that now call a function.
     pub called: usize,
+    /// Local-dynamic sequences.
+    pub local_dynamic: usize,
+    /// Offsets from the thread pointer that a linker would have filled in.
+    pub local_exec: usize,
 }
 
 /// `mov %fs:0,%rax; lea OFFSET(%rax),%rax`, the offset in the last four bytes.
@@ -97,39 +120,76 @@ pub fn rewrite(
     object: &mut [u8],
     resolve: impl Fn(&str) -> Option<Reach>,
 ) -> Result<Count, TlsError> {
+    rewrite_all(object, false, &resolve)
+}
+
+/// As [`rewrite`], for an object that may define thread-locals which the program has too: all that `resolve` knows
+/// are accessed where the program has them, whatever their binding.
+///
+/// Their definitions stay, and nothing refers to them any more. One that is [`Reach::Here`] is left alone.
+///
+/// # Errors
+/// As [`rewrite`], and if code reaches one of the program's together with one that is only in the object. One that an
+/// earlier patch brought ([`Reach::Call`]) must not be defined.
+pub fn rewrite_defined(
+    object: &mut [u8],
+    resolve: impl Fn(&str) -> Option<Reach>,
+) -> Result<Count, TlsError> {
+    rewrite_all(object, true, &resolve)
+}
+
+fn rewrite_all(
+    object: &mut [u8],
+    defined_too: bool,
+    resolve: &dyn Fn(&str) -> Option<Reach>,
+) -> Result<Count, TlsError> {
     let mut edits = Edits::default();
     let elf = Elf::parse(object)?;
     let symbols = elf.symbols()?;
-    let thread_local = |raw: &RawSymbol| raw.section == elf::SHN_UNDEF && raw.name != 0;
+    let undefined = |raw: &RawSymbol| raw.section == elf::SHN_UNDEF && raw.name != 0;
+    let meant = |raw: &RawSymbol| {
+        undefined(raw) || (defined_too && raw.kind == elf::STT_TLS && raw.name != 0)
+    };
     for (target, section) in elf.relocation_sections() {
         let relocations: Vec<Relocation> = elf.relocations(section)?.collect();
+        let access = |symbol| Access {
+            elf: &elf,
+            section: &elf.sections[target],
+            relocations: &relocations,
+            symbol,
+            defined_too,
+        };
+        // A relocation's thread-local and where that is, if both are known.
+        let reach = |relocation: &Relocation| {
+            let raw = symbols.get(relocation.symbol as usize).filter(meant)?;
+            let symbol = symbols.name(&raw);
+            Some((symbol, resolve(symbol)?, undefined(&raw)))
+        };
+        let in_blocks = defined_too && elf.sections[target].is_loaded();
         for relocation in relocations
             .iter()
             .filter(|relocation| elf::is_tls_relocation(relocation.kind))
+            .filter(|relocation| !in_blocks || !local_dynamic::is_part(relocation.kind))
         {
-            let Some(raw) = symbols.get(relocation.symbol as usize).filter(thread_local) else {
-                continue;
+            match reach(relocation) {
+                None | Some((_, Reach::Here, false)) => {}
+                Some((symbol, reach, undefined)) => {
+                    access(symbol).rewrite(relocation, reach, undefined, &mut edits)?;
+                }
+            }
+        }
+        if in_blocks {
+            let part = |relocation: &Relocation| {
+                let raw = symbols.get(relocation.symbol as usize);
+                let reach = reach(relocation).map(|(_, reach, _)| reach);
+                (raw.map_or("", |raw| symbols.name(&raw)), reach)
             };
-            let symbol = symbols.name(&raw);
-            let Some(reach) = resolve(symbol) else {
-                continue;
-            };
-            let access = Access {
-                elf: &elf,
-                section: &elf.sections[target],
-                relocations: &relocations,
-                symbol,
-            };
-            access.rewrite(relocation, reach, &mut edits)?;
+            local_dynamic::rewrite(&relocations, part, access, &symbols, &mut edits)?;
         }
     }
     // A function's symbol is not that of a thread-local, and linkers see to it.
     let table = elf.sections.iter().find(|s| s.kind == elf::SHT_SYMTAB);
-    for (index, raw) in symbols
-        .iter()
-        .enumerate()
-        .filter(|(_, raw)| thread_local(raw))
-    {
+    for (index, raw) in symbols.iter().enumerate().filter(|(_, raw)| undefined(raw)) {
         if raw.kind == elf::STT_TLS
             && resolve(symbols.name(&raw)) == Some(Reach::Call)
             && let Some(table) = table
@@ -148,23 +208,26 @@ pub fn rewrite(
 
 /// Changes to apply once all of them are known; each place was found inside the file.
 #[derive(Default)]
-struct Edits {
-    count: Count,
-    bytes: Vec<(usize, Vec<u8>)>,
+pub(super) struct Edits {
+    pub(super) count: Count,
+    pub(super) bytes: Vec<(usize, Vec<u8>)>,
 }
 
 impl Edits {
-    fn drop_relocation(&mut self, relocation: &Relocation) {
+    pub(super) fn drop_relocation(&mut self, relocation: &Relocation) {
         // A relocation of type NONE and without a symbol.
         self.bytes.push((relocation.file_offset + 8, vec![0; 16]));
     }
 }
 
-struct Access<'a, 'data> {
+/// What accesses to one thread-local in one section are rewritten with.
+pub(super) struct Access<'a, 'data> {
     elf: &'a Elf<'data>,
-    section: &'a Section<'data>,
-    relocations: &'a [Relocation],
+    pub(super) section: &'a Section<'data>,
+    pub(super) relocations: &'a [Relocation],
     symbol: &'a str,
+    /// The object is one for a program, where offsets are constants to the linker.
+    defined_too: bool,
 }
 
 impl Access<'_, '_> {
@@ -172,6 +235,7 @@ impl Access<'_, '_> {
         &self,
         relocation: &Relocation,
         reach: Reach,
+        undefined: bool,
         edits: &mut Edits,
     ) -> Result<(), TlsError> {
         if !self.section.is_loaded() {
@@ -181,19 +245,42 @@ impl Access<'_, '_> {
         }
         match (reach, relocation.kind) {
             (Reach::Offset(offset), r::TLSGD) => {
-                self.general_dynamic(relocation, self.short(offset)?, edits)
+                self.general_dynamic(relocation, self.pc_relative(relocation, offset)?, edits)
             }
             (Reach::Offset(offset), r::GOTTPOFF) => {
-                self.initial_exec(relocation, self.short(offset)?, edits)
+                self.initial_exec(relocation, self.pc_relative(relocation, offset)?, edits)
             }
-            (Reach::Call, r::TLSGD) => self.called(relocation, edits),
+            (Reach::Offset(offset), r::TPOFF32) if self.defined_too => {
+                self.constant(relocation, offset, edits)?;
+                edits.count.local_exec += 1;
+                Ok(())
+            }
+            (Reach::Call, r::TLSGD) if undefined => self.called(relocation, edits),
             // Any other model needs room that was shared out when the program started.
             (Reach::Here, r::TLSGD) => Ok(()),
-            (_, kind) => Err(TlsError::UnsupportedModel {
-                symbol: self.symbol.to_owned(),
-                relocation: elf::relocation_name(kind),
-            }),
+            _ => Err(self.unsupported(relocation)),
         }
+    }
+
+    pub(super) fn unsupported(&self, relocation: &Relocation) -> TlsError {
+        TlsError::UnsupportedModel {
+            symbol: self.symbol.to_owned(),
+            relocation: elf::relocation_name(relocation.kind),
+        }
+    }
+
+    /// Fills in what a linker would for this relocation, were the thread-local so far from the thread pointer.
+    pub(super) fn constant(
+        &self,
+        relocation: &Relocation,
+        offset: i64,
+        edits: &mut Edits,
+    ) -> Result<(), TlsError> {
+        let value = self.short(offset.saturating_add(relocation.addend))?;
+        let (at, [_, _, _, _]) = self.code::<4>(relocation, 0)?;
+        edits.bytes.push((at, value.to_vec()));
+        edits.drop_relocation(relocation);
+        Ok(())
     }
 
     fn short(&self, offset: i64) -> Result<[u8; 4], TlsError> {
@@ -202,6 +289,14 @@ impl Access<'_, '_> {
             offset,
         })?;
         Ok(short.to_le_bytes())
+    }
+
+    /// The offset for an instruction that reached a table, by a relocation for the four bytes before its end.
+    fn pc_relative(&self, relocation: &Relocation, offset: i64) -> Result<[u8; 4], TlsError> {
+        if relocation.addend != -4 {
+            return Err(self.unexpected(relocation));
+        }
+        self.short(offset)
     }
 
     fn general_dynamic(
@@ -278,7 +373,7 @@ impl Access<'_, '_> {
     }
 
     /// The code that starts `before` bytes before a relocation's place, and where in the file it is.
-    fn code<const N: usize>(
+    pub(super) fn code<const N: usize>(
         &self,
         relocation: &Relocation,
         before: u64,
@@ -293,7 +388,7 @@ impl Access<'_, '_> {
         Ok((self.section.offset + start, code))
     }
 
-    fn unexpected(&self, relocation: &Relocation) -> TlsError {
+    pub(super) fn unexpected(&self, relocation: &Relocation) -> TlsError {
         TlsError::UnexpectedCode {
             symbol: self.symbol.to_owned(),
             section: self.section.name.to_owned(),
@@ -304,7 +399,7 @@ impl Access<'_, '_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, Reach, TlsError, rewrite};
+    use super::{Count, Reach, TlsError, rewrite, rewrite_defined};
     use crate::image::elf::{Elf, STT_NOTYPE, is_tls_relocation, r};
     use crate::image::samples::Samples;
 
@@ -456,6 +551,195 @@ mod tests {
         ));
         let other = "cmpq theirs@gottpoff(%rip), %rax\n";
         assert!(matches!(refused(other), TlsError::UnexpectedCode { .. }));
+    }
+
+    #[test]
+    fn constants_of_a_program_are_filled_in() {
+        let code =
+            "movq %fs:0, %rax\nleaq theirs@tpoff+8(%rax), %rax\nmovl %fs:theirs@tpoff, %ecx\n";
+        let mut object = assemble(code);
+        let count = rewrite_defined(&mut object, offset).unwrap();
+        assert_eq!((count.local_exec, tls_relocations(&object)), (2, 0));
+        let code = probe(&object);
+        assert_eq!(code[9..16], [0x48, 0x8d, 0x80, 0xd4, 0xed, 0xff, 0xff]);
+        assert_eq!(code[16..], [0x64, 0x8b, 0x0c, 0x25, 0xcc, 0xed, 0xff, 0xff]);
+    }
+
+    /// Definitions as the compiler writes them: one of the program's and one that is only here.
+    const DEFINED: &str = ".section .tbss,\"awT\",@nobits\n.hidden theirs\n.globl theirs\n.type theirs,@object\ntheirs: .zero 16\n.hidden mine\n.globl mine\n.type mine,@object\nmine: .zero 8\n";
+    const START: [&str; 2] = [
+        "@tlsld(%rip), %rdi\ncallq __tls_get_addr@plt\n",
+        "@tlsld(%rip), %rdi\ncallq *__tls_get_addr@gotpcrel(%rip)\n",
+    ];
+
+    fn defined(code: &str) -> Vec<u8> {
+        assemble(&format!("{code}{DEFINED}"))
+    }
+
+    #[test]
+    fn the_start_of_the_block_becomes_the_thread_pointer() {
+        for (start, nop) in START
+            .iter()
+            .zip([&[0x0f, 0x1f, 0][..], &[0x0f, 0x1f, 0x40, 0]])
+        {
+            let code = format!(
+                "leaq theirs{start}leaq theirs@dtpoff(%rax), %rdi\nmovq %rax, %r12\ncmpb $7, theirs@dtpoff+8(%r12)\n"
+            );
+            let mut object = defined(&code);
+            assert_eq!(rewrite(&mut object, offset).unwrap(), Count::default());
+            let count = rewrite_defined(&mut object, offset).unwrap();
+            let expected = Count {
+                local_dynamic: 1,
+                ..Count::default()
+            };
+            assert_eq!((count, tls_relocations(&object)), (expected, 0));
+            let expected = [
+                &[0x64, 0x48, 0x8b, 0x04, 0x25, 0, 0, 0, 0][..],
+                nop,
+                &[0x48, 0x8d, 0xb8, 0xcc, 0xed, 0xff, 0xff],
+                &[0x49, 0x89, 0xc4],
+                &[0x41, 0x80, 0xbc, 0x24, 0xd4, 0xed, 0xff, 0xff, 7],
+            ];
+            assert_eq!(probe(&object), expected.concat());
+            assert!(!calls_for_an_address(&object));
+        }
+    }
+
+    fn calls_for_an_address(object: &[u8]) -> bool {
+        let elf = Elf::parse(object).unwrap();
+        let symbols = elf.symbols().unwrap();
+        elf.relocation_sections()
+            .flat_map(|(_, section)| elf.relocations(section).unwrap())
+            .filter_map(|found| symbols.get(found.symbol as usize))
+            .any(|raw| symbols.name(&raw) == "__tls_get_addr")
+    }
+
+    #[test]
+    fn what_is_only_in_the_object_stays_beside_what_is_in_the_program() {
+        for start in START {
+            let pair = |name, register| {
+                format!("leaq {name}{start}leaq {name}@dtpoff(%rax), %{register}\n")
+            };
+            let mut mine = defined(&pair("mine", "rdi"));
+            let before = mine.clone();
+            assert_eq!(
+                rewrite_defined(&mut mine, offset).unwrap(),
+                Count::default()
+            );
+            assert_eq!(before, mine);
+            let mut object = defined(&(pair("mine", "rdi") + &pair("theirs", "rsi")));
+            let length = probe(&object).len() / 2;
+            let count = rewrite_defined(&mut object, offset).unwrap();
+            assert_eq!((count.local_dynamic, tls_relocations(&object)), (1, 2));
+            let code = probe(&object);
+            assert_eq!(code[..3], [0x48, 0x8d, 0x3d]);
+            assert_eq!(code[length..length + 4], [0x64, 0x48, 0x8b, 0x04]);
+            assert_eq!(
+                code[2 * length - 7..],
+                [0x48, 0x8d, 0xb0, 0xcc, 0xed, 0xff, 0xff]
+            );
+            // One start for both, and one whose user cannot be told.
+            let one = format!(
+                "leaq theirs{start}leaq theirs@dtpoff(%rax), %rdi\nleaq mine@dtpoff(%rax), %rsi\n"
+            );
+            let crossed = format!(
+                "leaq theirs{start}movq %rax, %rbx\nleaq mine{start}leaq mine@dtpoff(%rax), %rdi\nleaq theirs@dtpoff(%rbx), %rsi\n"
+            );
+            let kept = format!(
+                "leaq theirs{start}leaq theirs@dtpoff(%r8), %rdi\n{}",
+                pair("mine", "rsi")
+            );
+            for code in [one, crossed, kept] {
+                let object = defined(&code);
+                let mut changed = object.clone();
+                let error = rewrite_defined(&mut changed, offset).unwrap_err();
+                assert_eq!(object, changed);
+                assert_eq!(
+                    error.to_string(),
+                    "thread-locals `theirs` and `mine` are reached together in .text.probe, but only the first is in the program"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn other_code_around_a_start_is_refused() {
+        let refused = |code: &str, reach: Reach| {
+            let object = defined(code);
+            let mut changed = object.clone();
+            let error = rewrite_defined(&mut changed, |_| Some(reach)).unwrap_err();
+            assert_eq!(object, changed);
+            error
+        };
+        let program = Reach::Offset(-16);
+        let added = "leaq theirs@dtpoff(%rax), %rdi\n";
+        let other = format!("leaq theirs@tlsld(%rip), %rdi\ncallq elsewhere@plt\n{added}");
+        let split =
+            format!("leaq theirs@tlsld(%rip), %rdi\nnop\ncallq __tls_get_addr@plt\n{added}");
+        for code in [other, split] {
+            let error = refused(&code, program);
+            assert!(matches!(error, TlsError::UnexpectedCode { offset: 3, .. }));
+        }
+        let text =
+            "thread-local `theirs` is accessed through R_X86_64_DTPOFF32, which cannot be bound";
+        assert_eq!(refused(added, program).to_string(), text);
+        let called = format!("leaq theirs{}{added}", START[0]);
+        assert_eq!(refused(&called, Reach::Call).to_string(), text);
+        let mut here = defined(&called);
+        let count = rewrite_defined(&mut here, |_| Some(Reach::Here));
+        assert_eq!(count.unwrap(), Count::default());
+    }
+
+    /// Every kind of thread-local that the standard library's macro makes, and two of them in one function.
+    const LOCALS: &str = "
+        use std::cell::{Cell, RefCell};
+        pub struct Noisy(pub u32);
+        impl Drop for Noisy { fn drop(&mut self) { println!(\"dropped {}\", self.0); } }
+        thread_local! {
+            static LAZY: RefCell<Noisy> = RefCell::new(Noisy(1));
+            static CONST: Cell<u32> = const { Cell::new(5) };
+            static OWNED: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+        }
+        pub fn both() -> u32 {
+            LAZY.with_borrow_mut(|noisy| noisy.0 += 1);
+            CONST.set(CONST.get() + OWNED.with_borrow(Vec::len) as u32);
+            OWNED.with_borrow_mut(|all| all.push(CONST.get()));
+            CONST.get()
+        }";
+
+    #[test]
+    fn objects_of_the_compiler() {
+        for level in [
+            "-Copt-level=0",
+            "-Copt-level=1",
+            "-Copt-level=3",
+            "-Copt-level=s",
+        ] {
+            for rest in [&["-Cdebuginfo=2"][..], &["-Clink-dead-code"]] {
+                let known = [rest, &[level]].concat();
+                let mut object = Samples::new().object(LOCALS, &known);
+                let before = tls_relocations(&object);
+                assert!(before > 0 && calls_for_an_address(&object));
+                let count = rewrite_defined(&mut object, |_| Some(Reach::Offset(-4096))).unwrap();
+                assert!(count.local_dynamic > 0, "{known:?} {count:?}");
+                assert_eq!(tls_relocations(&object), 0);
+                assert!(!calls_for_an_address(&object));
+            }
+        }
+    }
+
+    #[test]
+    fn objects_of_a_program() {
+        for level in ["-Copt-level=0", "-Copt-level=3"] {
+            let source = format!("{LOCALS} fn main() {{ both(); }}");
+            let arguments = ["--crate-type=bin", "--emit=obj", "-Ccodegen-units=1", level];
+            let samples = Samples::new();
+            let object = samples.rustc(&source, "app.o", &arguments);
+            let mut object = std::fs::read(object).unwrap();
+            let count = rewrite_defined(&mut object, |_| Some(Reach::Offset(-4096))).unwrap();
+            assert!(count.local_exec > 0);
+            assert_eq!(tls_relocations(&object), 0);
+        }
     }
 
     #[test]
