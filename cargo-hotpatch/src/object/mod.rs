@@ -4,7 +4,14 @@
 
 pub mod archive;
 pub mod cells;
+pub mod changed_types;
+mod entries;
+pub mod facts;
 pub mod fingerprint;
+mod mentions;
 pub mod names;
 pub mod retarget;
+mod slots;
+#[cfg(test)]
+mod tests;
 pub mod v0;

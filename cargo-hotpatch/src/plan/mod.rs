@@ -10,3 +10,4 @@ pub mod reach;
 mod renames;
 pub mod strict;
 pub mod verdict;
+pub mod worlds;

@@ -42,8 +42,23 @@ pub fn disagreements(known: &Layouts, patch: &Layouts, bound: &[&str]) -> Vec<Di
         let bound = Bound::new(bound);
         differing.retain(|(path, _)| !is_environment(path) || bound.meets(path));
     }
+    ranked(patch, differing.into_iter())
+}
+
+/// The same about all that differ, whoever is bound to what.
+pub(crate) fn differing(known: &Layouts, patch: &Layouts) -> Vec<Disagreement> {
+    let differing = patch
+        .types
+        .iter()
+        .filter_map(|(path, layout)| Some((path, against(known, patch, path, layout)?)));
+    ranked(patch, differing)
+}
+
+fn ranked<'a>(
+    patch: &Layouts,
+    differing: impl Iterator<Item = (&'a String, Difference)>,
+) -> Vec<Disagreement> {
     let mut found: Vec<Disagreement> = differing
-        .into_iter()
         .map(|(path, difference)| {
             // The fields of a variant are a type of their own, which nobody knows by name.
             let variant = path
@@ -89,7 +104,7 @@ struct Difference {
 }
 
 fn against(known: &Layouts, patch: &Layouts, path: &str, layout: &Layout) -> Option<Difference> {
-    let several = known.ambiguous.contains(path) || patch.ambiguous.contains(path);
+    let several = known.ambiguous.contains_key(path) || patch.ambiguous.contains_key(path);
     if several && is_environment(path) {
         return Some(Difference {
             member: None,

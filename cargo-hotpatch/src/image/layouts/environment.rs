@@ -50,7 +50,7 @@ impl Bound {
 }
 
 /// The last part of a path, without generic arguments.
-fn last(path: &str) -> &str {
+pub(crate) fn last(path: &str) -> &str {
     let mut path = path;
     while path.ends_with('>') {
         let mut depth = 0_usize;
@@ -78,7 +78,7 @@ fn last(path: &str) -> &str {
 }
 
 /// Debug information tells closures and `async` blocks apart, symbols do not.
-fn closure(part: &str) -> String {
+pub(crate) fn closure(part: &str) -> String {
     match part.rsplit_once('#') {
         Some((kind, number)) if !kind.starts_with("{impl") => format!("{{closure#{number}"),
         _ => part.to_owned(),

@@ -7,9 +7,12 @@
 //! itself stands in one.
 
 mod compare;
+pub(crate) mod entry;
 mod environment;
-mod read;
-mod sections;
+pub(crate) mod found;
+pub(crate) mod paths;
+pub(crate) mod read;
+pub(crate) mod sections;
 #[cfg(test)]
 mod tests;
 
@@ -17,8 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::compare::differing;
 pub use self::compare::{Disagreement, disagreements};
 pub use self::environment::is_environment;
+pub(crate) use self::environment::{closure, last};
 pub use self::sections::LayoutError;
 
 /// What a type is, as far as debug information tells.
@@ -63,8 +68,8 @@ pub struct Layout {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layouts {
     types: BTreeMap<String, Layout>,
-    /// Paths that mean several types, such as those of two versions of a crate.
-    ambiguous: BTreeSet<String>,
+    /// Paths that mean several types, such as those of two versions of a crate: what else they mean.
+    ambiguous: BTreeMap<String, Vec<Layout>>,
     /// How many units of the crates there were.
     units: usize,
 }
@@ -101,7 +106,26 @@ impl Layouts {
     pub fn get(&self, path: &str) -> Option<&Layout> {
         self.types
             .get(path)
-            .filter(|_| !self.ambiguous.contains(path))
+            .filter(|_| !self.ambiguous.contains_key(path))
+    }
+
+    /// All layouts that are known, the first of each path.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Layout)> {
+        self.types.iter()
+    }
+
+    /// The layout of a type, the first one if several have this path.
+    pub(crate) fn first(&self, path: &str) -> Option<&Layout> {
+        self.types.get(path)
+    }
+
+    /// All that a path means.
+    pub(crate) fn all<'a>(&'a self, path: &str) -> impl Iterator<Item = &'a Layout> + Clone {
+        let others = self.ambiguous.get(path);
+        self.types
+            .get(path)
+            .into_iter()
+            .chain(others.into_iter().flatten())
     }
 
     /// Takes in what a published patch knows: from now on later patches must agree with that, too.
@@ -109,19 +133,34 @@ impl Layouts {
         for (path, layout) in patch.types {
             self.add(path, layout);
         }
-        self.ambiguous.extend(patch.ambiguous);
+        for (path, others) in patch.ambiguous {
+            let known = self.ambiguous.entry(path).or_default();
+            known.extend(others);
+        }
+    }
+
+    /// The types of which `others` know nothing.
+    #[must_use]
+    pub fn without(&self, others: &Self) -> Self {
+        let mut left = self.clone();
+        left.types.retain(|path, _| !others.types.contains_key(path));
+        left.ambiguous.retain(|path, _| !others.types.contains_key(path));
+        left
     }
 
     /// Forgets the types with these last names, and those that are made of them.
     pub fn forget(&mut self, names: &BTreeSet<String>) {
         self.types.retain(|path, _| !names_one_of(path, names));
-        self.ambiguous.retain(|path| !names_one_of(path, names));
+        self.ambiguous.retain(|path, _| !names_one_of(path, names));
     }
 
     fn add(&mut self, path: String, layout: Layout) {
         match self.types.get(&path) {
             Some(known) if *known != layout => {
-                self.ambiguous.insert(path);
+                let others = self.ambiguous.entry(path).or_default();
+                if !others.contains(&layout) {
+                    others.push(layout);
+                }
             }
             Some(_) => {}
             None => {

@@ -2,15 +2,16 @@
 //!
 //! One walk over a unit's entries collects types, and the names of what their parts refer to; names are put
 //! together after it, since an entry may refer to a later one. Functions are only walked over: rustc puts
-//! local types into the namespace of their function.
+//! local types into the namespace of their function. Who asks for more than types sees the rest of the entries
+//! during the same walk.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use gimli::{DwTag, Dwarf, Unit, UnitOffset};
 
-use gimli::{Attribute, AttributeValue, DwAt, DwTag, Dwarf, Unit, UnitOffset};
-
+use super::entry::{Entry, number, reference};
+use super::found::{Found, Part, Type};
+use super::paths::{Paths, ROOT, is_of};
 use super::sections::{self, LayoutError, Reader};
-use super::{Kind, Layout, Layouts, Member};
+use super::{Kind, Layouts};
 
 /// Reads all units of `data` that may be of one of `crates`.
 pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError> {
@@ -19,159 +20,51 @@ pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError>
     let mut paths = Paths::new(crates);
     let mut found = Found::default();
     let mut units = dwarf.units();
-    let mut read = 0;
     while let Some(header) = units.next()? {
         let unit = dwarf.unit(header)?;
         let name = unit.name.map(|name| name.to_string_lossy());
         if name.is_some_and(|name| is_of(&name, crates)) {
-            let walk = Walk {
-                dwarf: &dwarf,
-                unit: &unit,
-                paths: &mut paths,
-                names: Vec::new(),
-                types: Vec::new(),
-            };
-            walk.run(&mut found)?;
-            read += 1;
+            let walk = Walk::new(&dwarf, &unit, &mut paths);
+            walk.run(Some(&mut found), &mut ())?;
         }
     }
-    let text = |id| paths.text(id).to_owned();
-    let layout = |ty: &Type| Layout {
-        kind: ty.kind,
-        size: ty.size,
-        align: ty.align,
-        members: ty
-            .parts
-            .iter()
-            .map(|part| Member {
-                name: text(part.name),
-                offset: part.offset,
-                ty: text(part.ty),
-                value: part.value,
-            })
-            .collect(),
-    };
-    let types = found.types.iter();
-    Ok(Layouts {
-        types: types.map(|(path, ty)| (text(*path), layout(ty))).collect(),
-        ambiguous: found.ambiguous.into_iter().map(text).collect(),
-        units: read,
-    })
+    Ok(found.layouts(&paths))
 }
 
-/// rustc calls a unit `src/main.rs/@/app.1a2b-cgu.0`; of an incremental build the crate is not told. Other
-/// compilers' units are no crate's.
-fn is_of(unit: &str, crates: &[&str]) -> bool {
-    let Some((_, name)) = unit.rsplit_once("/@/") else {
-        return false;
-    };
-    match name.split_once('.') {
-        Some((krate, _)) => crates.contains(&krate),
-        None => true,
-    }
+/// What else is read while a unit is walked over.
+pub(crate) trait Beside<'data> {
+    /// Whether the attributes of an entry matter to it, which then are not read as a type's.
+    fn takes(tag: DwTag, around: Scope) -> bool;
+
+    /// Reads an entry and says what the entries in it are.
+    fn entry(
+        &mut self,
+        walk: &mut Walk<'_, '_, 'data>,
+        entry: &Entry<'_, 'data>,
+        around: Scope,
+    ) -> Result<Scope, LayoutError>;
+
+    /// Reads what could not be before all entries were known.
+    fn end(&mut self, walk: &mut Walk<'_, '_, 'data>) -> Result<(), LayoutError>;
 }
 
-/// Full paths of types and namespaces, and other names, by number: a program describes a type once for each unit
-/// that uses it, and numbers are quickly compared.
-struct Paths<'a> {
-    texts: Vec<Arc<str>>,
-    wanted: Vec<bool>,
-    by_text: HashMap<Arc<str>, u32>,
-    /// By the path around it and the place of its name, which is written once in a linked file.
-    known: HashMap<(u32, usize), u32>,
-    crates: &'a [&'a str],
-}
-
-const ROOT: u32 = 0;
-
-impl<'a> Paths<'a> {
-    fn new(crates: &'a [&'a str]) -> Self {
-        Self {
-            texts: vec![Arc::from("")],
-            wanted: vec![false],
-            by_text: HashMap::from([(Arc::from(""), ROOT)]),
-            known: HashMap::new(),
-            crates,
-        }
+impl<'data> Beside<'data> for () {
+    fn takes(_: DwTag, _: Scope) -> bool {
+        false
     }
 
-    fn text(&self, path: u32) -> &str {
-        &self.texts[path as usize]
+    fn entry(
+        &mut self,
+        _: &mut Walk<'_, '_, 'data>,
+        _: &Entry<'_, 'data>,
+        _: Scope,
+    ) -> Result<Scope, LayoutError> {
+        Ok(Scope::Opaque)
     }
 
-    fn enter(&mut self, around: u32, name: Reader<'_>) -> u32 {
-        // Where a name is tells it from others as long as the file is in memory.
-        let key = (around, name.slice().as_ptr().addr());
-        if let Some(path) = self.known.get(&key) {
-            return *path;
-        }
-        let name = name.to_string_lossy();
-        let path = match self.text(around) {
-            "" => self.number(&name),
-            around => self.number(&format!("{around}::{name}")),
-        };
-        self.known.insert(key, path);
-        path
+    fn end(&mut self, _: &mut Walk<'_, '_, 'data>) -> Result<(), LayoutError> {
+        Ok(())
     }
-
-    fn number(&mut self, text: &str) -> u32 {
-        if let Some(number) = self.by_text.get(text) {
-            return *number;
-        }
-        let number = u32::try_from(self.texts.len()).unwrap_or(ROOT);
-        let text: Arc<str> = Arc::from(text);
-        self.wanted.push(is_wanted(&text, self.crates));
-        self.texts.push(text.clone());
-        self.by_text.insert(text, number);
-        number
-    }
-}
-
-/// Whether a type's path mentions one of the crates, and nothing that has no name of its own.
-fn is_wanted(path: &str, crates: &[&str]) -> bool {
-    let is_mentioned = |krate: &&str| {
-        path.match_indices(krate).any(|(at, _)| {
-            path[at + krate.len()..].starts_with("::")
-                && !path[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':')
-        })
-    };
-    crates.iter().any(is_mentioned) && !path.contains("::_::")
-}
-
-/// What all units together say.
-#[derive(Default)]
-struct Found {
-    types: HashMap<u32, Type>,
-    ambiguous: Vec<u32>,
-}
-
-impl Found {
-    fn add(&mut self, path: u32, ty: Type) {
-        match self.types.get(&path) {
-            Some(known) if *known == ty => {}
-            Some(_) => self.ambiguous.push(path),
-            None => {
-                self.types.insert(path, ty);
-            }
-        }
-    }
-}
-
-/// A [`Layout`] whose names are numbers.
-#[derive(PartialEq, Eq)]
-struct Type {
-    kind: Kind,
-    size: u64,
-    align: u64,
-    parts: Vec<Part>,
-}
-
-#[derive(PartialEq, Eq)]
-struct Part {
-    name: u32,
-    offset: u64,
-    ty: u32,
-    value: Option<i128>,
 }
 
 /// What an entry that others refer to is called.
@@ -200,7 +93,7 @@ struct RawMember {
 
 /// Where in the tree the walk is.
 #[derive(Clone, Copy)]
-enum Scope {
+pub(crate) enum Scope {
     /// A namespace or a type that is not kept.
     Path(u32),
     /// A type that is kept, by its index.
@@ -209,48 +102,43 @@ enum Scope {
     Variants(usize, Option<i128>),
     /// An array, by its index among the names.
     Array(usize),
+    /// A function, by its number; whether it is a block or an inlined function in it.
+    Function(u32, bool),
     /// Nothing in it matters.
     Opaque,
 }
 
-/// An entry with its attributes.
-struct Entry<'a, 'data> {
-    tag: DwTag,
-    offset: UnitOffset,
-    attributes: &'a [Attribute<Reader<'data>>],
-}
-
-impl<'data> Entry<'_, 'data> {
-    fn attribute(&self, name: DwAt) -> Option<&Attribute<Reader<'data>>> {
-        self.attributes
-            .iter()
-            .find(|attribute| attribute.name() == name)
-    }
-
-    fn has(&self, name: DwAt) -> bool {
-        self.attribute(name).is_some()
-    }
-
-    fn value(&self, name: DwAt) -> Option<AttributeValue<Reader<'data>>> {
-        self.attribute(name).map(Attribute::value)
-    }
-
-    fn raw(&self, name: DwAt) -> Option<AttributeValue<Reader<'data>>> {
-        self.attribute(name).map(Attribute::raw_value)
-    }
-}
-
-struct Walk<'a, 'crates, 'data> {
-    dwarf: &'a Dwarf<Reader<'data>>,
-    unit: &'a Unit<Reader<'data>>,
-    paths: &'a mut Paths<'crates>,
+/// A walk over the entries of a unit.
+pub(crate) struct Walk<'a, 'crates, 'data> {
+    pub(crate) dwarf: &'a Dwarf<Reader<'data>>,
+    pub(crate) unit: &'a Unit<Reader<'data>>,
+    pub(crate) paths: &'a mut Paths<'crates>,
     /// In the order of their offsets.
     names: Vec<(UnitOffset, Name)>,
     types: Vec<Raw>,
 }
 
-impl<'data> Walk<'_, '_, 'data> {
-    fn run(mut self, found: &mut Found) -> Result<(), LayoutError> {
+impl<'a, 'crates, 'data> Walk<'a, 'crates, 'data> {
+    pub(crate) fn new(
+        dwarf: &'a Dwarf<Reader<'data>>,
+        unit: &'a Unit<Reader<'data>>,
+        paths: &'a mut Paths<'crates>,
+    ) -> Self {
+        Self {
+            dwarf,
+            unit,
+            paths,
+            names: Vec::new(),
+            types: Vec::new(),
+        }
+    }
+
+    /// Walks over all entries. Types are added to `found`, if there is any.
+    pub(crate) fn run<B: Beside<'data>>(
+        mut self,
+        found: Option<&mut Found>,
+        beside: &mut B,
+    ) -> Result<(), LayoutError> {
         let mut entries = self.unit.entries_raw(None)?;
         let mut scopes: Vec<Scope> = Vec::new();
         let mut attributes = Vec::new();
@@ -263,14 +151,19 @@ impl<'data> Walk<'_, '_, 'data> {
                 continue;
             };
             let tag = abbreviation.tag();
-            let scope = if is_read(tag, around) {
+            let is_beside = B::takes(tag, around);
+            let scope = if is_beside || is_read(tag, around) {
                 entries.read_attributes(abbreviation.attributes(), &mut attributes)?;
                 let entry = Entry {
                     tag,
                     offset,
                     attributes: &attributes,
                 };
-                self.entry(&entry, around)?
+                if is_beside {
+                    beside.entry(&mut self, &entry, around)?
+                } else {
+                    self.entry(&entry, around)?
+                }
             } else {
                 entries.skip_attributes(abbreviation.attributes())?;
                 Scope::Opaque
@@ -279,6 +172,11 @@ impl<'data> Walk<'_, '_, 'data> {
                 scopes.push(scope);
             }
         }
+        beside.end(&mut self)?;
+        let Some(found) = found else {
+            return Ok(());
+        };
+        found.units += 1;
         for raw in std::mem::take(&mut self.types) {
             let parts = raw.members.iter().map(|member| Part {
                 name: member.name,
@@ -440,7 +338,10 @@ impl<'data> Walk<'_, '_, 'data> {
         Ok(())
     }
 
-    fn string(&self, entry: &Entry<'_, 'data>) -> Result<Option<Reader<'data>>, LayoutError> {
+    pub(crate) fn string(
+        &self,
+        entry: &Entry<'_, 'data>,
+    ) -> Result<Option<Reader<'data>>, LayoutError> {
         let value = entry.value(gimli::DW_AT_name);
         Ok(value
             .map(|value| self.dwarf.attr_string(self.unit, value))
@@ -448,7 +349,7 @@ impl<'data> Walk<'_, '_, 'data> {
     }
 
     /// The full name of the type at an offset; without one it is `()`'s like.
-    fn name(&mut self, at: Option<UnitOffset>, depth: usize) -> u32 {
+    pub(crate) fn name(&mut self, at: Option<UnitOffset>, depth: usize) -> u32 {
         let Some(at) = at else {
             return ROOT;
         };
@@ -478,7 +379,7 @@ const DEPTH: usize = 16;
 
 /// Whether the attributes of an entry matter.
 fn is_read(tag: DwTag, around: Scope) -> bool {
-    if matches!(around, Scope::Opaque) {
+    if matches!(around, Scope::Opaque | Scope::Function(..)) {
         return false;
     }
     match tag {
@@ -498,45 +399,5 @@ fn is_read(tag: DwTag, around: Scope) -> bool {
         | gimli::DW_TAG_array_type
         | gimli::DW_TAG_subrange_type => true,
         _ => false,
-    }
-}
-
-fn reference(entry: &Entry<'_, '_>) -> Option<UnitOffset> {
-    match entry.value(gimli::DW_AT_type)? {
-        AttributeValue::UnitRef(offset) => Some(offset),
-        _ => None,
-    }
-}
-
-fn number(entry: &Entry<'_, '_>, name: DwAt) -> Option<i128> {
-    match entry.raw(name)? {
-        AttributeValue::Sdata(value) => Some(value.into()),
-        AttributeValue::Block(bytes) => {
-            // A number of 128 bits.
-            let bytes: [u8; 16] = bytes.slice().try_into().ok()?;
-            Some(i128::from_le_bytes(bytes))
-        }
-        value => value
-            .udata_value()
-            .map(i128::from)
-            .or_else(|| value.sdata_value().map(i128::from)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{is_of, is_wanted};
-
-    #[test]
-    fn units_and_types_are_told_by_their_crate() {
-        let of = |unit| is_of(unit, &["app"]);
-        assert!(of("src/main.rs/@/app.1a2b-cgu.0"));
-        assert!(of("src/main.rs/@/4g4bcfzjehmsa1yc"));
-        assert!(!of("/rustc/5980/library/std/src/lib.rs/@/std.c97d-cgu.0"));
-        assert!(!of("src/main.c"));
-        let wanted = |path| is_wanted(path, &["app"]);
-        assert!(wanted("app::A") && wanted("&app::A") && wanted("Option<app::A>"));
-        assert!(!wanted("my_app::A") && !wanted("other::app::A") && !wanted("apple::A"));
-        assert!(!wanted("app::_::A") && !wanted("Option<app::m::_::f::A>"));
     }
 }

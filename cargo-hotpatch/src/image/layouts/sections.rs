@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use gimli::{DwarfSections, EndianSlice, LittleEndian, SectionId};
-use object::{Object, ObjectKind, ObjectSection, ObjectSymbol, RelocationTarget};
+use object::{Object, ObjectKind, ObjectSection, ObjectSymbol, RelocationTarget, SymbolIndex};
 use thiserror::Error;
 
 /// Why debug information could not be read.
@@ -22,17 +22,50 @@ pub enum LayoutError {
 }
 
 /// How `gimli` reads a section.
-pub(super) type Reader<'data> = EndianSlice<'data, LittleEndian>;
+pub(crate) type Reader<'data> = EndianSlice<'data, LittleEndian>;
 
 /// All debug sections; those that are not there are empty.
 pub(super) fn load(data: &[u8]) -> Result<DwarfSections<Cow<'_, [u8]>>, LayoutError> {
     let file = object::File::parse(data)?;
-    DwarfSections::load(|id| section(&file, id))
+    DwarfSections::load(|id| section(&file, id, None))
+}
+
+/// An address of 8 bytes in a debug section.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address {
+    /// Where in the section it is.
+    pub(crate) at: u64,
+    /// The symbol it is relative to.
+    pub(crate) symbol: SymbolIndex,
+    /// What is added to the symbol.
+    pub(crate) addend: i64,
+}
+
+/// The addresses in the entries, and those that entries refer to by number, each in the order of their places.
+#[derive(Debug, Default)]
+pub(crate) struct Addresses {
+    pub(crate) info: Vec<Address>,
+    pub(crate) table: Vec<Address>,
+}
+
+/// All debug sections of an object, and what the addresses in them mean, which are not known before it is linked.
+pub(crate) fn load_with_addresses<'data>(
+    file: &object::File<'data>,
+) -> Result<(DwarfSections<Cow<'data, [u8]>>, Addresses), LayoutError> {
+    let mut addresses = Addresses::default();
+    let sections = DwarfSections::load(|id| section(file, id, Some(&mut addresses)))?;
+    for list in [&mut addresses.info, &mut addresses.table] {
+        if !list.is_sorted_by_key(|address| address.at) {
+            list.sort_by_key(|address| address.at);
+        }
+    }
+    Ok((sections, addresses))
 }
 
 fn section<'data>(
     file: &object::File<'data>,
     id: SectionId,
+    mut addresses: Option<&mut Addresses>,
 ) -> Result<Cow<'data, [u8]>, LayoutError> {
     // Of the rest nothing is asked; of lines and addresses only that they are there.
     let is_wanted = matches!(
@@ -49,7 +82,12 @@ fn section<'data>(
         return Ok(Cow::Borrowed(&[]));
     };
     let mut bytes = section.uncompressed_data()?;
-    let is_followed = matches!(id, SectionId::DebugInfo | SectionId::DebugStrOffsets);
+    // Names of files are only asked for together with addresses.
+    let is_followed = match id {
+        SectionId::DebugInfo | SectionId::DebugStrOffsets => true,
+        SectionId::DebugLine | SectionId::DebugAddr => addresses.is_some(),
+        _ => false,
+    };
     if file.kind() != ObjectKind::Relocatable || !is_followed {
         return Ok(bytes);
     }
@@ -58,6 +96,22 @@ fn section<'data>(
         let RelocationTarget::Symbol(symbol) = relocation.target() else {
             continue;
         };
+        if relocation.size() == 64
+            && let Some(addresses) = &mut addresses
+        {
+            let list = match id {
+                SectionId::DebugInfo => Some(&mut addresses.info),
+                SectionId::DebugAddr => Some(&mut addresses.table),
+                _ => None,
+            };
+            if let Some(list) = list {
+                list.push(Address {
+                    at,
+                    symbol,
+                    addend: relocation.addend(),
+                });
+            }
+        }
         let value = file
             .symbol_by_index(symbol)?
             .address()

@@ -11,13 +11,16 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::addresses::{Addresses, Found, ThreadLocal};
 use super::libraries::Libraries;
-use super::objects::{self, Objects};
+use super::objects::{self, Objects, facts_beside, hashes};
+use super::refusals::{is_retyped, shown, values_are_alive};
+use super::stacks::CodeMap;
 use super::sources::Inputs;
 use crate::build::base::Base;
 use crate::build::capture::Unit;
 use crate::build::replay::{Replayed, replay};
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
+use crate::image::layouts::Layouts;
 use crate::image::symbols::BaseImage;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::{NameId, Names};
@@ -27,7 +30,8 @@ use crate::patch::link::Linker;
 use crate::patch::tls::Reach;
 use crate::plan::changes::{Changes, Definitions, Selection, select};
 use crate::plan::codes::Code;
-use crate::plan::verdict::Note;
+use crate::plan::verdict::{Note, Refusal};
+use crate::plan::worlds::{alive, compare, retyped};
 use crate::run::client::Client;
 use crate::session::make::{CALL_SITE, Outcome, Patched, Times};
 use crate::session::world::{libraries, linker};
@@ -57,6 +61,9 @@ pub(super) struct Engine {
     pid: u32,
     bias: u64,
     folder: PathBuf,
+    code: CodeMap,
+    /// Types that the source had once.
+    gone_types: Layouts,
     /// Libraries loaded so far, also those that did not go live.
     loaded: u32,
     generation: u32,
@@ -87,6 +94,7 @@ impl Engine {
         let program = base.units.last().context("the program has no crate")?;
         let linked = LinkedObjects::read(program)?;
         let mut names = Names::default();
+        let code = CodeMap::new(&image, client.bias());
         let addresses = Addresses::new(image, client.bias(), &linked.slots, &mut names)?;
         let crates = base.units.iter().map(|unit| Crate {
             inputs: Inputs::of_base(unit, base.began),
@@ -107,6 +115,8 @@ impl Engine {
             pid: client.pid(),
             bias: client.bias(),
             folder: folder.to_owned(),
+            code,
+            gone_types: Layouts::default(),
             loaded: 0,
             generation: 0,
         })
@@ -153,32 +163,33 @@ impl Engine {
             return Ok(broken);
         }
         times.compile = begun.elapsed();
-        let old = all_definitions(self.crates.iter().map(|krate| &krate.running));
-        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
-        let names = &self.names;
-        let changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
-        if changes.is_nothing() {
-            return Ok(Outcome::Unchanged);
-        }
-        let twice = BTreeSet::new();
+        let begun = Instant::now();
+        let plan = match self.plan()? {
+            Planned::Nothing => return Ok(Outcome::Unchanged),
+            Planned::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
+            Planned::Patch(plan) => plan,
+        };
+        times.check = begun.elapsed();
+        let changes = &plan.changes;
         let mut patched = Patched {
             functions: self.shown(changes.changed.iter()),
+            notes: plan.notes,
             ..Patched::default()
         };
-        for name in &changes.initialisers {
-            patched.notes.push(self.note(Code::HP0204, *name));
-        }
         let begun = Instant::now();
-        let made = self.make(&changes, &twice, cancel)?;
+        let made = self.make(changes, &plan.twice, cancel)?;
         times.link = begun.elapsed();
         let begun = Instant::now();
         if let Some((selection, library)) = made {
             patched.bytes = library.bytes;
             self.apply(&selection, &library, client)?;
         }
-        for name in &changes.gone {
+        for name in &plan.changes.gone {
             self.addresses.forget(*name);
         }
+        let mut gone = self.gone_types.without(&plan.known);
+        gone.learn(plan.gone);
+        self.gone_types = gone;
         for krate in &mut self.crates {
             krate.running.clone_from(&krate.latest);
         }
@@ -188,6 +199,69 @@ impl Engine {
         patched.times = times;
         patched.live = Some(Instant::now());
         Ok(Outcome::Patched(patched))
+    }
+
+    /// What the compiled crates mean for the process.
+    fn plan(&mut self) -> Result<Planned> {
+        let old = all_definitions(self.crates.iter().map(|krate| &krate.running));
+        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let names = &self.names;
+        let changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
+        if changes.is_nothing() {
+            return Ok(Planned::Nothing);
+        }
+        let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
+        let running = || self.crates.iter().flat_map(|krate| &krate.running);
+        let latest = || self.crates.iter().flat_map(|krate| &krate.latest);
+        let mut old_facts = facts_beside(running(), &hashes(latest()), &crates)?;
+        let new_facts = facts_beside(latest(), &hashes(running()), &crates)?;
+        // A type that comes again is compared with what it was when it went.
+        old_facts.layouts.learn(self.gone_types.without(&old_facts.layouts));
+        let can_be_replaced = |name| is_replaceable(names.text(name), &crates);
+        let worlds = compare(&old_facts, &new_facts, &new, &old, names, can_be_replaced);
+        if let Some((symbol, (was, is))) = retyped(&old_facts, &new_facts, &old, names)
+            .into_iter()
+            .next()
+        {
+            return Ok(Planned::Refused(is_retyped(symbol, was, is)));
+        }
+        let on_stack = self.code.look(self.pid).unwrap_or_default();
+        let alive = alive(&worlds, &old_facts, &old, names, &on_stack.functions);
+        if !alive.is_empty() {
+            let files: Vec<PathBuf> = self.files().into_iter().collect();
+            return Ok(Planned::Refused(values_are_alive(&worlds, &alive, &files)));
+        }
+        let mut notes = Vec::new();
+        for place in &on_stack.functions {
+            let name = names.get(&place.symbol);
+            if name.is_some_and(|name| changes.changed.contains(&name)) {
+                notes.push(note(
+                    Code::HP0201,
+                    format!(
+                        "thread `{}` is in `{}` and runs its old code until it is called again",
+                        place.thread,
+                        shown(&place.symbol)
+                    ),
+                    old_facts.functions.get(&place.symbol).map(|of| (&of.file, of.line)),
+                ));
+            }
+        }
+        for name in &changes.initialisers {
+            let symbol = names.text(*name);
+            notes.push(note(
+                Code::HP0204,
+                format!("static `{}` keeps its value", shown(symbol)),
+                new_facts.statics.get(symbol).map(|of| (&of.file, of.line)),
+            ));
+        }
+        let gone = old_facts.layouts.without(&new_facts.layouts);
+        Ok(Planned::Patch(Plan {
+            changes,
+            twice: worlds.twice,
+            notes,
+            gone,
+            known: new_facts.layouts,
+        }))
     }
 
     /// Compiles the crates whose files differ, and those that see something else of them.
@@ -237,12 +311,13 @@ impl Engine {
                 new.extend(definitions.iter().map(|of| (of.name, of)));
             }
             let names = &self.names;
+            let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
             let selection = select(
                 changes,
                 twice,
                 &new,
                 |name| self.addresses.has(name, names),
-                |name| is_replaceable(names.text(name), &self.crate_names),
+                |name| is_replaceable(names.text(name), &crates),
             );
             let mut found = Vec::new();
             for name in &selection.missing {
@@ -357,6 +432,7 @@ impl Engine {
         let image = client.image().clone();
         let bias = client.load(generation, &library.path, &image)?;
         client.redirect(redirects)?;
+        self.code.learn(&library.image, bias);
         client.relist(self.addresses.image().library_list.as_ref());
         for (text, cell, jump) in library.slots() {
             let found = Found {
@@ -391,17 +467,33 @@ impl Engine {
         shown.dedup();
         shown
     }
+}
 
-    fn note(&self, code: Code, name: NameId) -> Note {
-        Note {
-            code,
-            message: format!(
-                "static `{}` keeps its value; a restart gives it the new one",
-                shown(self.names.text(name))
-            ),
-            file: PathBuf::new(),
-            line: 0,
-        }
+/// What an edit means for the process.
+enum Planned {
+    Nothing,
+    Refused(Refusal),
+    Patch(Plan),
+}
+
+/// An edit that can go live.
+struct Plan {
+    changes: Changes,
+    twice: BTreeSet<NameId>,
+    notes: Vec<Note>,
+    /// Types that are not described any more.
+    gone: Layouts,
+    /// Types that are.
+    known: Layouts,
+}
+
+fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> Note {
+    let (file, line) = place.unwrap_or((&None, 0));
+    Note {
+        code,
+        message,
+        file: file.as_deref().map(PathBuf::from).unwrap_or_default(),
+        line: usize::try_from(line).unwrap_or_default(),
     }
 }
 
@@ -428,13 +520,8 @@ fn all_definitions<'a>(crates: impl Iterator<Item = &'a Objects>) -> Definitions
 }
 
 /// Whether an edit can change a function, so that it has a slot.
-fn is_replaceable(symbol: &str, crates: &[String]) -> bool {
-    let crates: Vec<&str> = crates.iter().map(String::as_str).collect();
-    !v0::is_mangled(symbol) || v0::mentions(symbol, &crates)
-}
-
-fn shown(symbol: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(symbol))
+fn is_replaceable(symbol: &str, crates: &[&str]) -> bool {
+    !v0::is_mangled(symbol) || v0::mentions(symbol, crates)
 }
 
 /// Parts of the C library that a program need not be linked with, such as `libm`.

@@ -7,7 +7,9 @@ mod addresses;
 mod engine;
 mod libraries;
 mod objects;
+mod refusals;
 mod sources;
+mod stacks;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

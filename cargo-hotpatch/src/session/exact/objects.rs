@@ -1,15 +1,17 @@
 //! The objects of the workspace's crates as they were compiled last, on disk, with what they define.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::object::archive;
+use crate::object::facts::Facts;
 use crate::object::fingerprint::{Definition, definitions};
 use crate::object::names::Names;
 
@@ -24,6 +26,7 @@ pub struct ObjectFile {
     hash: u128,
     /// What it defines.
     pub definitions: Vec<Definition>,
+    facts: OnceLock<Arc<Facts>>,
 }
 
 impl ObjectFile {
@@ -36,6 +39,47 @@ impl ObjectFile {
         self.file.read_exact_at(&mut bytes, self.offset)?;
         Ok(bytes)
     }
+
+    /// What it says of its types, read when it is asked first.
+    ///
+    /// # Errors
+    /// It cannot be read, or its debug information is damaged.
+    pub fn facts(&self, crates: &[&str]) -> Result<Arc<Facts>> {
+        if let Some(facts) = self.facts.get() {
+            return Ok(facts.clone());
+        }
+        let facts = Facts::read(&self.bytes()?, crates)
+            .with_context(|| format!("failed to read the types in `{}`", self.name))?;
+        Ok(self.facts.get_or_init(|| Arc::new(facts)).clone())
+    }
+}
+
+/// What objects say together that are in `these` and not in `others`.
+///
+/// # Errors
+/// As [`ObjectFile::facts`].
+pub fn facts_beside<'a>(
+    these: impl Iterator<Item = &'a Arc<ObjectFile>>,
+    others: &HashSet<u128>,
+    crates: &[&str],
+) -> Result<Facts> {
+    let mut all = Facts::default();
+    for object in these.filter(|object| !others.contains(&object.hash)) {
+        let facts = object.facts(crates)?;
+        all.layouts.learn(facts.layouts.clone());
+        let functions = facts.functions.iter();
+        all.functions.extend(functions.map(|(symbol, of)| (symbol.clone(), of.clone())));
+        let statics = facts.statics.iter();
+        all.statics.extend(statics.map(|(symbol, of)| (symbol.clone(), of.clone())));
+        let vtables = facts.vtables.iter();
+        all.vtables.extend(vtables.map(|(path, of)| (path.clone(), of.clone())));
+    }
+    Ok(all)
+}
+
+/// Fingerprints of the objects' bytes.
+pub fn hashes<'a>(objects: impl Iterator<Item = &'a Arc<ObjectFile>>) -> HashSet<u128> {
+    objects.map(|object| object.hash).collect()
 }
 
 /// The objects of a crate.
@@ -96,6 +140,7 @@ fn read_one(
             offset: member.range.start as u64,
             size: member.range.len(),
             hash,
+            facts: OnceLock::new(),
         }));
     }
     Ok(())

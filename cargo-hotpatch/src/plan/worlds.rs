@@ -1,0 +1,232 @@
+//! Two worlds: which functions exist twice when types differ, and where a value of the older kind is alive.
+//!
+//! Old code goes on with old bodies and old values, new code has new ones (DESIGN.md, section 3). Functions that
+//! mention a type that differs get a slot of their own in the patch, so that nobody meets a value of the other kind.
+//! What both worlds share must not lead to such a type; [`alive`] finds where it does. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::changes::Definitions;
+use crate::image::layouts::is_environment;
+use crate::object::changed_types::{
+    ChangedTypes, changed_environments, changed_signatures, changed_traits,
+};
+use crate::object::facts::{Facts, FunctionFacts, StaticFacts};
+use crate::object::fingerprint::Kind;
+use crate::object::names::{NameId, Names};
+
+/// What an edit changed about types and signatures.
+#[derive(Debug, Default)]
+pub struct Worlds {
+    /// The types that differ, with those that lead to one.
+    pub types: ChangedTypes,
+    /// Functions that exist twice from now on.
+    pub twice: BTreeSet<NameId>,
+}
+
+/// Compares what the objects that differ said of types, before and after.
+#[must_use]
+pub fn compare(
+    old: &Facts,
+    new: &Facts,
+    new_definitions: &Definitions<'_>,
+    old_definitions: &Definitions<'_>,
+    names: &Names,
+    can_be_replaced: impl Fn(NameId) -> bool,
+) -> Worlds {
+    let environments = changed_environments(old, new);
+    let old_function = |symbol: &str| old.functions.get(symbol);
+    let new_function = |symbol: &str| new.functions.get(symbol);
+    let mut traits = changed_traits(&old.vtables, &new.vtables);
+    traits.extend(changed_signatures(
+        &old.vtables,
+        &new.vtables,
+        old_function,
+        new_function,
+    ));
+    let types = loop {
+        let types = ChangedTypes::with_environments(
+            &old.layouts,
+            &new.layouts,
+            &traits,
+            &environments,
+        );
+        let before = traits.len();
+        traits.extend(types.traits_about(&new.vtables, new_function));
+        traits.extend(types.traits_about(&old.vtables, old_function));
+        if traits.len() == before {
+            break types;
+        }
+    };
+    let mut twice = BTreeSet::new();
+    for (name, definition) in new_definitions {
+        // One that was not there before is new in any case.
+        if definition.kind != Kind::Function
+            || !old_definitions.contains_key(name)
+            || !can_be_replaced(*name)
+        {
+            continue;
+        }
+        let symbol = names.text(*name);
+        let (was, is) = (old_function(symbol), new_function(symbol));
+        let is_mentioned = !types.is_empty()
+            && ([was, is].into_iter().flatten().any(|facts| mentions_one(facts, &types))
+                || types.mentioned_in_symbol(symbol));
+        let is_called_otherwise = was
+            .zip(is)
+            .is_some_and(|(was, is)| was.signature != is.signature);
+        if is_mentioned || is_called_otherwise {
+            twice.insert(*name);
+        }
+    }
+    Worlds { types, twice }
+}
+
+fn mentions_one(facts: &FunctionFacts, types: &ChangedTypes) -> bool {
+    let named = facts.signature.iter().chain(&facts.generics);
+    let mut named = named.chain(&facts.environment);
+    named.any(|ty| types.mentioned_in(ty))
+}
+
+/// Where a value of a type that differs is alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alive {
+    /// In a static or a thread-local.
+    Static {
+        /// Its symbol.
+        symbol: String,
+        /// Where it is written.
+        file: Option<String>,
+        /// The line there.
+        line: u32,
+    },
+    /// In a variable of a function that a thread runs.
+    Variable {
+        /// The function's symbol.
+        function: String,
+        /// The variable.
+        variable: String,
+        /// The thread's name.
+        thread: String,
+        /// Where the function is written.
+        file: Option<String>,
+        /// The line there.
+        line: u32,
+    },
+    /// Somewhere behind a pointer that says nothing of the type, found again by its type id.
+    Erased {
+        /// The function by which it can be found.
+        function: String,
+    },
+}
+
+/// A function that a thread is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackFunction {
+    /// The thread's name.
+    pub thread: String,
+    /// The function's symbol.
+    pub symbol: String,
+}
+
+/// Where values of types that differ may be met by new code, or would keep an edit from showing.
+///
+/// What closures captured has no name by which new code could ask for it, so that only named types count.
+#[must_use]
+pub fn alive(
+    worlds: &Worlds,
+    old: &Facts,
+    old_definitions: &Definitions<'_>,
+    names: &Names,
+    on_stack: &[StackFunction],
+) -> Vec<Alive> {
+    let mut found = Vec::new();
+    if worlds.types.roots().all(is_environment) {
+        return found;
+    }
+    for (symbol, facts) in &old.statics {
+        let definition = names.get(symbol).and_then(|name| old_definitions.get(&name));
+        // What nothing writes is made anew with what it refers to.
+        let is_state = definition.is_some_and(|definition| definition.kind != Kind::Constant);
+        if is_state && worlds.types.mentioned_in(&facts.ty) {
+            found.push(Alive::Static {
+                symbol: symbol.clone(),
+                file: facts.file.clone(),
+                line: facts.line,
+            });
+        }
+    }
+    for place in on_stack {
+        let Some(facts) = old.functions.get(&place.symbol) else {
+            continue;
+        };
+        let holds = |ty: &str| worlds.types.mentioned_in(ty) && !is_environment(ty);
+        if let Some((variable, _)) = facts.locals.iter().find(|(_, ty)| holds(ty)) {
+            found.push(Alive::Variable {
+                function: place.symbol.clone(),
+                variable: variable.clone(),
+                thread: place.thread.clone(),
+                file: facts.file.clone(),
+                line: facts.line,
+            });
+        }
+    }
+    for (name, definition) in old_definitions {
+        let symbol = names.text(*name);
+        if definition.kind == Kind::Function
+            && symbol.contains("3any")
+            && is_about_type_ids(symbol)
+            && worlds.types.mentioned_in_symbol(symbol)
+            && !is_environment_symbol(symbol)
+        {
+            found.push(Alive::Erased {
+                function: symbol.to_owned(),
+            });
+        }
+    }
+    found.sort_by_key(rank);
+    found.dedup();
+    found
+}
+
+fn rank(alive: &Alive) -> (u8, String) {
+    match alive {
+        Alive::Static { symbol, .. } => (0, symbol.clone()),
+        Alive::Variable { function, .. } => (1, function.clone()),
+        Alive::Erased { function } => (2, function.clone()),
+    }
+}
+
+/// Whether a function takes or gives type ids, as those of `core::any` do.
+fn is_about_type_ids(symbol: &str) -> bool {
+    let text = format!("{:#}", rustc_demangle::demangle(symbol));
+    text.contains("core::any::Any>::type_id")
+        || text.contains("TypeId::of::<")
+        || text.contains("dyn core::any::Any") && text.contains("downcast")
+}
+
+fn is_environment_symbol(symbol: &str) -> bool {
+    format!("{:#}", rustc_demangle::demangle(symbol)).contains("{closure#")
+}
+
+/// Statics and thread-locals that are of another type now, by symbol, with what they were and are.
+#[must_use]
+pub fn retyped<'a>(
+    old: &'a Facts,
+    new: &'a Facts,
+    old_definitions: &Definitions<'_>,
+    names: &Names,
+) -> BTreeMap<&'a str, (&'a StaticFacts, &'a StaticFacts)> {
+    let mut found = BTreeMap::new();
+    for (symbol, is) in &new.statics {
+        let Some(was) = old.statics.get(symbol) else {
+            continue;
+        };
+        let definition = names.get(symbol).and_then(|name| old_definitions.get(&name));
+        let is_state = definition.is_some_and(|definition| definition.kind != Kind::Constant);
+        if is_state && (was.ty != is.ty || was.thread_local != is.thread_local) {
+            found.insert(symbol.as_str(), (was, is));
+        }
+    }
+    found
+}

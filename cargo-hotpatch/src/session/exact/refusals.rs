@@ -1,0 +1,106 @@
+//! The words of refusals and notes of the exact lane, with the places they are about.
+
+use std::path::{Path, PathBuf};
+
+use crate::image::layouts::is_environment;
+use crate::object::facts::StaticFacts;
+use crate::plan::codes::Code;
+use crate::plan::verdict::Refusal;
+use crate::plan::worlds::{Alive, Worlds};
+use crate::source::file::Place;
+
+/// A symbol as people read it.
+pub(super) fn shown(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol))
+}
+
+/// How many of the places where a value is alive are told.
+const MOST: usize = 4;
+
+/// Values of a type that differs are alive.
+pub(super) fn values_are_alive(worlds: &Worlds, alive: &[Alive], files: &[PathBuf]) -> Refusal {
+    let named = worlds.types.roots().find(|root| !is_environment(root));
+    let root = named.unwrap_or("a type");
+    let (code, message) = match root.strip_prefix("dyn ") {
+        Some(of) => (Code::HP0102, format!("methods of `{}` changed", last(of))),
+        None => (Code::HP0101, format!("layout of `{}` changed", last(root))),
+    };
+    let (file, line) = declaration(last(root), files).unwrap_or_default();
+    let mut refusal = Refusal::new(code, message, file, Place { line, column: 1 });
+    let mut places: Vec<String> = alive.iter().take(MOST).map(place).collect();
+    if alive.len() > MOST {
+        places.push(format!("{} places more", alive.len() - MOST));
+    }
+    refusal = refusal.because(format!("alive in: {}", places.join(", ")));
+    refusal
+}
+
+/// A static or thread-local is of another type.
+pub(super) fn is_retyped(symbol: &str, was: &StaticFacts, is: &StaticFacts) -> Refusal {
+    let text = shown(symbol);
+    let message = format!(
+        "type of static `{}` changed from `{}` to `{}`",
+        last(&text),
+        was.ty,
+        is.ty
+    );
+    let file = is.file.as_deref().map(PathBuf::from).unwrap_or_default();
+    let line = usize::try_from(is.line).unwrap_or_default();
+    Refusal::new(Code::HP0103, message, file, Place { line, column: 1 })
+}
+
+fn place(alive: &Alive) -> String {
+    match alive {
+        Alive::Static { symbol, file, line } => {
+            format!("static `{}`{}", last(&shown(symbol)), at(file, *line))
+        }
+        Alive::Variable {
+            function,
+            variable,
+            thread,
+            file,
+            line,
+        } => format!(
+            "variable `{variable}` of `{}`, which thread `{thread}` runs{}",
+            shown(function),
+            at(file, *line)
+        ),
+        Alive::Erased { function } => {
+            format!("whatever is found by its type id, as by `{}`", shown(function))
+        }
+    }
+}
+
+fn at(file: &Option<String>, line: u32) -> String {
+    match file {
+        Some(file) if line > 0 => {
+            let here = std::env::current_dir().unwrap_or_default();
+            let path = Path::new(file);
+            let file = path.strip_prefix(&here).unwrap_or(path).display();
+            format!(" ({file}:{line})")
+        }
+        _ => String::new(),
+    }
+}
+
+/// The last part of a path, without generic arguments.
+pub(super) fn last(path: &str) -> &str {
+    let end = path.find('<').unwrap_or(path.len());
+    let plain = if end == 0 { path } else { &path[..end] };
+    plain.rsplit("::").next().unwrap_or(plain)
+}
+
+/// Where an item of this name is declared. Only for showing: debug information does not say it.
+fn declaration(name: &str, files: &[PathBuf]) -> Option<(PathBuf, usize)> {
+    const KINDS: &[&str] = &["struct", "enum", "union", "trait"];
+    files.iter().find_map(|file| {
+        let text = std::fs::read_to_string(file).ok()?;
+        let line = text.lines().position(|line| {
+            let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+            words
+                .position(|word| KINDS.contains(&word))
+                .is_some_and(|_| words.next() == Some(name))
+        })?;
+        Some((file.clone(), line + 1))
+    })
+}
