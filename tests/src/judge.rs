@@ -55,6 +55,18 @@ pub fn judge(name: &str) -> Result<()> {
     if std::env::var_os("HOTPATCH_TEST_ORACLE_ONLY").is_some() {
         return trial.run_on_fresh_builds();
     }
+    if let Some(lane) = lane() {
+        let options = Options {
+            manifest: scenario.manifest.clone(),
+            options: [scenario.options.clone(), vec!["--lane".to_owned(), lane]].concat(),
+            args: scenario.args.clone(),
+            ..Options::default()
+        };
+        let mut session = Session::start(&trial.project, &options)?;
+        return trial
+            .run_by_the_oracle(&mut session)
+            .map_err(|error| error.context(format!("{}\n---- failed ----", session.report())));
+    }
     let mut words = scenario.options.clone();
     if scenario
         .edit
@@ -73,6 +85,11 @@ pub fn judge(name: &str) -> Result<()> {
     trial
         .run(&mut session)
         .map_err(|error| error.context(format!("{}\n---- failed ----", session.report())))
+}
+
+/// The lane that all scenarios are to be run in, whatever verdicts they expect.
+fn lane() -> Option<String> {
+    std::env::var("HOTPATCH_TEST_LANE").ok()
 }
 
 struct Trial<'a> {
@@ -140,6 +157,70 @@ impl Trial<'_> {
         }
         self.check_no_more_verdicts(session, &changed)
             .context("after the last edit")?;
+        session.stop()?;
+        Ok(())
+    }
+
+    /// Runs the edits in another lane, which may take more of them, and in its own words: what was patched, or called
+    /// unchanged, must behave as a fresh build.
+    fn run_by_the_oracle(&mut self, session: &mut Session) -> Result<()> {
+        session.ready(FIRST_BUILD)?;
+        self.build_fresh()?;
+        let start = &self.scenario.start;
+        self.compare(session, &without_replies(&start.ask))
+            .context("at the start")?;
+        ask_all(session, &start.live).context("at the start")?;
+        let edits: Vec<&Edit> = self.scenario.edit.iter().collect();
+        for (index, edit) in edits.into_iter().enumerate() {
+            let place = || format!("edit {}: {}", index + 1, edit.what);
+            let before = self.dump(session).with_context(place)?;
+            let save = || self.project.apply(edit, &self.applied);
+            if edit.may_save_several() {
+                session.behind_its_back(save)
+            } else {
+                save()
+            }
+            .with_context(place)?;
+            if edit.expect == Expect::Nothing {
+                continue;
+            }
+            let verdict = session.verdict().with_context(place)?;
+            let expected = edit.expect.event().unwrap_or_default();
+            let code = verdict.text("code");
+            let wanted = edit.code.as_deref().unwrap_or_default();
+            eprintln!(
+                "LANE {} {} expected {expected} {wanted} got {} {code} {} | {}",
+                self.name,
+                index + 1,
+                verdict.name(),
+                verdict.text("message"),
+                edit.what
+            );
+            let is_live = matches!(verdict.name(), "patched" | "unchanged");
+            if is_live {
+                self.build_fresh().with_context(place)?;
+            }
+            let after = self.dump(session).with_context(place)?;
+            ensure!(
+                before == after,
+                "{}: the state was `{before:?}` and is `{after:?}`",
+                place()
+            );
+            let mut questions = without_replies(&edit.ask);
+            if self.scenario.state {
+                questions.extend(without_replies(&edit.live));
+            }
+            self.compare(session, &questions).with_context(place)?;
+            session.check_alive().with_context(place)?;
+            let is_kept = matches!(
+                edit.expect,
+                Expect::Patched | Expect::Unchanged | Expect::Restarted
+            );
+            if is_live && !is_kept {
+                // An edit that takes back what was refused starts from what was applied before.
+                self.applied.pop();
+            }
+        }
         session.stop()?;
         Ok(())
     }
@@ -414,6 +495,22 @@ fn ask_live(session: &mut Session, questions: &[Question]) -> Result<()> {
             given == *reply,
             "`{line}` was answered `{given}`, not `{reply}`"
         );
+    }
+    Ok(())
+}
+
+fn without_replies(questions: &[Question]) -> Vec<Question> {
+    let line = |question: &Question| Question {
+        line: question.line.clone(),
+        reply: None,
+    };
+    questions.iter().map(line).collect()
+}
+
+/// Commands whose answers do not matter.
+fn ask_all(session: &mut Session, questions: &[Question]) -> Result<()> {
+    for question in questions {
+        session.ask(&question.line)?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! A vtable has no symbol. Debug information says where it is: relative to the section it lies in. The slots are
 //! relocations of that section.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use object::{
     Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex, SymbolIndex, SymbolKind,
@@ -42,15 +42,15 @@ pub(super) fn vtables(
         .iter()
         .map(|(name, place)| (*place, name.as_str()))
         .collect();
+    let places: BTreeSet<(usize, u64)> = by_place.keys().map(|(of, at)| (of.0, *at)).collect();
     let names = Names::new(file);
     let mut read = BTreeMap::new();
     for (name, (section, start)) in &vtables {
         let section = file.section_by_index(*section)?;
         // Other data may follow in the same section only where sections are shared; there the next vtable ends it.
-        let following = by_place
-            .keys()
-            .filter(|(index, at)| *index == section.index() && at > start);
-        let end = following.map(|(_, at)| *at).min().unwrap_or(section.size());
+        let after = (section.index().0, start.saturating_add(1))..=(section.index().0, u64::MAX);
+        let following = places.range(after).next();
+        let end = following.map_or(section.size(), |(_, at)| *at);
         let length = usize::try_from(end.saturating_sub(*start) / 8).unwrap_or_default();
         // Damaged files may tell any size.
         let mut slots = vec![String::new(); length.min(MOST_SLOTS)];

@@ -41,7 +41,7 @@ use self::make::Outcome;
 use self::program::{Running, Stranger, Supplies};
 use self::restart::{About, Asked, Kept};
 use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
-use self::worker::{Said, Tools, Verdict, Worker};
+use self::worker::{Patchable, Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::capture::Lane;
@@ -382,11 +382,16 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
-            Said::Ready(pid, hot) => {
+            Said::Ready(pid, patchable) => {
+                let (hot, replaceable) = match patchable {
+                    Patchable::Hot(hot) => (hot, None),
+                    Patchable::All(count) => (Vec::new(), Some(count)),
+                };
                 let ready = Ready {
                     pid,
                     generation: 0,
                     hot,
+                    replaceable,
                     listen: self.sockets.addresses(),
                 };
                 self.report.ready(&ready);

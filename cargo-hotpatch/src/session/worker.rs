@@ -28,11 +28,20 @@ use crate::source::file::{Place, Shape};
 use crate::source::items::{CrateSource, ReadError, plain};
 use crate::ui::events::HotFunction;
 
+/// Which functions of a program can be patched.
+#[derive(Debug)]
+pub enum Patchable {
+    /// These, and what they call.
+    Hot(Vec<HotFunction>),
+    /// So many: all of the workspace.
+    All(usize),
+}
+
 /// What the worker says.
 #[derive(Debug)]
 pub enum Said {
     /// Edits of the program in this process can be patched from now on.
-    Ready(u32, Vec<HotFunction>),
+    Ready(u32, Patchable),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
     /// What a save led to.
@@ -316,7 +325,7 @@ fn work(
             error.context("edits of this program may not be patched"),
         ));
     }
-    say(Said::Ready(pid, hot_functions(&world)));
+    say(Said::Ready(pid, Patchable::Hot(hot_functions(&world))));
     world.fetch_graph();
     world.guard.fetch();
     let remark = |guard: &mut Guard| guard.is_new_to_blindness().then(|| say(Said::Unguarded));

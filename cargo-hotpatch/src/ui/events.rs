@@ -47,6 +47,9 @@ pub struct Ready {
     pub generation: u32,
     /// Its hot functions.
     pub hot: Vec<HotFunction>,
+    /// In the exact lane: how many functions can be replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaceable: Option<usize>,
     /// Where the tool listens for it.
     #[serde(default)]
     pub listen: Vec<SocketAddr>,
@@ -310,6 +313,7 @@ mod tests {
                 pid: 7,
                 generation: 0,
                 hot: vec![hot],
+                replaceable: None,
                 listen: vec!["127.0.0.1:3000".parse().unwrap()],
             })),
             json!({"event": "ready", "time": 1.5, "pid": 7, "generation": 0,

@@ -105,6 +105,10 @@ pub struct Note {
 #[must_use]
 pub fn render_ready(paint: Paint, ready: &Ready) -> String {
     let pid = ready.pid;
+    if let Some(count) = ready.replaceable {
+        let text = format!("to patch any of {count} functions (pid {pid})");
+        return paint.verb(Hue::Green, "Ready", &text);
+    }
     match ready.hot.len() {
         0 => paint.verb(
             Hue::Yellow,
@@ -783,6 +787,21 @@ refused HP0101: layout of `Player` changed
     }
 
     #[test]
+    fn ready_counts_the_functions_of_the_exact_lane() {
+        let ready = Ready {
+            pid: 7,
+            generation: 0,
+            hot: Vec::new(),
+            replaceable: Some(1234),
+            listen: Vec::new(),
+        };
+        assert_eq!(
+            render_ready(PLAIN, &ready),
+            "       Ready to patch any of 1234 functions (pid 7)\n"
+        );
+    }
+
+    #[test]
     fn ready_counts_the_hot_functions() {
         let hot = |name: &str| HotFunction {
             name: name.into(),
@@ -796,6 +815,7 @@ refused HP0101: layout of `Player` changed
                     pid: 7,
                     generation: 0,
                     hot,
+                    replaceable: None,
                     listen: Vec::new(),
                 },
             )

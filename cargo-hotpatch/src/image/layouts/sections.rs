@@ -24,8 +24,11 @@ pub enum LayoutError {
 /// How `gimli` reads a section.
 pub(crate) type Reader<'data> = EndianSlice<'data, LittleEndian>;
 
+/// Sections as they are in the file, or unpacked and relocated.
+type Sections<'data> = DwarfSections<Cow<'data, [u8]>>;
+
 /// All debug sections; those that are not there are empty.
-pub(super) fn load(data: &[u8]) -> Result<DwarfSections<Cow<'_, [u8]>>, LayoutError> {
+pub(super) fn load(data: &[u8]) -> Result<Sections<'_>, LayoutError> {
     let file = object::File::parse(data)?;
     DwarfSections::load(|id| section(&file, id, None))
 }
@@ -51,7 +54,7 @@ pub(crate) struct Addresses {
 /// All debug sections of an object, and what the addresses in them mean, which are not known before it is linked.
 pub(crate) fn load_with_addresses<'data>(
     file: &object::File<'data>,
-) -> Result<(DwarfSections<Cow<'data, [u8]>>, Addresses), LayoutError> {
+) -> Result<(Sections<'data>, Addresses), LayoutError> {
     let mut addresses = Addresses::default();
     let sections = DwarfSections::load(|id| section(file, id, Some(&mut addresses)))?;
     for list in [&mut addresses.info, &mut addresses.table] {

@@ -138,6 +138,11 @@ impl Engine {
         Ok(())
     }
 
+    /// How many functions of the program can be replaced.
+    pub(super) fn replaceable(&self) -> usize {
+        self.linked.slots.len()
+    }
+
     /// All files that a crate was compiled from.
     pub(super) fn files(&self) -> BTreeSet<PathBuf> {
         let files = self.crates.iter().flat_map(|krate| krate.inputs.files());
@@ -171,8 +176,10 @@ impl Engine {
         };
         times.check = begun.elapsed();
         let changes = &plan.changes;
+        let (functions, included) = self.shown(changes.changed.iter());
         let mut patched = Patched {
-            functions: self.shown(changes.changed.iter()),
+            functions,
+            included,
             notes: plan.notes,
             ..Patched::default()
         };
@@ -460,12 +467,25 @@ impl Engine {
         Ok(())
     }
 
-    /// Symbols as people read them.
-    fn shown<'a>(&self, names: impl Iterator<Item = &'a NameId>) -> Vec<String> {
-        let mut shown: Vec<String> = names.map(|name| shown(self.names.text(*name))).collect();
-        shown.sort();
-        shown.dedup();
-        shown
+    /// The functions that these symbols are of, as people read them: those that are written in the workspace, and
+    /// others, such as instances for its types.
+    fn shown<'a>(&self, names: impl Iterator<Item = &'a NameId>) -> (Vec<String>, Vec<String>) {
+        let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for name in names {
+            let text = shown(self.names.text(*name));
+            let start = text.trim_start_matches('<');
+            let is_own = self.crate_names.iter().any(|krate| {
+                let rest = start.strip_prefix(krate.as_str());
+                rest.is_some_and(|rest| rest.starts_with("::"))
+            });
+            // A closure is a part of the function around it, and a shim stands for one.
+            let function = text.split("::{").next().unwrap_or(&text).to_owned();
+            match is_own {
+                true => own.insert(function),
+                false => others.insert(text),
+            };
+        }
+        (own.into_iter().collect(), others.into_iter().collect())
     }
 }
 

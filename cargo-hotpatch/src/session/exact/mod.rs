@@ -22,7 +22,7 @@ use anyhow::{Result, bail};
 use self::engine::Engine;
 use super::make::Outcome;
 use super::texts::{Fixed, Texts};
-use super::worker::{Agent, Job, Said, Saves, Verdict, build_changed};
+use super::worker::{Agent, Job, Patchable, Said, Saves, Verdict, build_changed};
 use crate::build::base::Base;
 use crate::build::project::Project;
 use crate::command::CancelToken;
@@ -49,7 +49,7 @@ pub(super) fn work(
     texts.refresh(&files);
     let mut watched = files;
     say(Said::Included(watched.clone()));
-    say(Said::Ready(pid, Vec::new()));
+    say(Said::Ready(pid, Patchable::All(engine.replaceable())));
     engine.read_base()?;
 
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
