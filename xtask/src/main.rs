@@ -12,6 +12,7 @@ mod machine;
 mod page;
 mod project;
 mod random;
+mod replay;
 mod report;
 mod statistics;
 
@@ -38,6 +39,8 @@ enum Task {
     BenchCall(hotcall::CallOpts),
     /// Edit random programs at random under the tool, judged by fresh builds.
     Random(random::RandomOpts),
+    /// Replay a repository's commits under the tool, beside `cargo build`.
+    Replay(replay::ReplayOpts),
     /// Write one of the generated programs into a folder, to look at it.
     Generate {
         folder: PathBuf,
@@ -53,6 +56,7 @@ fn main() -> Result<()> {
         Task::Bench(opts) => bench::run(&opts),
         Task::BenchCall(opts) => hotcall::run(&opts),
         Task::Random(opts) => random::run(&opts),
+        Task::Replay(opts) => replay::run(&opts),
         Task::Generate {
             folder,
             lines,
