@@ -95,11 +95,11 @@ pub fn link(args: &[OsString]) -> Result<i32> {
     if let Some(folder) = std::env::var_os(OBJECTS_ENV) {
         return super::slotted::collect(&args, Path::new(&folder));
     }
+    let driver = is_driver(Path::new(&linker));
     let args = match std::env::var_os(super::capture::UNIT_ENV) {
-        Some(unit) => super::slotted::arguments(&args, Path::new(&unit))?,
+        Some(unit) => super::slotted::arguments(&args, Path::new(&unit), driver)?,
         None => args,
     };
-    let driver = is_driver(Path::new(&linker));
     let mut extra: Vec<OsString> = vec![
         if driver {
             "-Wl,--build-id"

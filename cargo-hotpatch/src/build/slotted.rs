@@ -93,7 +93,7 @@ struct Input {
 ///
 /// # Errors
 /// An object cannot be read, or the copies not be written.
-pub fn arguments(args: &[OsString], unit_folder: &Path) -> Result<Vec<OsString>> {
+pub fn arguments(args: &[OsString], unit_folder: &Path, driver: bool) -> Result<Vec<OsString>> {
     if args.iter().any(|arg| arg == "-shared" || arg == "--shared") {
         return Ok(args.to_vec());
     }
@@ -153,7 +153,10 @@ pub fn arguments(args: &[OsString], unit_folder: &Path) -> Result<Vec<OsString>>
         if library {
             linked.libraries.push(path.to_owned());
         }
-        if !dropped(&arg.to_string_lossy()) {
+        if driver && arg == "-pie" {
+            // Libraries can then be loaded near the program, whose statics some instructions only reach from there.
+            out.push("-no-pie".into());
+        } else if !dropped(&arg.to_string_lossy()) {
             out.push(arg.clone());
         }
     }
@@ -245,6 +248,8 @@ fn slotted(
             let made = retarget(
                 &input.bytes,
                 &mut cells,
+                None,
+                false,
                 |name, _| numbers.get(name).map_or(Target::Same, |cell| Target::Slot(*cell)),
                 |name, raw| {
                     raw.kind == elf::STT_FUNC

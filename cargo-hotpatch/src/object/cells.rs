@@ -21,6 +21,8 @@ pub const CELLS: &str = "__hotpatch_cells";
 pub const JUMPS: &str = "__hotpatch_jumps";
 /// Bytes of a cell, and of a jump.
 pub const SIZE: u64 = 8;
+/// Where in the instruction of [`Content::ThreadOffset`] the distance of the number is, from the instruction's end.
+pub const LOAD_OPERAND: u64 = 3;
 /// What precedes the name of a definition whose own name is taken by its stub.
 pub const RENAMED: &str = "hotpatch$";
 
@@ -33,6 +35,9 @@ pub enum Content {
     Jump(u32),
     /// An address in the process.
     Address(u64),
+    /// Nothing: in the jump's place is an instruction that loads how far from the thread pointer a thread-local is that
+    /// is linked with it. Linkers put that number only where such an instruction finds it.
+    ThreadOffset(String),
 }
 
 /// The cells of one link.
@@ -143,11 +148,20 @@ impl Writer<'_> {
             .iter()
             .flat_map(|content| match content {
                 Content::Address(address) => address.to_le_bytes(),
-                Content::Symbol(_) | Content::Jump(_) => [0; 8],
+                Content::Symbol(_) | Content::Jump(_) | Content::ThreadOffset(_) => [0; 8],
             })
             .collect();
         // `jmp *cell(%rip)` and a two-byte nop.
-        let code = [0xff, 0x25, 0, 0, 0, 0, 0x66, 0x90].repeat(contents.len());
+        let jump = [0xff, 0x25, 0, 0, 0, 0, 0x66, 0x90];
+        // `mov offset(%rip),%rax` and a nop.
+        let load = [0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x90];
+        let code: Vec<u8> = contents
+            .iter()
+            .flat_map(|content| match content {
+                Content::ThreadOffset(_) => load,
+                _ => jump,
+            })
+            .collect();
         self.object.append_section_data(self.cells, &data, SIZE);
         self.object.append_section_data(self.jumps, &code, 16);
         let cells = self.define(CELLS, self.cells, 0, SymbolScope::Linkage);
@@ -157,6 +171,12 @@ impl Writer<'_> {
             let (symbol, addend) = match content {
                 Content::Symbol(name) => (self.undefined(name), 0),
                 Content::Jump(cell) => (jumps, i64::from(*cell) * SIZE as i64),
+                Content::ThreadOffset(name) => {
+                    let symbol = self.undefined(name);
+                    let place = at + LOAD_OPERAND;
+                    self.relocate(self.jumps, place, symbol, -4, r::GOTTPOFF)?;
+                    continue;
+                }
                 Content::Address(_) => {
                     self.relocate(self.jumps, at + 2, cells, at as i64 - 4, r::PC32)?;
                     continue;

@@ -38,7 +38,21 @@ pub enum RetargetError {
     },
 }
 
+/// A reference that no linker can make, as its target is not linked with it: it is filled in after the link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fix {
+    /// The symbol that stands at the reference's place.
+    pub symbol: String,
+    /// What the four bytes there are to lead to, relative to their own place.
+    pub value: u64,
+}
+
 /// The object with its references led to their targets; the cells that takes are added to `cells`.
+///
+/// References that neither a cell nor a jump can serve, as instructions that read a static have, become `fixes` where
+/// those are wanted: they need the process's addresses to be near.
+///
+/// With `hide` no definition can be seen outside of the linked file, and one that nothing refers to can be left out.
 ///
 /// `target` is asked once for each symbol that is not local. Definitions that `renames` picks get [`RENAMED`] before
 /// their names, so that a stub can have the name.
@@ -48,6 +62,8 @@ pub enum RetargetError {
 pub fn retarget(
     object: &[u8],
     cells: &mut Cells,
+    fixes: Option<&mut Vec<Fix>>,
+    hide: bool,
     mut target: impl FnMut(&str, &RawSymbol) -> Target,
     renames: impl Fn(&str, &RawSymbol) -> bool,
 ) -> Result<Vec<u8>, RetargetError> {
@@ -69,6 +85,8 @@ pub fn retarget(
         jumps_symbol: count + 1,
         bytes: Vec::new(),
     };
+    let mut fixes = fixes;
+    let mut marks: Vec<Mark> = Vec::new();
     for (index, section) in elf.relocation_sections() {
         let holder = &elf.sections[index];
         if !holder.is_loaded() || holder.name.starts_with(".eh_frame") {
@@ -80,7 +98,26 @@ pub fn retarget(
             if target == Target::Same || elf::is_tls_relocation(relocation.kind) {
                 continue;
             }
-            if edits.lead(holder, &relocation, target).is_none() {
+            if edits.lead(holder, &relocation, target).is_some() {
+                continue;
+            }
+            if let (Target::Address(address), r::PC32) = (target, relocation.kind)
+                && let Some(fixes) = &mut fixes
+            {
+                let symbol = format!("{FIX}{}", fixes.len());
+                fixes.push(Fix {
+                    symbol: symbol.clone(),
+                    value: address.wrapping_add_signed(relocation.addend),
+                });
+                marks.push(Mark {
+                    symbol,
+                    section: index,
+                    place: relocation.place,
+                });
+                edits.drop_relocation(&relocation);
+                continue;
+            }
+            {
                 let raw = symbols.get(relocation.symbol as usize);
                 return Err(RetargetError::Rigid {
                     symbol: raw.map_or("", |raw| symbols.name(&raw)).to_owned(),
@@ -98,11 +135,31 @@ pub fn retarget(
         .filter(|(_, raw)| renames(symbols.name(raw), raw))
         .map(|(index, raw)| (index, symbols.name(&raw)))
         .collect();
-    let mut out = with_symbols(&elf, object, &[CELLS, JUMPS], &renamed)?;
+    let defined = symbols.iter().enumerate().filter(|(_, raw)| {
+        hide && is_named(raw) && raw.section != elf::SHN_UNDEF
+    });
+    let hidden: Vec<usize> = defined.map(|(index, _)| index).collect();
+    let added = Added {
+        undefined: &[CELLS, JUMPS],
+        marks: &marks,
+        renamed: &renamed,
+        hidden: &hidden,
+    };
+    let mut out = with_symbols(&elf, object, &added)?;
     for (at, bytes) in changed {
         out[at..at + bytes.len()].copy_from_slice(&bytes);
     }
     Ok(out)
+}
+
+/// What precedes the numbers of [`Fix::symbol`]s.
+const FIX: &str = "__hotpatch_fix_";
+
+/// A symbol to be defined at a place in a section.
+struct Mark {
+    symbol: String,
+    section: usize,
+    place: u64,
 }
 
 struct Edits<'a, 'data> {
@@ -187,12 +244,16 @@ impl Edits<'_, '_> {
                 let value = address.wrapping_add_signed(relocation.addend);
                 let at = holder.offset + place;
                 self.bytes.push((at, value.to_le_bytes().to_vec()));
-                // A relocation of type NONE.
-                self.bytes.push((relocation.file_offset + 8, vec![0; 16]));
+                self.drop_relocation(relocation);
                 Some(())
             }
             _ => None,
         }
+    }
+
+    /// Makes it a relocation of type NONE.
+    fn drop_relocation(&mut self, relocation: &Relocation) {
+        self.bytes.push((relocation.file_offset + 8, vec![0; 16]));
     }
 
     /// The two bytes before a reference, and where in the file they are.
@@ -223,15 +284,38 @@ const HEADER: usize = 64;
 const HEADER_OFFSET: usize = 0x18;
 /// `STB_GLOBAL`, `STT_NOTYPE`.
 const GLOBAL: u8 = 0x10;
+/// `STB_GLOBAL`, `STT_OBJECT`.
+const GLOBAL_OBJECT: u8 = 0x11;
+/// Where in a symbol its visibility is.
+const OTHER: usize = 5;
+/// `STV_HIDDEN`.
+const HIDDEN: u8 = 2;
 
-/// The object with undefined symbols more, and with other names for some: its tables of symbols and of names move to
+/// What changes in an object's table of symbols.
+struct Added<'a> {
+    /// New symbols that others define.
+    undefined: &'a [&'a str],
+    /// New symbols at places of the object.
+    marks: &'a [Mark],
+    /// Symbols that get other names.
+    renamed: &'a [(usize, &'a str)],
+    /// Symbols that nobody outside of the linked file is to see.
+    hidden: &'a [usize],
+}
+
+/// The object with symbols added, renamed and hidden: its tables of symbols and of names move to
 /// the end of the file.
 fn with_symbols(
     elf: &Elf<'_>,
     object: &[u8],
-    undefined: &[&str],
-    renamed: &[(usize, &str)],
+    added: &Added<'_>,
 ) -> Result<Vec<u8>, RetargetError> {
+    let Added {
+        undefined,
+        marks,
+        renamed,
+        hidden,
+    } = added;
     let damaged = || RetargetError::Elf(ElfError::OutOfBounds("the table of symbols"));
     let table = elf.sections.iter().position(|s| s.kind == elf::SHT_SYMTAB);
     let table = table.ok_or_else(damaged)?;
@@ -244,21 +328,43 @@ fn with_symbols(
         names.push(0);
         at
     };
-    for (index, old) in renamed {
+    for index in *hidden {
+        let at = index * elf::SYMBOL_SIZE + OTHER;
+        *entries.get_mut(at).ok_or_else(damaged)? |= HIDDEN;
+    }
+    for (index, old) in *renamed {
         let at = index * elf::SYMBOL_SIZE;
         let place = entries.get_mut(at..at + 4).ok_or_else(damaged)?;
         place.copy_from_slice(&name(&format!("{RENAMED}{old}")).to_le_bytes());
     }
-    for text in undefined {
+    for text in *undefined {
         entries.extend(name(text).to_le_bytes());
         entries.extend([GLOBAL, 0]);
         entries.extend([0; 18]);
+    }
+    let mut places = Vec::new();
+    for Mark {
+        symbol,
+        section,
+        place,
+    } in *marks
+    {
+        // A section with a large number stands in a table of its own.
+        let short = u16::try_from(*section).ok().filter(|short| *short < 0xff00);
+        entries.extend(name(symbol).to_le_bytes());
+        entries.extend([GLOBAL_OBJECT, HIDDEN]);
+        entries.extend(short.unwrap_or(0xffff).to_le_bytes());
+        entries.extend(place.to_le_bytes());
+        entries.extend([0; 8]);
+        let long = u32::try_from(*section).unwrap_or_default();
+        places.extend(if short.is_some() { 0 } else { long }.to_le_bytes());
     }
     let mut moved = vec![(table, entries), (strings, names)];
     let indices = elf.sections.iter().position(|s| s.kind == SHT_SYMTAB_SHNDX);
     if let Some(indices) = indices {
         let mut words = elf.bytes(&elf.sections[indices])?.to_vec();
         words.extend(vec![0; 4 * undefined.len()]);
+        words.extend(places);
         moved.push((indices, words));
     }
     let headers = elf::u64_at(object, 0x28).and_then(|at| usize::try_from(at).ok());

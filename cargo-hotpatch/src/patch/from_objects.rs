@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 use super::link::{Link, Linker, link_command};
 use super::tls::{self, Reach};
 use crate::command::{CancelToken, Tool};
-use crate::image::elf::{self, Elf, ElfError};
+use crate::image::elf::{self, Elf, ElfError, Section};
 use crate::image::symbols::{BaseImage, PatchImage};
-use crate::object::cells::{CELLS, Cells, Content, JUMPS, ROOTS, SIZE};
+use crate::object::cells::{CELLS, Cells, Content, JUMPS, LOAD_OPERAND, ROOTS, SIZE};
 use crate::object::fingerprint::is_list;
-use crate::object::retarget::{Target, retarget};
+use crate::object::retarget::{Fix, Target, retarget};
 
 /// What a library is made of.
 pub struct Parts<'a> {
@@ -25,6 +25,10 @@ pub struct Parts<'a> {
     pub redirected: Vec<&'a str>,
     /// Statics and thread-locals that the patch brings.
     pub brought: Vec<&'a str>,
+    /// Those of them whose distances from the thread pointer are wanted.
+    pub thread_locals: Vec<&'a str>,
+    /// The address that the library is linked for, near a program that has a fixed one.
+    pub preferred: Option<u64>,
     /// Where in the process a symbol lies that the patch does not bring.
     pub address: &'a dyn Fn(&str) -> Option<u64>,
     /// How a thread-local of the process is reached.
@@ -48,9 +52,14 @@ pub struct Library {
     pub image: PatchImage,
     /// Its size.
     pub bytes: u64,
+    /// It only works where it was linked for.
+    pub is_fixed: bool,
+    /// Where it ends in memory, as an address of the file.
+    pub end: u64,
     cells: u64,
     jumps: u64,
     slots: Vec<(String, u32)>,
+    thread_locals: Vec<(String, u64)>,
 }
 
 impl Library {
@@ -60,6 +69,11 @@ impl Library {
             let at = u64::from(*number) * SIZE;
             (name.as_str(), self.cells + at, self.jumps + at)
         })
+    }
+
+    /// Where the loader writes the distance of each thread-local for which it was wanted, as an address of the file.
+    pub fn thread_locals(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.thread_locals.iter().map(|(name, at)| (name.as_str(), *at))
     }
 
     /// Where in the file a symbol is.
@@ -84,7 +98,15 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         let cell = cells.cell(Content::Symbol((*name).to_owned()));
         slots.push(((*name).to_owned(), cell));
     }
+    let mut thread_locals = Vec::new();
+    for name in &parts.thread_locals {
+        let cell = cells.cell(Content::ThreadOffset((*name).to_owned()));
+        thread_locals.push(((*name).to_owned(), cell));
+    }
     for name in parts.redirected.iter().chain(&parts.brought) {
+        if parts.thread_locals.contains(name) {
+            continue;
+        }
         cells.root(name);
     }
     let numbers: HashMap<&str, u32> = parts.slotted.iter().copied().zip(0..).collect();
@@ -94,6 +116,7 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
     fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
     let mut files = Vec::new();
+    let mut fixes = Vec::new();
     for (name, mut bytes) in parts.objects {
         without_lists(&mut bytes)?;
         tls::rewrite_defined(&mut bytes, |name| match is_here(name) {
@@ -104,6 +127,8 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         let made = retarget(
             &bytes,
             &mut cells,
+            parts.preferred.is_some().then_some(&mut fixes),
+            true,
             |name, _| match (numbers.get(name), is_here(name)) {
                 (Some(cell), _) => Target::Slot(*cell),
                 (None, true) => Target::Same,
@@ -131,8 +156,14 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         Linker::RustLld(_) => option.to_owned(),
         Linker::Cc(_) => format!("-Wl,{option}"),
     };
+    let place = parts.preferred.map(|address| match parts.linker {
+        Linker::RustLld(_) => format!("--image-base={address:#x}"),
+        Linker::Cc(_) => format!("-Wl,-Ttext-segment={address:#x}"),
+    });
     let has_roots = !(parts.redirected.is_empty() && parts.brought.is_empty());
     let roots = has_roots.then(|| option(&format!("--undefined={ROOTS}")));
+    let loads = !parts.thread_locals.is_empty();
+    let loads = loads.then(|| option(&format!("--undefined={JUMPS}")));
     Tool::new(program)
         .args(command)
         .args([
@@ -140,13 +171,28 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
             option(&format!("--undefined={CELLS}")),
         ])
         .args(roots)
+        .args(loads)
+        .args(place)
         .run_checked(cancel)
         .context("failed to link the patch")?;
-    let data = fs::read(parts.output)
+    let mut data = fs::read(parts.output)
         .with_context(|| format!("failed to read `{}`", parts.output.display()))?;
     let image = PatchImage::parse(&data).context("failed to read the linked patch")?;
+    let is_fixed = fill_in(&mut data, &image, &fixes)?;
+    if is_fixed {
+        write(parts.output, &data)?;
+    }
+    let end = Elf::parse(&data)?.sections.iter().filter(|s| s.is_loaded()).fold(0, |end, s| {
+        end.max(s.address + s.size as u64)
+    });
     // Only scratch.
     let _ = fs::remove_dir_all(&folder);
+    let mut offsets = Vec::new();
+    for (name, number) in thread_locals {
+        let load = image.symbols.get(JUMPS).context("the patch has no jumps")?;
+        let load = load.address + u64::from(number) * SIZE;
+        offsets.push((name, loaded_from(&data, load)?));
+    }
     let array = |name: &str| image.symbols.get(name).map_or(0, |symbol| symbol.address);
     Ok(Library {
         path: parts.output.to_owned(),
@@ -154,8 +200,59 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         jumps: array(JUMPS),
         image,
         bytes: data.len() as u64,
+        is_fixed,
+        end,
         slots,
+        thread_locals: offsets,
     })
+}
+
+/// The address that the instruction of a [`Content::ThreadOffset`] loads from.
+fn loaded_from(data: &[u8], instruction: u64) -> Result<u64> {
+    let elf = Elf::parse(data)?;
+    let at = file_offset(&elf, instruction + LOAD_OPERAND)?;
+    let distance = elf::u32_at(data, at).context("an instruction lies outside of the library")?;
+    let end = instruction + LOAD_OPERAND + 4;
+    Ok(end.wrapping_add_signed(i64::from(distance.cast_signed())))
+}
+
+/// Where in a linked file the byte at an address is.
+fn file_offset(elf: &Elf<'_>, address: u64) -> Result<usize> {
+    let holds = |section: &&Section<'_>| {
+        let from = section.address;
+        section.is_loaded() && (from..from + section.size as u64).contains(&address)
+    };
+    let section = elf.sections.iter().find(holds);
+    let section = section.context("a reference lies in no section")?;
+    Ok(section.offset + usize::try_from(address - section.address)?)
+}
+
+/// Fills in the references that no linker could make, and says whether there was one in what was linked.
+fn fill_in(data: &mut [u8], image: &PatchImage, fixes: &[Fix]) -> Result<bool> {
+    let mut places = Vec::new();
+    {
+        let elf = Elf::parse(data)?;
+        for fix in fixes {
+            // What was not selected is not in the library.
+            let Some(symbol) = image.symbols.get(&fix.symbol) else {
+                continue;
+            };
+            let address = symbol.address;
+            let at = file_offset(&elf, address)?;
+            let distance = fix.value.wrapping_sub(address).cast_signed();
+            let distance = i32::try_from(distance).ok().with_context(|| {
+                format!("what is at {:#x} is too far from the patch", fix.value)
+            })?;
+            places.push((at, distance.to_le_bytes()));
+        }
+    }
+    let is_fixed = !places.is_empty();
+    for (at, bytes) in places {
+        let place = data.get_mut(at..at + bytes.len());
+        let place = place.context("a reference lies outside of the library")?;
+        place.copy_from_slice(&bytes);
+    }
+    Ok(is_fixed)
 }
 
 fn write(path: &Path, data: &[u8]) -> Result<()> {

@@ -18,15 +18,6 @@ pub struct Found {
     pub slot: Option<Place>,
 }
 
-/// A thread-local of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThreadLocal {
-    /// So many bytes from the thread pointer.
-    Offset(i64),
-    /// In the block of the patch that brought it.
-    OfPatch,
-}
-
 /// The address of each symbol.
 #[derive(Debug)]
 pub struct Addresses {
@@ -38,8 +29,8 @@ pub struct Addresses {
     slots: HashMap<NameId, u32>,
     /// What patches brought, and took the name from what had it before.
     brought: HashMap<NameId, Found>,
-    /// Thread-locals of patches.
-    threads: BTreeSet<NameId>,
+    /// Thread-locals of patches, by their distance from the thread pointer.
+    threads: HashMap<NameId, i64>,
     /// What has gone from the source: the name means something else when it comes again.
     gone: BTreeSet<NameId>,
 }
@@ -66,7 +57,7 @@ impl Addresses {
             jumps,
             image,
             brought: HashMap::new(),
-            threads: BTreeSet::new(),
+            threads: HashMap::new(),
             gone: BTreeSet::new(),
         })
     }
@@ -103,17 +94,16 @@ impl Addresses {
         })
     }
 
-    /// Where a thread-local lies.
+    /// How far from the thread pointer a thread-local is, in bytes.
     #[must_use]
-    pub fn thread_local(&self, name: NameId, names: &Names) -> Option<ThreadLocal> {
-        if self.threads.contains(&name) {
-            return Some(ThreadLocal::OfPatch);
+    pub fn thread_local(&self, name: NameId, names: &Names) -> Option<i64> {
+        if let Some(offset) = self.threads.get(&name) {
+            return Some(*offset);
         }
         if self.gone.contains(&name) {
             return None;
         }
-        let offset = self.image.tls_offset_of(names.text(name))?;
-        Some(ThreadLocal::Offset(offset))
+        self.image.tls_offset_of(names.text(name))
     }
 
     /// Whether the process has something of this name.
@@ -128,10 +118,10 @@ impl Addresses {
         self.brought.insert(name, found);
     }
 
-    /// A patch brought this thread-local.
-    pub fn bring_thread_local(&mut self, name: NameId) {
+    /// A patch brought this thread-local, so far from the thread pointer.
+    pub fn bring_thread_local(&mut self, name: NameId, offset: i64) {
         self.gone.remove(&name);
-        self.threads.insert(name);
+        self.threads.insert(name, offset);
     }
 
     /// The source has it no more.

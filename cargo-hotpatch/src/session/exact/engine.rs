@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hotpatch_rt::wire::{Place, Redirect};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::addresses::{Addresses, Found, ThreadLocal};
+use super::addresses::{Addresses, Found};
 use super::libraries::Libraries;
 use super::objects::{self, Objects, facts_beside, hashes};
 use super::refusals::{is_retyped, shown, values_are_alive};
@@ -21,7 +22,7 @@ use crate::build::replay::{Replayed, replay};
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
-use crate::image::symbols::BaseImage;
+use crate::image::symbols::{BaseImage, Kind as SymbolKind};
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::{NameId, Names};
 use crate::object::v0;
@@ -64,6 +65,8 @@ pub(super) struct Engine {
     code: CodeMap,
     /// Types that the source had once.
     gone_types: Layouts,
+    /// Where the next library is linked for, near a program whose addresses are fixed.
+    next_place: Option<u64>,
     /// Libraries loaded so far, also those that did not go live.
     loaded: u32,
     generation: u32,
@@ -94,6 +97,12 @@ impl Engine {
         let program = base.units.last().context("the program has no crate")?;
         let linked = LinkedObjects::read(program)?;
         let mut names = Names::default();
+        let next_place = (!image.relocatable).then(|| {
+            let symbols = image.symbols.iter().map(|(_, symbol)| symbol);
+            let addresses = symbols.filter(|of| of.kind != SymbolKind::Tls).map(|of| of.address);
+            let end = addresses.max().unwrap_or_default();
+            (end + GAP).next_multiple_of(PLACE_ALIGN).max(FIRST_PLACE)
+        });
         let code = CodeMap::new(&image, client.bias());
         let addresses = Addresses::new(image, client.bias(), &linked.slots, &mut names)?;
         let crates = base.units.iter().map(|unit| Crate {
@@ -104,18 +113,22 @@ impl Engine {
             metadata: metadata(unit),
         });
         let crates: Vec<Crate> = crates.collect();
+        let folders = base.units.iter().filter_map(|unit| unit.args.out_dir());
+        let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
+        let folders: Vec<PathBuf> = folders.into_iter().collect();
         Ok(Self {
             crate_names: crates.iter().map(|of| of.unit.krate.clone()).collect(),
             crates,
             names,
             addresses,
-            libraries: Libraries::new(linked.libraries.clone()),
+            libraries: Libraries::new(linked.libraries.clone(), &folders),
             linker: linker(Some(program)),
             linked,
             pid: client.pid(),
             bias: client.bias(),
             folder: folder.to_owned(),
             code,
+            next_place,
             gone_types: Layouts::default(),
             loaded: 0,
             generation: 0,
@@ -184,12 +197,12 @@ impl Engine {
             ..Patched::default()
         };
         let begun = Instant::now();
-        let made = self.make(changes, &plan.twice, cancel)?;
+        let made = self.make(changes, &plan.twice, client, cancel)?;
         times.link = begun.elapsed();
         let begun = Instant::now();
-        if let Some((selection, library)) = made {
-            patched.bytes = library.bytes;
-            self.apply(&selection, &library, client)?;
+        if let Some((selection, loaded)) = made {
+            patched.bytes = loaded.library.bytes;
+            self.apply(&selection, &loaded, client)?;
         }
         for name in &plan.changes.gone {
             self.addresses.forget(*name);
@@ -308,8 +321,9 @@ impl Engine {
         &mut self,
         changes: &Changes,
         twice: &BTreeSet<NameId>,
+        client: &mut Client,
         cancel: &CancelToken,
-    ) -> Result<Option<(Selection, Library)>> {
+    ) -> Result<Option<(Selection, Loaded)>> {
         // Definitions of libraries that the program was linked with, as far as they are needed.
         let mut lent: BTreeMap<String, (Vec<u8>, Vec<Definition>)> = BTreeMap::new();
         let selection = loop {
@@ -342,16 +356,84 @@ impl Engine {
         if selection.redirected.is_empty() {
             return Ok(None);
         }
-        self.loaded += 1;
-        let output = self.folder.join(format!("patch-{}.so", self.loaded));
-        let library = self.link(&selection, lent, &output, cancel)?;
+        let defined = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let is_thread_local = |name: &&NameId| {
+            let definition = defined.get(name);
+            definition.is_some_and(|definition| definition.kind == Kind::ThreadLocal)
+        };
+        let threads = selection.brought.iter().filter(is_thread_local);
+        let threads: BTreeSet<NameId> = threads.copied().collect();
+        if !threads.is_empty() {
+            self.bring_thread_locals(&threads, client, cancel)?;
+        }
+        let mut selection = selection;
+        selection.brought.retain(|name| !threads.contains(name));
+        let library = self.load(&selection, &BTreeSet::new(), &lent, client, cancel)?;
         Ok(Some((selection, library)))
+    }
+
+    /// Thread-locals come in a library of their own, before the code that uses them: where the loader puts them is the
+    /// same distance from the thread pointer in all threads, and code is bound to that.
+    fn bring_thread_locals(
+        &mut self,
+        threads: &BTreeSet<NameId>,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        let selection = Selection {
+            brought: threads.clone(),
+            ..Selection::default()
+        };
+        let loaded = self.load(&selection, threads, &BTreeMap::new(), client, cancel)?;
+        let memory = fs::File::open(format!("/proc/{}/mem", self.pid))
+            .context("failed to read the program's memory")?;
+        for (text, cell) in loaded.library.thread_locals() {
+            let mut bytes = [0; 8];
+            memory
+                .read_exact_at(&mut bytes, loaded.bias + cell)
+                .context("failed to read the program's memory")?;
+            let offset = i64::from_le_bytes(bytes);
+            self.addresses.bring_thread_local(self.names.id(text), offset);
+        }
+        Ok(())
+    }
+
+    /// Links a library and loads it; nothing is led into it yet.
+    fn load(
+        &mut self,
+        selection: &Selection,
+        threads: &BTreeSet<NameId>,
+        lent: &BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Loaded> {
+        let image = client.image().clone();
+        for _ in 0..PLACES {
+            self.loaded += 1;
+            let output = self.folder.join(format!("patch-{}.so", self.loaded));
+            let library = self.link(selection, threads, lent, &output, cancel)?;
+            let bias = client.load(self.loaded, &library.path, &image)?;
+            if let Some(next) = &mut self.next_place {
+                *next = library.end.max(*next + 1).next_multiple_of(PLACE_ALIGN);
+            }
+            if bias == 0 || !library.is_fixed {
+                return Ok(Loaded {
+                    library,
+                    bias,
+                    generation: self.loaded,
+                });
+            }
+            // Something else is there: further on there may be room.
+            self.next_place = self.next_place.map(|next| next + PLACE_STEP);
+        }
+        bail!("the program has no room for a patch near its own code")
     }
 
     fn link(
         &self,
         selection: &Selection,
-        lent: BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
+        threads: &BTreeSet<NameId>,
+        lent: &BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
         output: &Path,
         cancel: &CancelToken,
     ) -> Result<Library> {
@@ -371,7 +453,7 @@ impl Engine {
         }
         for (name, (bytes, definitions)) in lent {
             if definitions.iter().any(is_selected) {
-                objects.push((name, bytes));
+                objects.push((name.clone(), bytes.clone()));
             }
         }
         let names = &self.names;
@@ -386,6 +468,8 @@ impl Engine {
                 slotted: texts(&selection.slotted),
                 redirected: texts(&selection.redirected),
                 brought: texts(&selection.brought),
+                thread_locals: texts(threads),
+                preferred: self.next_place,
                 address: &|text| {
                     let found = id(text).map(|name| self.addresses.find(name, names));
                     match found {
@@ -397,14 +481,11 @@ impl Engine {
                     }
                 },
                 thread_local: &|text| {
-                    let found = match id(text) {
+                    let offset = match id(text) {
                         Some(name) => self.addresses.thread_local(name, names),
-                        None => image.tls_offset_of(text).map(ThreadLocal::Offset),
+                        None => image.tls_offset_of(text),
                     };
-                    found.map(|found| match found {
-                        ThreadLocal::Offset(offset) => Reach::Offset(offset),
-                        ThreadLocal::OfPatch => Reach::Call,
-                    })
+                    offset.map(Reach::Offset)
                 },
                 image,
                 linker: &self.linker,
@@ -415,15 +496,20 @@ impl Engine {
         )
     }
 
-    /// Loads the library, leads the slots into it, and learns what it brought.
+    /// Leads the slots into a library, and learns what it brought.
     fn apply(
         &mut self,
         selection: &Selection,
-        library: &Library,
+        loaded: &Loaded,
         client: &mut Client,
     ) -> Result<()> {
+        let Loaded {
+            library,
+            bias,
+            generation,
+        } = loaded;
+        let (generation, bias) = (*generation, *bias);
         let mut redirects = Vec::new();
-        let generation = self.loaded;
         for name in &selection.redirected {
             let found = self.addresses.find(*name, &self.names);
             let text = self.names.text(*name);
@@ -436,8 +522,6 @@ impl Engine {
                 },
             });
         }
-        let image = client.image().clone();
-        let bias = client.load(generation, &library.path, &image)?;
         client.redirect(redirects)?;
         self.code.learn(&library.image, bias);
         client.relist(self.addresses.image().library_list.as_ref());
@@ -451,12 +535,8 @@ impl Engine {
             };
             self.addresses.bring(self.names.id(text), found);
         }
-        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
         for name in &selection.brought {
-            let text = self.names.text(*name);
-            if new.get(name).is_some_and(|of| of.kind == Kind::ThreadLocal) {
-                self.addresses.bring_thread_local(*name);
-            } else if let Some(symbol) = library.image.symbols.get(text) {
+            if let Some(symbol) = library.image.symbols.get(self.names.text(*name)) {
                 let found = Found {
                     address: bias + symbol.address,
                     slot: None,
@@ -488,6 +568,22 @@ impl Engine {
         (own.into_iter().collect(), others.into_iter().collect())
     }
 }
+
+/// A library in the process.
+struct Loaded {
+    library: Library,
+    bias: u64,
+    generation: u32,
+}
+
+/// The lowest address of a patch.
+const FIRST_PLACE: u64 = 1 << 30;
+/// How often a library is linked for another place when something is in the one that was chosen.
+const PLACES: usize = 4;
+const PLACE_ALIGN: u64 = 1 << 16;
+const PLACE_STEP: u64 = 64 << 20;
+/// Patches begin so far behind the program, which leaves room for its heap.
+const GAP: u64 = 256 << 20;
 
 /// What an edit means for the process.
 enum Planned {

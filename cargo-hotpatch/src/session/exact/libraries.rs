@@ -1,4 +1,4 @@
-//! What the program lacks of the libraries it was linked with: the objects of those that a linker left out.
+//! What the program lacks of the libraries it was linked with, or could have been: the objects that a linker left out.
 
 use std::collections::HashMap;
 use std::fs;
@@ -6,36 +6,65 @@ use std::path::{Path, PathBuf};
 
 use object::read::archive::ArchiveFile;
 
-use crate::image::elf::{self, Elf};
-
-/// Rust libraries of the program's link, read when something is missing.
+/// Rust libraries, read when something is missing.
 #[derive(Debug)]
 pub struct Libraries {
+    /// Those of the program's link, then all others beside them: a crate may use a dependency for the first time.
+    tiers: [Tier; 2],
+}
+
+#[derive(Debug)]
+struct Tier {
     paths: Vec<PathBuf>,
-    /// Which object defines a symbol: library, and place of the object in it.
-    index: Option<HashMap<String, (usize, u64, u64)>>,
+    /// Which object defines a symbol: library, and place of the object's header in it.
+    index: Option<HashMap<Box<[u8]>, (usize, u64)>>,
 }
 
 impl Libraries {
-    /// These.
+    /// Those of a link, and those in folders.
     #[must_use]
-    pub fn new(paths: Vec<PathBuf>) -> Self {
-        Self { paths, index: None }
+    pub fn new(linked: Vec<PathBuf>, folders: &[PathBuf]) -> Self {
+        let mut others: Vec<PathBuf> = folders.iter().flat_map(|folder| rlibs(folder)).collect();
+        others.retain(|path| !linked.contains(path));
+        let tier = |paths| Tier { paths, index: None };
+        Self {
+            tiers: [tier(linked), tier(others)],
+        }
     }
 
-    /// The object that defines a symbol, with a name for it.
+    /// The object that defines a symbol, with a name for it. Names of symbols tell versions of crates apart.
     pub fn object(&mut self, symbol: &str) -> Option<(String, Vec<u8>)> {
-        let index = self.index.get_or_insert_with(|| index(&self.paths));
-        let (library, offset, size) = *index.get(symbol)?;
-        let data = fs::read(self.paths.get(library)?).ok()?;
-        let start = usize::try_from(offset).ok()?;
-        let end = start.checked_add(usize::try_from(size).ok()?)?;
-        let name = format!("library-{library}-{offset}.o");
-        Some((name, data.get(start..end)?.to_vec()))
+        self.tiers
+            .iter_mut()
+            .enumerate()
+            .find_map(|(tier, of)| of.object(tier, symbol))
     }
 }
 
-fn index(paths: &[PathBuf]) -> HashMap<String, (usize, u64, u64)> {
+impl Tier {
+    fn object(&mut self, number: usize, symbol: &str) -> Option<(String, Vec<u8>)> {
+        let paths = &self.paths;
+        let index = self.index.get_or_insert_with(|| index(paths));
+        let (library, offset) = *index.get(symbol.as_bytes())?;
+        let data = fs::read(paths.get(library)?).ok()?;
+        let archive = ArchiveFile::parse(&*data).ok()?;
+        let member = archive.member(object::read::archive::ArchiveOffset(offset)).ok()?;
+        let name = format!("library-{number}-{library}-{offset}.o");
+        Some((name, member.data(&*data).ok()?.to_vec()))
+    }
+}
+
+fn rlibs(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "rlib"))
+        .collect();
+    found.sort();
+    found
+}
+
+fn index(paths: &[PathBuf]) -> HashMap<Box<[u8]>, (usize, u64)> {
     let mut found = HashMap::new();
     for (library, path) in paths.iter().enumerate() {
         // A library that cannot be read is not there for the linker either: then the symbol is missing.
@@ -44,29 +73,15 @@ fn index(paths: &[PathBuf]) -> HashMap<String, (usize, u64, u64)> {
     found
 }
 
-fn add(
-    library: usize,
-    path: &Path,
-    found: &mut HashMap<String, (usize, u64, u64)>,
-) -> Option<()> {
+/// The archive's own table of symbols is what linkers read.
+fn add(library: usize, path: &Path, found: &mut HashMap<Box<[u8]>, (usize, u64)>) -> Option<()> {
     let data = fs::read(path).ok()?;
     let archive = ArchiveFile::parse(&*data).ok()?;
-    for member in archive.members() {
-        let member = member.ok()?;
-        let (offset, size) = member.file_range();
-        let Ok(bytes) = member.data(&*data) else {
-            continue;
-        };
-        let Ok(elf) = Elf::parse(bytes) else { continue };
-        let Ok(symbols) = elf.symbols() else { continue };
-        for raw in symbols.iter() {
-            if raw.binding != elf::STB_LOCAL && raw.section != elf::SHN_UNDEF {
-                let name = symbols.name(&raw);
-                if !name.is_empty() && !found.contains_key(name) {
-                    found.insert(name.to_owned(), (library, offset, size));
-                }
-            }
-        }
+    for symbol in archive.symbols().ok()?? {
+        let symbol = symbol.ok()?;
+        found
+            .entry(symbol.name().into())
+            .or_insert((library, symbol.offset().0));
     }
     Some(())
 }
