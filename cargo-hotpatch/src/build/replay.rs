@@ -31,11 +31,7 @@ pub fn replay(unit: &Unit, cancel: &CancelToken) -> Result<Replayed> {
     let _ = fs::remove_dir_all(&objects);
     fs::create_dir_all(&objects)
         .with_context(|| format!("failed to create `{}`", objects.display()))?;
-    let mut tool = match unit.env.get(INNER_ENV).filter(|inner| !inner.is_empty()) {
-        Some(inner) => Tool::new(inner).arg(&unit.rustc),
-        None => Tool::new(&unit.rustc),
-    };
-    tool = tool
+    let tool = rustc(unit)
         .args(unit.compiled.as_slice())
         .env_clear()
         .envs(&unit.env)
@@ -59,6 +55,32 @@ pub fn replay(unit: &Unit, cancel: &CancelToken) -> Result<Replayed> {
         return Err(output.into_error().into());
     }
     Ok(Replayed::Broken(errors))
+}
+
+/// Has rustc write the crate's MIR, a line at a time.
+///
+/// # Errors
+/// rustc cannot be run or fails, or the work is cancelled.
+pub fn mir(unit: &Unit, cancel: &CancelToken, line: impl FnMut(&str)) -> Result<()> {
+    let incremental = unit.folder.join("incremental-mir");
+    let output = rustc(unit)
+        .args(super::rustc::mir(&unit.compiled, &incremental).as_slice())
+        .env_clear()
+        .envs(&unit.env)
+        .env_remove("CARGO_MAKEFLAGS")
+        .env_remove("MAKEFLAGS")
+        .env_remove("MFLAGS")
+        .current_dir(&unit.cwd)
+        .stream(cancel, line)?;
+    output.checked()?;
+    Ok(())
+}
+
+fn rustc(unit: &Unit) -> Tool {
+    match unit.env.get(INNER_ENV).filter(|inner| !inner.is_empty()) {
+        Some(inner) => Tool::new(inner).arg(&unit.rustc),
+        None => Tool::new(&unit.rustc),
+    }
 }
 
 fn objects_in(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -323,6 +323,19 @@ pub fn exact(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> Rus
     .with(more)
 }
 
+/// The crate's MIR on standard output, and nothing else. `args` are those of [`exact`].
+#[must_use]
+pub fn mir(args: &RustcArgs, incremental: &Path) -> RustcArgs {
+    args.without(|flag| {
+        matches!(flag.name, "--emit" | "--error-format" | "--json") || is_codegen(flag, &["incremental"])
+    })
+    .with([
+        "--emit=mir=-".to_owned(),
+        "--cap-lints=allow".to_owned(),
+        format!("-Cincremental={}", incremental.display()),
+    ])
+}
+
 /// `-L dependency=` of the folder that holds a library.
 #[must_use]
 pub fn search_path(library: &Path) -> String {

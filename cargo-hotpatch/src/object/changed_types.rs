@@ -95,6 +95,11 @@ impl ChangedTypes {
         self.roots.iter().map(String::as_str)
     }
 
+    /// The last names of the types that differ, and of those that lead to one without saying so.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.needles.words()
+    }
+
     /// Whether a type is one of them or mentions one.
     #[must_use]
     pub fn mentioned_in(&self, type_name: &str) -> bool {

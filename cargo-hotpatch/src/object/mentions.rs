@@ -46,6 +46,11 @@ impl Needles {
         }
     }
 
+    /// The words by which types are looked up: the last part of each one's path.
+    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
+        self.in_types.keys().map(String::as_str)
+    }
+
     pub(super) fn are_in_type(&self, name: &str) -> bool {
         are_in(&self.in_types, name)
     }

@@ -3,6 +3,7 @@ pub mod alive;
 pub mod changes;
 pub mod classify;
 pub mod codes;
+pub mod disguises;
 pub mod explain;
 pub mod index;
 pub mod overrides;

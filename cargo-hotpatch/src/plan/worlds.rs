@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::changes::Definitions;
+use super::disguises::Disguise;
 use crate::image::layouts::is_environment;
 use crate::object::changed_types::{
     ChangedTypes, changed_environments, changed_signatures, changed_traits,
@@ -24,6 +25,17 @@ pub struct Worlds {
     pub twice: BTreeSet<NameId>,
 }
 
+impl Worlds {
+    /// The last names of types that differ and that code can name; none where nothing but closures differ.
+    #[must_use]
+    pub fn named(&self) -> BTreeSet<String> {
+        if self.types.roots().all(is_environment) {
+            return BTreeSet::new();
+        }
+        self.types.words().map(str::to_owned).collect()
+    }
+}
+
 /// Compares what the objects that differ said of types, before and after.
 #[must_use]
 pub fn compare(
@@ -34,7 +46,8 @@ pub fn compare(
     names: &Names,
     can_be_replaced: impl Fn(NameId) -> bool,
 ) -> Worlds {
-    let environments = changed_environments(old, new);
+    let mut environments = changed_environments(old, new);
+    environments.extend(renumbered(new, old_definitions, new_definitions, names));
     let old_function = |symbol: &str| old.functions.get(symbol);
     let new_function = |symbol: &str| new.functions.get(symbol);
     let mut traits = changed_traits(&old.vtables, &new.vtables);
@@ -82,6 +95,52 @@ pub fn compare(
     Worlds { types, twice }
 }
 
+/// What closures captured whose numbers may mean other closures now: one more or less came before them, or they changed
+/// places. Older values then have to keep to their own code.
+fn renumbered(
+    new: &Facts,
+    old_definitions: &Definitions<'_>,
+    new_definitions: &Definitions<'_>,
+    names: &Names,
+) -> BTreeSet<String> {
+    let (was, is) = (closures(old_definitions, names), closures(new_definitions, names));
+    let mut moved: BTreeSet<NameId> = BTreeSet::new();
+    for (around, is) in &is {
+        let Some(was) = was.get(around) else { continue };
+        let code = |name: &NameId| new_definitions.get(name).map(|of| of.placeless);
+        let old_code = |name: &NameId| old_definitions.get(name).map(|of| of.placeless);
+        let changed_places = || {
+            is.iter().any(|name| {
+                let differs = code(name) != old_code(name);
+                differs && was.iter().any(|other| other != name && old_code(other) == code(name))
+            })
+        };
+        if was.len() != is.len() || changed_places() {
+            moved.extend(is.iter().filter(|name| code(name) != old_code(name)));
+        }
+    }
+    let symbols = moved.iter().map(|name| names.text(*name));
+    let facts = symbols.filter_map(|symbol| new.functions.get(symbol));
+    facts.filter_map(|facts| facts.environment.clone()).collect()
+}
+
+/// The closures of each function, by the text of the function's symbol.
+fn closures(definitions: &Definitions<'_>, names: &Names) -> BTreeMap<String, BTreeSet<NameId>> {
+    let mut found: BTreeMap<String, BTreeSet<NameId>> = BTreeMap::new();
+    for name in definitions.keys() {
+        let symbol = names.text(*name);
+        // The mark of a closure in a mangled path.
+        if !symbol.starts_with("_RNC") {
+            continue;
+        }
+        let text = format!("{:#}", rustc_demangle::demangle(symbol));
+        if let Some((around, _)) = text.rsplit_once("::{closure#") {
+            found.entry(around.to_owned()).or_default().insert(*name);
+        }
+    }
+    found
+}
+
 fn mentions_one(facts: &FunctionFacts, types: &ChangedTypes) -> bool {
     let named = facts.signature.iter().chain(&facts.generics);
     let mut named = named.chain(&facts.environment);
@@ -113,6 +172,8 @@ pub enum Alive {
         /// The line there.
         line: u32,
     },
+    /// Perhaps where code takes values for those of another type.
+    Disguised(Disguise),
     /// Somewhere behind a pointer that says nothing of the type, found again by its type id.
     Erased {
         /// The function by which it can be found.
@@ -194,6 +255,7 @@ fn rank(alive: &Alive) -> (u8, String) {
         Alive::Static { symbol, .. } => (0, symbol.clone()),
         Alive::Variable { function, .. } => (1, function.clone()),
         Alive::Erased { function } => (2, function.clone()),
+        Alive::Disguised(disguise) => (3, disguise.function.clone()),
     }
 }
 

@@ -18,7 +18,7 @@ use super::stacks::CodeMap;
 use super::sources::Inputs;
 use crate::build::base::Base;
 use crate::build::capture::Unit;
-use crate::build::replay::{Replayed, replay};
+use crate::build::replay::{Replayed, mir, replay};
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
@@ -32,7 +32,8 @@ use crate::patch::tls::Reach;
 use crate::plan::changes::{Changes, Definitions, Selection, select};
 use crate::plan::codes::Code;
 use crate::plan::verdict::{Note, Refusal};
-use crate::plan::worlds::{alive, compare, retyped};
+use crate::plan::worlds::{Alive, alive, compare, retyped};
+use crate::plan::disguises::{Disguise, Finder};
 use crate::run::client::Client;
 use crate::session::make::{CALL_SITE, Outcome, Patched, Times};
 use crate::session::world::{libraries, linker};
@@ -182,7 +183,7 @@ impl Engine {
         }
         times.compile = begun.elapsed();
         let begun = Instant::now();
-        let plan = match self.plan()? {
+        let plan = match self.plan(cancel)? {
             Planned::Nothing => return Ok(Outcome::Unchanged),
             Planned::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
             Planned::Patch(plan) => plan,
@@ -222,7 +223,7 @@ impl Engine {
     }
 
     /// What the compiled crates mean for the process.
-    fn plan(&mut self) -> Result<Planned> {
+    fn plan(&mut self, cancel: &CancelToken) -> Result<Planned> {
         let old = all_definitions(self.crates.iter().map(|krate| &krate.running));
         let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
         let names = &self.names;
@@ -246,7 +247,11 @@ impl Engine {
             return Ok(Planned::Refused(is_retyped(symbol, was, is)));
         }
         let on_stack = self.code.look(self.pid).unwrap_or_default();
-        let alive = alive(&worlds, &old_facts, &old, names, &on_stack.functions);
+        let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack.functions);
+        if alive.is_empty() {
+            let disguises = self.disguises(&worlds.named(), cancel)?;
+            alive.extend(disguises.into_iter().map(Alive::Disguised));
+        }
         if !alive.is_empty() {
             let files: Vec<PathBuf> = self.files().into_iter().collect();
             return Ok(Planned::Refused(values_are_alive(&worlds, &alive, &files)));
@@ -314,6 +319,25 @@ impl Engine {
             }
         }
         Ok(None)
+    }
+
+    /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
+    /// where `unsafe` is written at all.
+    fn disguises(&self, types: &BTreeSet<String>, cancel: &CancelToken) -> Result<Vec<Disguise>> {
+        let mut found = Vec::new();
+        if types.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
+            return Ok(found);
+        }
+        for krate in &self.crates {
+            if hashes(krate.running.iter()) == hashes(krate.latest.iter()) {
+                continue;
+            }
+            let mut finder = Finder::new(types);
+            mir(&krate.unit, cancel, |line| finder.line(line))
+                .context("failed to see what `unsafe` code does with types")?;
+            found.extend(finder.found());
+        }
+        Ok(found)
     }
 
     /// Makes the library, if there is anything to bring into the process.
@@ -611,6 +635,11 @@ fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> N
         file: file.as_deref().map(PathBuf::from).unwrap_or_default(),
         line: usize::try_from(line).unwrap_or_default(),
     }
+}
+
+/// Whether a file has the word in it.
+fn says_unsafe(file: &Path) -> bool {
+    fs::read(file).is_ok_and(|text| text.windows(6).any(|word| word == b"unsafe"))
 }
 
 /// Of what other crates see of a crate.

@@ -65,6 +65,15 @@ fn place(alive: &Alive) -> String {
             shown(function),
             at(file, *line)
         ),
+        Alive::Disguised(disguise) => format!(
+            "whatever `{}` takes for another type (`{}`{})",
+            disguise.function,
+            disguise.from,
+            match disguise.to.as_str() {
+                "" => String::new(),
+                to => format!(" as `{to}`"),
+            }
+        ),
         Alive::Erased { function } => {
             format!("whatever is found by its type id, as by `{}`", shown(function))
         }
