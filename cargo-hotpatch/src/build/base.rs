@@ -78,14 +78,40 @@ pub fn build(
     args: &BuildArgs,
     cancel: &CancelToken,
 ) -> Result<Base, BuildError> {
-    let began = SystemTime::now();
     let wrapper = wrapper(project.target_dir(), project.lane)?;
+    prepare(project, &wrapper);
+    run(project, tool(project, args, &wrapper).foreground(true), cancel)
+}
+
+/// Has cargo say how it would compile the crates with these root files now, without compiling them. All others, such as
+/// new dependencies and build scripts, are built as ever.
+///
+/// # Errors
+/// See [`BuildError`].
+pub fn record(
+    project: &Project,
+    args: &BuildArgs,
+    roots: &[&Path],
+    cancel: &CancelToken,
+) -> Result<Base, BuildError> {
+    let wrapper = wrapper(project.target_dir(), project.lane)?;
+    let roots = std::env::join_paths(roots).context("a source file has a `:` in its path")?;
+    let tool = tool(project, args, &wrapper).env(capture::RECORD_ENV, roots);
+    let base = run(project, tool, cancel);
+    if let Ok(base) = &base {
+        for unit in &base.units {
+            capture::forget_outputs(unit);
+        }
+    }
+    base
+}
+
+fn tool(project: &Project, args: &BuildArgs, wrapper: &Path) -> Tool {
     let mut tool = Tool::new(&project.cargo)
         .arg("build")
         .args(args.cargo_args())
         .arg("--message-format=json-render-diagnostics")
-        .foreground(true)
-        .env("RUSTC_WORKSPACE_WRAPPER", &wrapper)
+        .env("RUSTC_WORKSPACE_WRAPPER", wrapper)
         .env(capture::LANE_ENV, project.lane.name())
         .env(
             capture::FOLDER_ENV,
@@ -114,7 +140,11 @@ pub fn build(
             format!("profile.{profile}.lto=\"off\""),
         ]);
     }
-    prepare(project, &wrapper);
+    tool
+}
+
+fn run(project: &Project, tool: Tool, cancel: &CancelToken) -> Result<Base, BuildError> {
+    let began = SystemTime::now();
     let mut artifacts: Vec<Artifact> = Vec::new();
     let output = tool
         .stream(cancel, |line| {

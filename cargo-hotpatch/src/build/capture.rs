@@ -65,6 +65,9 @@ pub fn outer(args: &[OsString]) -> Result<i32> {
     Ok(code(status))
 }
 
+/// Root files of crates that are not to be compiled but only recorded.
+pub const RECORD_ENV: &str = "CARGO_HOTPATCH_RECORD";
+
 /// Tells the linker's stand-in the folder of the unit that it links.
 pub const UNIT_ENV: &str = "CARGO_HOTPATCH_UNIT";
 
@@ -234,6 +237,7 @@ fn compile_exactly(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> 
         krate: args.crate_name().unwrap_or_default().to_owned(),
         env: std::env::vars_os()
             .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(key, _)| key != RECORD_ENV)
             .collect(),
         rlib: rustc::rlib_path(&args).context("no --out-dir")?,
         compiled: args.clone(),
@@ -260,12 +264,73 @@ fn compile_exactly(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> 
     );
     // The linker's stand-in reads it.
     unit.write()?;
+    if is_only_recorded(&unit) {
+        return stand_in_for_outputs(&unit).map(|()| 0);
+    }
     let env: Vec<(&str, &str)> = unit
         .env
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
     run(&unit.rustc, unit.compiled.as_slice(), &env)
+}
+
+fn is_only_recorded(unit: &Unit) -> bool {
+    let roots = std::env::var_os(RECORD_ENV).unwrap_or_default();
+    std::env::split_paths(&roots).any(|root| root == unit.root)
+}
+
+/// Files that cargo looks for after a compile.
+fn outputs(unit: &Unit) -> Vec<PathBuf> {
+    let Some((folder, stem)) = unit.args.out_dir().zip(unit.args.stem()) else {
+        return Vec::new();
+    };
+    let dep_info = folder.join(format!("{stem}.d"));
+    match unit.bin {
+        true => vec![folder.join(stem), dep_info],
+        false => vec![unit.rlib.clone(), unit.rlib.with_extension("rmeta"), dep_info],
+    }
+}
+
+/// What stands in the place of a program that was not linked.
+const NOT_LINKED: &str = "#!/bin/sh\necho 'cargo-hotpatch has not linked this program; build it again' >&2\nexit 1\n";
+
+/// Empty outputs, but for those that are there.
+fn stand_in_for_outputs(unit: &Unit) -> Result<()> {
+    for path in outputs(unit).iter().filter(|path| !path.exists()) {
+        let is_dep_info = path.extension().is_some_and(|kind| kind == "d");
+        let text = match (is_dep_info, unit.bin) {
+            (true, _) => format!("{}: {}\n", path.display(), unit.root.display()),
+            (false, true) => NOT_LINKED.to_owned(),
+            (false, false) => String::new(),
+        };
+        std::fs::write(path, text)
+            .with_context(|| format!("failed to write `{}`", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Removes what [`RECORD_ENV`] had written in place of outputs, so that cargo builds them when it is asked next.
+pub fn forget_outputs(unit: &Unit) {
+    // cargo believes that it has compiled the crate, also where its outputs of before are still there.
+    let fingerprints = unit.args.out_dir().and_then(Path::parent);
+    let fingerprints = fingerprints.map(|folder| folder.join(".fingerprint"));
+    let extra = unit.args.codegen("extra-filename").unwrap_or_default();
+    let entries = fingerprints.and_then(|folder| std::fs::read_dir(folder).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        if !extra.is_empty() && entry.file_name().to_string_lossy().ends_with(extra) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+    for path in outputs(unit) {
+        let is_dep_info = path.extension().is_some_and(|kind| kind == "d");
+        let stands_in = std::fs::metadata(&path).is_ok_and(|meta| {
+            meta.len() == 0 || unit.bin && meta.len() == NOT_LINKED.len() as u64
+        });
+        if stands_in && !is_dep_info {
+            let _ = std::fs::remove_file(&path);
+        }
+    }
 }
 
 fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {

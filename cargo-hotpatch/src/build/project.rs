@@ -27,6 +27,8 @@ pub struct Project {
     pub config: CargoConfig,
     /// How its crates are compiled and patched.
     pub lane: Lane,
+    /// What was asked for.
+    pub args: BuildArgs,
     target_dir: PathBuf,
     build_side: BTreeSet<PathBuf>,
 }
@@ -88,6 +90,7 @@ impl Project {
             cargo,
             config: CargoConfig::read(&args.config)?,
             lane: Lane::Fast,
+            args: args.clone(),
             target_dir,
         })
     }

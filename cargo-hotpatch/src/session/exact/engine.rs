@@ -39,20 +39,20 @@ use crate::session::make::{CALL_SITE, Outcome, Patched, Times};
 use crate::session::world::{libraries, linker};
 
 /// A crate of the workspace.
-struct Crate {
-    unit: Unit,
-    inputs: Inputs,
+pub(super) struct Crate {
+    pub(super) unit: Unit,
+    pub(super) inputs: Inputs,
     /// The objects whose code runs, as far as it is compared.
-    running: Objects,
+    pub(super) running: Objects,
     /// The objects as they were compiled last.
-    latest: Objects,
+    pub(super) latest: Objects,
     /// Of what other crates see of it.
-    metadata: Option<u128>,
+    pub(super) metadata: Option<u128>,
 }
 
 /// The process and its crates.
 pub(super) struct Engine {
-    crates: Vec<Crate>,
+    pub(super) crates: Vec<Crate>,
     names: Names,
     addresses: Addresses,
     libraries: Libraries,
@@ -114,9 +114,7 @@ impl Engine {
             metadata: metadata(unit),
         });
         let crates: Vec<Crate> = crates.collect();
-        let folders = base.units.iter().filter_map(|unit| unit.args.out_dir());
-        let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
-        let folders: Vec<PathBuf> = folders.into_iter().collect();
+        let folders = folders(&crates);
         Ok(Self {
             crate_names: crates.iter().map(|of| of.unit.krate.clone()).collect(),
             crates,
@@ -155,6 +153,19 @@ impl Engine {
     /// How many functions of the program can be replaced.
     pub(super) fn replaceable(&self) -> usize {
         self.linked.slots.len()
+    }
+
+    /// Whether the program was linked with the library of this stem.
+    pub(super) fn is_linked(&self, stem: &str) -> bool {
+        let mut stems = self.linked.libraries.iter().filter_map(|path| path.file_stem());
+        stems.any(|library| library.to_str().and_then(|name| name.strip_prefix("lib")) == Some(stem))
+    }
+
+    /// There may be other libraries to take something from.
+    pub(super) fn learn_libraries(&mut self) {
+        let folders = folders(&self.crates);
+        self.libraries = Libraries::new(self.linked.libraries.clone(), &folders);
+        self.crate_names = self.crates.iter().map(|of| of.unit.krate.clone()).collect();
     }
 
     /// All files that a crate was compiled from.
@@ -635,6 +646,13 @@ fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> N
         file: file.as_deref().map(PathBuf::from).unwrap_or_default(),
         line: usize::try_from(line).unwrap_or_default(),
     }
+}
+
+/// Where the libraries are that crates are compiled with.
+fn folders(crates: &[Crate]) -> Vec<PathBuf> {
+    let folders = crates.iter().filter_map(|krate| krate.unit.args.out_dir());
+    let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
+    folders.into_iter().collect()
 }
 
 /// Whether a file has the word in it.

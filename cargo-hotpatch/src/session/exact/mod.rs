@@ -6,6 +6,7 @@
 mod addresses;
 mod engine;
 mod libraries;
+mod manifest;
 mod objects;
 mod refusals;
 mod sources;
@@ -23,9 +24,11 @@ use self::engine::Engine;
 use super::make::Outcome;
 use super::texts::{Fixed, Texts};
 use super::worker::{Agent, Job, Patchable, Said, Saves, Verdict, build_changed};
-use crate::build::base::Base;
+use crate::build::base::{self, Base, BuildError};
+use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
 use crate::command::CancelToken;
+use crate::plan::codes::Code;
 
 /// Does the work of a session for one run of the program.
 pub(super) fn work(
@@ -44,7 +47,7 @@ pub(super) fn work(
     agent.client = Some(client);
     let texts = Texts::default();
     let files = engine.files();
-    let fixed = Fixed::read(project, base, &files);
+    let mut fixed = Fixed::read(project, base, &files);
     texts.refresh(&fixed.paths());
     texts.refresh(&files);
     let mut watched = files;
@@ -91,9 +94,16 @@ pub(super) fn work(
         if files.is_empty() {
             continue;
         }
-        let outcome = match build_changed(&fixed) {
-            Some(refusal) => Ok(Outcome::Refused(refusal)),
-            None => engine.follow(client, &token),
+        let stopped = match fixed.build_changed().map(Path::to_owned) {
+            Some(file) => build_changed_here(&mut engine, project, &file, &mut fixed, &token),
+            None => Ok(None),
+        };
+        // What cargo wrote meanwhile, such as `Cargo.lock`, is no save.
+        texts.refresh(&fixed.paths());
+        let outcome = match stopped {
+            Ok(Some(outcome)) => Ok(outcome),
+            Ok(None) => engine.follow(client, &token),
+            Err(error) => Err(error),
         };
         let live = match &outcome {
             Ok(Outcome::Patched(patched)) => patched.live,
@@ -120,4 +130,49 @@ pub(super) fn work(
             total,
         })));
     }
+}
+
+/// Has the crates compiled as cargo says after an edit of what decides the build. Gives back a verdict if the edit stops
+/// there.
+fn build_changed_here(
+    engine: &mut Engine,
+    project: &Project,
+    file: &Path,
+    fixed: &mut Fixed,
+    cancel: &CancelToken,
+) -> Result<Option<Outcome>> {
+    if let Some(refusal) = build_changed(fixed).filter(|refusal| refusal.code == Code::HP0402) {
+        return Ok(Some(Outcome::Refused(refusal)));
+    }
+    let says_itself = |rendered: String| {
+        Ok(Some(Outcome::Broken(vec![Diagnostic {
+            error: true,
+            rendered,
+            ..Diagnostic::default()
+        }])))
+    };
+    let mut now = match Project::find(&project.args) {
+        Ok(now) => now,
+        Err(error) => return says_itself(format!("{error:#}\n")),
+    };
+    now.lane = project.lane;
+    let roots = engine.roots();
+    // What runs in the build has to be built.
+    let is_built = |root: &&Path| !now.build_side().any(|folder| root.starts_with(folder));
+    let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).filter(is_built).collect();
+    let base = match base::record(&now, &now.args, &roots, cancel) {
+        Ok(base) => base,
+        Err(BuildError::Failed { .. }) => {
+            return says_itself("cargo build failed, see its output\n".to_owned());
+        }
+        Err(BuildError::Unsupported(why)) => bail!("{why}"),
+        Err(BuildError::Other(error)) => return Err(error),
+    };
+    let files = engine.files();
+    let next = Fixed::read(&now, &base, &files);
+    if let Some(refusal) = engine.adopt(base, file) {
+        return Ok(Some(Outcome::Refused(refusal)));
+    }
+    *fixed = next;
+    Ok(None)
 }

@@ -48,6 +48,15 @@ impl Inputs {
         inputs
     }
 
+    /// A crate that was not compiled yet.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self {
+            stale: true,
+            ..Self::default()
+        }
+    }
+
     /// The files now, before a compile: what [`Inputs::compiled`] compares later ones with.
     #[must_use]
     pub fn look(&self) -> BTreeMap<PathBuf, Option<u128>> {
