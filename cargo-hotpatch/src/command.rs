@@ -201,29 +201,44 @@ impl Tool {
     pub fn stream(
         &self,
         cancel: &CancelToken,
-        mut on_line: impl FnMut(&str),
+        on_line: impl FnMut(&str),
     ) -> Result<Output, CommandError> {
         let mut command = self.command();
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit());
-        let (status, ()) = self.supervise(command, cancel, |child| {
-            let Some(out) = child.stdout.take() else {
-                return Ok(());
-            };
-            let mut reader = BufReader::new(out);
-            let mut line = Vec::new();
-            while reader.read_until(b'\n', &mut line)? > 0 {
-                on_line(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
-                line.clear();
-            }
-            Ok(())
-        })?;
+        let (status, _) =
+            self.supervise(command, cancel, |child| lines(child.stdout.take(), on_line))?;
         Ok(Output {
             status,
             stdout: Vec::new(),
             stderr: Vec::new(),
+            line: self.line(),
+        })
+    }
+
+    /// Runs the tool with its standard error captured, and hands each line of that to `on_line` as it comes. For a
+    /// compiler that tells of its outputs there.
+    ///
+    /// # Errors
+    /// As [`Tool::run`]. Its standard output is nobody's.
+    pub fn listen(
+        &self,
+        cancel: &CancelToken,
+        on_line: impl FnMut(&str),
+    ) -> Result<Output, CommandError> {
+        let mut command = self.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let (status, stderr) =
+            self.supervise(command, cancel, |child| lines(child.stderr.take(), on_line))?;
+        Ok(Output {
+            status,
+            stdout: Vec::new(),
+            stderr,
             line: self.line(),
         })
     }
@@ -295,6 +310,22 @@ impl Tool {
             missing_folder,
             source,
         }
+    }
+}
+
+/// Reads a pipe to its end, hands over each line as it comes, and gives back all of it.
+fn lines(pipe: Option<impl Read>, mut on_line: impl FnMut(&str)) -> io::Result<Vec<u8>> {
+    let mut all = Vec::new();
+    let Some(pipe) = pipe else {
+        return Ok(all);
+    };
+    let mut reader = BufReader::new(pipe);
+    loop {
+        let start = all.len();
+        if reader.read_until(b'\n', &mut all)? == 0 {
+            return Ok(all);
+        }
+        on_line(String::from_utf8_lossy(&all[start..]).trim_end_matches(['\n', '\r']));
     }
 }
 

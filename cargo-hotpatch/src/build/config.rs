@@ -61,9 +61,11 @@ impl CargoConfig {
         });
         let runner = match runner {
             Some(runner) => Some(runner),
+            // cargo passes over tables of targets that it cannot make sense of, and what is read here does not.
             None => found
                 .runner(HOST)
-                .context("failed to read cargo's configuration")?
+                .ok()
+                .flatten()
                 .map(|runner| (runner.path, runner.args)),
         };
         // A variable of rustc's own name comes before all else.
@@ -76,13 +78,9 @@ impl CargoConfig {
         };
         let last =
             |find: &dyn Fn(&de::Config) -> Option<PathBuf>| given.iter().rev().find_map(find);
-        let linker = found
-            .linker(HOST)
-            .context("failed to read cargo's configuration")?;
-        let flags = found
-            .rustflags(HOST)
-            .context("failed to read cargo's configuration")?
-            .map(|flags| flags.flags);
+        let linker = found.linker(HOST).ok().flatten();
+        let flags = found.rustflags(HOST).ok().flatten();
+        let flags = flags.map(|flags| flags.flags);
         // Variables with flags come before `--config` as well.
         let has_variable = ["CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"]
             .iter()

@@ -7,10 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use object::write::Object;
+use object::{Architecture, BinaryFormat, Endianness, SectionKind};
 
 use super::capture::{INNER_ENV, Unit};
 use super::diagnostics::{self, Diagnostic};
 use super::launcher::OBJECTS_ENV;
+use super::rustc::RustcArgs;
 use crate::command::{CancelToken, Tool};
 
 /// What came of compiling a crate again.
@@ -24,15 +27,27 @@ pub enum Replayed {
 
 /// Compiles a crate again, with the outputs where cargo wants them. Nothing is linked.
 ///
+/// `on_metadata` is called once other crates can be compiled with it. `early` is a folder with libraries that hold
+/// nothing but such metadata, see [`publish_early`]: they stand in for those whose code is still being made.
+///
 /// # Errors
 /// rustc cannot be run or fails without saying why, or the work is cancelled.
-pub fn replay(unit: &Unit, cancel: &CancelToken) -> Result<Replayed> {
+pub fn replay(
+    unit: &Unit,
+    early: &Path,
+    cancel: &CancelToken,
+    on_metadata: impl FnOnce(),
+) -> Result<Replayed> {
     let objects = unit.folder.join("objects");
     let _ = fs::remove_dir_all(&objects);
     fs::create_dir_all(&objects)
         .with_context(|| format!("failed to create `{}`", objects.display()))?;
+    let args = match unit.bin {
+        true => with_early(&unit.compiled, early),
+        false => unit.compiled.clone(),
+    };
     let tool = rustc(unit)
-        .args(unit.compiled.as_slice())
+        .args(args.as_slice())
         .env_clear()
         .envs(&unit.env)
         .env(OBJECTS_ENV, &objects)
@@ -41,7 +56,14 @@ pub fn replay(unit: &Unit, cancel: &CancelToken) -> Result<Replayed> {
         .env_remove("MAKEFLAGS")
         .env_remove("MFLAGS")
         .current_dir(&unit.cwd);
-    let output = tool.run(cancel)?;
+    let mut on_metadata = Some(on_metadata);
+    let output = tool.listen(cancel, |line| {
+        let tells = line.contains("\"$message_type\":\"artifact\"")
+            && line.contains("\"emit\":\"metadata\"");
+        if tells && let Some(on_metadata) = on_metadata.take() {
+            on_metadata();
+        }
+    })?;
     let said = diagnostics::parse(&output.stderr_text());
     if output.status.success() {
         let files = match unit.bin {
@@ -55,6 +77,54 @@ pub fn replay(unit: &Unit, cancel: &CancelToken) -> Result<Replayed> {
         return Err(output.into_error().into());
     }
     Ok(Replayed::Broken(errors))
+}
+
+/// A program is compiled with libraries, not with bare metadata: rustc wants to link it. Those in `early` come first.
+fn with_early(args: &RustcArgs, early: &Path) -> RustcArgs {
+    let here = |value: &str| {
+        let (name, path) = value.split_once('=')?;
+        let place = early.join(Path::new(path).file_name()?);
+        place.exists().then(|| format!("{name}={}", place.display()))
+    };
+    let externs = args.flags().filter(|flag| flag.name == "--extern");
+    let externs: Vec<String> = externs
+        .map(|flag| here(flag.value).unwrap_or_else(|| flag.value.to_owned()))
+        .collect();
+    args.without(|flag| flag.name == "--extern")
+        .with(externs.into_iter().flat_map(|value| ["--extern".to_owned(), value]))
+        .with([format!("-Ldependency={}", early.display())])
+}
+
+/// Puts a library into a folder that holds nothing but a crate's metadata, as it is now.
+///
+/// # Errors
+/// There is no metadata, or the folder cannot be written.
+pub fn publish_early(unit: &Unit, folder: &Path) -> Result<()> {
+    let path = unit.rlib.with_extension("rmeta");
+    let metadata =
+        fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
+    let name = unit.rlib.file_name().context("a library without a name")?;
+    let place = folder.join(name);
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&place, metadata_library(&metadata)))
+        .with_context(|| format!("failed to write `{}`", place.display()))
+}
+
+/// An archive with one member, as rustc keeps metadata in libraries: the section `.rmeta` of an object.
+fn metadata_library(metadata: &[u8]) -> Vec<u8> {
+    let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    let section = object.add_section(Vec::new(), b".rmeta".to_vec(), SectionKind::Debug);
+    object.append_section_data(section, metadata, 1);
+    let member = object.write().unwrap_or_default();
+    // The header of a member: name, time, owner, group, mode and size in columns.
+    let mut library = b"!<arch>\n".to_vec();
+    let size = member.len();
+    library.extend(format!("{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", "lib.rmeta/", 0, 0, 0, 644).bytes());
+    library.extend(member);
+    if library.len() % 2 == 1 {
+        library.push(b'\n');
+    }
+    library
 }
 
 /// Has rustc write the crate's MIR, a line at a time.

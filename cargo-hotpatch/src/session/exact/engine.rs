@@ -11,14 +11,15 @@ use hotpatch_rt::wire::{Place, Redirect};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::addresses::{Addresses, Found};
+use super::compile::compile;
 use super::libraries::Libraries;
 use super::objects::{self, Objects, facts_beside, hashes};
 use super::refusals::{is_retyped, shown, values_are_alive};
 use super::stacks::CodeMap;
 use super::sources::Inputs;
-use crate::build::base::Base;
+use crate::build::base::{Base, Stamp};
 use crate::build::capture::Unit;
-use crate::build::replay::{Replayed, mir, replay};
+use crate::build::replay::{Replayed, mir};
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
@@ -48,6 +49,8 @@ pub(super) struct Crate {
     pub(super) latest: Objects,
     /// Of what other crates see of it.
     pub(super) metadata: Option<u128>,
+    /// The libraries and macros of others that it was compiled with.
+    pub(super) externs: Vec<(PathBuf, Stamp)>,
 }
 
 /// The process and its crates.
@@ -111,9 +114,13 @@ impl Engine {
             unit: unit.clone(),
             running: Objects::new(),
             latest: Objects::new(),
-            metadata: metadata(unit),
+            metadata: metadata_of(unit),
+            externs: Vec::new(),
         });
-        let crates: Vec<Crate> = crates.collect();
+        let mut crates: Vec<Crate> = crates.collect();
+        for index in 0..crates.len() {
+            crates[index].externs = externs_of_others(&crates[index].unit, &crates);
+        }
         let folders = folders(&crates);
         Ok(Self {
             crate_names: crates.iter().map(|of| of.unit.krate.clone()).collect(),
@@ -302,34 +309,51 @@ impl Engine {
 
     /// Compiles the crates whose files differ, and those that see something else of them.
     fn compile(&mut self, cancel: &CancelToken) -> Result<Option<Outcome>> {
-        for index in 0..self.crates.len() {
+        let externs = self.crates.iter().map(|of| externs_of_others(&of.unit, &self.crates));
+        let externs: Vec<Vec<(PathBuf, Stamp)>> = externs.collect();
+        let dirty = self.crates.iter_mut().zip(&externs).map(|(krate, externs)| {
+            // Macros may have been built anew under the same name.
+            let has_others = krate.externs != *externs;
+            krate.inputs.is_stale() || has_others || !krate.inputs.changed().is_empty()
+        });
+        let dirty: Vec<bool> = dirty.collect();
+        let mut compiled = compile(&self.crates, &dirty, &self.early_folder(), cancel);
+        let mut stopped = Ok(None);
+        for (index, result) in compiled.results {
             let krate = &mut self.crates[index];
-            if !krate.inputs.is_stale() && krate.inputs.changed().is_empty() {
-                continue;
-            }
-            let before = krate.inputs.look();
-            let paths = match replay(&krate.unit, cancel)? {
-                Replayed::Compiled(paths) => paths,
-                Replayed::Broken(found) => return Ok(Some(Outcome::Broken(found))),
-            };
-            krate.inputs.compiled(&krate.unit, &before);
-            let sources = spellings(&krate.unit, &krate.inputs);
-            let is_source = |path: &[u8]| sources.contains(path);
-            let mut known = krate.running.clone();
-            known.extend(krate.latest.iter().cloned());
-            krate.latest = objects::read(&paths, &known, &mut self.names, &is_source)?;
-            let metadata = metadata(&krate.unit);
-            if metadata != krate.metadata {
-                krate.metadata = metadata;
-                let stem = krate.unit.stem();
-                for other in &mut self.crates {
-                    if other.unit.externs().any(|other| other == stem) {
-                        other.inputs.expire();
+            match result {
+                Ok(Replayed::Compiled(paths)) if matches!(stopped, Ok(None)) => {
+                    let look = compiled.before.remove(&index).unwrap_or_default();
+                    krate.inputs.compiled(&krate.unit, &look);
+                    let sources = spellings(&krate.unit, &krate.inputs);
+                    let is_source = |path: &[u8]| sources.contains(path);
+                    let mut known = krate.running.clone();
+                    known.extend(krate.latest.iter().cloned());
+                    krate.latest = objects::read(&paths, &known, &mut self.names, &is_source)?;
+                    krate.metadata = metadata_of(&krate.unit);
+                    krate.externs.clone_from(&externs[index]);
+                }
+                // Compiled with something that did not come to an end.
+                Ok(Replayed::Compiled(_)) => krate.inputs.expire(),
+                Ok(Replayed::Broken(found)) => {
+                    krate.inputs.expire();
+                    if matches!(stopped, Ok(None)) {
+                        stopped = Ok(Some(Outcome::Broken(found)));
                     }
+                }
+                Err(error) => {
+                    krate.inputs.expire();
+                    stopped = Err(error);
                 }
             }
         }
-        Ok(None)
+        stopped
+    }
+
+    /// For metadata of crates whose code is still being made.
+    fn early_folder(&self) -> PathBuf {
+        let program = self.crates.last().map(|of| of.unit.folder.clone());
+        program.unwrap_or_default().join("early")
     }
 
     /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
@@ -655,13 +679,25 @@ fn folders(crates: &[Crate]) -> Vec<PathBuf> {
     folders.into_iter().collect()
 }
 
+/// The libraries and macros that a crate is compiled with, but for those of the session's own crates.
+fn externs_of_others(unit: &Unit, crates: &[Crate]) -> Vec<(PathBuf, Stamp)> {
+    let stems: BTreeSet<String> = crates.iter().map(|of| of.unit.stem()).collect();
+    let is_own = |path: &Path| {
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        stem.and_then(|stem| stem.strip_prefix("lib")).is_some_and(|stem| stems.contains(stem))
+    };
+    let mut externs = unit.libraries();
+    externs.retain(|(path, _)| !is_own(path));
+    externs
+}
+
 /// Whether a file has the word in it.
 fn says_unsafe(file: &Path) -> bool {
     fs::read(file).is_ok_and(|text| text.windows(6).any(|word| word == b"unsafe"))
 }
 
 /// Of what other crates see of a crate.
-fn metadata(unit: &Unit) -> Option<u128> {
+pub(super) fn metadata_of(unit: &Unit) -> Option<u128> {
     let path = unit.rlib.with_extension("rmeta");
     fs::read(path).ok().map(|bytes| xxh3_128(&bytes))
 }

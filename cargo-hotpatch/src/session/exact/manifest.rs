@@ -84,6 +84,7 @@ impl Engine {
                     running: Objects::new(),
                     latest: Objects::new(),
                     metadata: None,
+                    externs: Vec::new(),
                 });
                 continue;
             };
