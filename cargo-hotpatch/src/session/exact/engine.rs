@@ -617,10 +617,12 @@ impl Engine {
                 let rest = start.strip_prefix(krate.as_str());
                 rest.is_some_and(|rest| rest.starts_with("::"))
             });
-            // A closure is a part of the function around it, and a shim stands for one.
-            let function = text.split("::{").next().unwrap_or(&text).to_owned();
             match is_own {
-                true => own.insert(function),
+                // A closure is a part of the function around it, and a shim stands for one.
+                true => own.insert(match text.split_once("::{") {
+                    Some((function, _)) => function.trim_start_matches('<').to_owned(),
+                    None => text,
+                }),
                 false => others.insert(text),
             };
         }
@@ -691,9 +693,14 @@ fn externs_of_others(unit: &Unit, crates: &[Crate]) -> Vec<(PathBuf, Stamp)> {
     externs
 }
 
-/// Whether a file has the word in it.
+/// Whether a file has the keyword in it, perhaps in a comment; the lint `unsafe_code` is another word.
 fn says_unsafe(file: &Path) -> bool {
-    fs::read(file).is_ok_and(|text| text.windows(6).any(|word| word == b"unsafe"))
+    const WORD: &[u8] = b"unsafe";
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    fs::read(file).is_ok_and(|text| {
+        let mut places = text.windows(WORD.len()).enumerate();
+        places.any(|(at, word)| word == WORD && !is_word(text.get(at + WORD.len())))
+    })
 }
 
 /// Of what other crates see of a crate.

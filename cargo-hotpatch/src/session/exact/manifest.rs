@@ -90,7 +90,7 @@ impl Engine {
             };
             let mut krate = self.crates.remove(known);
             let unit = as_before(unit, &krate.unit);
-            if unit.compiled != krate.unit.compiled || own(&unit.env) != own(&krate.unit.env) {
+            if flags(&unit.compiled) != flags(&krate.unit.compiled) || own(&unit.env) != own(&krate.unit.env) {
                 krate.inputs.expire();
             }
             krate.unit = unit;
@@ -169,6 +169,18 @@ fn as_before(mut unit: Unit, running: &Unit) -> Unit {
     unit.rlib.clone_from(&running.rlib);
     unit.folder.clone_from(&running.folder);
     unit
+}
+
+/// The flags of a call, whose order does not matter but among those of one name.
+fn flags(args: &RustcArgs) -> BTreeMap<&str, Vec<&str>> {
+    let mut flags: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for flag in args.flags() {
+        // What a key of `-C` is set to does not depend on others.
+        let key = flag.value.split_once('=').filter(|_| flag.name == "-C");
+        let name = key.map_or(flag.name, |(key, _)| key);
+        flags.entry(name).or_default().push(flag.value);
+    }
+    flags
 }
 
 /// The variables of a compile that say something about the crate.
