@@ -136,12 +136,23 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// What a pointer points to, without its kind.
+/// What a pointer points to, without its kind; memory that may not be initialised yet is of the type that it is for.
 fn pointee(ty: &str) -> &str {
-    let ty = ty.trim_start_matches('&');
-    let ty = ty.strip_prefix("*const ").unwrap_or(ty);
-    let ty = ty.strip_prefix("*mut ").unwrap_or(ty);
-    ty.strip_prefix("mut ").unwrap_or(ty)
+    const AROUND: &[&str] = &["std::ptr::NonNull<", "std::mem::MaybeUninit<"];
+    let mut ty = ty;
+    loop {
+        let before = ty;
+        for prefix in ["&", "mut ", "*const ", "*mut "] {
+            ty = ty.strip_prefix(prefix).unwrap_or(ty);
+        }
+        for around in AROUND {
+            let inner = ty.strip_prefix(around).and_then(|ty| ty.strip_suffix('>'));
+            ty = inner.unwrap_or(ty);
+        }
+        if ty == before {
+            return ty;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -175,6 +186,10 @@ mod tests {
         assert_eq!(found(same), []);
         let check = "fn a(_1: *mut Token) -> u32 {\n        _3 = copy _1 as *const () (PtrToPtr);\n        _4 = copy _3 as usize (Transmute);";
         assert_eq!(found(check), []);
+        let boxed = "fn f(_1: std::ptr::NonNull<m::Token>) -> u32 {\n        _2 = copy _1 as *const m::Token (Transmute);";
+        assert_eq!(found(boxed), []);
+        let fresh = "fn f(_1: *mut std::mem::MaybeUninit<[m::Token; 2]>) -> u32 {\n        _2 = copy _1 as *mut [m::Token; 2] (PtrToPtr);";
+        assert_eq!(found(fresh), []);
         let other = "fn a(_1: *mut u8) -> u32 {\n        _2 = copy _1 as *mut m::TokenKind (PtrToPtr);";
         assert_eq!(found(other), []);
     }
