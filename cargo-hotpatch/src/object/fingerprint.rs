@@ -305,7 +305,7 @@ impl<'data> Reader<'_, 'data> {
         let [file] = self.relocations[index].as_slice() else {
             return false;
         };
-        if bytes.len() != 24 || file.place != 0 || file.kind != r::ABS64 || file.addend != 0 {
+        if bytes.len() != 24 || file.place != 0 || file.kind != r::ABS64 {
             return false;
         }
         let Some(raw) = self.symbols.get(file.symbol as usize) else {
@@ -314,12 +314,104 @@ impl<'data> Reader<'_, 'data> {
         let section = self.elf.sections.get(raw.section as usize);
         let path = section.and_then(|section| {
             let bytes = self.elf.bytes(section).ok()?;
-            bytes.get(usize::try_from(raw.value).ok()?..)
+            let at = raw.value.checked_add_signed(file.addend)?;
+            bytes.get(usize::try_from(at).ok()?..)
         });
         let length = elf::u64_at(bytes, 8).and_then(|length| usize::try_from(length).ok());
         raw.binding == elf::STB_LOCAL
             && path.zip(length).is_some_and(|(path, length)| {
                 path.get(..length).is_some_and(|path| (self.is_source)(path))
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Definition, Kind, definitions};
+    use crate::image::samples::Samples;
+    use crate::object::names::Names;
+    use std::collections::BTreeMap;
+
+    /// The definitions of a crate by the last part of their paths.
+    fn read(source: &str) -> BTreeMap<String, Definition> {
+        let samples = Samples::new();
+        // Panic messages name the file.
+        let remap = format!("--remap-path-prefix={}=src", samples.path("").display());
+        let arguments = ["-Copt-level=0", "-Clink-dead-code", "-Cmetadata=x", &remap];
+        let object = samples.object(source, &arguments);
+        let mut names = Names::default();
+        let is_source = |path: &[u8]| path.ends_with(b".rs") && !path.starts_with(b"/rustc");
+        let found = definitions(&object, &mut names, &is_source).unwrap();
+        let named = found.into_iter().map(|definition| {
+            let text = format!("{:#}", rustc_demangle::demangle(names.text(definition.name)));
+            (text, definition)
+        });
+        named.collect()
+    }
+
+    const SOURCE: &str = "
+        pub static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(1);
+        pub static NAMES: [&str; 2] = [\"a\", \"b\"];
+        pub fn index(all: &[u32], at: usize) -> u32 { all[at] + 1 }
+        pub fn text() -> &'static str { \"some text\" }
+        pub fn choose(n: u32) -> &'static str {
+            match n { 0 => \"none\", 1 => \"one\", 2 => \"two\", 3 => \"three\", 4 => \"four\", _ => NAMES[0] }
+        }
+        pub fn float(x: f64) -> f64 { x * 1.25 + 3.5 }
+        pub fn caller() -> u32 { index(&[1, 2], 0) }
+    ";
+
+    #[test]
+    fn the_same_source_has_the_same_fingerprints() {
+        let (one, other) = (read(SOURCE), read(SOURCE));
+        assert!(one.len() > 6);
+        for (name, definition) in &one {
+            assert_eq!(definition.exact, other[name].exact, "{name}");
+        }
+        assert_eq!(one["app::COUNT"].kind, Kind::Mutable);
+        assert_eq!(one["app::NAMES"].kind, Kind::Constant);
+    }
+
+    #[test]
+    fn shifted_lines_are_told_apart_from_changes() {
+        let (one, other) = (read(SOURCE), read(&format!("\n\n{SOURCE}")));
+        assert_ne!(one["app::index"].exact, other["app::index"].exact);
+        for (name, definition) in &one {
+            assert_eq!(definition.placeless, other[name].placeless, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_what_changed_differs() {
+        let base = read(SOURCE);
+        let differing = |from: &str, to: &str| -> Vec<String> {
+            let edited = read(&SOURCE.replace(from, to));
+            let differs = |(name, is): (&String, &Definition)| {
+                let was = base.get(name);
+                was.is_none_or(|was| was.placeless != is.placeless).then(|| name.clone())
+            };
+            edited.iter().filter_map(differs).collect()
+        };
+        assert_eq!(differing("some text", "other txt"), ["app::text"]);
+        assert_eq!(differing("\"three\"", "\"drei!\""), ["app::choose"]);
+        assert_eq!(differing("1.25", "1.75"), ["app::float"]);
+        assert_eq!(differing("3.5", "4.5"), ["app::float"]);
+        assert_eq!(differing("\"b\"", "\"c\""), ["app::NAMES"]);
+        assert_eq!(differing("AtomicU32::new(1)", "AtomicU32::new(2)"), ["app::COUNT"]);
+        assert_eq!(differing("all[at] + 1", "all[at] + 2"), ["app::index"]);
+    }
+
+    #[test]
+    fn references_are_followed_through_what_has_no_name() {
+        let arguments = ["-Copt-level=0", "-Clink-dead-code", "--crate-name=app"];
+        let object = Samples::new().object(SOURCE, &arguments);
+        let mut names = Names::default();
+        let found = definitions(&object, &mut names, &|_| false).unwrap();
+        let named = |end: &str| {
+            let mut all = found.iter();
+            all.find(|definition| names.text(definition.name).ends_with(end)).unwrap()
+        };
+        assert!(named("6caller").references.contains(&named("5index").name));
+        assert!(named("6choose").references.contains(&named("5NAMES").name));
     }
 }

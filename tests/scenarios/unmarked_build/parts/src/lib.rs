@@ -1,0 +1,3 @@
+pub fn parts() -> u32 {
+    3
+}
