@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use crate::elf::Segments;
 use crate::error::Refusal;
 use crate::future::RUNNING_OFFSET;
 use crate::image::Image;
 use crate::loader::{self, Library};
-use crate::elf::Segments;
 use crate::wire::{BuildId, Place, Redirect, Store, Target};
 
 /// The running program with its patches.
@@ -78,7 +78,10 @@ impl Program {
                 let cell = cell.ok_or(Refusal::NotASlot(offset))?;
                 let Place { generation, offset } = redirect.function;
                 let function = self.segments(generation)?.function(offset);
-                Ok((cell, function.ok_or(Refusal::NotCode { generation, offset })?))
+                Ok((
+                    cell,
+                    function.ok_or(Refusal::NotCode { generation, offset })?,
+                ))
             })
             .collect::<Result<Vec<_>, Refusal>>()?;
         let mut count = 0;

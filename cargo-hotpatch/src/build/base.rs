@@ -80,7 +80,11 @@ pub fn build(
 ) -> Result<Base, BuildError> {
     let wrapper = wrapper(project.target_dir(), project.lane)?;
     prepare(project, &wrapper);
-    run(project, tool(project, args, &wrapper).foreground(true), cancel)
+    run(
+        project,
+        tool(project, args, &wrapper).foreground(true),
+        cancel,
+    )
 }
 
 /// Has cargo say how it would compile the crates with these root files now, without compiling them. All others, such as
@@ -315,6 +319,27 @@ fn supported(unit: &Unit) -> Result<(), BuildError> {
 /// The only platform so far.
 pub const HOST: &str = "x86_64-unknown-linux-gnu";
 
+/// The files that rustc read, by a dep-info file; relative paths are taken from `cwd`.
+#[must_use]
+pub fn dep_info_files(path: &Path, cwd: &Path) -> BTreeSet<PathBuf> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    // `target: file file …`, spaces in names behind a backslash.
+    let mut found = BTreeSet::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let Some((_, files)) = line.split_once(": ") else {
+            continue;
+        };
+        for file in files
+            .replace("\\ ", "\u{0}")
+            .split(' ')
+            .filter(|file| !file.is_empty())
+        {
+            found.insert(cwd.join(file.replace('\u{0}', " ")));
+        }
+    }
+    found
+}
+
 impl Unit {
     /// The stem of its outputs.
     #[must_use]
@@ -335,21 +360,8 @@ impl Unit {
             return (Vec::new(), Vec::new());
         };
         let path = out_dir.join(format!("{}.d", self.stem()));
-        let text = fs::read_to_string(path).unwrap_or_default();
-        // `target: file file …`, spaces in names behind a backslash.
-        let mut found = BTreeSet::new();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let Some((_, files)) = line.split_once(": ") else {
-                continue;
-            };
-            for file in files
-                .replace("\\ ", "\u{0}")
-                .split(' ')
-                .filter(|file| !file.is_empty())
-            {
-                found.insert(self.cwd.join(file.replace('\u{0}', " ")));
-            }
-        }
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let found = dep_info_files(&path, &self.cwd);
         let asked = text
             .lines()
             .filter_map(|line| line.strip_prefix("# env-dep:"))

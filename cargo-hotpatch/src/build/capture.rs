@@ -288,12 +288,17 @@ fn outputs(unit: &Unit) -> Vec<PathBuf> {
     let dep_info = folder.join(format!("{stem}.d"));
     match unit.bin {
         true => vec![folder.join(stem), dep_info],
-        false => vec![unit.rlib.clone(), unit.rlib.with_extension("rmeta"), dep_info],
+        false => vec![
+            unit.rlib.clone(),
+            unit.rlib.with_extension("rmeta"),
+            dep_info,
+        ],
     }
 }
 
 /// What stands in the place of a program that was not linked.
-const NOT_LINKED: &str = "#!/bin/sh\necho 'cargo-hotpatch has not linked this program; build it again' >&2\nexit 1\n";
+const NOT_LINKED: &str =
+    "#!/bin/sh\necho 'cargo-hotpatch has not linked this program; build it again' >&2\nexit 1\n";
 
 /// Empty outputs, but for those that are there.
 fn stand_in_for_outputs(unit: &Unit) -> Result<()> {
@@ -324,9 +329,8 @@ pub fn forget_outputs(unit: &Unit) {
     }
     for path in outputs(unit) {
         let is_dep_info = path.extension().is_some_and(|kind| kind == "d");
-        let stands_in = std::fs::metadata(&path).is_ok_and(|meta| {
-            meta.len() == 0 || unit.bin && meta.len() == NOT_LINKED.len() as u64
-        });
+        let stands_in = std::fs::metadata(&path)
+            .is_ok_and(|meta| meta.len() == 0 || unit.bin && meta.len() == NOT_LINKED.len() as u64);
         if stands_in && !is_dep_info {
             let _ = std::fs::remove_file(&path);
         }

@@ -11,5 +11,5 @@ pub mod overlay;
 pub mod project;
 pub mod replay;
 pub mod rustc;
-pub mod slotted;
 pub mod scope;
+pub mod slotted;

@@ -84,14 +84,20 @@ fn with_early(args: &RustcArgs, early: &Path) -> RustcArgs {
     let here = |value: &str| {
         let (name, path) = value.split_once('=')?;
         let place = early.join(Path::new(path).file_name()?);
-        place.exists().then(|| format!("{name}={}", place.display()))
+        place
+            .exists()
+            .then(|| format!("{name}={}", place.display()))
     };
     let externs = args.flags().filter(|flag| flag.name == "--extern");
     let externs: Vec<String> = externs
         .map(|flag| here(flag.value).unwrap_or_else(|| flag.value.to_owned()))
         .collect();
     args.without(|flag| flag.name == "--extern")
-        .with(externs.into_iter().flat_map(|value| ["--extern".to_owned(), value]))
+        .with(
+            externs
+                .into_iter()
+                .flat_map(|value| ["--extern".to_owned(), value]),
+        )
         .with([format!("-Ldependency={}", early.display())])
 }
 
@@ -119,7 +125,13 @@ fn metadata_library(metadata: &[u8]) -> Vec<u8> {
     // The header of a member: name, time, owner, group, mode and size in columns.
     let mut library = b"!<arch>\n".to_vec();
     let size = member.len();
-    library.extend(format!("{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", "lib.rmeta/", 0, 0, 0, 644).bytes());
+    library.extend(
+        format!(
+            "{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n",
+            "lib.rmeta/", 0, 0, 0, 644
+        )
+        .bytes(),
+    );
     library.extend(member);
     if library.len() % 2 == 1 {
         library.push(b'\n');

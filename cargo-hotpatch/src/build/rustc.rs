@@ -327,7 +327,8 @@ pub fn exact(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> Rus
 #[must_use]
 pub fn mir(args: &RustcArgs, incremental: &Path) -> RustcArgs {
     args.without(|flag| {
-        matches!(flag.name, "--emit" | "--error-format" | "--json") || is_codegen(flag, &["incremental"])
+        matches!(flag.name, "--emit" | "--error-format" | "--json")
+            || is_codegen(flag, &["incremental"])
     })
     .with([
         "--emit=mir=-".to_owned(),

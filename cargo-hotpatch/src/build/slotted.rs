@@ -160,7 +160,11 @@ pub fn arguments(args: &[OsString], unit_folder: &Path, driver: bool) -> Result<
             out.push(arg.clone());
         }
     }
-    let (objects, cells, names) = slotted(&inputs, &crates)?;
+    let Slotted {
+        objects,
+        cells,
+        names,
+    } = slotted(&inputs, &crates)?;
     linked.slots = names;
     let mut files: Vec<OsString> = Vec::new();
     for (index, object) in objects.iter().chain([&cells]).enumerate() {
@@ -175,8 +179,7 @@ pub fn arguments(args: &[OsString], unit_folder: &Path, driver: bool) -> Result<
     fs::write(fresh.join(LIST), serde_json::to_vec(&linked)?)?;
     // A session that reads the older one has its files open.
     let _ = fs::remove_dir_all(&kept);
-    fs::rename(&fresh, &kept)
-        .with_context(|| format!("failed to write `{}`", kept.display()))?;
+    fs::rename(&fresh, &kept).with_context(|| format!("failed to write `{}`", kept.display()))?;
     Ok(out)
 }
 
@@ -200,11 +203,18 @@ fn member_of_workspace(library: &Path) -> Option<Unit> {
     Unit::read(library.parent()?, stem).ok()
 }
 
-/// The objects with their references led through slots, the object with those, and the slots' names.
-fn slotted(
-    inputs: &[Input],
-    crates: &[String],
-) -> Result<(Vec<Vec<u8>>, Vec<u8>, Vec<String>)> {
+/// What is linked in place of the workspace's objects.
+struct Slotted {
+    /// They, with their references led through slots.
+    objects: Vec<Vec<u8>>,
+    /// The object with the slots.
+    cells: Vec<u8>,
+    /// The functions that have them, in their order.
+    names: Vec<String>,
+}
+
+/// Gives every function that an edit can change a slot.
+fn slotted(inputs: &[Input], crates: &[String]) -> Result<Slotted> {
     let crates: Vec<&str> = crates.iter().map(String::as_str).collect();
     let mut defined: BTreeSet<String> = BTreeSet::new();
     let mut has_main = false;
@@ -250,7 +260,11 @@ fn slotted(
                 &mut cells,
                 None,
                 false,
-                |name, _| numbers.get(name).map_or(Target::Same, |cell| Target::Slot(*cell)),
+                |name, _| {
+                    numbers
+                        .get(name)
+                        .map_or(Target::Same, |cell| Target::Slot(*cell))
+                },
                 |name, raw| {
                     raw.kind == elf::STT_FUNC
                         && !v0::is_mangled(name)
@@ -263,12 +277,18 @@ fn slotted(
                     continue 'again;
                 }
                 Err(error) => {
-                    return Err(anyhow!(error)
-                        .context(format!("failed to give functions of `{}` slots", input.stem)));
+                    return Err(anyhow!(error).context(format!(
+                        "failed to give functions of `{}` slots",
+                        input.stem
+                    )));
                 }
             }
         }
-        return Ok((objects, cells.object()?, names));
+        return Ok(Slotted {
+            objects,
+            cells: cells.object()?,
+            names,
+        });
     }
 }
 

@@ -105,7 +105,12 @@ impl Cells {
         let mut writer = Writer::new();
         writer.cells(&self.contents)?;
         for (name, cell) in &self.aliases {
-            writer.define(name, writer.jumps, u64::from(*cell) * SIZE, SymbolScope::Dynamic);
+            writer.define(
+                name,
+                writer.jumps,
+                u64::from(*cell) * SIZE,
+                SymbolScope::Dynamic,
+            );
         }
         writer.roots(&self.roots)?;
         if let Some(starter) = &self.starter {
@@ -196,7 +201,9 @@ impl Writer<'_> {
         // their place in four bytes; the frame's address is register 7 plus 8, and the return address lies below it.
         data.extend(20_u32.to_le_bytes());
         data.extend(0_u32.to_le_bytes());
-        data.extend([1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1, 0, 0]);
+        data.extend([
+            1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 7, 8, 0x90, 1, 0, 0,
+        ]);
         let begin = data.len() as u64 + 8;
         data.extend(16_u32.to_le_bytes());
         data.extend((data.len() as u32).to_le_bytes());
@@ -212,7 +219,12 @@ impl Writer<'_> {
         if names.is_empty() {
             return Ok(());
         }
-        let roots = section(&mut self.object, ".data.hotpatch.roots", SectionKind::Data, SHF_WRITE);
+        let roots = section(
+            &mut self.object,
+            ".data.hotpatch.roots",
+            SectionKind::Data,
+            SHF_WRITE,
+        );
         self.object
             .append_section_data(roots, &vec![0; names.len() * 8], 8);
         self.define(ROOTS, roots, 0, SymbolScope::Linkage);

@@ -135,8 +135,18 @@ fn kind(section: &Section<'_>, raw: &RawSymbol) -> Kind {
 #[must_use]
 pub fn is_list(section: &str) -> bool {
     const OWN: &[&str] = &[
-        ".text", ".data", ".rodata", ".bss", ".tdata", ".tbss", ".eh_frame", ".gcc_except_table", ".lrodata",
-        ".ldata", ".lbss", ".ltext",
+        ".text",
+        ".data",
+        ".rodata",
+        ".bss",
+        ".tdata",
+        ".tbss",
+        ".eh_frame",
+        ".gcc_except_table",
+        ".lrodata",
+        ".ldata",
+        ".lbss",
+        ".ltext",
     ];
     !OWN.iter().any(|own| section.starts_with(own))
 }
@@ -270,7 +280,9 @@ impl<'data> Reader<'_, 'data> {
         }
         let content = self.content(index)?;
         hashers.exact.update(&content.sum.exact.to_le_bytes());
-        hashers.placeless.update(&content.sum.placeless.to_le_bytes());
+        hashers
+            .placeless
+            .update(&content.sum.placeless.to_le_bytes());
         references.extend(&content.sum.references);
         Ok(content.outermost)
     }
@@ -295,7 +307,11 @@ impl<'data> Reader<'_, 'data> {
         let size = size.and_then(|size| size.split('.').next()?.parse::<usize>().ok());
         Ok(size.and_then(|size| {
             // An operand behind the reference moves it back by a few bytes.
-            let start = if size >= 8 { (at + 4) / size * size } else { at };
+            let start = if size >= 8 {
+                (at + 4) / size * size
+            } else {
+                at
+            };
             bytes.get(start..start + size)
         }))
     }
@@ -320,7 +336,8 @@ impl<'data> Reader<'_, 'data> {
         let length = elf::u64_at(bytes, 8).and_then(|length| usize::try_from(length).ok());
         raw.binding == elf::STB_LOCAL
             && path.zip(length).is_some_and(|(path, length)| {
-                path.get(..length).is_some_and(|path| (self.is_source)(path))
+                path.get(..length)
+                    .is_some_and(|path| (self.is_source)(path))
             })
     }
 }
@@ -343,7 +360,10 @@ mod tests {
         let is_source = |path: &[u8]| path.ends_with(b".rs") && !path.starts_with(b"/rustc");
         let found = definitions(&object, &mut names, &is_source).unwrap();
         let named = found.into_iter().map(|definition| {
-            let text = format!("{:#}", rustc_demangle::demangle(names.text(definition.name)));
+            let text = format!(
+                "{:#}",
+                rustc_demangle::demangle(names.text(definition.name))
+            );
             (text, definition)
         });
         named.collect()
@@ -388,7 +408,8 @@ mod tests {
             let edited = read(&SOURCE.replace(from, to));
             let differs = |(name, is): (&String, &Definition)| {
                 let was = base.get(name);
-                was.is_none_or(|was| was.placeless != is.placeless).then(|| name.clone())
+                was.is_none_or(|was| was.placeless != is.placeless)
+                    .then(|| name.clone())
             };
             edited.iter().filter_map(differs).collect()
         };
@@ -397,7 +418,10 @@ mod tests {
         assert_eq!(differing("1.25", "1.75"), ["app::float"]);
         assert_eq!(differing("3.5", "4.5"), ["app::float"]);
         assert_eq!(differing("\"b\"", "\"c\""), ["app::NAMES"]);
-        assert_eq!(differing("AtomicU32::new(1)", "AtomicU32::new(2)"), ["app::COUNT"]);
+        assert_eq!(
+            differing("AtomicU32::new(1)", "AtomicU32::new(2)"),
+            ["app::COUNT"]
+        );
         assert_eq!(differing("all[at] + 1", "all[at] + 2"), ["app::index"]);
     }
 
@@ -409,7 +433,8 @@ mod tests {
         let found = definitions(&object, &mut names, &|_| false).unwrap();
         let named = |end: &str| {
             let mut all = found.iter();
-            all.find(|definition| names.text(definition.name).ends_with(end)).unwrap()
+            all.find(|definition| names.text(definition.name).ends_with(end))
+                .unwrap()
         };
         assert!(named("6caller").references.contains(&named("5index").name));
         assert!(named("6choose").references.contains(&named("5NAMES").name));

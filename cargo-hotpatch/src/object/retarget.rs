@@ -135,9 +135,10 @@ pub fn retarget(
         .filter(|(_, raw)| renames(symbols.name(raw), raw))
         .map(|(index, raw)| (index, symbols.name(&raw)))
         .collect();
-    let defined = symbols.iter().enumerate().filter(|(_, raw)| {
-        hide && is_named(raw) && raw.section != elf::SHN_UNDEF
-    });
+    let defined = symbols
+        .iter()
+        .enumerate()
+        .filter(|(_, raw)| hide && is_named(raw) && raw.section != elf::SHN_UNDEF);
     let hidden: Vec<usize> = defined.map(|(index, _)| index).collect();
     let added = Added {
         undefined: &[CELLS, JUMPS],
@@ -305,11 +306,7 @@ struct Added<'a> {
 
 /// The object with symbols added, renamed and hidden: its tables of symbols and of names move to
 /// the end of the file.
-fn with_symbols(
-    elf: &Elf<'_>,
-    object: &[u8],
-    added: &Added<'_>,
-) -> Result<Vec<u8>, RetargetError> {
+fn with_symbols(elf: &Elf<'_>, object: &[u8], added: &Added<'_>) -> Result<Vec<u8>, RetargetError> {
     let Added {
         undefined,
         marks,
@@ -320,7 +317,9 @@ fn with_symbols(
     let table = elf.sections.iter().position(|s| s.kind == elf::SHT_SYMTAB);
     let table = table.ok_or_else(damaged)?;
     let strings = elf.sections[table].link as usize;
-    let mut names = elf.bytes(elf.sections.get(strings).ok_or_else(damaged)?)?.to_vec();
+    let mut names = elf
+        .bytes(elf.sections.get(strings).ok_or_else(damaged)?)?
+        .to_vec();
     let mut entries = elf.bytes(&elf.sections[table])?.to_vec();
     let mut name = |text: &str| -> u32 {
         let at = u32::try_from(names.len()).unwrap_or_default();

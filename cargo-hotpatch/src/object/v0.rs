@@ -41,7 +41,9 @@ mod tests {
         let app = |symbol| mentions(symbol, &["app"]);
         assert!(app("_RNvCs1234_3app4main"));
         assert!(app("_RNvNtC3app1m1f"));
-        assert!(app("_RINvNtCsab_4core3ptr13drop_in_placeNtCs12_3app5TokenECs12_3app"));
+        assert!(app(
+            "_RINvNtCsab_4core3ptr13drop_in_placeNtCs12_3app5TokenECs12_3app"
+        ));
         assert!(!app("_RNvMs_NtCsab_5alloc3vecINtB4_3VechE4pushCs12_3app"));
         assert!(!app("_RNvCs1234_5other3app"));
         assert!(app("_RNvCs1234_3app4main.llvm.123"));

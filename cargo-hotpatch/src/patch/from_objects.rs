@@ -73,7 +73,9 @@ impl Library {
 
     /// Where the loader writes the distance of each thread-local for which it was wanted, as an address of the file.
     pub fn thread_locals(&self) -> impl Iterator<Item = (&str, u64)> {
-        self.thread_locals.iter().map(|(name, at)| (name.as_str(), *at))
+        self.thread_locals
+            .iter()
+            .map(|(name, at)| (name.as_str(), *at))
     }
 
     /// Where in the file a symbol is.
@@ -182,9 +184,11 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
     if is_fixed {
         write(parts.output, &data)?;
     }
-    let end = Elf::parse(&data)?.sections.iter().filter(|s| s.is_loaded()).fold(0, |end, s| {
-        end.max(s.address + s.size as u64)
-    });
+    let end = Elf::parse(&data)?
+        .sections
+        .iter()
+        .filter(|s| s.is_loaded())
+        .fold(0, |end, s| end.max(s.address + s.size as u64));
     // Only scratch.
     let _ = fs::remove_dir_all(&folder);
     let mut offsets = Vec::new();

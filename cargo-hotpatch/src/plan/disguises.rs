@@ -64,7 +64,8 @@ impl<'a> Finder<'a> {
         let declared = text.strip_prefix("let ");
         if let Some((name, ty)) = declared.and_then(|text| text.split_once(": ")) {
             let name = name.trim_start_matches("mut ").to_owned();
-            self.locals.insert(name, ty.trim_end_matches(';').to_owned());
+            self.locals
+                .insert(name, ty.trim_end_matches(';').to_owned());
             return;
         }
         let Some((_, value)) = text.split_once(" = ") else {
@@ -171,10 +172,14 @@ mod tests {
     #[test]
     fn casts_are_found_from_either_side() {
         let to = "fn a(_1: *mut u8) -> u32 {\n    let mut _2: *mut m::Token;\n        _2 = copy _1 as *mut m::Token (PtrToPtr);";
-        assert_eq!(found(to), [("*mut u8".to_owned(), "*mut m::Token".to_owned())]);
+        assert_eq!(
+            found(to),
+            [("*mut u8".to_owned(), "*mut m::Token".to_owned())]
+        );
         let from = "fn d(_1: &mut Token, _2: &mut [u8; 8]) -> () {\n    let mut _5: *mut m::Token;\n        _4 = move _5 as *mut [u8; 8] (PtrToPtr);";
         assert_eq!(found(from).len(), 1);
-        let transmute = "fn b(_1: [u8; 8]) -> Token {\n        _0 = copy _1 as m::Token (Transmute);";
+        let transmute =
+            "fn b(_1: [u8; 8]) -> Token {\n        _0 = copy _1 as m::Token (Transmute);";
         assert_eq!(found(transmute).len(), 1);
         let call = "fn c(_1: &[u8]) -> usize {\n        _3 = core::slice::<impl [u8]>::align_to::<Token>(copy _1) -> [return: bb1, unwind continue];";
         assert_eq!(found(call).len(), 1);
@@ -190,7 +195,8 @@ mod tests {
         assert_eq!(found(boxed), []);
         let fresh = "fn f(_1: *mut std::mem::MaybeUninit<[m::Token; 2]>) -> u32 {\n        _2 = copy _1 as *mut [m::Token; 2] (PtrToPtr);";
         assert_eq!(found(fresh), []);
-        let other = "fn a(_1: *mut u8) -> u32 {\n        _2 = copy _1 as *mut m::TokenKind (PtrToPtr);";
+        let other =
+            "fn a(_1: *mut u8) -> u32 {\n        _2 = copy _1 as *mut m::TokenKind (PtrToPtr);";
         assert_eq!(found(other), []);
     }
 }

@@ -218,9 +218,11 @@ pub const fn explanation(code: Code) -> Explanation {
         },
         Code::HP0201 => Explanation {
             what: "\
-                No hot function reaches what was edited, or what names another item now because one \
+                In the exact lane, a note: a thread is in a function that was edited. It goes on in \
+                the old code, and its next call of the function runs the new. In the fast lane: no \
+                hot function reaches what was edited, or what names another item now because one \
                 came or went beside it, so nothing that runs again would run the new code. As a \
-                note: a part of the edit is like that, and the rest was patched.",
+                note there: a part of the edit is like that, and the rest was patched.",
             why: "\
                 New code takes over at the next call of a `#[hot]` function. Code that no such \
                 function calls, such as `main` and what it does at the start, is running or has \
@@ -231,8 +233,9 @@ pub const fn explanation(code: Code) -> Explanation {
      loop { world.step() }
  }",
             way_out: "\
-                Mark a function that leads to the edit with `#[hot]`, one that is called again and \
-                again. The edit itself takes effect at the next start.",
+                Put what a loop does at each turn into a function of its own, or restart. In the fast \
+                lane mark a function that leads to the edit with `#[hot]`, one that is called again \
+                and again.",
         },
         Code::HP0202 => Explanation {
             what: "\
@@ -274,6 +277,20 @@ pub const fn explanation(code: Code) -> Explanation {
             way_out: "\
                 Restart the program to begin with the new value, or store it from hot code once. A \
                 static that never changes by itself can be marked `#[hot]`.",
+        },
+        Code::HP0206 => Explanation {
+            what: "\
+                A constructor, or an entry of a list that the linker collects (`linkme`, `inventory` \
+                and their like), is new or another one. This is a note: the rest of the edit is \
+                live.",
+            why: "\
+                Such lists are read when a program starts, from its own file. What a patch brings is \
+                in another one, and constructors that ran do not run again.",
+            example: r#" #[distributed_slice(COMMANDS)]
+ static HELP: fn() = help;
++#[distributed_slice(COMMANDS)]
++static QUIT: fn() = quit;"#,
+            way_out: "Restart the program to use it.",
         },
         Code::HP0205 => Explanation {
             what: "\

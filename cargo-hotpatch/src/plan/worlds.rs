@@ -36,6 +36,24 @@ impl Worlds {
     }
 }
 
+impl Worlds {
+    /// The `async` functions, and those with `async` blocks, whose futures are of another kind now.
+    #[must_use]
+    pub fn futures(&self) -> BTreeSet<String> {
+        const MARKS: &[&str] = &[
+            "::{async_fn_env#",
+            "::{async_block_env#",
+            "::{coroutine_env#",
+        ];
+        let roots = self.types.roots();
+        let functions = roots.filter_map(|root| {
+            let end = MARKS.iter().filter_map(|mark| root.find(mark)).min()?;
+            Some(root[..end].to_owned())
+        });
+        functions.collect()
+    }
+}
+
 /// Compares what the objects that differ said of types, before and after.
 #[must_use]
 pub fn compare(
@@ -58,12 +76,8 @@ pub fn compare(
         new_function,
     ));
     let types = loop {
-        let types = ChangedTypes::with_environments(
-            &old.layouts,
-            &new.layouts,
-            &traits,
-            &environments,
-        );
+        let types =
+            ChangedTypes::with_environments(&old.layouts, &new.layouts, &traits, &environments);
         let before = traits.len();
         traits.extend(types.traits_about(&new.vtables, new_function));
         traits.extend(types.traits_about(&old.vtables, old_function));
@@ -83,7 +97,10 @@ pub fn compare(
         let symbol = names.text(*name);
         let (was, is) = (old_function(symbol), new_function(symbol));
         let is_mentioned = !types.is_empty()
-            && ([was, is].into_iter().flatten().any(|facts| mentions_one(facts, &types))
+            && ([was, is]
+                .into_iter()
+                .flatten()
+                .any(|facts| mentions_one(facts, &types))
                 || types.mentioned_in_symbol(symbol));
         let is_called_otherwise = was
             .zip(is)
@@ -103,7 +120,10 @@ fn renumbered(
     new_definitions: &Definitions<'_>,
     names: &Names,
 ) -> BTreeSet<String> {
-    let (was, is) = (closures(old_definitions, names), closures(new_definitions, names));
+    let (was, is) = (
+        closures(old_definitions, names),
+        closures(new_definitions, names),
+    );
     let mut moved: BTreeSet<NameId> = BTreeSet::new();
     for (around, is) in &is {
         let Some(was) = was.get(around) else { continue };
@@ -112,7 +132,10 @@ fn renumbered(
         let changed_places = || {
             is.iter().any(|name| {
                 let differs = code(name) != old_code(name);
-                differs && was.iter().any(|other| other != name && old_code(other) == code(name))
+                differs
+                    && was
+                        .iter()
+                        .any(|other| other != name && old_code(other) == code(name))
             })
         };
         if was.len() != is.len() || changed_places() {
@@ -121,7 +144,9 @@ fn renumbered(
     }
     let symbols = moved.iter().map(|name| names.text(*name));
     let facts = symbols.filter_map(|symbol| new.functions.get(symbol));
-    facts.filter_map(|facts| facts.environment.clone()).collect()
+    facts
+        .filter_map(|facts| facts.environment.clone())
+        .collect()
 }
 
 /// The closures of each function, by the text of the function's symbol.
@@ -206,7 +231,9 @@ pub fn alive(
         return found;
     }
     for (symbol, facts) in &old.statics {
-        let definition = names.get(symbol).and_then(|name| old_definitions.get(&name));
+        let definition = names
+            .get(symbol)
+            .and_then(|name| old_definitions.get(&name));
         // What nothing writes is made anew with what it refers to.
         let is_state = definition.is_some_and(|definition| definition.kind != Kind::Constant);
         if is_state && worlds.types.mentioned_in(&facts.ty) {
@@ -284,7 +311,9 @@ pub fn retyped<'a>(
         let Some(was) = old.statics.get(symbol) else {
             continue;
         };
-        let definition = names.get(symbol).and_then(|name| old_definitions.get(&name));
+        let definition = names
+            .get(symbol)
+            .and_then(|name| old_definitions.get(&name));
         let is_state = definition.is_some_and(|definition| definition.kind != Kind::Constant);
         if is_state && (was.ty != is.ty || was.thread_local != is.thread_local) {
             found.insert(symbol.as_str(), (was, is));

@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::exact;
 use super::guard::Guard;
 use super::make::{Maker, Outcome};
 use super::texts::{Fixed, Texts};
 use super::world::World;
-use super::exact;
 use crate::build::base::Base;
 use crate::build::capture::Lane;
 use crate::build::project::Project;

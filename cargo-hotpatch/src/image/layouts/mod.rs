@@ -143,8 +143,10 @@ impl Layouts {
     #[must_use]
     pub fn without(&self, others: &Self) -> Self {
         let mut left = self.clone();
-        left.types.retain(|path, _| !others.types.contains_key(path));
-        left.ambiguous.retain(|path, _| !others.types.contains_key(path));
+        left.types
+            .retain(|path, _| !others.types.contains_key(path));
+        left.ambiguous
+            .retain(|path, _| !others.types.contains_key(path));
         left
     }
 

@@ -16,9 +16,11 @@ pub struct Libraries {
 #[derive(Debug)]
 struct Tier {
     paths: Vec<PathBuf>,
-    /// Which object defines a symbol: library, and place of the object's header in it.
-    index: Option<HashMap<Box<[u8]>, (usize, u64)>>,
+    index: Option<Index>,
 }
+
+/// Which object defines a symbol: library, and place of the object's header in it.
+type Index = HashMap<Box<[u8]>, (usize, u64)>;
 
 impl Libraries {
     /// Those of a link, and those in folders.
@@ -48,7 +50,9 @@ impl Tier {
         let (library, offset) = *index.get(symbol.as_bytes())?;
         let data = fs::read(paths.get(library)?).ok()?;
         let archive = ArchiveFile::parse(&*data).ok()?;
-        let member = archive.member(object::read::archive::ArchiveOffset(offset)).ok()?;
+        let member = archive
+            .member(object::read::archive::ArchiveOffset(offset))
+            .ok()?;
         let name = format!("library-{number}-{library}-{offset}.o");
         Some((name, member.data(&*data).ok()?.to_vec()))
     }
@@ -64,7 +68,7 @@ fn rlibs(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn index(paths: &[PathBuf]) -> HashMap<Box<[u8]>, (usize, u64)> {
+fn index(paths: &[PathBuf]) -> Index {
     let mut found = HashMap::new();
     for (library, path) in paths.iter().enumerate() {
         // A library that cannot be read is not there for the linker either: then the symbol is missing.
@@ -74,7 +78,7 @@ fn index(paths: &[PathBuf]) -> HashMap<Box<[u8]>, (usize, u64)> {
 }
 
 /// The archive's own table of symbols is what linkers read.
-fn add(library: usize, path: &Path, found: &mut HashMap<Box<[u8]>, (usize, u64)>) -> Option<()> {
+fn add(library: usize, path: &Path, found: &mut Index) -> Option<()> {
     let data = fs::read(path).ok()?;
     let archive = ArchiveFile::parse(&*data).ok()?;
     for symbol in archive.symbols().ok()?? {

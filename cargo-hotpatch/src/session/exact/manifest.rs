@@ -32,7 +32,10 @@ const SHARED: &[&str] = &[
 impl Engine {
     /// Root files of the crates.
     pub(super) fn roots(&self) -> BTreeSet<PathBuf> {
-        self.crates.iter().map(|krate| krate.unit.root.clone()).collect()
+        self.crates
+            .iter()
+            .map(|krate| krate.unit.root.clone())
+            .collect()
     }
 
     /// From now on the crates are compiled as cargo says in `new`, or it is told why that cannot be. `file` is what
@@ -69,13 +72,18 @@ impl Engine {
             if let Some(name) = self.another_build(&known.unit, unit, &stems) {
                 return refuse(
                     Code::HP0401,
-                    format!("the program would be built with another `{name}` than the one that runs"),
+                    format!(
+                        "the program would be built with another `{name}` than the one that runs"
+                    ),
                 );
             }
         }
         let mut crates = Vec::new();
         for unit in new.units {
-            let known = self.crates.iter().position(|krate| is_same(&krate.unit, &unit));
+            let known = self
+                .crates
+                .iter()
+                .position(|krate| is_same(&krate.unit, &unit));
             let unit = with_stems(unit, &stems);
             let Some(known) = known else {
                 crates.push(Crate {
@@ -90,7 +98,9 @@ impl Engine {
             };
             let mut krate = self.crates.remove(known);
             let unit = as_before(unit, &krate.unit);
-            if flags(&unit.compiled) != flags(&krate.unit.compiled) || own(&unit.env) != own(&krate.unit.env) {
+            if flags(&unit.compiled) != flags(&krate.unit.compiled)
+                || own(&unit.env) != own(&krate.unit.env)
+            {
                 krate.inputs.expire();
             }
             krate.unit = unit;
@@ -132,7 +142,11 @@ fn with_stems(mut unit: Unit, stems: &BTreeMap<String, String>) -> Unit {
         let others = args.without(|flag| flag.name == "--extern");
         let externs = args.flags().filter(|flag| flag.name == "--extern");
         let externs: Vec<String> = externs.map(|flag| with_stem(flag.value, stems)).collect();
-        others.with(externs.into_iter().flat_map(|value| ["--extern".to_owned(), value]))
+        others.with(
+            externs
+                .into_iter()
+                .flat_map(|value| ["--extern".to_owned(), value]),
+        )
     };
     unit.args = replaced(&unit.args);
     unit.compiled = replaced(&unit.compiled);
@@ -156,8 +170,7 @@ fn with_stem(value: &str, stems: &BTreeMap<String, String>) -> String {
 fn as_before(mut unit: Unit, running: &Unit) -> Unit {
     const IDENTITY: &[&str] = &["metadata", "extra-filename", "incremental", "linker"];
     let is_identity = |flag: &Flag<'_>| {
-        flag.name == "-C"
-            && IDENTITY.contains(&flag.value.split('=').next().unwrap_or_default())
+        flag.name == "-C" && IDENTITY.contains(&flag.value.split('=').next().unwrap_or_default())
     };
     let identified = |new: &RustcArgs, old: &RustcArgs| {
         let kept = old.flags().filter(is_identity);

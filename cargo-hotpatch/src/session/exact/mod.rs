@@ -5,10 +5,13 @@
 
 mod addresses;
 mod compile;
+mod deliver;
 mod engine;
 mod libraries;
 mod manifest;
 mod objects;
+mod outsiders;
+mod plan;
 mod refusals;
 mod sources;
 mod stacks;
@@ -44,7 +47,8 @@ pub(super) fn work(
     let image = engine::read_program(base)?;
     let client = (agent.connect)(Some(&image.build_id))?;
     let pid = client.pid();
-    let mut engine = Engine::new(base, image, &client, folder)?;
+    let workspace = project.metadata.workspace_root.as_std_path();
+    let mut engine = Engine::new(base, workspace, image, &client, folder)?;
     agent.client = Some(client);
     let texts = Texts::default();
     let files = engine.files();
@@ -55,6 +59,7 @@ pub(super) fn work(
     say(Said::Included(watched.clone()));
     say(Said::Ready(pid, Patchable::All(engine.replaceable())));
     engine.read_base()?;
+    engine.warm_up();
 
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
     let mut paused = false;
@@ -160,7 +165,11 @@ fn build_changed_here(
     let roots = engine.roots();
     // What runs in the build has to be built.
     let is_built = |root: &&Path| !now.build_side().any(|folder| root.starts_with(folder));
-    let roots: Vec<&Path> = roots.iter().map(PathBuf::as_path).filter(is_built).collect();
+    let roots: Vec<&Path> = roots
+        .iter()
+        .map(PathBuf::as_path)
+        .filter(is_built)
+        .collect();
     let base = match base::record(&now, &now.args, &roots, cancel) {
         Ok(base) => base,
         Err(BuildError::Failed { .. }) => {

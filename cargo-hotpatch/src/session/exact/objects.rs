@@ -68,11 +68,14 @@ pub fn facts_beside<'a>(
         let facts = object.facts(crates)?;
         all.layouts.learn(facts.layouts.clone());
         let functions = facts.functions.iter();
-        all.functions.extend(functions.map(|(symbol, of)| (symbol.clone(), of.clone())));
+        all.functions
+            .extend(functions.map(|(symbol, of)| (symbol.clone(), of.clone())));
         let statics = facts.statics.iter();
-        all.statics.extend(statics.map(|(symbol, of)| (symbol.clone(), of.clone())));
+        all.statics
+            .extend(statics.map(|(symbol, of)| (symbol.clone(), of.clone())));
         let vtables = facts.vtables.iter();
-        all.vtables.extend(vtables.map(|(path, of)| (path.clone(), of.clone())));
+        all.vtables
+            .extend(vtables.map(|(path, of)| (path.clone(), of.clone())));
     }
     Ok(all)
 }

@@ -75,7 +75,10 @@ fn place(alive: &Alive) -> String {
             }
         ),
         Alive::Erased { function } => {
-            format!("whatever is found by its type id, as by `{}`", shown(function))
+            format!(
+                "whatever is found by its type id, as by `{}`",
+                shown(function)
+            )
         }
     }
 }

@@ -37,7 +37,9 @@ impl CodeMap {
     }
 
     fn add(&mut self, symbols: &SymbolTable, bias: u64) {
-        let functions = symbols.iter().filter(|(_, symbol)| symbol.kind == Kind::Function);
+        let functions = symbols
+            .iter()
+            .filter(|(_, symbol)| symbol.kind == Kind::Function);
         self.functions.extend(functions.map(|(name, symbol)| {
             let start = bias + symbol.address;
             (start, start + symbol.size.max(1), name.to_owned())
@@ -72,7 +74,9 @@ impl CodeMap {
         for (depth, address) in thread.frames.iter().enumerate() {
             // A return address is behind the call.
             let address = if depth == 0 { *address } else { address - 1 };
-            let behind = self.functions.partition_point(|(start, ..)| *start <= address);
+            let behind = self
+                .functions
+                .partition_point(|(start, ..)| *start <= address);
             let Some((_, end, name)) = behind.checked_sub(1).map(|at| &self.functions[at]) else {
                 continue;
             };

@@ -1,0 +1,281 @@
+//! From a plan to code that runs: what goes into a library, its link, its way into the process.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use hotpatch_rt::wire::{Place, Redirect};
+
+use super::addresses::Found;
+use super::engine::{Engine, all_definitions, is_replaceable};
+use crate::command::CancelToken;
+use crate::object::fingerprint::{Definition, Kind, definitions};
+use crate::object::names::NameId;
+use crate::patch::from_objects::{Library, Parts, library};
+use crate::patch::tls::Reach;
+use crate::plan::changes::{Changes, Selection, select};
+use crate::run::client::Client;
+use crate::session::world::libraries;
+
+/// A library in the process.
+pub(super) struct Loaded {
+    pub(super) library: Library,
+    bias: u64,
+    generation: u32,
+}
+
+/// How often a library is linked for another place when something is in the one that was chosen.
+const PLACES: usize = 4;
+
+pub(super) const PLACE_ALIGN: u64 = 1 << 16;
+
+const PLACE_STEP: u64 = 64 << 20;
+
+impl Engine {
+    /// Makes the library, if there is anything to bring into the process.
+    pub(super) fn make(
+        &mut self,
+        changes: &Changes,
+        twice: &BTreeSet<NameId>,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Option<(Selection, Loaded)>> {
+        // Definitions of libraries that the program was linked with, as far as they are needed.
+        let mut lent: BTreeMap<String, (Vec<u8>, Vec<Definition>)> = BTreeMap::new();
+        let selection = loop {
+            let mut new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+            for (_, definitions) in lent.values() {
+                new.extend(definitions.iter().map(|of| (of.name, of)));
+            }
+            let names = &self.names;
+            let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
+            let selection = select(
+                changes,
+                twice,
+                &new,
+                |name| self.addresses.has(name, names),
+                |name| is_replaceable(names.text(name), &crates),
+            );
+            let mut found = Vec::new();
+            for name in &selection.missing {
+                let object = self.libraries.object(names.text(*name));
+                found.extend(object.filter(|(name, _)| !lent.contains_key(name)));
+            }
+            if found.is_empty() {
+                break selection;
+            }
+            for (name, bytes) in found {
+                let defined = definitions(&bytes, &mut self.names, &|_| false)?;
+                lent.insert(name, (bytes, defined));
+            }
+        };
+        if selection.redirected.is_empty() {
+            return Ok(None);
+        }
+        let defined = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let is_thread_local = |name: &&NameId| {
+            let definition = defined.get(name);
+            definition.is_some_and(|definition| definition.kind == Kind::ThreadLocal)
+        };
+        let threads = selection.brought.iter().filter(is_thread_local);
+        let threads: BTreeSet<NameId> = threads.copied().collect();
+        if !threads.is_empty() {
+            self.bring_thread_locals(&threads, client, cancel)?;
+        }
+        let mut selection = selection;
+        selection.brought.retain(|name| !threads.contains(name));
+        let library = self.load(&selection, &BTreeSet::new(), &lent, client, cancel)?;
+        Ok(Some((selection, library)))
+    }
+
+    /// Thread-locals come in a library of their own, before the code that uses them: where the loader puts them is the
+    /// same distance from the thread pointer in all threads, and code is bound to that.
+    fn bring_thread_locals(
+        &mut self,
+        threads: &BTreeSet<NameId>,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        let selection = Selection {
+            brought: threads.clone(),
+            ..Selection::default()
+        };
+        let loaded = self.load(&selection, threads, &BTreeMap::new(), client, cancel)?;
+        let memory = fs::File::open(format!("/proc/{}/mem", self.pid))
+            .context("failed to read the program's memory")?;
+        for (text, cell) in loaded.library.thread_locals() {
+            let mut bytes = [0; 8];
+            memory
+                .read_exact_at(&mut bytes, loaded.bias + cell)
+                .context("failed to read the program's memory")?;
+            let offset = i64::from_le_bytes(bytes);
+            self.addresses
+                .bring_thread_local(self.names.id(text), offset);
+        }
+        Ok(())
+    }
+
+    /// Links a library and loads it; nothing is led into it yet.
+    fn load(
+        &mut self,
+        selection: &Selection,
+        threads: &BTreeSet<NameId>,
+        lent: &BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Loaded> {
+        let image = client.image().clone();
+        for _ in 0..PLACES {
+            self.loaded += 1;
+            let output = self.folder.join(format!("patch-{}.so", self.loaded));
+            let library = self.link(selection, threads, lent, &output, cancel)?;
+            let bias = client.load(self.loaded, &library.path, &image)?;
+            if let Some(next) = &mut self.next_place {
+                *next = library.end.max(*next + 1).next_multiple_of(PLACE_ALIGN);
+            }
+            if bias == 0 || !library.is_fixed {
+                return Ok(Loaded {
+                    library,
+                    bias,
+                    generation: self.loaded,
+                });
+            }
+            // Something else is there: further on there may be room.
+            self.next_place = self.next_place.map(|next| next + PLACE_STEP);
+        }
+        bail!("the program has no room for a patch near its own code")
+    }
+
+    fn link(
+        &self,
+        selection: &Selection,
+        threads: &BTreeSet<NameId>,
+        lent: &BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
+        output: &Path,
+        cancel: &CancelToken,
+    ) -> Result<Library> {
+        let is_selected = |definition: &Definition| {
+            let name = &definition.name;
+            selection.redirected.contains(name)
+                || selection.slotted.contains(name)
+                || selection.brought.contains(name)
+        };
+        let mut objects = Vec::new();
+        for (index, krate) in self.crates.iter().enumerate() {
+            for object in &krate.latest {
+                if object.definitions.iter().any(is_selected) {
+                    objects.push((format!("{index}-{}", object.name), object.bytes()?));
+                }
+            }
+        }
+        for (name, (bytes, definitions)) in lent {
+            if definitions.iter().any(is_selected) {
+                objects.push((name.clone(), bytes.clone()));
+            }
+        }
+        let names = &self.names;
+        let texts = |of: &BTreeSet<NameId>| of.iter().map(|name| names.text(*name)).collect();
+        let id = |text: &str| names.get(text);
+        let image = self.addresses.image();
+        let mut shared = libraries(self.pid, &image.needed);
+        shared.extend(siblings(&shared));
+        library(
+            Parts {
+                objects,
+                slotted: texts(&selection.slotted),
+                redirected: texts(&selection.redirected),
+                brought: texts(&selection.brought),
+                thread_locals: texts(threads),
+                preferred: self.next_place,
+                address: &|text| {
+                    let found = id(text).map(|name| self.addresses.find(name, names));
+                    match found {
+                        Some(found) => found.map(|found| found.address),
+                        None => {
+                            let symbol = image.symbols.get(text)?;
+                            Some(self.bias + symbol.address)
+                        }
+                    }
+                },
+                thread_local: &|text| {
+                    let offset = match id(text) {
+                        Some(name) => self.addresses.thread_local(name, names),
+                        None => image.tls_offset_of(text),
+                    };
+                    offset.map(Reach::Offset)
+                },
+                image,
+                linker: &self.linker,
+                libraries: &shared,
+                output,
+            },
+            cancel,
+        )
+    }
+
+    /// Leads the slots into a library, and learns what it brought.
+    pub(super) fn apply(
+        &mut self,
+        selection: &Selection,
+        loaded: &Loaded,
+        client: &mut Client,
+    ) -> Result<()> {
+        let Loaded {
+            library,
+            bias,
+            generation,
+        } = loaded;
+        let (generation, bias) = (*generation, *bias);
+        let mut redirects = Vec::new();
+        for name in &selection.redirected {
+            let found = self.addresses.find(*name, &self.names);
+            let text = self.names.text(*name);
+            let slot = found.and_then(|found| found.slot);
+            redirects.push(Redirect {
+                cell: slot.with_context(|| format!("`{text}` has no slot"))?,
+                function: Place {
+                    generation,
+                    offset: library.offset(text)?,
+                },
+            });
+        }
+        client.redirect(redirects)?;
+        self.code.learn(&library.image, bias);
+        client.relist(self.addresses.image().library_list.as_ref());
+        for (text, cell, jump) in library.slots() {
+            let found = Found {
+                address: bias + jump,
+                slot: Some(Place {
+                    generation,
+                    offset: cell,
+                }),
+            };
+            self.addresses.bring(self.names.id(text), found);
+        }
+        for name in &selection.brought {
+            if let Some(symbol) = library.image.symbols.get(self.names.text(*name)) {
+                let found = Found {
+                    address: bias + symbol.address,
+                    slot: None,
+                };
+                self.addresses.bring(*name, found);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Parts of the C library that a program need not be linked with, such as `libm`.
+fn siblings(libraries: &[PathBuf]) -> Vec<PathBuf> {
+    let libc = libraries.iter().find(|path| path.ends_with("libc.so.6"));
+    let folder = libc.and_then(|path| path.parent());
+    let candidates = ["libm.so.6", "libgcc_s.so.1"];
+    let found = folder
+        .into_iter()
+        .flat_map(|folder| candidates.map(|name| folder.join(name)));
+    found
+        .filter(|path| !libraries.contains(path) && path.exists())
+        .collect()
+}

@@ -1,0 +1,183 @@
+//! What the crates as they were compiled last mean for the process: nothing, a refusal, or a patch.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
+use super::objects::{facts_beside, hashes};
+use super::refusals::{is_retyped, shown, values_are_alive};
+use crate::build::replay::mir;
+use crate::command::CancelToken;
+use crate::image::layouts::Layouts;
+use crate::object::names::NameId;
+use crate::plan::changes::Changes;
+use crate::plan::codes::Code;
+use crate::plan::disguises::{Disguise, Finder};
+use crate::plan::verdict::{Note, Refusal};
+use crate::plan::worlds::{Alive, alive, compare, retyped};
+use crate::session::make::CALL_SITE;
+
+/// What an edit means for the process.
+pub(super) enum Planned {
+    Nothing,
+    Refused(Refusal),
+    Patch(Box<Plan>),
+}
+
+/// An edit that can go live.
+pub(super) struct Plan {
+    pub(super) changes: Changes,
+    pub(super) twice: BTreeSet<NameId>,
+    pub(super) notes: Vec<Note>,
+    /// Types that are not described any more.
+    pub(super) gone: Layouts,
+    /// Types that are.
+    pub(super) known: Layouts,
+}
+
+impl Engine {
+    /// What the compiled crates mean for the process.
+    pub(super) fn plan(&mut self, cancel: &CancelToken) -> Result<Planned> {
+        let old = all_definitions(self.crates.iter().map(|krate| &krate.running));
+        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let names = &self.names;
+        let changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
+        if changes.is_nothing() {
+            return Ok(Planned::Nothing);
+        }
+        let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
+        let running = || self.crates.iter().flat_map(|krate| &krate.running);
+        let latest = || self.crates.iter().flat_map(|krate| &krate.latest);
+        let mut old_facts = facts_beside(running(), &hashes(latest()), &crates)?;
+        let new_facts = facts_beside(latest(), &hashes(running()), &crates)?;
+        // A type that comes again is compared with what it was when it went.
+        old_facts
+            .layouts
+            .learn(self.gone_types.without(&old_facts.layouts));
+        let can_be_replaced = |name| is_replaceable(names.text(name), &crates);
+        let worlds = compare(&old_facts, &new_facts, &new, &old, names, can_be_replaced);
+        if let Some((symbol, (was, is))) = retyped(&old_facts, &new_facts, &old, names)
+            .into_iter()
+            .next()
+        {
+            return Ok(Planned::Refused(is_retyped(symbol, was, is)));
+        }
+        let on_stack = self.code.look(self.pid).unwrap_or_default();
+        let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack.functions);
+        if alive.is_empty() {
+            let disguises = self.disguises(&worlds.named(), cancel)?;
+            alive.extend(disguises.into_iter().map(Alive::Disguised));
+        }
+        if !alive.is_empty() {
+            let files: Vec<PathBuf> = self.files().into_iter().collect();
+            return Ok(Planned::Refused(values_are_alive(&worlds, &alive, &files)));
+        }
+        let mut notes = Vec::new();
+        for place in &on_stack.functions {
+            let name = names.get(&place.symbol);
+            if name.is_some_and(|name| changes.changed.contains(&name)) {
+                notes.push(note(
+                    Code::HP0201,
+                    format!(
+                        "thread `{}` is in `{}` and runs its old code until it is called again",
+                        place.thread,
+                        shown(&place.symbol)
+                    ),
+                    old_facts
+                        .functions
+                        .get(&place.symbol)
+                        .map(|of| (&of.file, of.line)),
+                ));
+            }
+        }
+        for name in &changes.initialisers {
+            let symbol = names.text(*name);
+            notes.push(note(
+                Code::HP0204,
+                format!("static `{}` keeps its value", shown(symbol)),
+                new_facts.statics.get(symbol).map(|of| (&of.file, of.line)),
+            ));
+        }
+        for name in &changes.listed {
+            let message = format!(
+                "`{}` takes part from the next start on",
+                shown(names.text(*name))
+            );
+            notes.push(note(Code::HP0206, message, None));
+        }
+        for function in worlds.futures() {
+            let message =
+                format!("futures of `{function}` that have begun finish in their own code");
+            notes.push(note(Code::HP0205, message, None));
+        }
+        let gone = old_facts.layouts.without(&new_facts.layouts);
+        Ok(Planned::Patch(Box::new(Plan {
+            changes,
+            twice: worlds.twice,
+            notes,
+            gone,
+            known: new_facts.layouts,
+        })))
+    }
+
+    /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
+    /// where `unsafe` is written at all.
+    pub(super) fn disguises(
+        &self,
+        types: &BTreeSet<String>,
+        cancel: &CancelToken,
+    ) -> Result<Vec<Disguise>> {
+        let mut found = Vec::new();
+        if types.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
+            return Ok(found);
+        }
+        for krate in &self.crates {
+            if hashes(krate.running.iter()) == hashes(krate.latest.iter()) {
+                continue;
+            }
+            let mut finder = Finder::new(types);
+            mir(&krate.unit, cancel, |line| finder.line(line))
+                .context("failed to see what `unsafe` code does with types")?;
+            found.extend(finder.found());
+        }
+        Ok(found)
+    }
+
+    /// The functions that these symbols are of, as people read them: those that are written in the workspace, and
+    /// others, such as instances for its types.
+    pub(super) fn shown<'a>(
+        &self,
+        names: impl Iterator<Item = &'a NameId>,
+    ) -> (Vec<String>, Vec<String>) {
+        let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
+        for name in names {
+            let text = shown(self.names.text(*name));
+            let start = text.trim_start_matches('<');
+            let is_own = self.crate_names.iter().any(|krate| {
+                let rest = start.strip_prefix(krate.as_str());
+                rest.is_some_and(|rest| rest.starts_with("::"))
+            });
+            match is_own {
+                // A closure is a part of the function around it, and a shim stands for one.
+                true => own.insert(match text.split_once("::{") {
+                    Some((function, _)) => function.trim_start_matches('<').to_owned(),
+                    None => text,
+                }),
+                false => others.insert(text),
+            };
+        }
+        (own.into_iter().collect(), others.into_iter().collect())
+    }
+}
+
+fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> Note {
+    let (file, line) = place.unwrap_or((&None, 0));
+    Note {
+        code,
+        message,
+        file: file.as_deref().map(PathBuf::from).unwrap_or_default(),
+        line: usize::try_from(line).unwrap_or_default(),
+    }
+}
