@@ -5,18 +5,21 @@
 //! it has not been reaped, so a recycled process id is never hit. Which arguments a tool gets is decided elsewhere.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, WaitId, WaitIdOptions};
+
+mod cancel;
+
+pub use self::cancel::CancelToken;
+use self::cancel::Target;
 
 /// How much of a failed tool's output an error shows.
 const TAIL_LINES: usize = 40;
@@ -352,75 +355,6 @@ pub(crate) fn await_end(pid: Pid) -> io::Result<()> {
             Ok(Some(status)) if status.trapped() => thread::sleep(Duration::from_micros(100)),
             other => return other.map(drop).map_err(io::Error::from),
         }
-    }
-}
-
-/// Ends the tools that run under it, now and later; clones are the same token.
-#[derive(Debug, Clone, Default)]
-pub struct CancelToken {
-    state: Arc<Mutex<CancelState>>,
-}
-
-#[derive(Debug, Default)]
-struct CancelState {
-    cancelled: bool,
-    running: HashSet<Target>,
-}
-
-/// A started, not yet reaped process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Target {
-    pid: Pid,
-    group: bool,
-}
-
-impl Target {
-    /// Fails only when the process has just ended by itself, which is as good.
-    fn end(self) {
-        let _ = if self.group {
-            rustix::process::kill_process_group(self.pid, Signal::KILL)
-        } else {
-            rustix::process::kill_process(self.pid, Signal::TERM)
-        };
-    }
-}
-
-impl CancelToken {
-    /// A token nobody has cancelled.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Kills every tool that runs under this token; those started later do not run at all.
-    pub fn cancel(&self) {
-        let mut state = self.lock();
-        state.cancelled = true;
-        for target in &state.running {
-            target.end();
-        }
-    }
-
-    /// Whether [`CancelToken::cancel`] was called.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.lock().cancelled
-    }
-
-    fn enter(&self, target: Target) {
-        let mut state = self.lock();
-        state.running.insert(target);
-        if state.cancelled {
-            target.end();
-        }
-    }
-
-    fn leave(&self, target: Target) {
-        self.lock().running.remove(&target);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, CancelState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

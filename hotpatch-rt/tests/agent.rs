@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hotpatch_rt::sources::SOURCES;
 use hotpatch_rt::wire::{
-    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Request, Response, Store, Target,
+    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Place, Redirect, Request, Response, Store, Target,
 };
 
 /// A program that does not answer within this time has failed.
@@ -379,6 +379,51 @@ fn one_bad_store_keeps_all_others_out() {
 }
 
 #[test]
+fn one_bad_cell_keeps_all_others_where_they_lead() {
+    let mut running = Running::start("cells");
+    let (mut client, bias, image) = running.greet();
+    let cell = Place {
+        generation: 0,
+        offset: running.slot - bias,
+    };
+    let offset = symbol(
+        &fs::read(&built().patch).expect("it was built"),
+        "newer_body",
+    );
+    let load = Request::Load {
+        generation: 5,
+        path: built().patch.clone(),
+        image,
+    };
+    assert!(matches!(client.ask(&load), Response::Loaded { .. }));
+    let function = Place {
+        generation: 5,
+        offset,
+    };
+    let good = Redirect { cell, function };
+    let with = |bad| Request::Redirect {
+        redirects: vec![good, bad],
+    };
+    for offset in [cell.offset + 4, running.constant - bias, 0, u64::MAX] {
+        let cell = Place { offset, ..cell };
+        client.refused(&with(Redirect { cell, function }), "no slot can lie at");
+    }
+    let code = |generation, offset| Redirect {
+        cell,
+        function: Place { generation, offset },
+    };
+    client.refused(&with(code(5, 0)), "is not in the code of generation 5");
+    client.refused(
+        &with(code(0, cell.offset)),
+        "is not in the code of generation 0",
+    );
+    client.refused(&with(code(6, offset)), "generation 6");
+    assert_eq!(running.call(1), "2", "no cell was led elsewhere");
+    assert_eq!(client.ask(&with(good)), Response::Published { count: 2 });
+    assert_eq!(running.call(1), "101");
+}
+
+#[test]
 fn who_does_not_know_the_secret_gets_nothing() {
     let mut running = Running::start("secret");
     let hello = |protocol, token: &str| Request::Hello {
@@ -390,7 +435,7 @@ fn who_does_not_know_the_secret_gets_nothing() {
         (hello(PROTOCOL, ""), "the token is wrong"),
         (
             hello(PROTOCOL + 1, TOKEN),
-            "the tool speaks protocol 4, the program 3",
+            "the tool speaks protocol 5, the program 4",
         ),
         (publish(0, Target::Base), "does not begin with a hello"),
     ];

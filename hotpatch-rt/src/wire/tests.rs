@@ -14,6 +14,18 @@ fn requests() -> Vec<Request> {
             image: BuildId(vec![1, 2, 3]),
         },
         Request::Publish { stores: Vec::new() },
+        Request::Redirect {
+            redirects: vec![Redirect {
+                cell: Place {
+                    generation: 0,
+                    offset: 8,
+                },
+                function: Place {
+                    generation: u32::MAX,
+                    offset: u64::MAX,
+                },
+            }],
+        },
         Request::Publish {
             stores: vec![
                 Store {
