@@ -57,6 +57,8 @@ pub(super) struct Engine {
     pub(super) crate_names: Vec<String>,
     pub(super) linked: LinkedObjects,
     pub(super) outsiders: Outsiders,
+    /// The program's file.
+    pub(super) program: PathBuf,
     pub(super) linker: Linker,
     pub(super) pid: u32,
     pub(super) bias: u64,
@@ -129,6 +131,7 @@ impl Engine {
             addresses,
             libraries: Libraries::new(linked.libraries.clone(), &folders),
             outsiders: Outsiders::among(&linked.libraries, &own, workspace),
+            program: base.program.clone(),
             linker: linker(Some(program)),
             linked,
             pid: client.pid(),

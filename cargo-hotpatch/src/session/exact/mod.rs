@@ -31,6 +31,7 @@ use super::worker::{Agent, Job, Patchable, Said, Saves, Verdict, build_changed};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
+use crate::build::slotted::keep;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 
@@ -170,7 +171,10 @@ fn build_changed_here(
         .map(PathBuf::as_path)
         .filter(is_built)
         .collect();
-    let base = match base::record(&now, &now.args, &roots, cancel) {
+    let program = Uplifted::keep(&engine.program)?;
+    let recorded = base::record(&now, &now.args, &roots, cancel);
+    program.put_back();
+    let base = match recorded {
         Ok(base) => base,
         Err(BuildError::Failed { .. }) => {
             return says_itself("cargo build failed, see its output\n".to_owned());
@@ -185,4 +189,28 @@ fn build_changed_here(
     }
     *fixed = next;
     Ok(None)
+}
+
+/// The program where users find it. cargo puts there what it believes to have linked.
+struct Uplifted {
+    path: PathBuf,
+    kept: PathBuf,
+}
+
+impl Uplifted {
+    fn keep(path: &Path) -> Result<Self> {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".hotpatch-kept");
+        let kept = path.with_file_name(name);
+        keep(path, &kept)?;
+        Ok(Self {
+            path: path.to_owned(),
+            kept,
+        })
+    }
+
+    fn put_back(self) {
+        // What cannot be put back is linked again at the next start.
+        let _ = std::fs::rename(&self.kept, &self.path);
+    }
 }
