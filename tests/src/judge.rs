@@ -41,10 +41,12 @@ use crate::workspace::plain_target;
 /// How long the first build of a scenario may take; the first of all builds the dependencies too.
 const FIRST_BUILD: Duration = Duration::from_secs(300);
 
-/// Runs a scenario.
-pub fn judge(name: &str) -> Result<()> {
+/// Runs a scenario; in a `lane` that is not its own by the oracle alone, whatever verdicts it expects.
+pub fn judge(name: &str, lane: Option<&str>) -> Result<()> {
     let scenario = scenario::read(name)?;
-    let project = Project::copy(&scenario::folder().join(name), name)?;
+    // The same scenario may run in both lanes at once.
+    let copy = lane.map_or_else(|| name.to_owned(), |lane| format!("{name}-{lane}"));
+    let project = Project::copy(&scenario::folder().join(name), &copy)?;
     let mut trial = Trial {
         name,
         scenario: &scenario,
@@ -55,10 +57,11 @@ pub fn judge(name: &str) -> Result<()> {
     if std::env::var_os("HOTPATCH_TEST_ORACLE_ONLY").is_some() {
         return trial.run_on_fresh_builds();
     }
-    if let Some(lane) = lane() {
+    if let Some(lane) = lane {
+        let words = ["--lane".to_owned(), lane.to_owned()];
         let options = Options {
             manifest: scenario.manifest.clone(),
-            options: [scenario.options.clone(), vec!["--lane".to_owned(), lane]].concat(),
+            options: [&scenario.options[..], &words].concat(),
             args: scenario.args.clone(),
             ..Options::default()
         };
@@ -85,11 +88,6 @@ pub fn judge(name: &str) -> Result<()> {
     trial
         .run(&mut session)
         .map_err(|error| error.context(format!("{}\n---- failed ----", session.report())))
-}
-
-/// The lane that all scenarios are to be run in, whatever verdicts they expect.
-fn lane() -> Option<String> {
-    std::env::var("HOTPATCH_TEST_LANE").ok()
 }
 
 struct Trial<'a> {
@@ -188,7 +186,7 @@ impl Trial<'_> {
             let expected = edit.expect.event().unwrap_or_default();
             let code = verdict.text("code");
             let wanted = edit.code.as_deref().unwrap_or_default();
-            eprintln!(
+            println!(
                 "LANE {} {} expected {expected} {wanted} got {} {code} {} | {}",
                 self.name,
                 index + 1,

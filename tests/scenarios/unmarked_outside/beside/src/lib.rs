@@ -1,0 +1,3 @@
+pub fn beside() -> u32 {
+    7
+}
