@@ -36,7 +36,7 @@ use crate::project::{Project, Tree};
 use crate::scenario::{self, Edit, Expect, Question, Scenario};
 use crate::session::{Options, Session};
 use crate::words;
-use crate::workspace::plain_target;
+use crate::workspace::{hot_target, plain_target};
 
 /// How long the first build of a scenario may take; the first of all builds the dependencies too.
 const FIRST_BUILD: Duration = Duration::from_secs(300);
@@ -53,6 +53,7 @@ pub fn judge(name: &str, lane: Option<&str>) -> Result<()> {
         project,
         applied: Vec::new(),
         fresh: PathBuf::new(),
+        plain: lane.map_or_else(plain_target, |lane| plain_target().join(lane)),
     };
     if std::env::var_os("HOTPATCH_TEST_ORACLE_ONLY").is_some() {
         return trial.run_on_fresh_builds();
@@ -62,6 +63,8 @@ pub fn judge(name: &str, lane: Option<&str>) -> Result<()> {
         let options = Options {
             manifest: scenario.manifest.clone(),
             options: [&scenario.options[..], &words].concat(),
+            // cargo puts the program of either lane in the same place.
+            target: hot_target().join(lane),
             args: scenario.args.clone(),
             ..Options::default()
         };
@@ -98,6 +101,8 @@ struct Trial<'a> {
     applied: Vec<Tree>,
     /// A fresh build of the last of them.
     fresh: PathBuf,
+    /// Where fresh builds go.
+    plain: PathBuf,
 }
 
 impl Trial<'_> {
@@ -274,7 +279,7 @@ impl Trial<'_> {
         let Scenario {
             manifest, options, ..
         } = &self.scenario;
-        let built = fresh::build(&self.project, manifest, options, &plain_target())
+        let built = fresh::build(&self.project, manifest, options, &self.plain)
             .context("the oracle's fresh build")?;
         self.fresh = self
             .project
@@ -380,7 +385,7 @@ impl Trial<'_> {
                 let Scenario {
                     manifest, options, ..
                 } = &self.scenario;
-                let built = fresh::build(&self.project, manifest, options, &plain_target());
+                let built = fresh::build(&self.project, manifest, options, &self.plain);
                 match (edit.expect, built) {
                     (Expect::Broken, Err(error)) => {
                         let text = format!("{error:#}");
