@@ -28,14 +28,19 @@ const HELLO_LIMIT: Duration = Duration::from_secs(10);
 
 /// Starts the agent if the environment asks for it, and does nothing otherwise.
 ///
-/// The launcher that `cargo hotpatch` generates calls this before the program's `main`, while the process has
-/// one thread. Do not call it from anywhere else.
+/// The launcher that `cargo hotpatch` generates calls this before the program's `main`, as does the `main` that its linker's
+/// stand-in adds. Do not call it from anywhere else. Where a constructor has started a thread already, the variable stays
+/// in the environment, as others may be reading that.
+///
+/// A child made by `fork` has no agent: it goes on with the code that ran when it was made.
 pub fn start() {
     let Some(value) = env::var_os(AGENT_ENV) else {
         return;
     };
-    // SAFETY: the launcher calls this before anything that could make a second thread.
-    unsafe { env::remove_var(AGENT_ENV) };
+    if is_alone() {
+        // SAFETY: this is the only thread, and nothing here makes another one before this returns.
+        unsafe { env::remove_var(AGENT_ENV) };
+    }
     if let Err(error) = listen(&value) {
         // `eprintln!` panics where stderr is closed.
         let _ = writeln!(
@@ -43,6 +48,11 @@ pub fn start() {
             "cargo-hotpatch: this run cannot be patched: {error}"
         );
     }
+}
+
+/// Whether the process has no other thread.
+fn is_alone() -> bool {
+    std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
 /// The same for programs that know nothing of this crate: their linker's stand-in has `main` call it.
