@@ -290,17 +290,12 @@ pub fn changed_traits(
     old: &BTreeMap<String, Vec<String>>,
     new: &BTreeMap<String, Vec<String>>,
 ) -> BTreeSet<String> {
-    pairs(old, new)
-        .filter(|(_, old, new)| {
-            old.len() != new.len()
-                || old
-                    .iter()
-                    .zip(*new)
-                    .skip(1)
-                    .any(|(old, new)| old != new && method(old) != method(new))
-        })
-        .map(|(of, ..)| of.to_owned())
-        .collect()
+    let differ = |Pair { old, new, .. }: &Pair<'_>| {
+        let methods = |of: &[String]| -> Vec<String> { of.iter().skip(1).map(|slot| method(slot)).collect() };
+        old.len() != new.len() || (old != new && methods(old) != methods(new))
+    };
+    let changed = pairs(old, new).filter(differ).map(|pair| pair.of.to_owned());
+    changed.chain(without_counterpart(old, new)).collect()
 }
 
 /// The traits of which a method in the vtables takes or returns something else than before: who calls it through the
@@ -312,31 +307,72 @@ pub fn changed_signatures<'a>(
     old_function: impl Fn(&str) -> Option<&'a FunctionFacts>,
     new_function: impl Fn(&str) -> Option<&'a FunctionFacts>,
 ) -> BTreeSet<String> {
-    let differ = |was: &String, is: &String| {
-        let (was, is) = (old_function(was), new_function(is));
-        was.zip(is)
-            .is_some_and(|(was, is)| was.signature != is.signature)
+    // Of two types the receivers differ in any case; it is the first parameter.
+    let rest = |facts: &FunctionFacts, is_same_type: bool| -> Vec<String> {
+        let signature = facts.signature.iter().enumerate();
+        let kept = signature.filter(|(index, _)| is_same_type || *index != 1);
+        kept.map(|(_, ty)| ty.clone()).collect()
+    };
+    let differ = |pair: &Pair<'_>| {
+        let mut slots = pair.old.iter().zip(pair.new).skip(1);
+        slots.any(|(was, is)| {
+            let (was, is) = (old_function(was), new_function(is));
+            was.zip(is).is_some_and(|(was, is)| {
+                rest(was, pair.is_same_type) != rest(is, pair.is_same_type)
+            })
+        })
     };
     pairs(old, new)
-        .filter(|(_, old, new)| {
-            old.iter()
-                .zip(*new)
-                .skip(1)
-                .any(|(was, is)| differ(was, is))
-        })
-        .map(|(of, ..)| of.to_owned())
+        .filter(differ)
+        .map(|pair| pair.of.to_owned())
         .collect()
 }
 
+/// Two vtables of a trait, of before and after an edit.
+struct Pair<'a> {
+    of: &'a str,
+    is_same_type: bool,
+    old: &'a [String],
+    new: &'a [String],
+}
+
+/// Each older vtable with the newer one of the same type, or else of any other: all vtables of a trait have the same
+/// methods in the same order.
 fn pairs<'a>(
     old: &'a BTreeMap<String, Vec<String>>,
     new: &'a BTreeMap<String, Vec<String>>,
-) -> impl Iterator<Item = (&'a str, &'a Vec<String>, &'a Vec<String>)> {
-    new.iter().filter_map(|(path, new)| {
-        let old = old.get(path)?;
+) -> impl Iterator<Item = Pair<'a>> {
+    let others = traits(new);
+    old.iter().filter_map(move |(path, old)| {
         let of = trait_of_vtable(path).filter(|of| !is_std(of))?;
-        Some((of, old, new))
+        let same = new.get(path);
+        let other = || others.get(of).copied();
+        Some(Pair {
+            of,
+            is_same_type: same.is_some(),
+            old,
+            new: same.or_else(other)?,
+        })
     })
+}
+
+/// The traits of which there are no vtables any more, so that nothing tells what has become of their methods.
+fn without_counterpart(
+    old: &BTreeMap<String, Vec<String>>,
+    new: &BTreeMap<String, Vec<String>>,
+) -> Vec<String> {
+    let (old, new) = (traits(old), traits(new));
+    let gone = old.keys().filter(|of| !new.contains_key(*of));
+    gone.map(|of| (*of).to_owned()).collect()
+}
+
+/// A vtable of each trait, but for those of the standard library.
+fn traits(vtables: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, &Vec<String>> {
+    let all = vtables.iter().filter_map(|(path, slots)| {
+        let of = trait_of_vtable(path).filter(|of| !is_std(of))?;
+        Some((of, slots))
+    });
+    all.collect()
 }
 
 fn is_std(path: &str) -> bool {
@@ -359,5 +395,9 @@ fn method(slot: &str) -> String {
     while let Some((rest, _)) = text.rsplit_once("::{shim:") {
         text = rest;
     }
-    last(text).to_owned()
+    // Two traits may have methods of one name.
+    let inner = text.strip_prefix('<').and_then(|text| Some(text.rsplit_once(">::")?.0));
+    let of = inner.and_then(|inner| Some(&inner[top_level(inner, " as ")? + " as ".len()..]));
+    let of = of.map_or("", |of| of.split('<').next().unwrap_or(of));
+    format!("{}::{}", last(of), last(text))
 }

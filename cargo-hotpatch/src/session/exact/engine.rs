@@ -248,11 +248,17 @@ impl Engine {
         let made = self.make(changes, &plan.twice, client, cancel)?;
         times.link = begun.elapsed();
         let begun = Instant::now();
+        let mut brought = BTreeSet::new();
         if let Some((selection, loaded)) = made {
             patched.bytes = loaded.library.bytes;
             self.apply(&selection, &loaded, client)?;
+            brought.extend(selection.slotted);
+            brought.extend(selection.brought);
         }
-        for name in &plan.changes.gone {
+        // What exists twice and is not in the patch is older code: whoever needs it next brings it.
+        let renewed = plan.twice.iter().chain(&plan.changes.constants);
+        let left_out = renewed.filter(|name| !brought.contains(*name));
+        for name in plan.changes.gone.iter().chain(left_out) {
             self.addresses.forget(*name);
         }
         let mut gone = self.gone_types.without(&plan.known);
