@@ -291,10 +291,13 @@ pub fn changed_traits(
     new: &BTreeMap<String, Vec<String>>,
 ) -> BTreeSet<String> {
     let differ = |Pair { old, new, .. }: &Pair<'_>| {
-        let methods = |of: &[String]| -> Vec<String> { of.iter().skip(1).map(|slot| method(slot)).collect() };
+        let methods =
+            |of: &[String]| -> Vec<String> { of.iter().skip(1).map(|slot| method(slot)).collect() };
         old.len() != new.len() || (old != new && methods(old) != methods(new))
     };
-    let changed = pairs(old, new).filter(differ).map(|pair| pair.of.to_owned());
+    let changed = pairs(old, new)
+        .filter(differ)
+        .map(|pair| pair.of.to_owned());
     changed.chain(without_counterpart(old, new)).collect()
 }
 
@@ -396,7 +399,9 @@ fn method(slot: &str) -> String {
         text = rest;
     }
     // Two traits may have methods of one name.
-    let inner = text.strip_prefix('<').and_then(|text| Some(text.rsplit_once(">::")?.0));
+    let inner = text
+        .strip_prefix('<')
+        .and_then(|text| Some(text.rsplit_once(">::")?.0));
     let of = inner.and_then(|inner| Some(&inner[top_level(inner, " as ")? + " as ".len()..]));
     let of = of.map_or("", |of| of.split('<').next().unwrap_or(of));
     format!("{}::{}", last(of), last(text))

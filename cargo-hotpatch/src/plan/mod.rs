@@ -9,6 +9,7 @@ pub mod index;
 pub mod overrides;
 pub mod reach;
 mod renames;
+pub mod renumbered;
 pub mod strict;
 pub mod verdict;
 pub mod worlds;

@@ -16,6 +16,14 @@ use crate::object::facts::{Facts, FunctionFacts, StaticFacts};
 use crate::object::fingerprint::Kind;
 use crate::object::names::{NameId, Names};
 
+/// What the states of `async` functions, `async` blocks and the like have in their names.
+const FUTURES: &[&str] = &[
+    "::{async_fn_env#",
+    "::{async_block_env#",
+    "::{async_closure_env#",
+    "::{coroutine_env#",
+];
+
 /// What an edit changed about types and signatures.
 #[derive(Debug, Default)]
 pub struct Worlds {
@@ -40,14 +48,9 @@ impl Worlds {
     /// The `async` functions, and those with `async` blocks, whose futures are of another kind now.
     #[must_use]
     pub fn futures(&self) -> BTreeSet<String> {
-        const MARKS: &[&str] = &[
-            "::{async_fn_env#",
-            "::{async_block_env#",
-            "::{coroutine_env#",
-        ];
         let roots = self.types.roots();
         let functions = roots.filter_map(|root| {
-            let end = MARKS.iter().filter_map(|mark| root.find(mark)).min()?;
+            let end = FUTURES.iter().filter_map(|mark| root.find(mark)).min()?;
             Some(root[..end].to_owned())
         });
         functions.collect()
@@ -66,6 +69,12 @@ pub fn compare(
 ) -> Worlds {
     let mut environments = changed_environments(old, new);
     environments.extend(renumbered(new, old_definitions, new_definitions, names));
+    environments.extend(futures_with_other_code(
+        new,
+        old_definitions,
+        new_definitions,
+        names,
+    ));
     let old_function = |symbol: &str| old.functions.get(symbol);
     let new_function = |symbol: &str| new.functions.get(symbol);
     let mut traits = changed_traits(&old.vtables, &new.vtables);
@@ -110,6 +119,27 @@ pub fn compare(
         }
     }
     Worlds { types, twice }
+}
+
+/// The states of `async` functions and blocks whose code is another one: a future that has begun goes on in the middle of
+/// its own code, whatever its layout.
+fn futures_with_other_code(
+    new: &Facts,
+    old_definitions: &Definitions<'_>,
+    new_definitions: &Definitions<'_>,
+    names: &Names,
+) -> BTreeSet<String> {
+    let differs = |symbol: &str| {
+        let name = names.get(symbol);
+        let code = |of: &Definitions<'_>| Some(of.get(&name?)?.placeless);
+        code(old_definitions) != code(new_definitions)
+    };
+    let futures = new.functions.iter().filter_map(|(symbol, facts)| {
+        let environment = facts.environment.as_ref()?;
+        let is_future = FUTURES.iter().any(|mark| environment.contains(mark));
+        (is_future && differs(symbol)).then(|| environment.clone())
+    });
+    futures.collect()
 }
 
 /// What closures captured whose numbers may mean other closures now: one more or less came before them, or they changed

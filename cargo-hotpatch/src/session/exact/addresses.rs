@@ -124,6 +124,15 @@ impl Addresses {
         self.threads.insert(name, offset);
     }
 
+    /// What lies under one name is called by another one, too, from now on.
+    pub fn rename(&mut self, was: NameId, is: NameId, names: &Names) {
+        if let Some(found) = self.find(was, names) {
+            self.bring(is, found);
+        } else if let Some(offset) = self.thread_local(was, names) {
+            self.bring_thread_local(is, offset);
+        }
+    }
+
     /// The source has it no more.
     pub fn forget(&mut self, name: NameId) {
         self.brought.remove(&name);

@@ -219,7 +219,15 @@ impl Engine {
     ///
     /// # Errors
     /// A tool or the file system failed, the work was cancelled, or the agent is gone.
-    pub(super) fn follow(&mut self, client: &mut Client, cancel: &CancelToken) -> Result<Outcome> {
+    pub(super) fn follow(
+        &mut self,
+        saved: &BTreeSet<PathBuf>,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Outcome> {
+        for krate in &mut self.crates {
+            krate.inputs.distrust(saved);
+        }
         if let Some(refusal) = self.outsiders.refusal() {
             return Ok(Outcome::Refused(refusal));
         }

@@ -34,6 +34,7 @@ use crate::build::project::Project;
 use crate::build::slotted::keep;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
+use crate::source::items::plain;
 
 /// Does the work of a session for one run of the program.
 pub(super) fn work(
@@ -57,7 +58,7 @@ pub(super) fn work(
     texts.refresh(&fixed.paths());
     texts.refresh(&files);
     let mut watched = files;
-    say(Said::Included(watched.clone()));
+    say(Said::Included(as_watched(&watched)));
     say(Said::Ready(pid, Patchable::All(engine.replaceable())));
     engine.read_base()?;
     engine.warm_up();
@@ -109,7 +110,7 @@ pub(super) fn work(
         texts.refresh(&fixed.paths());
         let outcome = match stopped {
             Ok(Some(outcome)) => Ok(outcome),
-            Ok(None) => engine.follow(client, &token),
+            Ok(None) => engine.follow(&files, client, &token),
             Err(error) => Err(error),
         };
         let live = match &outcome {
@@ -128,7 +129,7 @@ pub(super) fn work(
         if now != watched {
             texts.refresh(&now);
             watched = now;
-            say(Said::Included(watched.clone()));
+            say(Said::Included(as_watched(&watched)));
         }
         say(Said::Verdict(Box::new(Verdict {
             files,
@@ -137,6 +138,11 @@ pub(super) fn work(
             total,
         })));
     }
+}
+
+/// Paths as the watcher tells them: rustc's may go up and down.
+fn as_watched(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    files.iter().map(|path| plain(path)).collect()
 }
 
 /// Has the crates compiled as cargo says after an edit of what decides the build. Gives back a verdict if the edit stops

@@ -15,6 +15,7 @@ use crate::object::names::NameId;
 use crate::plan::changes::Changes;
 use crate::plan::codes::Code;
 use crate::plan::disguises::{Disguise, Finder};
+use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::worlds::{Alive, alive, compare, retyped};
 use crate::session::make::CALL_SITE;
@@ -40,9 +41,17 @@ pub(super) struct Plan {
 impl Engine {
     /// What the compiled crates mean for the process.
     pub(super) fn plan(&mut self, cancel: &CancelToken) -> Result<Planned> {
-        let old = all_definitions(self.crates.iter().map(|krate| &krate.running));
+        let mut old = all_definitions(self.crates.iter().map(|krate| &krate.running));
         let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
         let names = &self.names;
+        // What has another symbol now lies where it was.
+        let renumbered = renumbered(&old, &new, names);
+        for (name, was) in &renumbered {
+            self.addresses.rename(*was, *name, names);
+            if let Some(definition) = old.remove(was) {
+                old.insert(*name, definition);
+            }
+        }
         let changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
         if changes.is_nothing() {
             return Ok(Planned::Nothing);
@@ -52,6 +61,14 @@ impl Engine {
         let latest = || self.crates.iter().flat_map(|krate| &krate.latest);
         let mut old_facts = facts_beside(running(), &hashes(latest()), &crates)?;
         let new_facts = facts_beside(latest(), &hashes(running()), &crates)?;
+        for (name, was) in &renumbered {
+            let (name, was) = (names.text(*name).to_owned(), names.text(*was));
+            if let Some(facts) = old_facts.functions.get(was).cloned() {
+                old_facts.functions.insert(name, facts);
+            } else if let Some(facts) = old_facts.statics.get(was).cloned() {
+                old_facts.statics.insert(name, facts);
+            }
+        }
         // A type that comes again is compared with what it was when it went.
         old_facts
             .layouts
@@ -76,7 +93,10 @@ impl Engine {
         }
         let mut notes = Vec::new();
         for place in &on_stack.functions {
-            let name = names.get(&place.symbol);
+            let name = names.get(&place.symbol).map(|name| {
+                let now = renumbered.iter().find(|(_, was)| **was == name);
+                now.map_or(name, |(now, _)| *now)
+            });
             if name.is_some_and(|name| changes.changed.contains(&name)) {
                 notes.push(note(
                     Code::HP0201,
@@ -161,10 +181,7 @@ impl Engine {
             });
             match is_own {
                 // A closure is a part of the function around it, and a shim stands for one.
-                true => own.insert(match text.split_once("::{") {
-                    Some((function, _)) => function.trim_start_matches('<').to_owned(),
-                    None => text,
-                }),
+                true => own.insert(function_of(&text)),
                 false => others.insert(text),
             };
         }
@@ -180,4 +197,16 @@ fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> N
         file: file.as_deref().map(PathBuf::from).unwrap_or_default(),
         line: usize::try_from(line).unwrap_or_default(),
     }
+}
+
+/// The function that a closure or a shim is of; any other text as it is.
+fn function_of(text: &str) -> String {
+    let mut text = text;
+    while let Some((around, part)) = text.rsplit_once("::{")
+        && part.ends_with('}')
+        && !part.contains("::")
+    {
+        text = around;
+    }
+    text.to_owned()
 }

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::build::base::{Stamp, stamp};
 use crate::build::capture::Unit;
+use crate::source::items::plain;
 
 /// A file as it was when it was looked at last.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +107,15 @@ impl Inputs {
             }
         }
         changed
+    }
+
+    /// These were saved: their bytes are compared, whatever their times say.
+    pub fn distrust(&mut self, saved: &BTreeSet<PathBuf>) {
+        for (path, seen) in &mut self.files {
+            if saved.contains(path) || saved.contains(&plain(path)) {
+                seen.stamp = None;
+            }
+        }
     }
 
     /// Has the crate compiled again at the next chance.

@@ -40,6 +40,13 @@ fn show(token: &Token) -> String {
     format!("{}@{}", token.text, token.at)
 }
 
+/// Nobody calls it at first.
+impl Token {
+    fn width(&self) -> usize {
+        self.at + self.text.len()
+    }
+}
+
 fn report(input: &str) -> String {
     let tokens: Vec<Token> = Lexer { input, pos: 0 }.collect();
     tokens.iter().map(show).collect::<Vec<_>>().join(",")
