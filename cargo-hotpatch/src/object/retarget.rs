@@ -379,3 +379,133 @@ fn with_symbols(elf: &Elf<'_>, object: &[u8], added: &Added<'_>) -> Result<Vec<u
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Fix, RetargetError, Target, retarget};
+    use crate::image::elf::{self, Elf, r};
+    use crate::image::samples::Samples;
+    use crate::object::cells::{Cells, Content};
+
+    const SOURCE: &str = r#"
+        pub trait Shape { fn area(&self) -> u32; }
+        pub struct Square(pub u32);
+        impl Shape for Square { fn area(&self) -> u32 { self.0 * self.0 } }
+        impl Drop for Square { fn drop(&mut self) {} }
+        pub fn twice(x: u32) -> u32 { x * 2 }
+        pub fn counted(x: u32) -> u32 { if x == 0 { 0 } else { counted(x - 1) + twice(x) } }
+        pub static TABLE: [fn(u32) -> u32; 2] = [twice, counted];
+        pub fn all() -> u32 {
+            let shape: Box<dyn Shape> = Box::new(Square(3));
+            let pointer: fn(u32) -> u32 = twice;
+            shape.area() + pointer(1) + TABLE[1](2) + [1, 2].into_iter().map(counted).sum::<u32>()
+        }
+        std::arch::global_asm!(".section .text.probe,\"ax\"", "probe:", "cmpq target@GOTPCREL(%rip), %rax", "leaq target(%rip), %rdx",
+            "jmp target@PLT", "movl value(%rip), %eax", "leaq value+4(%rip), %rax", options(att_syntax));
+    "#;
+
+    fn object(level: &str) -> Vec<u8> {
+        Samples::new().object(SOURCE, &["-Clink-dead-code", level])
+    }
+
+    /// The names that loaded sections refer to.
+    fn references(object: &[u8]) -> Vec<(String, u32, i64)> {
+        let elf = Elf::parse(object).unwrap();
+        let symbols = elf.symbols().unwrap();
+        let mut found = Vec::new();
+        for (index, section) in elf.relocation_sections() {
+            let holder = &elf.sections[index];
+            if holder.is_loaded() && !holder.name.starts_with(".eh_frame") {
+                for relocation in elf.relocations(section).unwrap() {
+                    let raw = symbols.get(relocation.symbol as usize).unwrap();
+                    found.push((
+                        symbols.name(&raw).to_owned(),
+                        relocation.kind,
+                        relocation.addend,
+                    ));
+                }
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn every_reference_to_a_function_goes_through_its_slot() {
+        for level in ["-Copt-level=0", "-Copt-level=3"] {
+            let object = object(level);
+            let mut cells = Cells::default();
+            let is_own = |name: &str| name.contains("3app") || name == "target";
+            let mut slots = Vec::new();
+            let made = retarget(
+                &object,
+                &mut Cells::default(),
+                None,
+                false,
+                |name, raw| {
+                    let is_function = raw.kind == elf::STT_FUNC || name == "target";
+                    if is_function && is_own(name) {
+                        slots.push(name.to_owned());
+                        Target::Slot(cells.cell(Content::Symbol(name.to_owned())))
+                    } else {
+                        Target::Same
+                    }
+                },
+                |_, _| false,
+            )
+            .unwrap();
+            assert!(
+                references(&object)
+                    .iter()
+                    .any(|(name, ..)| slots.contains(name))
+            );
+            let left: Vec<_> = references(&made)
+                .into_iter()
+                .filter(|(name, ..)| slots.contains(name))
+                .collect();
+            assert_eq!(left, [], "{level}");
+            assert!(!cells.object().unwrap().is_empty());
+        }
+    }
+
+    #[test]
+    fn what_is_far_is_reached_through_cells_and_what_is_near_filled_in() {
+        let object = object("-Copt-level=0");
+        let target = |name: &str, _: &_| match name {
+            "value" => Target::Address(0x1000),
+            _ => Target::Same,
+        };
+        let far = retarget(
+            &object,
+            &mut Cells::default(),
+            None,
+            true,
+            target,
+            |_, _| false,
+        );
+        let error = far.unwrap_err();
+        assert!(
+            matches!(&error, RetargetError::Rigid { symbol, .. } if symbol == "value"),
+            "{error}"
+        );
+        let (mut cells, mut fixes) = (Cells::default(), Vec::new());
+        let near = retarget(
+            &object,
+            &mut cells,
+            Some(&mut fixes),
+            true,
+            target,
+            |_, _| false,
+        )
+        .unwrap();
+        let expected = Fix {
+            symbol: "__hotpatch_fix_0".to_owned(),
+            value: 0x1000 - 4,
+        };
+        assert_eq!(fixes, [expected]);
+        // The other reference takes an address, which a cell can hold.
+        assert_eq!(cells.cell(Content::Address(0x1004)), 0);
+        let left = references(&near);
+        assert!(left.iter().all(|(name, ..)| name != "value"));
+        assert!(left.contains(&("__hotpatch_cells".to_owned(), r::PC32, -4)));
+    }
+}

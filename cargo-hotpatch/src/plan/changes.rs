@@ -178,3 +178,135 @@ pub fn select(
     }
     selection
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Changes, Definitions, select};
+    use crate::object::fingerprint::{Definition, Kind};
+    use crate::object::names::{NameId, Names};
+    use std::collections::BTreeSet;
+
+    /// `name kind exact placeless -> references`, with kinds `f`unction, `m`utable, `c`onstant and `t`hread-local.
+    fn define(names: &mut Names, lines: &[&str]) -> Vec<Definition> {
+        let mut one = |line: &&str| {
+            let (head, references) = line.split_once("->").unwrap_or((line, ""));
+            let words: Vec<&str> = head.split_whitespace().collect();
+            let mut references: Vec<NameId> = references
+                .split_whitespace()
+                .map(|name| names.id(name))
+                .collect();
+            references.sort_unstable();
+            Definition {
+                name: names.id(words[0]),
+                kind: match words[1] {
+                    "f" => Kind::Function,
+                    "m" => Kind::Mutable,
+                    "c" => Kind::Constant,
+                    _ => Kind::ThreadLocal,
+                },
+                exact: words[2].parse().unwrap(),
+                placeless: words[3].parse().unwrap(),
+                size: 8,
+                references,
+                is_listed: false,
+            }
+        };
+        lines.iter().map(&mut one).collect()
+    }
+
+    fn map(all: &[Definition]) -> Definitions<'_> {
+        all.iter()
+            .map(|definition| (definition.name, definition))
+            .collect()
+    }
+
+    #[test]
+    fn what_differs_is_told_by_kind() {
+        let mut names = Names::default();
+        let old = define(
+            &mut names,
+            &[
+                "a f 1 1",
+                "b f 2 2",
+                "s m 3 3",
+                "k c 4 4",
+                "l c 5 5 -> k",
+                "gone f 6 6",
+                "t t 7 7",
+            ],
+        );
+        let new = define(
+            &mut names,
+            &[
+                "a f 9 9",
+                "b f 9 2",
+                "s m 9 9",
+                "k c 9 9",
+                "l c 5 5 -> k",
+                "new f 8 8",
+                "t t 9 9",
+            ],
+        );
+        let changes = Changes::between(&map(&old), &map(&new), |_| false);
+        let set = |of: &[&str]| {
+            of.iter()
+                .map(|name| names.get(name).unwrap())
+                .collect::<BTreeSet<_>>()
+        };
+        assert_eq!(changes.changed, set(&["a"]));
+        assert_eq!(changes.shifted, set(&["b"]));
+        assert_eq!(changes.added, set(&["new"]));
+        assert_eq!(changes.gone, set(&["gone"]));
+        assert_eq!(changes.initialisers, set(&["s", "t"]));
+        assert_eq!(changes.constants, set(&["k", "l"]));
+    }
+
+    #[test]
+    fn lines_that_moved_are_nothing() {
+        let mut names = Names::default();
+        let old = define(&mut names, &["a f 1 1"]);
+        let new = define(&mut names, &["a f 2 1", "nobody_calls_it f 3 3"]);
+        assert!(Changes::between(&map(&old), &map(&new), |_| false).is_nothing());
+    }
+
+    #[test]
+    fn a_patch_holds_what_differs_the_border_and_what_is_new() {
+        let mut names = Names::default();
+        let old = define(
+            &mut names,
+            &[
+                "main f 1 1 -> step",
+                "step f 2 2 -> old",
+                "old f 3 3",
+                "border f 4 4 -> old",
+            ],
+        );
+        let new = define(
+            &mut names,
+            &[
+                "main f 1 1 -> step",
+                "step f 9 9 -> helper libc",
+                "helper f 5 5 -> text old",
+                "text m 6 6",
+                "old f 3 3 -> old",
+                "border f 4 4 -> old",
+            ],
+        );
+        let changes = Changes::between(&map(&old), &map(&new), |_| false);
+        let id = |name: &str| names.get(name).unwrap();
+        let twice = BTreeSet::from([id("old")]);
+        let base: BTreeSet<NameId> = old.iter().map(|definition| definition.name).collect();
+        let selection = select(
+            &changes,
+            &twice,
+            &map(&new),
+            |name| base.contains(&name),
+            |_| true,
+        );
+        let set = |of: &[&str]| of.iter().map(|name| id(name)).collect::<BTreeSet<_>>();
+        assert_eq!(selection.redirected, set(&["step", "border"]));
+        assert_eq!(selection.slotted, set(&["helper", "old"]));
+        assert_eq!(selection.brought, set(&["text"]));
+        assert_eq!(selection.missing, set(&["libc"]));
+    }
+}
