@@ -166,6 +166,14 @@ impl Fixed {
         out
     }
 
+    /// Takes in more files that the build reads.
+    pub fn also(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        for path in paths {
+            let text = normal(&path);
+            self.build.entry(path).or_insert(text);
+        }
+    }
+
     /// All of them.
     #[must_use]
     pub fn paths(&self) -> BTreeSet<PathBuf> {

@@ -13,6 +13,7 @@ mod objects;
 mod outsiders;
 mod plan;
 mod refusals;
+mod script_inputs;
 mod sources;
 mod stacks;
 
@@ -55,10 +56,11 @@ pub(super) fn work(
     let texts = Texts::default();
     let files = engine.files();
     let mut fixed = Fixed::read(project, base, &files);
+    fixed.also(script_inputs::of(base));
     texts.refresh(&fixed.paths());
     texts.refresh(&files);
     let mut watched = files;
-    say(Said::Included(as_watched(&watched)));
+    say(Said::Included(as_watched(&watched, &fixed)));
     say(Said::Ready(pid, Patchable::All(engine.replaceable())));
     engine.read_base()?;
     engine.warm_up();
@@ -129,7 +131,7 @@ pub(super) fn work(
         if now != watched {
             texts.refresh(&now);
             watched = now;
-            say(Said::Included(as_watched(&watched)));
+            say(Said::Included(as_watched(&watched, &fixed)));
         }
         say(Said::Verdict(Box::new(Verdict {
             files,
@@ -141,8 +143,9 @@ pub(super) fn work(
 }
 
 /// Paths as the watcher tells them: rustc's may go up and down.
-fn as_watched(files: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
-    files.iter().map(|path| plain(path)).collect()
+fn as_watched(files: &BTreeSet<PathBuf>, fixed: &Fixed) -> BTreeSet<PathBuf> {
+    let files = files.iter().chain(fixed.build.keys());
+    files.map(|path| plain(path)).collect()
 }
 
 /// Has the crates compiled as cargo says after an edit of what decides the build. Gives back a verdict if the edit stops
@@ -189,7 +192,8 @@ fn build_changed_here(
         Err(BuildError::Other(error)) => return Err(error),
     };
     let files = engine.files();
-    let next = Fixed::read(&now, &base, &files);
+    let mut next = Fixed::read(&now, &base, &files);
+    next.also(script_inputs::of(&base));
     if let Some(refusal) = engine.adopt(base, file) {
         return Ok(Some(Outcome::Refused(refusal)));
     }
