@@ -88,7 +88,10 @@ impl<'a> Finder<'a> {
 
     fn enter(&mut self, line: &str) {
         self.locals.clear();
-        let (name, rest) = line[3..].split_once("(_1: ").unwrap_or((&line[3..], ""));
+        let (name, rest) = line[3..].split_once("(_1: ").unwrap_or_else(|| {
+            let name = line[3..].split("() -> ").next();
+            (name.unwrap_or_default(), "")
+        });
         name.clone_into(&mut self.function);
         // `T, _2: U) -> V {`
         let mut number = 1;
