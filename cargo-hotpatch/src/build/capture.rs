@@ -55,7 +55,7 @@ pub fn outer(args: &[OsString]) -> Result<i32> {
     let users = std::env::var_os(OUTER_ENV).with_context(|| format!("`{OUTER_ENV}` is not set"))?;
     // sccache makes every variable of cargo's a part of its key: plain builds shall find what we build.
     let mut command = Command::new(&users);
-    for name in [FOLDER_ENV, INNER_ENV, OUTER_ENV] {
+    for name in [FOLDER_ENV, INNER_ENV, OUTER_ENV, LANE_ENV, RECORD_ENV] {
         command.env_remove(name);
     }
     let status = command
