@@ -22,9 +22,6 @@ pub(super) fn vtables(
     addresses: &Addresses,
     named: &[(Reader<'_>, Place)],
 ) -> Result<BTreeMap<String, Vec<String>>, LayoutError> {
-    if named.is_empty() {
-        return Ok(BTreeMap::new());
-    }
     let mut vtables: Vec<(String, (SectionIndex, u64))> = Vec::new();
     for (name, place) in named {
         let (list, at) = match place {
@@ -68,7 +65,69 @@ pub(super) fn vtables(
         }
         read.entry(name.clone()).or_insert(slots);
     }
+    let undescribed = undescribed(file, &names, &by_place)?;
+    for (name, slots) in undescribed {
+        read.entry(name).or_insert(slots);
+    }
     Ok(read)
+}
+
+/// The vtables that debug information says nothing of, such as those that only a static refers to. They are known by
+/// their shape: drop glue or nothing, size, alignment, and methods, the first of which says what they are of.
+fn undescribed(
+    file: &object::File<'_>,
+    names: &Names<'_>,
+    described: &HashMap<(SectionIndex, u64), &str>,
+) -> Result<Vec<(String, Vec<String>)>, LayoutError> {
+    let mut found = Vec::new();
+    for section in file.sections() {
+        let is_data = section
+            .name()
+            .is_ok_and(|name| name.starts_with(".data.rel.ro"));
+        let length = usize::try_from(section.size() / 8).unwrap_or_default();
+        let is_known = described.contains_key(&(section.index(), 0));
+        if !is_data
+            || is_known
+            || !(HEAD + 1..=MOST_SLOTS).contains(&length)
+            || section.size() % 8 != 0
+        {
+            continue;
+        }
+        let mut slots = vec![String::new(); length];
+        for (at, relocation) in section.relocations() {
+            let slot = usize::try_from(at / 8)
+                .ok()
+                .and_then(|slot| slots.get_mut(slot));
+            if let (Some(slot), RelocationTarget::Symbol(symbol)) = (slot, relocation.target()) {
+                *slot = names.of(file, symbol, relocation.addend(), described)?;
+            }
+        }
+        let data = section.data()?;
+        let align = data
+            .get(16..24)
+            .and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        let has_head = slots[1].is_empty() && slots[2].is_empty();
+        let is_vtable = has_head && align.is_some_and(u64::is_power_of_two);
+        let first = slots[HEAD..].iter().find(|slot| !slot.is_empty());
+        if let Some(name) = first
+            .filter(|_| is_vtable)
+            .and_then(|first| vtable_of(first))
+        {
+            found.push((name, slots));
+        }
+    }
+    Ok(found)
+}
+
+/// Slots before the methods.
+const HEAD: usize = 3;
+
+/// ``<T as Trait>::{vtable}`` for a method's symbol.
+fn vtable_of(method: &str) -> Option<String> {
+    let text = format!("{:#}", rustc_demangle::demangle(method));
+    let (implementation, _) = text.rsplit_once(">::")?;
+    let is_of_trait = implementation.starts_with('<') && implementation.contains(" as ");
+    is_of_trait.then(|| format!("{implementation}>::{{vtable}}"))
 }
 
 const MOST_SLOTS: usize = 1 << 16;

@@ -423,3 +423,29 @@ fn how_long_an_object_takes() {
         );
     }
 }
+
+/// A vtable to which nothing but a static refers has no entry in debug information.
+#[test]
+fn vtables_of_statics_are_known_by_their_shape() {
+    let read = |methods: &str| {
+        let source = format!(
+            "pub trait Tr: Sync {{ {methods} }} pub struct A(pub u32); impl Tr for A {{ fn m(&self) -> u32 {{ self.0 }} fn n(&self) -> u32 {{ 7 }} }}
+            pub static KEPT: &dyn Tr = &A(3);"
+        );
+        let object = Samples::new().object(&source, &["-g", "-Clink-dead-code"]);
+        Facts::read(&object, &["app"]).unwrap()
+    };
+    let order = [
+        "fn m(&self) -> u32; fn n(&self) -> u32;",
+        "fn n(&self) -> u32; fn m(&self) -> u32;",
+    ];
+    let [one, other] = order.map(read);
+    assert!(
+        one.vtables.contains_key("<app::A as app::Tr>::{vtable}"),
+        "{:?}",
+        one.vtables
+    );
+    let found = changed_traits(&one.vtables, &other.vtables);
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), ["app::Tr"]);
+    assert!(changed_traits(&one.vtables, &one.vtables).is_empty());
+}
