@@ -17,18 +17,20 @@ Examples:
   cargo hotpatch run                              the package's only program
   cargo hotpatch run -p game --bin client         one program of a workspace
   cargo hotpatch run --release -- --port 8080     arguments after `--` go to the program
+  cargo hotpatch run --lane exact                 every function, also where some are marked
   cargo hotpatch run --on-refuse restart          never ask, restart when an edit cannot be patched
   cargo hotpatch run --events hot.jsonl           for editors and scripts: one JSON object a line
   cargo hotpatch run --listen 127.0.0.1:3000      restarts refuse no connection (see LISTEN_FDS)
 
-Mark a function with `#[hot]` (`use hotpatch_rt::hot;`), start the program, save an edit of that function or of anything
-it calls: from its next call on the running program uses the new code and keeps its state.
+Start the program, save an edit: from its next call on each function that differs runs the new code, and the program keeps
+its state. Nothing has to be marked. Where the workspace depends on hotpatch-rt, functions marked `#[hot]` and what they
+call are patched in a tenth of a second (`--lane fast`).
 
 The key `r` restarts the program at any time, where the terminal cannot be meant for the program: while its standard
 input is something else (`--no-stdin`, `< FILE`), and while no program runs. A restart builds with cargo first, and
 ends the running program only when that went well. What the program keeps with `hotpatch_rt::keep` survives it.";
 
-/// Edit a running Rust program: `cargo hotpatch run` patches `#[hot]` functions in place.
+/// Edit a running Rust program: `cargo hotpatch run` patches its functions in place.
 #[derive(Debug, Parser)]
 #[command(name = "cargo-hotpatch", bin_name = "cargo hotpatch", version)]
 #[command(arg_required_else_help = true, subcommand_required = true)]
