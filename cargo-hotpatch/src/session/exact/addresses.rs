@@ -1,6 +1,6 @@
 //! Where everything lies in the process: what the base has, and what patches brought.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Place;
@@ -33,6 +33,8 @@ pub struct Addresses {
     threads: HashMap<NameId, i64>,
     /// What has gone from the source: the name means something else when it comes again.
     gone: BTreeSet<NameId>,
+    /// Names of a plan that has not gone live, with those that the process has for the same.
+    planned: BTreeMap<NameId, NameId>,
 }
 
 impl Addresses {
@@ -59,6 +61,7 @@ impl Addresses {
             brought: HashMap::new(),
             threads: HashMap::new(),
             gone: BTreeSet::new(),
+            planned: BTreeMap::new(),
         })
     }
 
@@ -73,6 +76,9 @@ impl Addresses {
     pub fn find(&self, name: NameId, names: &Names) -> Option<Found> {
         if let Some(found) = self.brought.get(&name) {
             return Some(*found);
+        }
+        if let Some(was) = self.planned.get(&name) {
+            return self.find(*was, names);
         }
         if self.gone.contains(&name) {
             return None;
@@ -100,6 +106,9 @@ impl Addresses {
         if let Some(offset) = self.threads.get(&name) {
             return Some(*offset);
         }
+        if let Some(was) = self.planned.get(&name) {
+            return self.thread_local(*was, names);
+        }
         if self.gone.contains(&name) {
             return None;
         }
@@ -124,12 +133,23 @@ impl Addresses {
         self.threads.insert(name, offset);
     }
 
-    /// What lies under one name is called by another one, too, from now on.
-    pub fn rename(&mut self, was: NameId, is: NameId, names: &Names) {
-        if let Some(found) = self.find(was, names) {
-            self.bring(is, found);
-        } else if let Some(offset) = self.thread_local(was, names) {
-            self.bring_thread_local(is, offset);
+    /// In the plan that is made now, definitions have other names: each new one, with the one that the process has. No
+    /// old name is a new one of another. It takes the place of what an earlier plan said.
+    pub fn plan_names(&mut self, planned: BTreeMap<NameId, NameId>) {
+        self.planned = planned;
+    }
+
+    /// The plan has gone live: its names are the process's, and the old ones mean something else when they come again.
+    pub fn settle_names(&mut self, names: &Names) {
+        for (name, was) in std::mem::take(&mut self.planned) {
+            if self.find(name, names).is_none() {
+                if let Some(found) = self.find(was, names) {
+                    self.bring(name, found);
+                } else if let Some(offset) = self.thread_local(was, names) {
+                    self.bring_thread_local(name, offset);
+                }
+            }
+            self.forget(was);
         }
     }
 

@@ -263,6 +263,7 @@ impl Engine {
             brought.extend(selection.slotted);
             brought.extend(selection.brought);
         }
+        self.addresses.settle_names(&self.names);
         // What exists twice and is not in the patch is older code: whoever needs it next brings it.
         let renewed = plan.twice.iter().chain(&plan.changes.constants);
         let left_out = renewed.filter(|name| !brought.contains(*name));

@@ -47,11 +47,11 @@ impl Engine {
         // What has another symbol now lies where it was.
         let renumbered = renumbered(&old, &new, names);
         for (name, was) in &renumbered {
-            self.addresses.rename(*was, *name, names);
             if let Some(definition) = old.remove(was) {
                 old.insert(*name, definition);
             }
         }
+        self.addresses.plan_names(renumbered.clone());
         let changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
         if changes.is_nothing() {
             return Ok(Planned::Nothing);
