@@ -227,6 +227,11 @@ pub enum Alive {
         /// The line there.
         line: u32,
     },
+    /// Perhaps on a stack that nobody could look at.
+    Unseen {
+        /// Whose stack, and why it could not be looked at, in words.
+        what: String,
+    },
     /// Perhaps where code takes values for those of another type.
     Disguised(Disguise),
     /// Somewhere behind a pointer that says nothing of the type, found again by its type id.
@@ -234,6 +239,15 @@ pub enum Alive {
         /// The function by which it can be found.
         function: String,
     },
+}
+
+/// What the threads of the process are in.
+#[derive(Debug, Default)]
+pub struct OnStack {
+    /// Each function once for each thread.
+    pub functions: Vec<StackFunction>,
+    /// Threads that could not be looked at, in words: any value may be on their stacks.
+    pub unseen: Vec<String>,
 }
 
 /// A function that a thread is in.
@@ -254,7 +268,7 @@ pub fn alive(
     old: &Facts,
     old_definitions: &Definitions<'_>,
     names: &Names,
-    on_stack: &[StackFunction],
+    on_stack: &OnStack,
 ) -> Vec<Alive> {
     let mut found = Vec::new();
     if worlds.types.roots().all(is_environment) {
@@ -274,7 +288,9 @@ pub fn alive(
             });
         }
     }
-    for place in on_stack {
+    let unseen = on_stack.unseen.iter();
+    found.extend(unseen.map(|what| Alive::Unseen { what: what.clone() }));
+    for place in &on_stack.functions {
         let Some(facts) = old.functions.get(&place.symbol) else {
             continue;
         };
@@ -311,6 +327,7 @@ fn rank(alive: &Alive) -> (u8, String) {
     match alive {
         Alive::Static { symbol, .. } => (0, symbol.clone()),
         Alive::Variable { function, .. } => (1, function.clone()),
+        Alive::Unseen { what } => (1, what.clone()),
         Alive::Erased { function } => (2, function.clone()),
         Alive::Disguised(disguise) => (3, disguise.function.clone()),
     }

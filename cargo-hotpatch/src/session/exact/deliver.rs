@@ -86,8 +86,14 @@ impl Engine {
         }
         let mut selection = selection;
         selection.brought.retain(|name| !threads.contains(name));
-        let library = self.load(&selection, &BTreeSet::new(), &lent, client, cancel)?;
-        Ok(Some((selection, library)))
+        let loaded = self.load(&selection, &BTreeSet::new(), &lent, client, cancel);
+        if loaded.is_err() {
+            // Nobody uses them yet, and the next plan may begin them with other values.
+            for name in threads {
+                self.addresses.forget(name);
+            }
+        }
+        Ok(Some((selection, loaded?)))
     }
 
     /// Thread-locals come in a library of their own, before the code that uses them: where the loader puts them is the

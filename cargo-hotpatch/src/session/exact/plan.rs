@@ -81,8 +81,8 @@ impl Engine {
         {
             return Ok(Planned::Refused(is_retyped(symbol, was, is)));
         }
-        let on_stack = self.code.look(self.pid).unwrap_or_default();
-        let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack.functions);
+        let on_stack = self.code.look(self.pid);
+        let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack);
         if alive.is_empty() {
             let disguises = self.disguises(&worlds.named(), cancel)?;
             alive.extend(disguises.into_iter().map(Alive::Disguised));

@@ -65,6 +65,7 @@ fn place(alive: &Alive) -> String {
             shown(function),
             at(file, *line)
         ),
+        Alive::Unseen { what } => what.clone(),
         Alive::Disguised(disguise) => format!(
             "whatever `{}` takes for another type (`{}`{})",
             disguise.function,

@@ -1,7 +1,7 @@
 //! Which functions the threads of the process are in.
 
 use crate::image::symbols::{BaseImage, Kind, PatchImage, SymbolTable};
-use crate::plan::worlds::StackFunction;
+use crate::plan::worlds::{OnStack, StackFunction};
 use crate::run::stacks::{Stacks, Thread};
 
 /// Code of the process by address.
@@ -11,15 +11,6 @@ pub struct CodeMap {
     /// Start, end and name of each function of the workspace and of patches; sorted.
     functions: Vec<(u64, u64, String)>,
     is_sorted: bool,
-}
-
-/// What the threads are in.
-#[derive(Debug, Default)]
-pub struct OnStack {
-    /// Each function once for each thread.
-    pub functions: Vec<StackFunction>,
-    /// Threads that could not be looked at.
-    pub unknown: Vec<String>,
 }
 
 impl CodeMap {
@@ -47,27 +38,30 @@ impl CodeMap {
         self.is_sorted = false;
     }
 
-    /// Looks at the stacks of a process.
-    ///
-    /// # Errors
-    /// The process is gone or may not be read.
-    pub fn look(&mut self, pid: u32) -> std::io::Result<OnStack> {
+    /// Looks at the stacks of a process. What it may not read, or cannot find any more, is told as unseen.
+    pub fn look(&mut self, pid: u32) -> OnStack {
         if !self.is_sorted {
             self.functions.sort_unstable();
             self.is_sorted = true;
         }
-        let threads = self.stacks.read(pid)?;
         let mut found = OnStack::default();
+        let threads = self.stacks.read(pid).unwrap_or_else(|error| {
+            let what = format!("the stacks of the program, which cannot be read: {error}");
+            found.unseen.push(what);
+            Vec::new()
+        });
         for thread in &threads {
             if thread.name == AGENT {
                 continue;
             }
             if thread.frames.is_empty() {
-                found.unknown.push(thread.name.clone());
+                let name = &thread.name;
+                let what = format!("the stack of thread `{name}`, which cannot be read");
+                found.unseen.push(what);
             }
             self.functions_of(thread, &mut found.functions);
         }
-        Ok(found)
+        found
     }
 
     fn functions_of(&self, thread: &Thread, found: &mut Vec<StackFunction>) {
@@ -95,3 +89,20 @@ impl CodeMap {
 
 /// The agent's own thread, by what the kernel leaves of its name.
 const AGENT: &str = "hotpatch-agent";
+
+#[cfg(test)]
+mod tests {
+    use super::CodeMap;
+
+    #[test]
+    fn stacks_that_cannot_be_read_are_told() {
+        // More than Linux gives out, see `PID_MAX_LIMIT` in its `include/linux/threads.h`.
+        let on_stack = CodeMap::default().look(1 << 23);
+        assert!(on_stack.functions.is_empty());
+        assert!(
+            on_stack.unseen[0].starts_with("the stacks of the program, which cannot be read: "),
+            "{:?}",
+            on_stack.unseen
+        );
+    }
+}
