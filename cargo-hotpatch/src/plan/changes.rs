@@ -17,13 +17,15 @@ pub struct Changes {
     pub shifted: BTreeSet<NameId>,
     /// Functions that were not there before.
     pub added: BTreeSet<NameId>,
+    /// What is of another kind: a static that can be written and could not be, or the other way round.
+    pub other_kind: BTreeSet<NameId>,
     /// Functions and statics that are not there any more.
     pub gone: BTreeSet<NameId>,
     /// Statics and thread-locals with another initial value, which keep the one they have.
     pub initialisers: BTreeSet<NameId>,
     /// Statics that nothing writes, with another value; and those that refer to one of them.
     pub constants: BTreeSet<NameId>,
-    /// What is found by its place in a list (constructors, entries of `linkme` and its like), and is new or differs.
+    /// What is found by its place in a list (constructors, entries of `linkme` and its like), and is new, differs or is gone.
     pub listed: BTreeSet<NameId>,
 }
 
@@ -48,6 +50,10 @@ impl Changes {
                 }
                 continue;
             };
+            if was.kind != definition.kind {
+                changes.other_kind.insert(*name);
+                continue;
+            }
             if was.exact == definition.exact {
                 continue;
             }
@@ -60,6 +66,9 @@ impl Changes {
                 (_, true) => false,
             };
         }
+        let missing = old.iter().filter(|(name, _)| !new.contains_key(name));
+        let listed = missing.filter(|(_, was)| was.is_listed);
+        changes.listed.extend(listed.map(|(name, _)| *name));
         changes.gone = old
             .keys()
             .filter(|name| !new.contains_key(name))
@@ -100,6 +109,7 @@ impl Changes {
             && self.initialisers.is_empty()
             && self.constants.is_empty()
             && self.listed.is_empty()
+            && self.other_kind.is_empty()
     }
 }
 
@@ -233,6 +243,7 @@ mod tests {
                 "l c 5 5 -> k",
                 "gone f 6 6",
                 "t t 7 7",
+                "w c 7 7",
             ],
         );
         let new = define(
@@ -245,6 +256,7 @@ mod tests {
                 "l c 5 5 -> k",
                 "new f 8 8",
                 "t t 9 9",
+                "w m 7 7",
             ],
         );
         let changes = Changes::between(&map(&old), &map(&new), |_| false);
@@ -257,6 +269,7 @@ mod tests {
         assert_eq!(changes.shifted, set(&["b"]));
         assert_eq!(changes.added, set(&["new"]));
         assert_eq!(changes.gone, set(&["gone"]));
+        assert_eq!(changes.other_kind, set(&["w"]));
         assert_eq!(changes.initialisers, set(&["s", "t"]));
         assert_eq!(changes.constants, set(&["k", "l"]));
     }

@@ -16,6 +16,13 @@ pub struct Disguise {
     pub to: String,
 }
 
+/// Casts after which memory is taken for what it was not, as MIR names them.
+const CASTS: &[&str] = &[
+    "(PtrToPtr);",
+    "(Transmute);",
+    "(PointerWithExposedProvenance);",
+];
+
 /// Functions that take memory for another type without a cast in the code that calls them.
 const CASTING: &[&str] = &[
     "::cast::<",
@@ -24,6 +31,10 @@ const CASTING: &[&str] = &[
     "transmute_copy::<",
     "::cast_slice",
     "::from_raw_parts_in::<",
+    "::with_exposed_provenance::<",
+    "::with_exposed_provenance_mut::<",
+    "::without_provenance::<",
+    "::without_provenance_mut::<",
 ];
 
 /// Reads MIR line by line and finds what has to do with types of certain names.
@@ -71,9 +82,8 @@ impl<'a> Finder<'a> {
         let Some((_, value)) = text.split_once(" = ") else {
             return;
         };
-        let cast = value
-            .strip_suffix(" (PtrToPtr);")
-            .or_else(|| value.strip_suffix(" (Transmute);"));
+        let mut casts = CASTS.iter();
+        let cast = casts.find_map(|kind| value.strip_suffix(kind)?.strip_suffix(' '));
         if let Some((operand, to)) = cast.and_then(|cast| cast.split_once(" as ")) {
             let from = self.type_of(operand);
             // rustc checks the alignment of each pointer in this way, and nobody can write through it.
@@ -184,6 +194,10 @@ mod tests {
         let transmute =
             "fn b(_1: [u8; 8]) -> Token {\n        _0 = copy _1 as m::Token (Transmute);";
         assert_eq!(found(transmute).len(), 1);
+        let number = "fn e(_1: usize) -> u32 {\n        _2 = copy _1 as *mut m::Token (PointerWithExposedProvenance);";
+        assert_eq!(found(number).len(), 1);
+        let number = "fn f(_1: usize) -> u32 {\n        _2 = std::ptr::with_exposed_provenance::<m::Token>(copy _1) -> [return: bb1, unwind continue];";
+        assert_eq!(found(number).len(), 1);
         let call = "fn c(_1: &[u8]) -> usize {\n        _3 = core::slice::<impl [u8]>::align_to::<Token>(copy _1) -> [return: bb1, unwind continue];";
         assert_eq!(found(call).len(), 1);
     }

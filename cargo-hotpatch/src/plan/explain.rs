@@ -154,8 +154,9 @@ pub const fn explanation(code: Code) -> Explanation {
             what: "\
                 A struct, enum or union that the program knows has other fields, variants, `repr` \
                 or generics now, or how its values are dropped changed, and values of it may be \
-                alive: the refusal says where. Also where only a constant, an import or a macro \
-                that the type is made of changed. Where the source shows nothing of it (a macro \
+                alive: the refusal says where, which may be a stack that cannot be read, such as \
+                that of a thread that another debugger follows. Also where only a constant, an \
+                import or a macro that the type is made of changed. Where the source shows nothing of it (a macro \
                 reads a file, a type comes back as another), the patch and the running program \
                 disagree about it in their debug information.",
             why: "\
@@ -192,7 +193,9 @@ pub const fn explanation(code: Code) -> Explanation {
         Code::HP0103 => Explanation {
             what: "\
                 A `static` or a thread-local has another type, also if it comes back with another one \
-                than it had, or a thread-local another initialiser.",
+                than it had, or a thread-local another initialiser. In the exact lane also where a \
+                static that could not be written now can, or the other way round, as with a first \
+                `AtomicU32` in it.",
             why: "\
                 The static holds a value of the old type, and code that stays goes on using it. A \
                 thread-local also gives later threads their first value, and code that stays \
@@ -281,7 +284,7 @@ pub const fn explanation(code: Code) -> Explanation {
         Code::HP0206 => Explanation {
             what: "\
                 A constructor, or an entry of a list that the linker collects (`linkme`, `inventory` \
-                and their like), is new or another one. This is a note: the rest of the edit is \
+                and their like), is new, another one or gone. This is a note: the rest of the edit is \
                 live.",
             why: "\
                 Such lists are read when a program starts, from its own file. What a patch brings is \

@@ -313,7 +313,14 @@ impl Engine {
                     let is_source = |path: &[u8]| sources.contains(path);
                     let mut known = krate.running.clone();
                     known.extend(krate.latest.iter().cloned());
-                    krate.latest = objects::read(&paths, &known, &mut self.names, &is_source)?;
+                    match objects::read(&paths, &known, &mut self.names, &is_source) {
+                        Ok(objects) => krate.latest = objects,
+                        Err(error) => {
+                            krate.inputs.expire();
+                            stopped = Err(error);
+                            continue;
+                        }
+                    }
                     krate.metadata = metadata_of(&krate.unit);
                     krate.externs.clone_from(&externs[index]);
                 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
 use super::objects::{facts_beside, hashes};
-use super::refusals::{is_retyped, shown, values_are_alive};
+use super::refusals::{is_of_another_kind, is_retyped, shown, values_are_alive};
 use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
@@ -81,6 +81,12 @@ impl Engine {
         {
             return Ok(Planned::Refused(is_retyped(symbol, was, is)));
         }
+        if let Some(name) = changes.other_kind.first() {
+            let symbol = names.text(*name);
+            let kind = new.get(name).map(|definition| definition.kind);
+            let facts = new_facts.statics.get(symbol);
+            return Ok(Planned::Refused(is_of_another_kind(symbol, kind, facts)));
+        }
         let on_stack = self.code.look(self.pid);
         let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack);
         if alive.is_empty() {
@@ -121,10 +127,12 @@ impl Engine {
             ));
         }
         for name in &changes.listed {
-            let message = format!(
-                "`{}` takes part from the next start on",
-                shown(names.text(*name))
-            );
+            let part = match changes.gone.contains(name) {
+                true => "takes no part",
+                false => "takes part",
+            };
+            let symbol = shown(names.text(*name));
+            let message = format!("`{symbol}` {part} from the next start on");
             notes.push(note(Code::HP0206, message, None));
         }
         for function in worlds.futures() {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::image::layouts::is_environment;
 use crate::object::facts::StaticFacts;
+use crate::object::fingerprint::Kind;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::plan::worlds::{Alive, Worlds};
@@ -46,6 +47,27 @@ pub(super) fn is_retyped(symbol: &str, was: &StaticFacts, is: &StaticFacts) -> R
     );
     let file = is.file.as_deref().map(PathBuf::from).unwrap_or_default();
     let line = usize::try_from(is.line).unwrap_or_default();
+    Refusal::new(Code::HP0103, message, file, Place { line, column: 1 })
+}
+
+/// What had this symbol lies where it cannot serve as what has it now.
+pub(super) fn is_of_another_kind(
+    symbol: &str,
+    kind: Option<Kind>,
+    facts: Option<&StaticFacts>,
+) -> Refusal {
+    let text = shown(symbol);
+    let is = match kind {
+        Some(Kind::Constant) => "is not written any more",
+        Some(Kind::Mutable) => "can be written now",
+        Some(Kind::ThreadLocal) => "is one for each thread now",
+        Some(Kind::Function) | None => "is a function now",
+    };
+    let message = format!("`{}` {is}", last(&text));
+    let file = facts.and_then(|of| of.file.as_deref());
+    let file = file.map(PathBuf::from).unwrap_or_default();
+    let line = facts.map_or(0, |of| of.line);
+    let line = usize::try_from(line).unwrap_or_default();
     Refusal::new(Code::HP0103, message, file, Place { line, column: 1 })
 }
 
