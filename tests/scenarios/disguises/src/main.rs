@@ -37,6 +37,10 @@ pub struct ByMacro {
     a: u32,
 }
 
+pub struct ByNumber {
+    a: u32,
+}
+
 /// In safe hands: no value of it is kept.
 #[derive(Clone, Copy)]
 pub struct Plain {
@@ -79,6 +83,17 @@ fn by_macro() -> u32 {
     first_of!(BYTES.lock().unwrap().0, ByMacro).a
 }
 
+fn by_number() -> u32 {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    static PLACE: AtomicUsize = AtomicUsize::new(0);
+    if PLACE.load(Relaxed) == 0 {
+        let value = Box::into_raw(Box::new([5_u32; 8]));
+        PLACE.store(value as usize, Relaxed);
+    }
+    let value = PLACE.load(Relaxed) as *mut ByNumber;
+    unsafe { (*value).a }
+}
+
 fn plain() -> u32 {
     Plain { a: 5 }.a
 }
@@ -91,6 +106,7 @@ fn main() {
             "cast" => by_cast(),
             "align" => by_align(),
             "macro" => by_macro(),
+            "number" => by_number(),
             _ => plain(),
         };
         println!("{reply}");

@@ -115,6 +115,15 @@ fn areas() -> String {
     areas.join(" ")
 }
 
+pub struct Config {
+    level: u32,
+}
+static CONFIG: Config = Config { level: 7 };
+
+fn level() -> String {
+    CONFIG.level.to_string()
+}
+
 pub struct Tally {
     lines: u32,
 }
@@ -128,6 +137,7 @@ fn answer(line: &str) -> String {
         }
         "kept" => kept(),
         "score" => score(),
+        "level" => level(),
         "areas" => areas(),
         "rounds" => {
             let before = ROUNDS.load(Ordering::Relaxed);
