@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::programs::{
-    FIRST_BUILD, expect_answer, expect_patch, host, program, with_session,
+    FIRST_BUILD, expect_answer, expect_patch, host, program, wait_until, with_session,
 };
 use hotpatch_tests::session::Options;
 use hotpatch_tests::skip;
@@ -46,7 +46,7 @@ fn an_attached_debugger_stops_in_patched_code() -> Result<()> {
             .context("failed to start gdb")?;
         let gdb = RefCell::new(gdb);
         let set = project.beside("set");
-        let waited = hotpatch_tests::programs::wait_until("gdb has set its breakpoint", || {
+        let waited = wait_until("gdb has set its breakpoint", || {
             Ok(set.exists() || gdb.borrow_mut().try_wait()?.is_some())
         });
         let answer = waited.and_then(|()| session.ask("b"));
@@ -171,4 +171,60 @@ fn a_runner_is_honoured_as_cargo_run_honours_it() -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Whether a thread of the process runs while another process traces it.
+fn is_traced_and_runs(pid: &str) -> Result<bool> {
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = std::fs::read_to_string(thread?.path().join("status"))?;
+        let field = |name: &str| {
+            let mut lines = status.lines();
+            lines.find_map(|line| Some(line.strip_prefix(name)?.trim()))
+        };
+        if field("State:").is_some_and(|state| state.starts_with('R'))
+            && field("TracerPid:").is_some_and(|tracer| tracer != "0")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[test]
+fn a_stack_that_a_debugger_holds_may_hold_any_value() -> Result<()> {
+    if Command::new("gdb").arg("--version").output().is_err() {
+        return skip("gdb is not installed");
+    }
+    let project = program("spinner", "debugger_holds")?;
+    with_session(&project, &Options::default(), |session| {
+        session.ready(FIRST_BUILD)?;
+        expect_answer(session, "abc", "3")?;
+        let pid = session.pid()?.to_string();
+        let set = project.beside("set");
+        let mut gdb = Command::new("gdb")
+            .args(["-q", "-nx", "-batch", "-p", &pid])
+            // All threads stand still when this is said.
+            .args(["-ex", &format!("shell touch {}", set.display())])
+            .args(["-ex", "continue"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("failed to start gdb")?;
+        let refused = wait_until("gdb lets the program go on", || {
+            Ok(set.exists() && is_traced_and_runs(&pid)?)
+        })
+        .and_then(|()| project.replace("src/main.rs", "    x: usize,", "    y: u8,\n    x: usize,"))
+        .and_then(|()| project.replace("src/main.rs", "Point { x:", "Point { y: 0, x:"));
+        let verdict = refused.and_then(|()| session.verdict());
+        gdb.kill()?;
+        gdb.wait()?;
+        let verdict = verdict?;
+        ensure!(
+            verdict.name() == "refused" && verdict.text("code") == "HP0101",
+            "the edit was not refused: {verdict}"
+        );
+        expect_answer(session, "abcd", "4")?;
+        session.stop().map(drop)
+    })
 }
