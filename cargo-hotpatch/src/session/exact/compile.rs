@@ -106,7 +106,7 @@ pub(super) fn compile(
             let sees_others = seen
                 .iter()
                 .any(|of| schedule.states[*of] == State::Known(true));
-            if !dirty[index] && !sees_others {
+            if krate.is_absent || !dirty[index] && !sees_others {
                 continue;
             }
             before.insert(index, krate.inputs.look());

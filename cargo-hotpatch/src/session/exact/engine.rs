@@ -45,6 +45,8 @@ pub(super) struct Crate {
     pub(super) metadata: Option<u128>,
     /// The libraries and macros of others that it was compiled with.
     pub(super) externs: Vec<(PathBuf, Stamp)>,
+    /// cargo does not build it any more. Its code and state are in the process all the same.
+    pub(super) is_absent: bool,
 }
 
 /// The process and its crates.
@@ -117,6 +119,7 @@ impl Engine {
             latest: Objects::new(),
             metadata: metadata_of(unit),
             externs: Vec::new(),
+            is_absent: false,
         });
         let mut crates: Vec<Crate> = crates.collect();
         for index in 0..crates.len() {
@@ -298,7 +301,9 @@ impl Engine {
             .map(|(krate, externs)| {
                 // Macros may have been built anew under the same name.
                 let has_others = krate.externs != *externs;
-                krate.inputs.is_stale() || has_others || !krate.inputs.changed().is_empty()
+                let is_dirty =
+                    krate.inputs.is_stale() || has_others || !krate.inputs.changed().is_empty();
+                is_dirty && !krate.is_absent
             });
         let dirty: Vec<bool> = dirty.collect();
         let mut compiled = compile(&self.crates, &dirty, &self.early_folder(), cancel);

@@ -93,6 +93,7 @@ impl Engine {
                     latest: Objects::new(),
                     metadata: None,
                     externs: Vec::new(),
+                    is_absent: false,
                 });
                 continue;
             };
@@ -103,10 +104,18 @@ impl Engine {
             {
                 krate.inputs.expire();
             }
+            if std::mem::take(&mut krate.is_absent) {
+                krate.inputs.expire();
+            }
             krate.unit = unit;
             crates.push(krate);
         }
-        self.crates = crates;
+        // Those that are left are in the process, whatever the verdict will be. The program itself stays the last.
+        for krate in &mut self.crates {
+            krate.is_absent = true;
+            krate.latest = Objects::new();
+        }
+        self.crates.append(&mut crates);
         self.learn_libraries();
         None
     }
