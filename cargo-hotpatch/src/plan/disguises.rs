@@ -3,7 +3,7 @@
 //! Safe code only meets a value through its type. A type that an edit changed must not be among those that `unsafe`
 //! code reaches in another way, since an older value may be kept there under another name. Pure: text in, text out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A cast that leads to a type or away from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,34 +37,20 @@ const CASTING: &[&str] = &[
     "::without_provenance_mut::<",
 ];
 
-/// Reads MIR line by line and finds what has to do with types of certain names.
-#[derive(Debug)]
-pub struct Finder<'a> {
-    /// Last names of the types.
-    words: &'a BTreeSet<String>,
+/// What the code of a crate takes for something else, whatever an edit changed: rustc's MIR, read line by line.
+///
+/// **Invariant:** every cast of the crate's functions is in it, but for those between types that no edit can change.
+#[derive(Debug, Default)]
+pub struct Casts {
+    /// The function that is read now, and the types of its variables.
     function: String,
     locals: HashMap<String, String>,
-    found: Vec<Disguise>,
+    casts: Vec<Disguise>,
+    /// Calls with generic arguments: the calling function, and what it calls.
+    calls: Vec<(String, String)>,
 }
 
-impl<'a> Finder<'a> {
-    /// Looks for these types, each by the last part of its path.
-    #[must_use]
-    pub fn new(words: &'a BTreeSet<String>) -> Self {
-        Self {
-            words,
-            function: String::new(),
-            locals: HashMap::new(),
-            found: Vec::new(),
-        }
-    }
-
-    /// What was found.
-    #[must_use]
-    pub fn found(self) -> Vec<Disguise> {
-        self.found
-    }
-
+impl Casts {
     /// Takes in a line.
     pub fn line(&mut self, line: &str) {
         if line.starts_with("fn ") {
@@ -90,9 +76,12 @@ impl<'a> Finder<'a> {
             if to != "*const ()" && pointee(&from) != pointee(to) {
                 self.add(from, to.to_owned());
             }
-        } else if CASTING.iter().any(|call| value.contains(call)) {
-            let call = value.split('(').next().unwrap_or(value);
-            self.add(call.to_owned(), String::new());
+        } else if let Some(call) = called(value) {
+            if CASTING.iter().any(|casting| value.contains(casting)) {
+                self.add(call.to_owned(), String::new());
+            } else if call.contains('<') {
+                self.calls.push((self.function.clone(), call.to_owned()));
+            }
         }
     }
 
@@ -136,18 +125,152 @@ impl<'a> Finder<'a> {
     }
 
     fn add(&mut self, from: String, to: String) {
-        let mentions = |text: &str| {
-            text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-                .any(|word| self.words.contains(word))
-        };
-        if mentions(&from) || mentions(&to) {
-            self.found.push(Disguise {
+        if names(&from).chain(names(&to)).next().is_some() {
+            self.casts.push(Disguise {
                 function: self.function.clone(),
                 from,
                 to,
             });
         }
     }
+}
+
+/// Where code takes a value of one of some types for something else, or the other way round.
+///
+/// `words` are the last names of the types. Generic code says `T`: it counts if it is instantiated for one of them,
+/// which `instances` knows, symbols that mention one.
+#[must_use]
+pub fn disguises<'a>(
+    crates: &[&Casts],
+    words: &BTreeSet<String>,
+    instances: impl Fn(&str) -> Option<&'a str>,
+) -> Vec<Disguise> {
+    let mentions_one = |text: &str| names(text).any(|name| words.contains(name));
+    let casts = || crates.iter().flat_map(|krate| &krate.casts);
+    let calls = || crates.iter().flat_map(|krate| &krate.calls);
+    let is_named = |cast: &&Disguise| mentions_one(&cast.from) || mentions_one(&cast.to);
+    let mut found: Vec<Disguise> = casts().filter(is_named).cloned().collect();
+
+    // The generic functions that lead to a cast, by name, each with that cast.
+    let mut leading: BTreeMap<&str, &Disguise> = BTreeMap::new();
+    for cast in casts() {
+        if parameters(&cast.from)
+            .chain(parameters(&cast.to))
+            .next()
+            .is_some()
+        {
+            leading.entry(function_name(&cast.function)).or_insert(cast);
+        }
+    }
+    loop {
+        let before = leading.len();
+        for (caller, callee) in calls() {
+            if parameters(arguments(callee)).next().is_some()
+                && let Some(cast) = leading.get(function_name(callee)).copied()
+            {
+                leading.entry(function_name(caller)).or_insert(cast);
+            }
+        }
+        if leading.len() == before {
+            break;
+        }
+    }
+    // Optimised code may have no instance of its own any more, and then the call says it.
+    for (caller, callee) in calls().filter(|(_, callee)| mentions_one(arguments(callee))) {
+        if let Some(cast) = leading.get(function_name(callee)) {
+            found.push(Disguise {
+                function: caller.clone(),
+                from: callee.clone(),
+                to: cast.to.clone(),
+            });
+        }
+    }
+    for (name, cast) in leading {
+        if let Some(instance) = instances(name) {
+            found.push(Disguise {
+                function: instance.to_owned(),
+                ..cast.clone()
+            });
+        }
+    }
+    found.dedup();
+    found
+}
+
+/// What a statement calls, with generic arguments and without the others.
+fn called(value: &str) -> Option<&str> {
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for (at, char) in value.char_indices() {
+        match char {
+            '(' if depth == 0 => {
+                let path = &value[..at];
+                return path
+                    .starts_with(|c: char| c.is_alphabetic() || "<_".contains(c))
+                    .then_some(path);
+            }
+            '<' | '(' | '[' => depth += 1,
+            // Of `->`.
+            '>' if before == '-' => {}
+            '>' | ')' | ']' => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 => return None,
+            _ => {}
+        }
+        before = char;
+    }
+    None
+}
+
+/// The generic arguments in a path, with whatever stands between them.
+fn arguments(path: &str) -> &str {
+    path.find('<').map_or("", |at| &path[at..])
+}
+
+/// The last name of a function's path: of `<impl at src/a.rs:1:1: 1:9>::get::{closure#0}` and of `Store::<T>::get` it is
+/// `get`.
+fn function_name(path: &str) -> &str {
+    let path = path.split("::{").next().unwrap_or(path);
+    let mut end = path.len();
+    if path.ends_with('>') {
+        let mut depth = 0_usize;
+        for (at, char) in path.char_indices().rev() {
+            match char {
+                '>' => depth += 1,
+                '<' => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                end = at;
+                break;
+            }
+        }
+    }
+    let path = path[..end].trim_end_matches("::");
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+/// The names in a type that are not those of primitive types.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.filter(|word| !word.is_empty() && !is_primitive(word))
+}
+
+/// The names in a type that stand alone, as type parameters do: `T` of `*mut T`. Types at the root of a crate do so, too.
+fn parameters(text: &str) -> impl Iterator<Item = &str> {
+    names(text).filter(move |word| {
+        let at = word.as_ptr().addr() - text.as_ptr().addr();
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with("::") && !before.ends_with('\'') && !after.starts_with("::")
+    })
+}
+
+fn is_primitive(word: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "as", "bool", "char", "const", "dyn", "extern", "f32", "f64", "fn", "for", "i128", "i16",
+        "i32", "i64", "i8", "isize", "mut", "str", "u128", "u16", "u32", "u64", "u8", "unsafe",
+        "usize",
+    ];
+    WORDS.contains(&word) || word.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// What a pointer points to, without its kind; memory that may not be initialised yet is of the type that it is for.
@@ -171,15 +294,60 @@ fn pointee(ty: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::Finder;
+    use super::{Casts, disguises};
     use std::collections::BTreeSet;
+
+    fn casts(mir: &str) -> Casts {
+        let mut casts = Casts::default();
+        mir.lines().for_each(|line| casts.line(line));
+        casts
+    }
 
     fn found(mir: &str) -> Vec<(String, String)> {
         let words = BTreeSet::from(["Token".to_owned()]);
-        let mut finder = Finder::new(&words);
-        mir.lines().for_each(|line| finder.line(line));
-        let found = finder.found();
+        let found = disguises(&[&casts(mir)], &words, |_| None);
         found.into_iter().map(|one| (one.from, one.to)).collect()
+    }
+
+    /// As MIR has it: a cast in generic code, and another generic function that calls it.
+    const GENERIC: &str = "fn <impl at src/store.rs:3:1: 3:20>::get(_1: &Store<T>) -> &T {
+    let mut _3: *mut u8;
+        _2 = copy _3 as *mut T (PtrToPtr);
+fn through(_1: &Store<U>) -> usize {
+        _2 = Store::<U>::get(copy _1) -> [return: bb1, unwind continue];";
+
+    #[test]
+    fn casts_of_generic_code_count_for_what_it_is_instantiated_with() {
+        let words = BTreeSet::from(["Token".to_owned()]);
+        let generic = casts(GENERIC);
+        let with = |instance: &'static str| {
+            let found = disguises(&[&generic], &words, |name| {
+                (name == instance).then_some(instance)
+            });
+            found
+                .into_iter()
+                .map(|one| one.function)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(with("get"), ["get"]);
+        assert_eq!(with("through"), ["through"]);
+        assert_eq!(with("other"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn casts_of_generic_code_count_for_those_who_call_it() {
+        let words = BTreeSet::from(["Token".to_owned()]);
+        let generic = casts(GENERIC);
+        let of = |call: &str| {
+            let calling = casts(&format!(
+                "fn main() -> () {{\n        _2 = {call}(copy _1) -> [return: bb1, unwind continue];"
+            ));
+            disguises(&[&calling, &generic], &words, |_| None).len()
+        };
+        assert_eq!(of("through::<m::Token>"), 1);
+        assert_eq!(of("Store::<Token>::get"), 1);
+        assert_eq!(of("through::<m::Other>"), 0);
+        assert_eq!(of("Store::<Token>::put"), 0);
     }
 
     #[test]

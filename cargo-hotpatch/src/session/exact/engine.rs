@@ -29,6 +29,7 @@ use crate::object::names::Names;
 use crate::object::v0;
 use crate::patch::link::Linker;
 use crate::plan::changes::Definitions;
+use crate::plan::disguises::Casts;
 use crate::run::client::Client;
 use crate::session::make::{Outcome, Patched, Times};
 use crate::session::world::linker;
@@ -45,6 +46,8 @@ pub(super) struct Crate {
     pub(super) metadata: Option<u128>,
     /// The libraries and macros of others that it was compiled with.
     pub(super) externs: Vec<(PathBuf, Stamp)>,
+    /// What its code takes for something else, and the objects of which that is true.
+    pub(super) casts: Option<(HashSet<u128>, Casts)>,
     /// cargo does not build it any more. Its code and state are in the process all the same.
     pub(super) is_absent: bool,
 }
@@ -119,6 +122,7 @@ impl Engine {
             latest: Objects::new(),
             metadata: metadata_of(unit),
             externs: Vec::new(),
+            casts: None,
             is_absent: false,
         });
         let mut crates: Vec<Crate> = crates.collect();

@@ -93,6 +93,7 @@ impl Engine {
                     latest: Objects::new(),
                     metadata: None,
                     externs: Vec::new(),
+                    casts: None,
                     is_absent: false,
                 });
                 continue;

@@ -11,10 +11,12 @@ use super::refusals::{is_of_another_kind, is_retyped, shown, values_are_alive};
 use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
+use crate::object::changed_types::ChangedTypes;
+use crate::object::fingerprint::Kind;
 use crate::object::names::NameId;
 use crate::plan::changes::Changes;
 use crate::plan::codes::Code;
-use crate::plan::disguises::{Disguise, Finder};
+use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::worlds::{Alive, alive, compare, retyped};
@@ -90,13 +92,17 @@ impl Engine {
         let on_stack = self.code.look(self.pid);
         let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack);
         if alive.is_empty() {
-            let disguises = self.disguises(&worlds.named(), cancel)?;
+            let functions = old.iter().chain(&new);
+            let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
+            let symbols: Vec<NameId> = functions.map(|(name, _)| *name).collect();
+            let disguises = self.disguises(&worlds.types, &worlds.named(), &symbols, cancel)?;
             alive.extend(disguises.into_iter().map(Alive::Disguised));
         }
         if !alive.is_empty() {
             let files: Vec<PathBuf> = self.files().into_iter().collect();
             return Ok(Planned::Refused(values_are_alive(&worlds, &alive, &files)));
         }
+        let names = &self.names;
         let mut notes = Vec::new();
         for place in &on_stack.functions {
             let name = names.get(&place.symbol).map(|name| {
@@ -152,25 +158,34 @@ impl Engine {
 
     /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
     /// where `unsafe` is written at all.
-    pub(super) fn disguises(
-        &self,
-        types: &BTreeSet<String>,
+    fn disguises(
+        &mut self,
+        types: &ChangedTypes,
+        words: &BTreeSet<String>,
+        symbols: &[NameId],
         cancel: &CancelToken,
     ) -> Result<Vec<Disguise>> {
-        let mut found = Vec::new();
-        if types.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
-            return Ok(found);
+        if words.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
+            return Ok(Vec::new());
         }
-        for krate in &self.crates {
-            if hashes(krate.running.iter()) == hashes(krate.latest.iter()) {
+        for krate in self.crates.iter_mut().filter(|krate| !krate.is_absent) {
+            let hashes = hashes(krate.latest.iter());
+            if krate.casts.as_ref().is_some_and(|(of, _)| *of == hashes) {
                 continue;
             }
-            let mut finder = Finder::new(types);
-            mir(&krate.unit, cancel, |line| finder.line(line))
+            let mut casts = Casts::default();
+            mir(&krate.unit, cancel, |line| casts.line(line))
                 .context("failed to see what `unsafe` code does with types")?;
-            found.extend(finder.found());
+            krate.casts = Some((hashes, casts));
         }
-        Ok(found)
+        let casts = self.crates.iter().filter_map(|krate| krate.casts.as_ref());
+        let casts: Vec<&Casts> = casts.map(|(_, casts)| casts).collect();
+        Ok(disguises(&casts, words, |function| {
+            // As v0 symbols have a name.
+            let name = format!("{}{function}", function.len());
+            let mut symbols = symbols.iter().map(|symbol| self.names.text(*symbol));
+            symbols.find(|symbol| symbol.contains(&name) && types.mentioned_in_symbol(symbol))
+        }))
     }
 
     /// The functions that these symbols are of, as people read them: those that are written in the workspace, and

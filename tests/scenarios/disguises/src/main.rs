@@ -41,6 +41,12 @@ pub struct ByNumber {
     a: u32,
 }
 
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct ByGeneric {
+    a: u32,
+}
+
 /// In safe hands: no value of it is kept.
 #[derive(Clone, Copy)]
 pub struct Plain {
@@ -94,6 +100,14 @@ fn by_number() -> u32 {
     unsafe { (*value).a }
 }
 
+fn look<T: Copy>(bytes: &[u8; 16]) -> T {
+    unsafe { *(bytes.as_ptr() as *const T) }
+}
+
+fn by_generic() -> u32 {
+    look::<ByGeneric>(&BYTES.lock().unwrap().0).a
+}
+
 fn plain() -> u32 {
     Plain { a: 5 }.a
 }
@@ -107,6 +121,7 @@ fn main() {
             "align" => by_align(),
             "macro" => by_macro(),
             "number" => by_number(),
+            "generic" => by_generic(),
             _ => plain(),
         };
         println!("{reply}");
