@@ -480,6 +480,8 @@ impl Demo {
             Event::Exited(_) => bail!("failed to {to}: the program ended"),
             Event::Restarted(_) => bail!("failed to {to}: the program was started anew"),
             Event::Unchanged {}
+            | Event::Confirmed(_)
+            | Event::Prepared {}
             | Event::Ready(_)
             | Event::Patched(_)
             | Event::NotRestarted(_)

@@ -436,6 +436,32 @@ pub fn scope(args: &RustcArgs, root: &Path, metadata: &Path, incremental: &Path)
         ])
 }
 
+/// The same crate for rustc but for its identity.
+#[must_use]
+pub fn with_other_identity(args: &RustcArgs, number: u32) -> RustcArgs {
+    let identity = args.codegen("metadata").unwrap_or_default();
+    args.without(|flag| is_codegen(flag, &["metadata"]))
+        .with([format!("-Cmetadata={identity}-scope{number}")])
+}
+
+/// A crate with nothing in it and the identity of this one, as a program or a library.
+#[must_use]
+pub fn empty(args: &RustcArgs, kind: &str, source: &Path, object: &Path) -> RustcArgs {
+    args.without(|flag| {
+        !matches!(flag.name, "--crate-name" | "--target" | "--sysroot")
+            && !is_codegen(flag, &["metadata"])
+    })
+    .with([
+        format!("--crate-type={kind}"),
+        format!("--emit=obj={}", object.display()),
+        out_dir(object),
+        "--cap-lints=allow".to_owned(),
+        "-Clink-dead-code".to_owned(),
+        "-Csymbol-mangling-version=v0".to_owned(),
+        source.display().to_string(),
+    ])
+}
+
 /// One object with the changed functions, compiled against a scope.
 #[must_use]
 pub fn patch(

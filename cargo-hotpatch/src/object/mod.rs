@@ -10,6 +10,7 @@ pub mod facts;
 pub mod fingerprint;
 mod mentions;
 pub mod names;
+pub mod rename;
 pub mod retarget;
 mod slots;
 #[cfg(test)]

@@ -32,9 +32,30 @@ fn mentions_one(symbol: &str, krate: &str) -> bool {
     })
 }
 
+/// The first mention of a crate's root in a symbol, in full: `Cs4YUYtxHDUIo_3app`.
+#[must_use]
+pub fn root<'a>(symbol: &'a str, krate: &str) -> Option<&'a str> {
+    let spelled = format!("_{}{krate}", krate.len());
+    let end = symbol.find(&spelled)?;
+    // Nothing but single letters and disambiguators of impls stand in front of the first root.
+    let start = symbol[..end].find("Cs")?;
+    Some(&symbol[start..end + spelled.len()])
+}
+
 #[cfg(test)]
 mod tests {
-    use super::mentions;
+    use super::{mentions, root};
+
+    #[test]
+    fn a_root_is_told_in_full() {
+        let of = |symbol| root(symbol, "app");
+        assert_eq!(
+            of("_RNvXs_NvNtCs4YUYtxHDUIo_3app5worldNtB4_5World6report"),
+            Some("Cs4YUYtxHDUIo_3app")
+        );
+        assert_eq!(of("_RNvCs1234_3app4main"), Some("Cs1234_3app"));
+        assert_eq!(of("_RNvCs1234_5other4main"), None);
+    }
 
     #[test]
     fn crates_are_mentioned_by_their_roots() {

@@ -40,6 +40,8 @@ pub struct Recipe<'a> {
     /// No call is inlined, whatever the profile and attributes say: the object tells what its code refers to, and is not to
     /// be linked.
     pub bare: bool,
+    /// Each function has a symbol and a section of its own, also where nobody else can name it.
+    pub named: bool,
 }
 
 /// A compiled patch crate.
@@ -103,6 +105,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         identity,
         own_instances,
         bare,
+        named,
     } = recipe;
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
@@ -129,7 +132,8 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         .with(remaps)
         // What a slot of an `async fn` leads to names it.
         .with([rustc::live_extern(&unit.live)])
-        .with([rustc::search_path(&unit.live)]);
+        .with([rustc::search_path(&unit.live)])
+        .with(named.then_some("-Clink-dead-code"));
     let args = if *bare { rustc::bare(args) } else { args };
     let args = with_scopes(&args, changed);
     // Stable rustc has no flag for it; none of the language's own gates is opened by this, since the

@@ -257,6 +257,7 @@ impl Maker<'_> {
                             identity: &identity,
                             own_instances: instances != Instances::Shared,
                             bare,
+                            named: false,
                         };
                         let mut compiled = compile::compile(&recipe, cancel)?;
                         compiled.name_as_in(&world.image);

@@ -21,6 +21,7 @@ use super::process::Process;
 use super::ruling::{Judged, mistaken, recurs, static_traits, tells_old_code, with_trespassers};
 use super::turned::overtaken;
 use super::world::{State, World, stores};
+use crate::build::capture::Lane;
 use crate::build::diagnostics::Diagnostic;
 use crate::command::CancelToken;
 use crate::image::graph::NodeKind;
@@ -79,6 +80,10 @@ pub struct Patched {
     pub times: Times,
     /// When the last slot was published.
     pub live: Option<Instant>,
+    /// Which lane made it.
+    pub lane: Option<Lane>,
+    /// Why the fast lane, which comes before the exact one, stepped aside.
+    pub aside: Option<String>,
 }
 
 /// What `tracing` keeps for each place that logs: a fresh one registers itself.

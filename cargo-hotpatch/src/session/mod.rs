@@ -37,7 +37,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
-use self::make::Outcome;
+use self::make::{Outcome, Patched};
 use self::program::{Running, Stranger, Supplies};
 use self::restart::{About, Asked, Kept};
 use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
@@ -54,7 +54,7 @@ use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
-use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Ready};
+use crate::ui::events::{Broken, Coded, Confirmed, Event, EventLog, Exited, Milliseconds, Ready};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
@@ -398,6 +398,8 @@ impl Session<'_> {
                 self.write(Event::Ready(ready));
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
+            Said::Confirmed(patched, total) => self.confirmed(*patched, total),
+            Said::Prepared => self.write(Event::Prepared {}),
             Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
             Said::Unguarded if self.runs == 1 => self.report.types_are_not_told(),
             Said::Unguarded => {}
@@ -419,6 +421,19 @@ impl Session<'_> {
         Ok(Next::GoOn)
     }
 
+    /// The exact lane agrees with what runs ahead of it.
+    fn confirmed(&mut self, patched: Patched, total: Duration) {
+        let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
+        let event = Confirmed {
+            generation: patched.generation,
+            functions: patched.functions,
+            notes: patched.notes.iter().map(coded_note).collect(),
+            ms: Milliseconds(total),
+        };
+        self.report.confirmed(&event, &notes);
+        self.write(Event::Confirmed(event));
+    }
+
     fn verdict(&mut self, verdict: Verdict) -> Result<Next> {
         let files: Vec<String> = verdict.files.iter().map(|path| shown(path)).collect();
         match verdict.outcome {
@@ -436,6 +451,8 @@ impl Session<'_> {
                     notes: patched.notes.iter().map(coded_note).collect(),
                     bytes: patched.bytes,
                     ms: phases,
+                    lane: patched.lane.map(Lane::name).map(str::to_owned),
+                    aside: patched.aside,
                 };
                 self.report.patched(&event, &notes);
                 self.write(Event::Patched(event));

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::exact;
 use super::guard::Guard;
-use super::make::{Maker, Outcome};
+use super::make::{Maker, Outcome, Patched};
 use super::texts::{Fixed, Texts};
 use super::world::World;
 use crate::build::base::Base;
@@ -46,6 +46,10 @@ pub enum Said {
     Included(BTreeSet<PathBuf>),
     /// What a save led to.
     Verdict(Box<Verdict>),
+    /// The exact lane agrees with what the fast one brought; what it has beside that, and how long it took from the save.
+    Confirmed(Box<Patched>, Duration),
+    /// Edits of bodies are fast from now on.
+    Prepared,
     /// Something that edits will meet with.
     Warning(anyhow::Error),
     /// Nothing but the source tells what types look like.

@@ -22,6 +22,10 @@ pub enum Event {
     Ready(Ready),
     /// Hot functions now run new code.
     Patched(Patched),
+    /// The exact lane agrees with a patch of the fast lane, and has replaced its bodies by rustc's own.
+    Confirmed(Confirmed),
+    /// Edits of bodies are made by the fast lane from now on.
+    Prepared {},
     /// A save that changes nothing that runs.
     Unchanged {},
     /// An edit that cannot be patched; the program runs on.
@@ -81,7 +85,31 @@ pub struct Patched {
     pub bytes: u64,
     /// How long it took.
     pub ms: Phases,
+    /// In a session of both lanes: the one that made it, `fast` or `exact`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
+    /// Why the fast lane stepped aside, where the exact one made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<String>,
 }
+
+/// What `confirmed` says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// The generation of the patch.
+    pub generation: u32,
+    /// Functions that run new code since, beside those of the patch.
+    pub functions: Vec<String>,
+    /// What is worth knowing beside what the patch said.
+    pub notes: Vec<Coded>,
+    /// How long it took from the first event of the save.
+    pub ms: Milliseconds,
+}
+
+/// A time; milliseconds in JSON.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Milliseconds(#[serde(with = "milliseconds")] pub Duration);
 
 /// A code of the edit table, what it means here, and where.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -337,6 +365,7 @@ mod tests {
                 total: Duration::from_millis(84),
                 ..Phases::default()
             },
+            ..Patched::default()
         };
         assert_eq!(
             value(Event::Patched(patched)),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::events::{Patched, Phases, Ready};
+use super::events::{Confirmed, Milliseconds, Patched, Phases, Ready};
 use super::paint::{Hue, Paint};
 use super::terminal::Terminal;
 use super::wrap::fitted;
@@ -158,7 +158,25 @@ pub fn render_patched(paint: Paint, patched: &Patched, notes: &[Note], phases: b
         let kilobytes = patched.bytes.div_ceil(1000);
         let included = list_of_names(&patched.included);
         text += &paint.dim(&format!("{:13}with {included}; {kilobytes} kB\n", ""));
+        if let Some(aside) = &patched.aside {
+            text += &paint.dim(&format!("{:13}not by the fast lane: {aside}\n", ""));
+        }
     }
+    for note in notes {
+        text += &render_note(paint, note);
+    }
+    text
+}
+
+/// `Confirmed gen 3 in 1.3 s`, with what the exact lane has beside it.
+#[must_use]
+pub fn render_confirmed(paint: Paint, confirmed: &Confirmed, notes: &[Note]) -> String {
+    let Milliseconds(total) = confirmed.ms;
+    let mut said = format!("gen {} in {}", confirmed.generation, time(total));
+    if !confirmed.functions.is_empty() {
+        said += &format!(", with {}", list_of_names(&confirmed.functions));
+    }
+    let mut text = paint.verb(Hue::Green, "Confirmed", &said);
     for note in notes {
         text += &render_note(paint, note);
     }
@@ -425,6 +443,14 @@ impl Report {
         self.say(
             Verbosity::Normal,
             &render_patched(self.paint, patched, notes, phases),
+        );
+    }
+
+    /// The exact lane agrees with a patch.
+    pub fn confirmed(&self, confirmed: &Confirmed, notes: &[Note]) {
+        self.say(
+            Verbosity::Normal,
+            &render_confirmed(self.paint, confirmed, notes),
         );
     }
 

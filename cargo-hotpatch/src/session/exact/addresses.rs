@@ -29,6 +29,8 @@ pub struct Addresses {
     slots: HashMap<NameId, u32>,
     /// What patches brought, and took the name from what had it before.
     brought: HashMap<NameId, Found>,
+    /// The bodies that slots have been led to.
+    bodies: HashMap<NameId, Place>,
     /// Thread-locals of patches, by their distance from the thread pointer.
     threads: HashMap<NameId, i64>,
     /// What has gone from the source: the name means something else when it comes again.
@@ -59,6 +61,7 @@ impl Addresses {
             jumps,
             image,
             brought: HashMap::new(),
+            bodies: HashMap::new(),
             threads: HashMap::new(),
             gone: BTreeSet::new(),
             planned: BTreeMap::new(),
@@ -127,6 +130,28 @@ impl Addresses {
         self.brought.insert(name, found);
     }
 
+    /// The body that a function's slot leads to.
+    #[must_use]
+    pub fn body(&self, name: NameId, names: &Names) -> Option<Place> {
+        if let Some(body) = self.bodies.get(&name) {
+            return Some(*body);
+        }
+        if let Some(was) = self.planned.get(&name) {
+            return self.body(*was, names);
+        }
+        let is_base = !self.brought.contains_key(&name) && !self.gone.contains(&name);
+        let symbol = self.image.symbols.get(names.text(name));
+        symbol.filter(|_| is_base).map(|symbol| Place {
+            generation: 0,
+            offset: symbol.address,
+        })
+    }
+
+    /// A function's slot leads to this body now.
+    pub fn lead(&mut self, name: NameId, body: Place) {
+        self.bodies.insert(name, body);
+    }
+
     /// A patch brought this thread-local, so far from the thread pointer.
     pub fn bring_thread_local(&mut self, name: NameId, offset: i64) {
         self.gone.remove(&name);
@@ -144,6 +169,9 @@ impl Addresses {
         for (name, was) in std::mem::take(&mut self.planned) {
             if self.find(name, names).is_none() {
                 if let Some(found) = self.find(was, names) {
+                    if let Some(body) = self.body(was, names) {
+                        self.lead(name, body);
+                    }
                     self.bring(name, found);
                 } else if let Some(offset) = self.thread_local(was, names) {
                     self.bring_thread_local(name, offset);
@@ -156,6 +184,7 @@ impl Addresses {
     /// The source has it no more.
     pub fn forget(&mut self, name: NameId) {
         self.brought.remove(&name);
+        self.bodies.remove(&name);
         self.threads.remove(&name);
         self.gone.insert(name);
     }

@@ -33,6 +33,17 @@ pub(super) const PLACE_ALIGN: u64 = 1 << 16;
 
 const PLACE_STEP: u64 = 64 << 20;
 
+/// Where the definitions of a patch come from.
+pub(super) struct Supply {
+    /// The crates as they were compiled last.
+    pub(super) compiled: bool,
+    /// Other objects: of libraries that the program was linked with, as far as they are needed, and of the fast lane.
+    pub(super) lent: Lent,
+}
+
+/// What definitions of a patch are taken from: objects by name, each with its bytes and what it defines.
+pub(super) type Lent = BTreeMap<String, (Vec<u8>, Vec<Definition>)>;
+
 impl Engine {
     /// Makes the library, if there is anything to bring into the process.
     pub(super) fn make(
@@ -42,11 +53,50 @@ impl Engine {
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Option<(Selection, Loaded)>> {
-        // Definitions of libraries that the program was linked with, as far as they are needed.
-        let mut lent: BTreeMap<String, (Vec<u8>, Vec<Definition>)> = BTreeMap::new();
-        let selection = loop {
-            let mut new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
-            for (_, definitions) in lent.values() {
+        let mut supply = Supply {
+            compiled: true,
+            lent: BTreeMap::new(),
+        };
+        let mut selection = self.choose(changes, twice, &mut supply)?;
+        if selection.redirected.is_empty() {
+            return Ok(None);
+        }
+        let defined = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let is_thread_local = |name: &&NameId| {
+            let definition = defined.get(name);
+            definition.is_some_and(|definition| definition.kind == Kind::ThreadLocal)
+        };
+        let threads = selection.brought.iter().filter(is_thread_local);
+        let threads: BTreeSet<NameId> = threads.copied().collect();
+        if !threads.is_empty() {
+            self.bring_thread_locals(&threads, client, cancel)?;
+        }
+        selection.brought.retain(|name| !threads.contains(name));
+        let loaded = self.load(&selection, &BTreeSet::new(), &supply, client, cancel);
+        if loaded.is_err() {
+            // Nobody uses them yet, and the next plan may begin them with other values.
+            for name in threads {
+                self.addresses.forget(name);
+            }
+        }
+        Ok(Some((selection, loaded?)))
+    }
+
+    /// Chooses what a patch must hold, and finds what the program lacks of the libraries that it was linked with.
+    pub(super) fn choose(
+        &mut self,
+        changes: &Changes,
+        twice: &BTreeSet<NameId>,
+        supply: &mut Supply,
+    ) -> Result<Selection> {
+        loop {
+            let compiled = supply
+                .compiled
+                .then_some(&self.crates)
+                .into_iter()
+                .flatten();
+            let mut new = all_definitions(compiled.map(|krate| &krate.latest));
+            for (_, definitions) in supply.lent.values() {
                 new.extend(definitions.iter().map(|of| (of.name, of)));
             }
             let names = &self.names;
@@ -61,39 +111,16 @@ impl Engine {
             let mut found = Vec::new();
             for name in &selection.missing {
                 let object = self.libraries.object(names.text(*name));
-                found.extend(object.filter(|(name, _)| !lent.contains_key(name)));
+                found.extend(object.filter(|(name, _)| !supply.lent.contains_key(name)));
             }
             if found.is_empty() {
-                break selection;
+                return Ok(selection);
             }
             for (name, bytes) in found {
                 let defined = definitions(&bytes, &mut self.names, &|_| false)?;
-                lent.insert(name, (bytes, defined));
-            }
-        };
-        if selection.redirected.is_empty() {
-            return Ok(None);
-        }
-        let defined = all_definitions(self.crates.iter().map(|krate| &krate.latest));
-        let is_thread_local = |name: &&NameId| {
-            let definition = defined.get(name);
-            definition.is_some_and(|definition| definition.kind == Kind::ThreadLocal)
-        };
-        let threads = selection.brought.iter().filter(is_thread_local);
-        let threads: BTreeSet<NameId> = threads.copied().collect();
-        if !threads.is_empty() {
-            self.bring_thread_locals(&threads, client, cancel)?;
-        }
-        let mut selection = selection;
-        selection.brought.retain(|name| !threads.contains(name));
-        let loaded = self.load(&selection, &BTreeSet::new(), &lent, client, cancel);
-        if loaded.is_err() {
-            // Nobody uses them yet, and the next plan may begin them with other values.
-            for name in threads {
-                self.addresses.forget(name);
+                supply.lent.insert(name, (bytes, defined));
             }
         }
-        Ok(Some((selection, loaded?)))
     }
 
     /// Thread-locals come in a library of their own, before the code that uses them: where the loader puts them is the
@@ -108,7 +135,11 @@ impl Engine {
             brought: threads.clone(),
             ..Selection::default()
         };
-        let loaded = self.load(&selection, threads, &BTreeMap::new(), client, cancel)?;
+        let supply = Supply {
+            compiled: true,
+            lent: BTreeMap::new(),
+        };
+        let loaded = self.load(&selection, threads, &supply, client, cancel)?;
         let memory = fs::File::open(format!("/proc/{}/mem", self.pid))
             .context("failed to read the program's memory")?;
         for (text, cell) in loaded.library.thread_locals() {
@@ -124,11 +155,11 @@ impl Engine {
     }
 
     /// Links a library and loads it; nothing is led into it yet.
-    fn load(
+    pub(super) fn load(
         &mut self,
         selection: &Selection,
         threads: &BTreeSet<NameId>,
-        lent: &BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
+        supply: &Supply,
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Loaded> {
@@ -136,7 +167,7 @@ impl Engine {
         for _ in 0..PLACES {
             self.loaded += 1;
             let output = self.folder.join(format!("patch-{}.so", self.loaded));
-            let library = self.link(selection, threads, lent, &output, cancel)?;
+            let library = self.link(selection, threads, supply, &output, cancel)?;
             let bias = client.load(self.loaded, &library.path, &image)?;
             if let Some(next) = &mut self.next_place {
                 *next = library.end.max(*next + 1).next_multiple_of(PLACE_ALIGN);
@@ -158,7 +189,7 @@ impl Engine {
         &self,
         selection: &Selection,
         threads: &BTreeSet<NameId>,
-        lent: &BTreeMap<String, (Vec<u8>, Vec<Definition>)>,
+        supply: &Supply,
         output: &Path,
         cancel: &CancelToken,
     ) -> Result<Library> {
@@ -169,14 +200,19 @@ impl Engine {
                 || selection.brought.contains(name)
         };
         let mut objects = Vec::new();
-        for (index, krate) in self.crates.iter().enumerate() {
+        let compiled = supply
+            .compiled
+            .then_some(&self.crates)
+            .into_iter()
+            .flatten();
+        for (index, krate) in compiled.enumerate() {
             for object in &krate.latest {
                 if object.definitions.iter().any(is_selected) {
                     objects.push((format!("{index}-{}", object.name), object.bytes()?));
                 }
             }
         }
-        for (name, (bytes, definitions)) in lent {
+        for (name, (bytes, definitions)) in &supply.lent {
             if definitions.iter().any(is_selected) {
                 objects.push((name.clone(), bytes.clone()));
             }
@@ -248,6 +284,11 @@ impl Engine {
             });
         }
         client.redirect(redirects)?;
+        let redirected = selection.redirected.iter();
+        for name in redirected.chain(&selection.slotted) {
+            let offset = library.offset(self.names.text(*name))?;
+            self.addresses.lead(*name, Place { generation, offset });
+        }
         self.code.learn(&library.image, bias);
         client.relist(self.addresses.image().library_list.as_ref());
         for (text, cell, jump) in library.slots() {

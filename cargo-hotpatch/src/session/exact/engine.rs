@@ -12,6 +12,8 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::addresses::Addresses;
 use super::compile::compile;
 use super::deliver::PLACE_ALIGN;
+use super::fast::Ahead;
+use super::ground::Grounds;
 use super::libraries::Libraries;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
@@ -19,7 +21,7 @@ use super::plan::Planned;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
 use crate::build::base::{Base, Stamp};
-use crate::build::capture::Unit;
+use crate::build::capture::{Lane, Unit};
 use crate::build::replay::{Replayed, mir};
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
@@ -75,6 +77,10 @@ pub(super) struct Engine {
     pub(super) next_place: Option<u64>,
     /// Cancelled with the session, for what goes on in the background.
     pub(super) ending: CancelToken,
+    /// What runs ahead of the exact lane.
+    pub(super) ahead: Ahead,
+    /// What the fast lane stands on.
+    pub(super) grounds: Grounds,
     /// Libraries loaded so far, also those that did not go live.
     pub(super) loaded: u32,
     pub(super) generation: u32,
@@ -129,6 +135,7 @@ impl Engine {
         for index in 0..crates.len() {
             crates[index].externs = externs_of_others(&crates[index].unit, &crates);
         }
+        let ending = CancelToken::new();
         let own: BTreeSet<String> = crates.iter().map(|krate| krate.unit.stem()).collect();
         let folders = folders(&crates);
         Ok(Self {
@@ -147,7 +154,9 @@ impl Engine {
             code,
             next_place,
             gone_types: Layouts::default(),
-            ending: CancelToken::new(),
+            ahead: Ahead::new(),
+            grounds: Grounds::new(ending.clone()),
+            ending,
             loaded: 0,
             generation: 0,
         })
@@ -224,9 +233,35 @@ impl Engine {
 
     /// Compiles what changed, compares it with what runs, and replaces what differs.
     ///
+    /// What the fast lane brought is confirmed, or taken back; `is_ahead` says whether it has answered this save.
+    ///
     /// # Errors
     /// A tool or the file system failed, the work was cancelled, or the agent is gone.
     pub(super) fn follow(
+        &mut self,
+        saved: &BTreeSet<PathBuf>,
+        is_ahead: bool,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Outcome> {
+        let mut outcome = self.compile_and_replace(saved, client, cancel);
+        if let Ok(Outcome::Patched(patched)) = &mut outcome {
+            self.ahead.clear();
+            // What the fast lane brought has made this generation.
+            self.generation += u32::from(!is_ahead);
+            patched.generation = self.generation;
+        }
+        match &outcome {
+            Ok(Outcome::Patched(_) | Outcome::Unchanged) => self.grounds.settle(&self.crates),
+            Ok(_) => self.take_back(client)?,
+            // A newer save is waiting, and begins with what runs.
+            Err(_) if cancel.is_cancelled() => {}
+            Err(_) => self.take_back(client)?,
+        }
+        outcome
+    }
+
+    fn compile_and_replace(
         &mut self,
         saved: &BTreeSet<PathBuf>,
         client: &mut Client,
@@ -257,6 +292,7 @@ impl Engine {
             functions,
             included,
             notes: plan.notes,
+            lane: Some(Lane::Exact),
             ..Patched::default()
         };
         let begun = Instant::now();
@@ -284,8 +320,6 @@ impl Engine {
             krate.running.clone_from(&krate.latest);
         }
         times.load = begun.elapsed();
-        self.generation += 1;
-        patched.generation = self.generation;
         patched.times = times;
         patched.live = Some(Instant::now());
         Ok(Outcome::Patched(patched))

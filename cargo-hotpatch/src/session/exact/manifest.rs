@@ -118,6 +118,7 @@ impl Engine {
         }
         self.crates.append(&mut crates);
         self.learn_libraries();
+        self.grounds.forget();
         None
     }
 

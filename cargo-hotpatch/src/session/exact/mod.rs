@@ -7,6 +7,8 @@ mod addresses;
 mod compile;
 mod deliver;
 mod engine;
+mod fast;
+mod ground;
 mod libraries;
 mod manifest;
 mod objects;
@@ -19,9 +21,9 @@ mod stacks;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -64,6 +66,7 @@ pub(super) fn work(
     say(Said::Ready(pid, Patchable::All(engine.replaceable())));
     engine.read_base()?;
     engine.warm_up();
+    engine.grounds.settle(&engine.crates);
 
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
     let mut paused = false;
@@ -72,7 +75,7 @@ pub(super) fn work(
         let token = CancelToken::new();
         let mut saves = Saves::default();
         if !std::mem::take(&mut first) {
-            let Ok(job) = inbox.recv() else {
+            let Some(job) = next(inbox, &mut engine, say) else {
                 return Ok(());
             };
             *cancel.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
@@ -110,18 +113,45 @@ pub(super) fn work(
         };
         // What cargo wrote meanwhile, such as `Cargo.lock`, is no save.
         texts.refresh(&fixed.paths());
+        let since = |end: Option<Instant>| {
+            let end = end.unwrap_or_else(Instant::now);
+            end.duration_since(first_event)
+        };
+        let verdict = |files: &BTreeSet<PathBuf>, outcome: Result<Outcome>| {
+            let live = match &outcome {
+                Ok(Outcome::Patched(patched)) => patched.live,
+                _ => None,
+            };
+            Said::Verdict(Box::new(Verdict {
+                files: files.clone(),
+                outcome,
+                settle,
+                total: since(live),
+            }))
+        };
+        let mut ahead = None;
         let outcome = match stopped {
             Ok(Some(outcome)) => Ok(outcome),
-            Ok(None) => engine.follow(&files, client, &token),
+            Ok(None) => {
+                let hurried = engine.hurry(&files, &texts, client, &token);
+                let aside = match hurried {
+                    Ok(Ok(patched)) => {
+                        ahead = Some((patched.functions.clone(), patched.notes.clone()));
+                        say(verdict(&files, Ok(Outcome::Patched(patched))));
+                        None
+                    }
+                    Ok(Err(aside)) => Some(aside),
+                    // The exact lane says it, or a newer save is waiting.
+                    Err(error) => Some(format!("{error:#}")),
+                };
+                let mut outcome = engine.follow(&files, ahead.is_some(), client, &token);
+                if let Ok(Outcome::Patched(patched)) = &mut outcome {
+                    patched.aside = aside;
+                }
+                outcome
+            }
             Err(error) => Err(error),
         };
-        let live = match &outcome {
-            Ok(Outcome::Patched(patched)) => patched.live,
-            _ => None,
-        };
-        let total = live
-            .unwrap_or_else(Instant::now)
-            .duration_since(first_event);
         if outcome.is_err() && token.is_cancelled() {
             // A newer save is waiting, or a restart: this one's files are part of its verdict.
             unfinished = files;
@@ -133,13 +163,35 @@ pub(super) fn work(
             watched = now;
             say(Said::Included(as_watched(&watched, &fixed)));
         }
-        say(Said::Verdict(Box::new(Verdict {
-            files,
-            outcome,
-            settle,
-            total,
-        })));
+        match (outcome, ahead) {
+            // One verdict a save: the exact lane only says what it has beside the fast one.
+            (Ok(Outcome::Patched(mut patched)), Some((functions, notes))) => {
+                patched.functions.retain(|name| !functions.contains(name));
+                patched.notes.retain(|note| !notes.contains(note));
+                let total = since(patched.live);
+                say(Said::Confirmed(Box::new(patched), total));
+            }
+            (outcome, _) => say(verdict(&files, outcome)),
+        }
     }
+}
+
+/// How often it is looked whether the fast lane is ready.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// Waits for something to do, and tells meanwhile when the fast lane is ready; nothing when the session ends.
+fn next(inbox: &Receiver<Job>, engine: &mut Engine, say: &dyn Fn(Said)) -> Option<Job> {
+    while engine.grounds.is_waiting() {
+        match inbox.recv_timeout(GLANCE) {
+            Ok(job) => return Some(job),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+        if engine.grounds.collect(&engine.crates) {
+            say(Said::Prepared);
+        }
+    }
+    inbox.recv().ok()
 }
 
 /// Paths as the watcher tells them: rustc's may go up and down.

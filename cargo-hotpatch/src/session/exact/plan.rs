@@ -13,13 +13,13 @@ use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
 use crate::object::changed_types::ChangedTypes;
 use crate::object::fingerprint::Kind;
-use crate::object::names::NameId;
+use crate::object::names::{NameId, Names};
 use crate::plan::changes::Changes;
 use crate::plan::codes::Code;
 use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
-use crate::plan::worlds::{Alive, alive, compare, retyped};
+use crate::plan::worlds::{Alive, OnStack, alive, compare, retyped};
 use crate::session::make::CALL_SITE;
 
 /// What an edit means for the process.
@@ -54,7 +54,15 @@ impl Engine {
             }
         }
         self.addresses.plan_names(renumbered.clone());
-        let changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
+        let mut changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
+        // What the fast lane brought gives way to what was compiled here, also where that is as it was before.
+        let ahead = |name: &NameId| {
+            let was = renumbered.get(name).unwrap_or(name);
+            self.ahead.contains_key(was)
+        };
+        changes
+            .changed
+            .extend(new.keys().filter(|name| ahead(name)));
         if changes.is_nothing() {
             return Ok(Planned::Nothing);
         }
@@ -104,26 +112,18 @@ impl Engine {
         }
         let names = &self.names;
         let mut notes = Vec::new();
-        for place in &on_stack.functions {
-            let name = names.get(&place.symbol).map(|name| {
+        notes.extend(on_stack_notes(
+            &on_stack,
+            names,
+            |name| {
                 let now = renumbered.iter().find(|(_, was)| **was == name);
-                now.map_or(name, |(now, _)| *now)
-            });
-            if name.is_some_and(|name| changes.changed.contains(&name)) {
-                notes.push(note(
-                    Code::HP0201,
-                    format!(
-                        "thread `{}` is in `{}` and runs its old code until it is called again",
-                        place.thread,
-                        shown(&place.symbol)
-                    ),
-                    old_facts
-                        .functions
-                        .get(&place.symbol)
-                        .map(|of| (&of.file, of.line)),
-                ));
-            }
-        }
+                changes.changed.contains(now.map_or(&name, |(now, _)| now))
+            },
+            |symbol| {
+                let facts = old_facts.functions.get(symbol);
+                facts.map(|of| (&of.file, of.line))
+            },
+        ));
         for name in &changes.initialisers {
             let symbol = names.text(*name);
             notes.push(note(
@@ -210,6 +210,26 @@ impl Engine {
         }
         (own.into_iter().collect(), others.into_iter().collect())
     }
+}
+
+/// A note for each function that a thread is in and that is another one now.
+pub(super) fn on_stack_notes<'a>(
+    on_stack: &OnStack,
+    names: &Names,
+    is_changed: impl Fn(NameId) -> bool,
+    place: impl Fn(&str) -> Option<(&'a Option<String>, u32)>,
+) -> Vec<Note> {
+    let functions = on_stack.functions.iter();
+    let changed = functions.filter(|of| names.get(&of.symbol).is_some_and(&is_changed));
+    let notes = changed.map(|of| {
+        let message = format!(
+            "thread `{}` is in `{}` and runs its old code until it is called again",
+            of.thread,
+            shown(&of.symbol)
+        );
+        note(Code::HP0201, message, place(&of.symbol))
+    });
+    notes.collect()
 }
 
 fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> Note {

@@ -129,6 +129,15 @@ impl Inputs {
         self.stale
     }
 
+    /// Of the bytes of its files as they were compiled.
+    #[must_use]
+    pub fn hashes(&self) -> BTreeMap<PathBuf, u128> {
+        let files = self.files.iter();
+        files
+            .filter_map(|(path, seen)| Some((path.clone(), seen.hash?)))
+            .collect()
+    }
+
     /// Its files.
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.keys()

@@ -1,0 +1,463 @@
+//! The fast lane: an edit of function bodies and nothing else, live before rustc has compiled the crate.
+//!
+//! The new bodies alone are compiled, against a scope of the crate, and what they refer to is bound by symbol. The lane
+//! refuses nothing and explains nothing: **whenever in doubt it steps aside.** The exact lane follows at once, brings its
+//! own bodies in place of these, and takes them back if the edit does not stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use hotpatch_rt::wire::{Place, Redirect};
+
+use super::deliver::Supply;
+use super::engine::{Engine, is_replaceable};
+use super::ground::{Ground, source_of};
+use super::plan::on_stack_notes;
+use super::refusals::{last, shown};
+use crate::build::capture::Lane;
+use crate::build::identity::Roots;
+use crate::command::CancelToken;
+use crate::image::object_file::Pair;
+use crate::object::fingerprint::{self, Definition, definitions};
+use crate::object::names::NameId;
+use crate::object::rename::with_names;
+use crate::object::v0;
+use crate::patch::compile::{Compiled, Recipe, compile};
+use crate::plan::changes::{Changes, Selection};
+use crate::run::client::Client;
+use crate::session::make::{Patched, Times};
+use crate::session::texts::Texts;
+use crate::source::diff;
+use crate::source::extract::Wanted;
+use crate::source::fields::in_place;
+use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
+use crate::source::items::CrateSource;
+
+/// Functions that run code of the fast lane, each with the body that its slot led to before.
+pub(super) type Ahead = BTreeMap<NameId, Place>;
+
+/// What a patch of the fast lane is made of.
+struct Made {
+    number: usize,
+    source: CrateSource,
+    supply: Supply,
+    selection: Selection,
+    times: Times,
+}
+
+impl Engine {
+    /// Brings an edit of bodies into the process ahead of the exact lane, or tells why that is not for this lane to do.
+    ///
+    /// # Errors
+    /// The work was cancelled, or the agent is gone.
+    pub(super) fn hurry(
+        &mut self,
+        files: &BTreeSet<PathBuf>,
+        texts: &Texts,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Result<Patched, String>> {
+        let made = match self.prepare(files, texts, cancel) {
+            Ok(made) => made,
+            Err(error) if cancel.is_cancelled() => return Err(error),
+            // Whatever it is, the exact lane finds it again and says it.
+            Err(error) => return Ok(Err(format!("{error:#}"))),
+        };
+        let Made {
+            number,
+            source,
+            supply,
+            selection,
+            mut times,
+        } = made;
+        let mut before = Ahead::new();
+        for name in &selection.redirected {
+            let Some(body) = self.addresses.body(*name, &self.names) else {
+                return Ok(Err("the code that runs is not known".to_owned()));
+            };
+            before.insert(*name, body);
+        }
+        let begun = Instant::now();
+        let loaded = self.load(&selection, &BTreeSet::new(), &supply, client, cancel)?;
+        times.link = begun.elapsed();
+        let begun = Instant::now();
+        let on_stack = self.code.look(self.pid);
+        self.apply(&selection, &loaded, client)?;
+        for (name, body) in before {
+            self.ahead.entry(name).or_insert(body);
+        }
+        if let Some(ground) = self.grounds.get_mut(number) {
+            ground.source = source;
+        }
+        times.load = begun.elapsed();
+        self.generation += 1;
+        let (functions, included) = self.shown(selection.redirected.iter());
+        let is_changed = |name: NameId| selection.redirected.contains(&name);
+        Ok(Ok(Patched {
+            generation: self.generation,
+            functions,
+            included,
+            notes: on_stack_notes(&on_stack, &self.names, is_changed, |_| None),
+            bytes: loaded.library.bytes,
+            times,
+            live: Some(Instant::now()),
+            lane: Some(Lane::Fast),
+            ..Patched::default()
+        }))
+    }
+
+    /// Compiles the bodies that differ, and sees that they mean what they say.
+    fn prepare(
+        &mut self,
+        files: &BTreeSet<PathBuf>,
+        texts: &Texts,
+        cancel: &CancelToken,
+    ) -> Result<Made> {
+        // Names of a plan that came to nothing.
+        self.addresses.plan_names(BTreeMap::new());
+        let number = self.grounds.of(files, &self.crates);
+        let number = number.context("the crate has no scope")?;
+        let ground = self.grounds.get(number).context("a crate is gone")?;
+        let begun = Instant::now();
+        let source = source_of(&ground.unit, &ground.cfg, texts, Some(&ground.source))?;
+        let wanted = bodies(&ground.source, &source)?;
+        let identity = format!("hotpatch-{}-{}-fast", std::process::id(), self.loaded + 1);
+        let folder = self.folder.join(format!("text-{}", self.loaded + 1));
+        let mut times = Times {
+            check: begun.elapsed(),
+            ..Times::default()
+        };
+        let begun = Instant::now();
+        let recipe = Recipe {
+            unit: &ground.unit,
+            source: &source,
+            wanted: &wanted,
+            added: &[],
+            scope: &ground.scope,
+            changed: &BTreeMap::new(),
+            folder: &folder,
+            identity: &identity,
+            own_instances: false,
+            bare: false,
+            named: true,
+        };
+        let compiled = compile(&recipe, cancel);
+        let _ = std::fs::remove_dir_all(&folder);
+        let compiled = compiled?;
+        times.compile = begun.elapsed();
+        let object = as_the_program_names_it(&compiled, ground)?;
+        let functions = wanted.iter().map(|want| &want.key);
+        let hidden = hidden_from(&source, functions);
+        let pairs = compiled.object.pairs.iter();
+        let changed: BTreeSet<String> = pairs
+            .map(|pair| in_program(&pair.old, &ground.roots))
+            .collect();
+        let is_program = ground.unit.bin;
+        let defined = definitions(&object, &mut self.names, &|_| false)?;
+        let changed: BTreeSet<NameId> = changed.iter().map(|name| self.names.id(name)).collect();
+        let own: BTreeSet<NameId> = defined.iter().map(|of| of.name).collect();
+        let kinds: BTreeMap<NameId, fingerprint::Kind> =
+            defined.iter().map(|of| (of.name, of.kind)).collect();
+        let references = reached(&defined, &changed);
+        let changes = Changes {
+            changed: changed.clone(),
+            ..Changes::default()
+        };
+        let mut supply = Supply {
+            compiled: false,
+            lent: BTreeMap::from([("fast.o".to_owned(), (object, defined))]),
+        };
+        let selection = self.choose(&changes, &BTreeSet::new(), &mut supply)?;
+        // Functions that macros or `cfg` made twice, or that the program does not have.
+        if selection.redirected != changed || changed.len() != wanted.len() {
+            bail!("not every function is in the program once");
+        }
+        // A static that a macro in the body declares is in the process already.
+        let is_state = |name: &NameId| {
+            matches!(
+                kinds.get(name),
+                Some(fingerprint::Kind::Mutable | fingerprint::Kind::ThreadLocal)
+            )
+        };
+        if selection.brought.iter().any(is_state) {
+            bail!("there is a static in what is compiled");
+        }
+        let names = &self.names;
+        let is_hidden = |name: &NameId| {
+            let text = shown(names.text(*name));
+            let (owners, own) = owners(&text);
+            let mut owners = owners.into_iter().chain([""]);
+            owners.any(|owner| hidden.contains(&(owner.to_owned(), own.to_owned())))
+        };
+        let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
+        let others = references.iter().filter(|name| !own.contains(name));
+        let mut hidden =
+            others.filter(|name| is_replaceable(names.text(**name), &crates) && is_hidden(name));
+        if let Some(name) = hidden.next() {
+            bail!("`{}` may be private", shown(names.text(*name)));
+        }
+        // A program's scope is another crate, and its types have other ids.
+        let tells_ids = |name: &&NameId| {
+            let text = shown(names.text(**name));
+            const WORDS: &[&str] = &["::any::", "TypeId", "type_id", "downcast", "::is::<"];
+            WORDS.iter().any(|word| text.contains(word))
+        };
+        let mut brought = selection.brought.iter().chain(&selection.slotted);
+        if is_program && brought.any(|name| tells_ids(&name)) {
+            bail!("ids of types are asked for");
+        }
+        Ok(Made {
+            number,
+            source,
+            supply,
+            selection,
+            times,
+        })
+    }
+
+    /// The exact lane has found that the edit does not stand: what the fast lane brought is not called from now on.
+    ///
+    /// # Errors
+    /// The agent is gone.
+    pub(super) fn take_back(&mut self, client: &mut Client) -> Result<()> {
+        let mut redirects = Vec::new();
+        for (name, body) in &self.ahead {
+            let found = self.addresses.find(*name, &self.names);
+            if let Some(cell) = found.and_then(|found| found.slot) {
+                redirects.push(Redirect {
+                    cell,
+                    function: *body,
+                });
+            }
+        }
+        if !redirects.is_empty() {
+            client.redirect(redirects)?;
+        }
+        for (name, body) in std::mem::take(&mut self.ahead) {
+            self.addresses.lead(name, body);
+        }
+        self.grounds.take_back();
+        Ok(())
+    }
+}
+
+/// The functions whose bodies differ, if nothing else does and each of them means the same in a patch crate.
+fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
+    let changes = diff::compare(old, new);
+    if changes.bodies.is_empty() || !changes.is_bodies_only() || !changes.values.is_empty() {
+        bail!("it is no edit of bodies alone");
+    }
+    let in_place = in_place(new);
+    let mut wanted = Vec::new();
+    for key in &changes.bodies {
+        let found = new.function(key).zip(old.function(key));
+        let ((file, function), (_, was)) = found.context("a function is not in the source")?;
+        let body = &file.parsed.text[function.body.clone()];
+        let is_plain = is_plain(function) && is_plain(was) && !in_place.contains(key);
+        if !is_plain || has_items(body) {
+            bail!("`{}` is no plain function", new.path_of(function));
+        }
+        if let Some(item) = hidden_item(new, function) {
+            bail!("`{item}` may be private");
+        }
+        wanted.push(Wanted {
+            key: key.clone(),
+            hot: true,
+            symbol: None,
+            statics: BTreeMap::new(),
+        });
+    }
+    Ok(wanted)
+}
+
+/// An item of a name that the function says, if the function may not name that item: in a scope it may.
+fn hidden_item<'a>(source: &'a CrateSource, function: &Function) -> Option<&'a str> {
+    let items = source.files.iter().flat_map(|file| &file.parsed.items);
+    let is_hidden = |item: &&OtherItem| {
+        let home = item.home.as_ref();
+        item.kind != Kind::Use && home.is_some_and(|home| !function.module.starts_with(home))
+    };
+    let mut names = items.filter(is_hidden).flat_map(|item| &item.names);
+    let name = names.find(|name| function.mentions.contains(*name));
+    name.map(String::as_str)
+}
+
+/// A function whose body can be compiled elsewhere without anybody noticing.
+fn is_plain(function: &Function) -> bool {
+    let is_drop =
+        matches!(&function.owner, Owner::Impl(head) if head.trait_name.as_deref() == Some("Drop"));
+    function.shape == Shape::Plain
+        && !function.placed
+        && !function.wrapped
+        && !function.hot
+        && !function.generic
+        && !function.constant
+        && !function.inline
+        && !is_drop
+        && !matches!(function.owner, Owner::Trait(_))
+        && function.statics.is_empty()
+        && function.nested.is_empty()
+        && function.inner.is_empty()
+        && function.includes.is_empty()
+        && function.globs.is_empty()
+        && !(function.name == "main" && function.module.is_empty())
+        && !function.attrs.iter().any(|(_, name)| {
+            matches!(
+                name.as_str(),
+                "no_mangle"
+                    | "export_name"
+                    | "unsafe"
+                    | "link_section"
+                    | "cfg_attr"
+                    | "track_caller"
+            )
+        })
+}
+
+/// Whether a body may have items of its own.
+fn has_items(body: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "const",
+        "enum",
+        "extern",
+        "fn",
+        "impl",
+        "macro_rules",
+        "mod",
+        "static",
+        "struct",
+        "thread_local",
+        "trait",
+        "type",
+        "union",
+        "use",
+        "file",
+        "line",
+        "column",
+        "module_path",
+    ];
+    let mut words = body.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+    words.any(|word| WORDS.contains(&word))
+}
+
+/// Functions that some of these may not name, in a scope they may: each by the last name of what it belongs to, or nothing
+/// where that is not known, and its own.
+fn hidden_from<'a>(
+    source: &CrateSource,
+    functions: impl Iterator<Item = &'a FnKey>,
+) -> BTreeSet<(String, String)> {
+    let found = functions.filter_map(|key| source.function(key));
+    let modules: Vec<_> = found.map(|(_, function)| function.module.clone()).collect();
+    let traits = source.homes_of_traits();
+    let hidden = source.functions().filter(|(_, function)| {
+        let of_trait = function.owner.trait_name();
+        let home = function.home.clone();
+        let home = home.or_else(|| traits.get(of_trait?)?.clone());
+        home.is_some_and(|home| modules.iter().any(|module| !module.starts_with(&home)))
+    });
+    let named = hidden.map(|(_, function)| {
+        let owner = match &function.owner {
+            Owner::Free => function.module.last().unwrap_or(&source.name),
+            Owner::Impl(head) if head.self_name == "?" => "",
+            Owner::Impl(head) => &head.self_name,
+            Owner::Trait(name) => name,
+        };
+        (owner.to_owned(), function.name.clone())
+    });
+    named.collect()
+}
+
+/// What code refers to: that of these functions, and all that is in the object and that they refer to.
+fn reached(defined: &[Definition], functions: &BTreeSet<NameId>) -> BTreeSet<NameId> {
+    let by_name: BTreeMap<NameId, &Definition> = defined.iter().map(|of| (of.name, of)).collect();
+    let mut found = BTreeSet::new();
+    let mut todo: Vec<NameId> = functions.iter().copied().collect();
+    while let Some(name) = todo.pop() {
+        let references = by_name.get(&name).map(|of| &of.references);
+        for target in references.into_iter().flatten() {
+            if found.insert(*target) {
+                todo.push(*target);
+            }
+        }
+    }
+    found
+}
+
+/// What a function belongs to by its path as people read it, and its own name: of `<app::World as app::Show>::show` that
+/// is `World` and `Show`, of `app::world::report` it is `world`.
+fn owners(path: &str) -> (Vec<&str>, &str) {
+    let path = path.split("::{").next().unwrap_or(path);
+    let arguments = path.rfind("::<").filter(|_| path.ends_with('>'));
+    let path = &path[..arguments.unwrap_or(path.len())];
+    let (around, own) = path.rsplit_once("::").unwrap_or(("", path));
+    let inner = around
+        .strip_prefix('<')
+        .and_then(|inner| inner.strip_suffix('>'));
+    let parts = inner.unwrap_or(around).split(" as ");
+    let name = |part| last(part).trim_start_matches(['&', '(', '[']);
+    (parts.map(name).collect(), own)
+}
+
+/// A symbol of a scope as the program has it.
+fn in_program(symbol: &str, roots: &Roots) -> String {
+    symbol.replace(&roots.scope, &roots.base)
+}
+
+/// The object with the names that the program has for the same.
+fn as_the_program_names_it(compiled: &Compiled, ground: &Ground) -> Result<Vec<u8>> {
+    let Compiled { data, object } = compiled;
+    let roots = &ground.roots;
+    let pairs: BTreeMap<&str, &Pair> = object
+        .pairs
+        .iter()
+        .map(|pair| (pair.new.as_str(), pair))
+        .collect();
+    let first = object.pairs.first();
+    let own = first.and_then(|pair| v0::root(&pair.new, &ground.unit.krate));
+    let own = own.context("the patch has no root")?;
+    let renamed = with_names(data, |name| {
+        if let Some(pair) = pairs.get(name) {
+            return Some(in_program(&pair.old, roots));
+        }
+        let mut told = in_program(name, roots);
+        // An instance of generic code that says nothing of the patch but that it was made there.
+        let is_for_us = name.ends_with(own) && name.matches(own).count() == 1;
+        if is_for_us && v0::is_mangled(name) {
+            told.truncate(told.len() - own.len());
+            told.push_str(&roots.base);
+        }
+        (told != name).then_some(told)
+    })?;
+    Ok(renamed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_items, owners};
+
+    #[test]
+    fn functions_are_told_by_what_they_belong_to() {
+        assert_eq!(
+            owners("<app::world::World as app::Show>::show"),
+            (vec!["World", "Show"], "show")
+        );
+        assert_eq!(
+            owners("<app::world::World<u8>>::report::{closure#0}"),
+            (vec!["World"], "report")
+        );
+        assert_eq!(
+            owners("app::world::report::<app::A>"),
+            (vec!["world"], "report")
+        );
+        assert_eq!(owners("app::main"), (vec!["app"], "main"));
+    }
+
+    #[test]
+    fn bodies_with_items_are_told() {
+        assert!(has_items("static N: u32 = 1; N"));
+        assert!(has_items("use std::fmt; fmt()"));
+        assert!(!has_items("let constant = 1; self.fn_pointer(constant)"));
+    }
+}

@@ -1,0 +1,340 @@
+//! What the fast lane stands on: the text of the code that runs, and the scope that new bodies are compiled against.
+//!
+//! Scopes are made in the background. Until a crate has its scope, and after an edit of more than bodies, its edits are
+//! the exact lane's alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::engine::Crate;
+use crate::build::capture::Unit;
+use crate::build::identity::{self, Roots};
+use crate::build::rustc;
+use crate::build::scope::{Scope, Tells, Wanted, tool};
+use crate::command::CancelToken;
+use crate::source::cfg::Cfg;
+use crate::source::diff::scope_key;
+use crate::source::items::{CrateSource, Files, fingerprint, plain};
+use crate::source::{shadows, text};
+
+/// One crate as the fast lane sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Ground {
+    /// The crate as its scope and its patches are compiled.
+    pub(super) unit: Unit,
+    pub(super) cfg: Cfg,
+    pub(super) roots: Roots,
+    pub(super) scope: Scope,
+    /// The text of the code that runs, with what the fast lane brought.
+    pub(super) source: CrateSource,
+    /// The text that the exact lane has compiled.
+    pub(super) settled: CrateSource,
+    /// Of the files of that text.
+    hashes: BTreeMap<PathBuf, u128>,
+    /// Of what it sees of the workspace's crates: the scope is no good once this differs.
+    seen: Vec<Option<u128>>,
+}
+
+/// A scope to be made.
+struct Order {
+    ticket: Ticket,
+    unit: Unit,
+    /// What was found out already.
+    known: Option<Box<Ground>>,
+    /// The bytes that rustc compiled.
+    compiled: BTreeMap<PathBuf, u128>,
+    seen: Vec<Option<u128>>,
+}
+
+/// Which crate an order is for, and of which list of crates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Ticket {
+    krate: usize,
+    list: u32,
+}
+
+/// What every crate stands on, as far as it is known.
+pub(super) struct Grounds {
+    known: BTreeMap<usize, Ground>,
+    /// Crates whose orders are under way.
+    ordered: BTreeSet<usize>,
+    /// Crates of which no scope can be made.
+    failed: BTreeSet<usize>,
+    /// The number of the list of crates.
+    list: u32,
+    orders: Sender<Order>,
+    made: Receiver<(Ticket, Result<Ground>)>,
+}
+
+impl Grounds {
+    /// Nothing is known; work ends with `ending`.
+    pub(super) fn new(ending: CancelToken) -> Self {
+        let (orders, inbox) = channel::<Order>();
+        let (tell, made) = channel();
+        // It ends when the session drops its end.
+        thread::spawn(move || {
+            while let Ok(order) = inbox.recv() {
+                let ticket = order.ticket;
+                if ending.is_cancelled() || tell.send((ticket, make(order, &ending))).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            known: BTreeMap::new(),
+            ordered: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            list: 0,
+            orders,
+            made,
+        }
+    }
+
+    /// Has the scope of a crate made, if the fast lane can patch anything in it.
+    fn order(&mut self, number: usize, crates: &[Crate], known: Option<Ground>) {
+        let krate = &crates[number];
+        // An optimised body may be a part of its callers.
+        if krate.is_absent || krate.unit.args.optimised() {
+            return;
+        }
+        let mut unit = krate.unit.clone();
+        // In its scope fields are as visible as all else.
+        unit.widened = true;
+        let program = crates.last().map(|krate| krate.unit.live.clone());
+        unit.live = program.unwrap_or_default();
+        let order = Order {
+            ticket: Ticket {
+                krate: number,
+                list: self.list,
+            },
+            unit,
+            known: known.map(Box::new),
+            compiled: krate.inputs.hashes(),
+            seen: seen_by(number, crates),
+        };
+        if self.orders.send(order).is_ok() {
+            self.ordered.insert(number);
+        }
+    }
+
+    /// Takes in what was made meanwhile, and says whether that was the last of it.
+    pub(super) fn collect(&mut self, crates: &[Crate]) -> bool {
+        let before = self.ordered.len();
+        while let Ok((ticket, made)) = self.made.try_recv() {
+            let number = ticket.krate;
+            if ticket.list != self.list {
+                continue;
+            }
+            self.ordered.remove(&number);
+            let Ok(ground) = made else {
+                // Its edits are the exact lane's.
+                self.failed.insert(number);
+                continue;
+            };
+            let krate = &crates[number];
+            if ground.seen == seen_by(number, crates)
+                && agree(&ground.hashes, &krate.inputs.hashes())
+            {
+                self.known.insert(number, ground);
+            }
+        }
+        before > 0 && self.ordered.is_empty()
+    }
+
+    /// Whether scopes are being made.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.ordered.is_empty()
+    }
+
+    /// The crate that all of these files are of, if it has a ground to stand on.
+    pub(super) fn of(&mut self, files: &BTreeSet<PathBuf>, crates: &[Crate]) -> Option<usize> {
+        self.collect(crates);
+        let holds = |(_, ground): &(&usize, &Ground)| {
+            let source = &ground.settled;
+            let is_own = |path: &PathBuf| source.files.iter().any(|of| plain(&of.path) == *path);
+            files.iter().all(is_own)
+        };
+        let mut found = self.known.iter().filter(holds);
+        let (number, ground) = found.next()?;
+        let others = crates.iter().enumerate().filter(|(at, _)| at != number);
+        let mut others = others.flat_map(|(_, krate)| krate.inputs.files());
+        // A file may be a module of two crates.
+        let is_shared = others.any(|path| files.contains(&plain(path)));
+        let is_current = ground.seen == seen_by(*number, crates);
+        (is_current && !is_shared && found.next().is_none()).then_some(*number)
+    }
+
+    pub(super) fn get(&self, number: usize) -> Option<&Ground> {
+        self.known.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Ground> {
+        self.known.get_mut(&number)
+    }
+
+    /// What the fast lane brought runs no more.
+    pub(super) fn take_back(&mut self) {
+        for ground in self.known.values_mut() {
+            ground.source.clone_from(&ground.settled);
+        }
+    }
+
+    /// All that was compiled runs: reads what changed of it, and has scopes made where there are none that are good.
+    pub(super) fn settle(&mut self, crates: &[Crate]) {
+        self.collect(crates);
+        for (number, krate) in crates.iter().enumerate() {
+            if self.ordered.contains(&number) || self.failed.contains(&number) {
+                continue;
+            }
+            let Some(mut ground) = self.known.remove(&number) else {
+                self.order(number, crates, None);
+                continue;
+            };
+            let compiled = krate.inputs.hashes();
+            let mut is_good = ground.seen == seen_by(number, crates);
+            if !agree(&ground.hashes, &compiled) {
+                let read = read(&ground.unit, &ground.cfg, &compiled, Some(&ground.settled));
+                let Ok((source, hashes)) = read else {
+                    self.order(number, crates, None);
+                    continue;
+                };
+                is_good &= scope_key(&source) == scope_key(&ground.settled);
+                ground.settled = source;
+                ground.hashes = hashes;
+            }
+            ground.source.clone_from(&ground.settled);
+            match is_good {
+                true => drop(self.known.insert(number, ground)),
+                false => self.order(number, crates, Some(ground)),
+            }
+        }
+    }
+
+    /// The workspace has other crates now.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+        self.ordered.clear();
+        self.failed.clear();
+        self.list += 1;
+    }
+}
+
+/// Of what a crate sees of the others: those that it is compiled with, and what these are compiled with.
+fn seen_by(number: usize, crates: &[Crate]) -> Vec<Option<u128>> {
+    // A crate comes after those that it uses.
+    let before = crates.iter().take(number);
+    before.map(|krate| krate.metadata).collect()
+}
+
+fn make(order: Order, cancel: &CancelToken) -> Result<Ground> {
+    let Order {
+        unit,
+        known,
+        compiled,
+        seen,
+        ..
+    } = order;
+    if let Some(known) = known {
+        let scope = scope_of(&known.unit, &known.settled, cancel)?;
+        return Ok(Ground {
+            scope,
+            seen,
+            ..*known
+        });
+    }
+    let (unit, roots) = identity::of_scope(&unit, cancel)?;
+    let output = tool(&unit, &rustc::print_cfg(&unit.args))
+        .run_checked(cancel)
+        .context("failed to ask rustc what `cfg` sees")?;
+    let cfg = Cfg::parse(&output.stdout_text()).in_edition(unit.edition());
+    let (source, hashes) = read(&unit, &cfg, &compiled, None)?;
+    let scope = scope_of(&unit, &source, cancel)?;
+    Ok(Ground {
+        unit,
+        cfg,
+        roots,
+        scope,
+        settled: source.clone(),
+        source,
+        hashes,
+        seen,
+    })
+}
+
+fn scope_of(unit: &Unit, source: &CrateSource, cancel: &CancelToken) -> Result<Scope> {
+    Wanted {
+        unit,
+        source,
+        changed: &BTreeMap::new(),
+        open: &BTreeSet::new(),
+        tells: Tells::Instances,
+        keeps_made: false,
+    }
+    .make(cancel)
+}
+
+/// Reads the crate as it was compiled; gives back what its files hold, too.
+fn read(
+    unit: &Unit,
+    cfg: &Cfg,
+    compiled: &BTreeMap<PathBuf, u128>,
+    old: Option<&CrateSource>,
+) -> Result<(CrateSource, BTreeMap<PathBuf, u128>)> {
+    let disk = Hashed::default();
+    let source = source_of(unit, cfg, &disk, old)?;
+    let hashes = disk
+        .hashes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    if !agree(&hashes, compiled) {
+        bail!("crate `{}` was saved after it was compiled", unit.krate);
+    }
+    Ok((source, hashes))
+}
+
+/// Whether files hold what rustc compiled.
+fn agree(read: &BTreeMap<PathBuf, u128>, compiled: &BTreeMap<PathBuf, u128>) -> bool {
+    let mut compiled = compiled.iter();
+    compiled.all(|(path, hash)| read.get(&plain(path)).is_none_or(|read| read == hash))
+}
+
+/// Reads a crate as the fast lane has it.
+pub(super) fn source_of(
+    unit: &Unit,
+    cfg: &Cfg,
+    files: &dyn Files,
+    old: Option<&CrateSource>,
+) -> Result<CrateSource> {
+    let source = CrateSource::read(&unit.krate, &unit.root, cfg, files, old)?;
+    let mut sources = [source];
+    // The crate's own glob imports alone: it sees all others as they are.
+    shadows::note(&mut sources, &BTreeSet::new());
+    let [source] = sources;
+    Ok(source)
+}
+
+/// The file system, with the hashes of what was read.
+#[derive(Default)]
+struct Hashed {
+    hashes: Mutex<BTreeMap<PathBuf, u128>>,
+}
+
+impl Files for Hashed {
+    fn read(&self, path: &Path) -> io::Result<Arc<str>> {
+        let bytes = std::fs::read(path)?;
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        hashes.insert(plain(path), xxh3_128(&bytes));
+        text::from_bytes(bytes)
+    }
+
+    fn fingerprint(&self, path: &Path) -> Option<u64> {
+        std::fs::read(path).ok().map(|bytes| fingerprint(&bytes))
+    }
+}
