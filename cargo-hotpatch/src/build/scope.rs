@@ -71,7 +71,7 @@ impl Tells {
 }
 
 /// Another one for scopes that are made in another way.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// How often imports that cannot be widened are left as they are before giving up.
 const ATTEMPTS: usize = 12;
 /// Old scopes of a crate that are kept, for going back to.
@@ -266,6 +266,9 @@ impl Wanted<'_> {
     fn import_at(&self, name: &str, line: usize) -> Option<(PathBuf, usize)> {
         let path = self.unit.cwd.join(name);
         let file = self.source.file(&path)?;
+        if widen::has_imports_on(file, line) {
+            return Some((path, line));
+        }
         let import = file
             .parsed
             .widening

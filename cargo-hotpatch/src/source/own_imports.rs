@@ -23,7 +23,7 @@ pub fn all_imports(
     modules: &BTreeSet<Vec<String>>,
     private: &Imports,
 ) -> String {
-    imports(krate, module, modules, private) + &shadows::imports(krate, module)
+    imports(krate, module, modules, private) + &shadows::imports(krate, module, false)
 }
 
 /// The imports of a module of a patch crate that has these `modules`, on one line; `private` are those the scope left as

@@ -108,21 +108,22 @@ pub fn note(krates: &mut [CrateSource], externs: &BTreeSet<(usize, String)>) {
     }
 }
 
-/// What gives such names back the meaning that they have in the crate, on one line.
+/// What gives such names back the meaning that they have in the crate, on one line. A glob import may hand on what it
+/// brings: what stands before it does so with `shows`.
 #[must_use]
-pub fn imports(krate: &CrateSource, module: &[String]) -> String {
+pub fn imports(krate: &CrateSource, module: &[String], shows: bool) -> String {
     let is_alone = is_without_std(krate);
     let names = krate.shadows.get(module).into_iter().flatten();
     let import = |(name, origin): (&String, &Origin)| {
-        let path = match origin {
-            Origin::Path(path) => path,
+        let (path, vis) = match origin {
+            Origin::Path(path) => (path.as_str(), if shows { "pub " } else { "" }),
             Origin::Prelude => match prelude(name, is_alone) {
-                Some(path) => path,
+                Some(path) => (path, ""),
                 None => return String::new(),
             },
             Origin::Crate | Origin::Unknown => return String::new(),
         };
-        format!(" #[allow(unused_imports)] use {path}::{};", raw(name))
+        format!(" #[allow(unused_imports)] {vis}use {path}::{};", raw(name))
     };
     names.map(import).collect()
 }
@@ -515,11 +516,11 @@ mod tests {
         let mut krates = [krate(&[("src/main.rs", text)])];
         note(&mut krates, &BTreeSet::new());
         assert_eq!(
-            imports(&krates[0], &["b".to_owned()]),
+            imports(&krates[0], &["b".to_owned()], false),
             " #[allow(unused_imports)] use ::core::prelude::rust_2021::Option; \
              #[allow(unused_imports)] use ::core::mem::drop; #[allow(unused_imports)] use ::core::primitive::u8;"
         );
-        assert_eq!(imports(&krates[0], &["a".to_owned()]), "");
+        assert_eq!(imports(&krates[0], &["a".to_owned()], false), "");
     }
 
     #[test]
@@ -531,7 +532,7 @@ mod tests {
             mod u { use super::a::*; use super::y::util::*; } mod m { use super::a::*; make!(); }";
         let mut krates = [krate(&[("src/main.rs", text)])];
         note(&mut krates, &BTreeSet::new());
-        let all = |module: &str| imports(&krates[0], &[module.to_owned()]);
+        let all = |module: &str| imports(&krates[0], &[module.to_owned()], false);
         assert_eq!(
             all("b"),
             " #[allow(unused_imports)] use super::c::Vec; #[allow(unused_imports)] use super::c::f;"

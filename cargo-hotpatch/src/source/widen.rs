@@ -117,21 +117,37 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
             format!("{BLANK}{}", "\n".repeat(lines)),
         ));
     }
-    // In front of a module's first item there may be docs of its own, and behind the last one a comment.
-    let end = file.text.len()..file.text.len();
-    let inline = file.inline_modules.iter();
-    let modules = inline.map(|module| (&module.path, module.close.start..module.close.start));
-    for (module, at) in modules.chain([(module, end)]) {
-        let own = shadows::imports(krate, module);
+    for (path, at, line) in ends_of_modules(module, file) {
+        let own = shadows::imports(krate, path, !private.contains(&line));
         if !own.is_empty() {
-            edits.push((
-                at.clone(),
-                "\n".repeat(usize::from(at.end == file.text.len())),
-            ));
-            edits.push((at, own));
+            edits.push((at..at, "\n".repeat(usize::from(at == file.text.len()))));
+            edits.push((at..at, own));
         }
     }
     splice(&file.text, edits)
+}
+
+/// Where in a file its modules end and what a scope imports for them stands, and on which line. In front of a module's first
+/// item there may be docs of its own, and behind the last one a comment.
+fn ends_of_modules<'a>(
+    module: &'a [String],
+    file: &'a ParsedFile,
+) -> impl Iterator<Item = (&'a [String], usize, usize)> {
+    let line = |at: usize| 1 + file.text[..at].matches('\n').count();
+    let inline = file.inline_modules.iter();
+    let inline = inline.map(move |module| {
+        let at = module.close.start;
+        (&*module.path, at, line(at))
+    });
+    let end = file.text.len();
+    inline.chain([(module, end, line(end) + 1)])
+}
+
+/// Whether what a scope imports for a module of the file stands on this line.
+#[must_use]
+pub fn has_imports_on(file: &SourceFile, line: usize) -> bool {
+    let mut ends = ends_of_modules(&file.module, &file.parsed);
+    ends.any(|(_, _, other)| other == line)
 }
 
 /// Has a function have one body, unless an attribute of its own says how it is inlined or does not go with another.

@@ -117,8 +117,7 @@ impl Engine {
     ) -> Result<Made> {
         // Names of a plan that came to nothing.
         self.addresses.plan_names(BTreeMap::new());
-        let number = self.grounds.of(files, &self.crates);
-        let number = number.context("the crate has no scope")?;
+        let number = self.grounds.of(files, &self.crates)?;
         let ground = self.grounds.get(number).context("a crate is gone")?;
         let begun = Instant::now();
         let source = source_of(&ground.unit, &ground.cfg, texts, Some(&ground.source))?;
@@ -254,12 +253,12 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
     for key in &changes.bodies {
         let found = new.function(key).zip(old.function(key));
         let ((file, function), (_, was)) = found.context("a function is not in the source")?;
-        let body = &file.parsed.text[function.body.clone()];
         let is_plain = is_plain(function) && is_plain(was) && !in_place.contains(key);
-        if !is_plain || has_items(body) {
+        if !is_plain {
             bail!("`{}` is no plain function", new.path_of(function));
         }
-        if let Some(item) = hidden_item(new, function) {
+        let body = &file.parsed.text[function.body.clone()];
+        if let Some(item) = hidden_item(new, function, body) {
             bail!("`{item}` may be private");
         }
         wanted.push(Wanted {
@@ -272,16 +271,27 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// An item of a name that the function says, if the function may not name that item: in a scope it may.
-fn hidden_item<'a>(source: &'a CrateSource, function: &Function) -> Option<&'a str> {
+/// An item of a name that a body says, if the function may not name that item: in a scope it may.
+fn hidden_item<'a>(source: &'a CrateSource, function: &Function, body: &str) -> Option<&'a str> {
     let items = source.files.iter().flat_map(|file| &file.parsed.items);
     let is_hidden = |item: &&OtherItem| {
         let home = item.home.as_ref();
-        item.kind != Kind::Use && home.is_some_and(|home| !function.module.starts_with(home))
+        // A module is only named from within, or with the path to it.
+        !matches!(item.kind, Kind::Use | Kind::Module)
+            && home.is_some_and(|home| !function.module.starts_with(home))
     };
     let mut names = items.filter(is_hidden).flat_map(|item| &item.names);
-    let name = names.find(|name| function.mentions.contains(*name));
+    let name = names.find(|name| function.mentions.contains(*name) && says(body, name));
     name.map(String::as_str)
+}
+
+/// Whether a text has the word, and not as the name of a field or method.
+fn says(text: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with(is_part) && !after.starts_with(is_part) && !before.ends_with('.')
+    })
 }
 
 /// A function whose body can be compiled elsewhere without anybody noticing.
@@ -314,32 +324,6 @@ fn is_plain(function: &Function) -> bool {
                     | "track_caller"
             )
         })
-}
-
-/// Whether a body may have items of its own.
-fn has_items(body: &str) -> bool {
-    const WORDS: &[&str] = &[
-        "const",
-        "enum",
-        "extern",
-        "fn",
-        "impl",
-        "macro_rules",
-        "mod",
-        "static",
-        "struct",
-        "thread_local",
-        "trait",
-        "type",
-        "union",
-        "use",
-        "file",
-        "line",
-        "column",
-        "module_path",
-    ];
-    let mut words = body.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    words.any(|word| WORDS.contains(&word))
 }
 
 /// Functions that some of these may not name, in a scope they may: each by the last name of what it belongs to, or nothing
@@ -435,7 +419,7 @@ fn as_the_program_names_it(compiled: &Compiled, ground: &Ground) -> Result<Vec<u
 
 #[cfg(test)]
 mod tests {
-    use super::{has_items, owners};
+    use super::{owners, says};
 
     #[test]
     fn functions_are_told_by_what_they_belong_to() {
@@ -453,11 +437,9 @@ mod tests {
         );
         assert_eq!(owners("app::main"), (vec!["app"], "main"));
     }
-
     #[test]
-    fn bodies_with_items_are_told() {
-        assert!(has_items("static N: u32 = 1; N"));
-        assert!(has_items("use std::fmt; fmt()"));
-        assert!(!has_items("let constant = 1; self.fn_pointer(constant)"));
+    fn names_of_fields_are_no_names_of_items() {
+        assert!(says("Item::new()", "Item") && says("a, Item)", "Item"));
+        assert!(!says("self.Item", "Item") && !says("Items OtherItem", "Item"));
     }
 }

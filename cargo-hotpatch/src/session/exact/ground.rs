@@ -65,8 +65,8 @@ pub(super) struct Grounds {
     known: BTreeMap<usize, Ground>,
     /// Crates whose orders are under way.
     ordered: BTreeSet<usize>,
-    /// Crates of which no scope can be made.
-    failed: BTreeSet<usize>,
+    /// Crates of which no scope can be made, and why.
+    failed: BTreeMap<usize, String>,
     /// The number of the list of crates.
     list: u32,
     orders: Sender<Order>,
@@ -90,7 +90,7 @@ impl Grounds {
         Self {
             known: BTreeMap::new(),
             ordered: BTreeSet::new(),
-            failed: BTreeSet::new(),
+            failed: BTreeMap::new(),
             list: 0,
             orders,
             made,
@@ -133,10 +133,12 @@ impl Grounds {
                 continue;
             }
             self.ordered.remove(&number);
-            let Ok(ground) = made else {
-                // Its edits are the exact lane's.
-                self.failed.insert(number);
-                continue;
+            let ground = match made {
+                Ok(ground) => ground,
+                Err(error) => {
+                    self.failed.insert(number, format!("{error:#}"));
+                    continue;
+                }
             };
             let krate = &crates[number];
             if ground.seen == seen_by(number, crates)
@@ -154,21 +156,40 @@ impl Grounds {
     }
 
     /// The crate that all of these files are of, if it has a ground to stand on.
-    pub(super) fn of(&mut self, files: &BTreeSet<PathBuf>, crates: &[Crate]) -> Option<usize> {
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn of(&mut self, files: &BTreeSet<PathBuf>, crates: &[Crate]) -> Result<usize> {
         self.collect(crates);
-        let holds = |(_, ground): &(&usize, &Ground)| {
-            let source = &ground.settled;
-            let is_own = |path: &PathBuf| source.files.iter().any(|of| plain(&of.path) == *path);
-            files.iter().all(is_own)
+        let is_in = |krate: &Crate, path: &PathBuf| {
+            let mut own = krate.inputs.files();
+            own.any(|own| plain(own) == *path)
         };
-        let mut found = self.known.iter().filter(holds);
-        let (number, ground) = found.next()?;
-        let others = crates.iter().enumerate().filter(|(at, _)| at != number);
-        let mut others = others.flat_map(|(_, krate)| krate.inputs.files());
+        let numbered = crates.iter().enumerate();
+        let mut touched = numbered.filter(|(_, krate)| files.iter().any(|path| is_in(krate, path)));
+        let first = touched.next();
         // A file may be a module of two crates.
-        let is_shared = others.any(|path| files.contains(&plain(path)));
-        let is_current = ground.seen == seen_by(*number, crates);
-        (is_current && !is_shared && found.next().is_none()).then_some(*number)
+        let (Some((number, krate)), None) = (first, touched.next()) else {
+            bail!("it is no edit of one crate");
+        };
+        let Some(ground) = self.known.get(&number) else {
+            if let Some(why) = self.failed.get(&number) {
+                bail!("crate `{}` has no scope: {why}", krate.unit.krate);
+            }
+            if krate.unit.args.optimised() {
+                bail!("the crate is optimised");
+            }
+            bail!("the crate's scope is not made yet");
+        };
+        let source = &ground.settled;
+        let is_source = |path: &PathBuf| source.files.iter().any(|of| plain(&of.path) == *path);
+        if !files.iter().all(is_source) {
+            bail!("it is no edit of source files alone");
+        }
+        if ground.seen != seen_by(number, crates) {
+            bail!("the crate's scope is not made yet");
+        }
+        Ok(number)
     }
 
     pub(super) fn get(&self, number: usize) -> Option<&Ground> {
@@ -190,7 +211,7 @@ impl Grounds {
     pub(super) fn settle(&mut self, crates: &[Crate]) {
         self.collect(crates);
         for (number, krate) in crates.iter().enumerate() {
-            if self.ordered.contains(&number) || self.failed.contains(&number) {
+            if self.ordered.contains(&number) || self.failed.contains_key(&number) {
                 continue;
             }
             let Some(mut ground) = self.known.remove(&number) else {
