@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
 use super::objects::{facts_beside, hashes};
-use super::refusals::{is_of_another_kind, is_retyped, shown, values_are_alive};
+use super::refusals::{is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive};
 use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
@@ -96,6 +96,13 @@ impl Engine {
         if !alive.is_empty() {
             let files: Vec<PathBuf> = self.files().into_iter().collect();
             return Ok(Planned::Refused(values_are_alive(&worlds, &alive, &files)));
+        }
+        if let Some(name) = changes.outgrown.first()
+            && let (Some(was), Some(is)) = (old.get(name), new.get(name))
+        {
+            let symbol = names.text(*name);
+            let facts = new_facts.statics.get(symbol);
+            return Ok(Planned::Refused(is_outgrown(symbol, was, is, facts)));
         }
         let mut notes = Vec::new();
         for place in &on_stack.functions {
