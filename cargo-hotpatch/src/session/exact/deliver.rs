@@ -86,14 +86,8 @@ impl Engine {
         }
         let mut selection = selection;
         selection.brought.retain(|name| !threads.contains(name));
-        let loaded = self.load(&selection, &BTreeSet::new(), &lent, client, cancel);
-        if loaded.is_err() {
-            // Nobody uses them yet, and the next plan may begin them with other values.
-            for name in threads {
-                self.addresses.forget(name);
-            }
-        }
-        Ok(Some((selection, loaded?)))
+        let loaded = self.load(&selection, &BTreeSet::new(), &lent, client, cancel)?;
+        Ok(Some((selection, loaded)))
     }
 
     /// Thread-locals come in a library of their own, before the code that uses them: where the loader puts them is the
@@ -118,7 +112,7 @@ impl Engine {
                 .context("failed to read the program's memory")?;
             let offset = i64::from_le_bytes(bytes);
             self.addresses
-                .bring_thread_local(self.names.id(text), offset);
+                .plan_thread_local(self.names.id(text), offset);
         }
         Ok(())
     }
