@@ -1,17 +1,17 @@
 //! What is known of the process and its crates, and the steps from a save to running code.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::addresses::Addresses;
 use super::compile::compile;
 use super::deliver::PLACE_ALIGN;
+use super::krate::{Crate, metadata_of, spellings};
 use super::libraries::Libraries;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
@@ -32,22 +32,6 @@ use crate::plan::changes::Definitions;
 use crate::run::client::Client;
 use crate::session::make::{Outcome, Patched, Times};
 use crate::session::world::linker;
-
-/// A crate of the workspace.
-pub(super) struct Crate {
-    pub(super) unit: Unit,
-    pub(super) inputs: Inputs,
-    /// The objects whose code runs, as far as it is compared.
-    pub(super) running: Objects,
-    /// The objects as they were compiled last.
-    pub(super) latest: Objects,
-    /// Of what other crates see of it.
-    pub(super) metadata: Option<u128>,
-    /// The libraries and macros of others that it was compiled with.
-    pub(super) externs: Vec<(PathBuf, Stamp)>,
-    /// cargo does not build it any more. Its code and state are in the process all the same.
-    pub(super) is_absent: bool,
-}
 
 /// The process and its crates.
 pub(super) struct Engine {
@@ -313,18 +297,9 @@ impl Engine {
             match result {
                 Ok(Replayed::Compiled(paths)) if matches!(stopped, Ok(None)) => {
                     let look = compiled.before.remove(&index).unwrap_or_default();
-                    krate.inputs.compiled(&krate.unit, &look);
-                    let sources = spellings(&krate.unit, &krate.inputs);
-                    let is_source = |path: &[u8]| sources.contains(path);
-                    let mut known = krate.running.clone();
-                    known.extend(krate.latest.iter().cloned());
-                    match objects::read(&paths, &known, &mut self.names, &is_source) {
-                        Ok(objects) => krate.latest = objects,
-                        Err(error) => {
-                            krate.inputs.expire();
-                            stopped = Err(error);
-                            continue;
-                        }
+                    if let Err(error) = krate.read_compiled(&paths, &look, &mut self.names) {
+                        stopped = Err(error);
+                        continue;
                     }
                     krate.metadata = metadata_of(&krate.unit);
                     krate.externs.clone_from(&externs[index]);
@@ -392,20 +367,6 @@ pub(super) fn says_unsafe(file: &Path) -> bool {
         let mut places = text.windows(WORD.len()).enumerate();
         places.any(|(at, word)| word == WORD && !is_word(text.get(at + WORD.len())))
     })
-}
-
-/// Of what other crates see of a crate.
-pub(super) fn metadata_of(unit: &Unit) -> Option<u128> {
-    let path = unit.rlib.with_extension("rmeta");
-    fs::read(path).ok().map(|bytes| xxh3_128(&bytes))
-}
-
-/// The crate's files as rustc spells them in panic messages.
-fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
-    let spelled = inputs.files().map(|file| unit.spelling(file));
-    spelled
-        .map(|path| path.into_os_string().into_encoded_bytes())
-        .collect()
 }
 
 pub(super) fn all_definitions<'a>(crates: impl Iterator<Item = &'a Objects>) -> Definitions<'a> {

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::engine::{Crate, Engine};
+use super::engine::Engine;
+use super::krate::Crate;
 use super::objects::Objects;
 use super::sources::Inputs;
 use crate::build::base::Base;

@@ -7,6 +7,7 @@ mod addresses;
 mod compile;
 mod deliver;
 mod engine;
+mod krate;
 mod libraries;
 mod manifest;
 mod objects;
