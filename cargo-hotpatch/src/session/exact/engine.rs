@@ -21,6 +21,7 @@ use super::stacks::CodeMap;
 use crate::build::base::{Base, Stamp};
 use crate::build::capture::Unit;
 use crate::build::replay::{Replayed, mir};
+use crate::build::rustc::library_stem;
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
@@ -172,13 +173,8 @@ impl Engine {
 
     /// Whether the program was linked with the library of this stem.
     pub(super) fn is_linked(&self, stem: &str) -> bool {
-        let mut stems = self
-            .linked
-            .libraries
-            .iter()
-            .filter_map(|path| path.file_stem());
-        stems
-            .any(|library| library.to_str().and_then(|name| name.strip_prefix("lib")) == Some(stem))
+        let mut libraries = self.linked.libraries.iter();
+        libraries.any(|library| library_stem(library) == Some(stem))
     }
 
     /// There may be other libraries to take something from.
@@ -349,11 +345,7 @@ fn folders(crates: &[Crate]) -> Vec<PathBuf> {
 /// The libraries and macros that a crate is compiled with, but for those of the session's own crates.
 fn externs_of_others(unit: &Unit, crates: &[Crate]) -> Vec<(PathBuf, Stamp)> {
     let stems: BTreeSet<String> = crates.iter().map(|of| of.unit.stem()).collect();
-    let is_own = |path: &Path| {
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        stem.and_then(|stem| stem.strip_prefix("lib"))
-            .is_some_and(|stem| stems.contains(stem))
-    };
+    let is_own = |path: &Path| library_stem(path).is_some_and(|stem| stems.contains(stem));
     let mut externs = unit.libraries();
     externs.retain(|(path, _)| !is_own(path));
     externs
