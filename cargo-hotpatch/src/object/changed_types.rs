@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::facts::{Facts, FunctionFacts};
-use super::mentions::{Needles, key, mentions, words};
+use super::mentions::{Needles, is_std, key, mentions, words};
 use crate::image::layouts::{Kind, Layout, Layouts, differing, last};
 
 /// The types that an edit changed.
@@ -376,11 +376,6 @@ fn traits(vtables: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, &Vec<String
         Some((of, slots))
     });
     all.collect()
-}
-
-fn is_std(path: &str) -> bool {
-    let krate = path.split("::").next().unwrap_or_default();
-    matches!(krate, "core" | "alloc" | "std")
 }
 
 /// The method that is in a slot.
