@@ -20,14 +20,9 @@ pub struct ChangedTypes {
 impl ChangedTypes {
     /// Compares what is known of types before and after an edit. A type of which only one side knows did not change.
     /// `traits` are those of which vtables have another shape: everything that holds a `dyn` of one changed.
+    /// `environments` are types of what closures captured that [`changed_environments`] found to differ.
     #[must_use]
-    pub fn between(old: &Layouts, new: &Layouts, traits: &BTreeSet<String>) -> Self {
-        Self::with_environments(old, new, traits, &BTreeSet::new())
-    }
-
-    /// The same, with types of what closures captured that [`changed_environments`] found to differ.
-    #[must_use]
-    pub fn with_environments(
+    pub fn between(
         old: &Layouts,
         new: &Layouts,
         traits: &BTreeSet<String>,

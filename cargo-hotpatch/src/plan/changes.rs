@@ -15,8 +15,6 @@ pub struct Changes {
     pub changed: BTreeSet<NameId>,
     /// Functions in which nothing but the places differ that panics tell.
     pub shifted: BTreeSet<NameId>,
-    /// Functions that were not there before.
-    pub added: BTreeSet<NameId>,
     /// What is of another kind: a static that can be written and could not be, or the other way round.
     pub other_kind: BTreeSet<NameId>,
     /// Statics and thread-locals that keep the place they have, which is too small or not aligned enough for them now.
@@ -47,9 +45,6 @@ impl Changes {
                 changes.listed.insert(*name);
             }
             let Some(was) = was else {
-                if definition.kind == Kind::Function {
-                    changes.added.insert(*name);
-                }
                 continue;
             };
             if was.kind != definition.kind {
@@ -276,7 +271,6 @@ mod tests {
         };
         assert_eq!(changes.changed, set(&["a"]));
         assert_eq!(changes.shifted, set(&["b"]));
-        assert_eq!(changes.added, set(&["new"]));
         assert_eq!(changes.gone, set(&["gone"]));
         assert_eq!(changes.other_kind, set(&["w"]));
         assert_eq!(changes.initialisers, set(&["s", "t"]));

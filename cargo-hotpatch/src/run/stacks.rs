@@ -31,8 +31,6 @@ const ROUNDS: usize = 4;
 /// One thread of a process and the code addresses on its stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread {
-    /// Its id.
-    pub tid: u32,
     /// Its name, which the kernel cuts off after 15 bytes.
     pub name: String,
     /// Absolute addresses, innermost first: where it is, then return addresses.
@@ -50,12 +48,6 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// Knows no file yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// All threads of a process, each at some moment during the call.
     ///
     /// # Errors
@@ -130,7 +122,6 @@ impl Process<'_> {
         };
         let name = name.trim_end().to_owned();
         let thread = |frames, coverage| Thread {
-            tid,
             name,
             frames,
             coverage,
@@ -454,7 +445,7 @@ mod tests {
         let program = samples.rustc(PROGRAM, "app", arguments);
         let mut running = start(&program, 3);
         let pid = running.0.id();
-        let mut stacks = Stacks::new();
+        let mut stacks = Stacks::default();
         // The tables are those of what runs, not of the file that the next build puts in its place.
         let kept = samples.path("kept");
         std::fs::copy(&program, &kept).unwrap();
@@ -544,7 +535,7 @@ mod tests {
             while !calls_of(running.0.id()).any(|call| call.starts_with("232 ")) {
                 std::thread::yield_now();
             }
-            let mut stacks = Stacks::new();
+            let mut stacks = Stacks::default();
             for _ in 0..20 {
                 let threads = settled(&mut stacks, &program, running.0.id(), expected);
                 for thread in threads {
@@ -588,7 +579,7 @@ mod tests {
         let samples = Samples::new();
         let program = samples.rustc(BUSY, "app", &["-Copt-level=1"]);
         let running = start(&program, 1);
-        let mut stacks = Stacks::new();
+        let mut stacks = Stacks::default();
         settled_count(&mut stacks, running.0.id(), 2);
         let image = BaseImage::parse(&std::fs::read(&program).unwrap()).unwrap();
         assert!(image.symbols.get("outer").is_some());
@@ -642,7 +633,7 @@ mod tests {
             ..Default::default()
         };
         let child = super::super::child::Child::start(&program, |_| ()).unwrap();
-        let mut stacks = Stacks::new();
+        let mut stacks = Stacks::default();
         for _ in 0..100 {
             // Before its loader has run there is no stack to speak of.
             let _ = stacks.read(child.pid()).unwrap();

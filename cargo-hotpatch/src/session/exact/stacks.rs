@@ -118,7 +118,6 @@ mod tests {
     #[test]
     fn a_thread_of_which_frames_may_be_missing_is_told() {
         let thread = |frames: &[u64], coverage| Thread {
-            tid: 1,
             name: "deep".to_owned(),
             frames: frames.to_vec(),
             coverage,
