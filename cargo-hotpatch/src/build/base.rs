@@ -11,6 +11,7 @@ use cargo_metadata::{Artifact, Message, TargetKind};
 
 use super::capture::{self, Lane, Unit};
 use super::project::Project;
+use super::rustc::library_stem;
 use crate::args::BuildArgs;
 use crate::command::{CancelToken, Tool};
 
@@ -393,8 +394,7 @@ impl Unit {
                 let (name, path) = flag.value.split_once('=')?;
                 // Options stand before it, as in `priv:name`.
                 let name = name.rsplit(':').next().unwrap_or(name);
-                let stem = Path::new(path).file_stem()?.to_string_lossy();
-                let stem = stem.strip_prefix("lib").unwrap_or(&stem);
+                let stem = library_stem(Path::new(path))?;
                 Some((name.to_owned(), stem.to_owned()))
             })
     }
@@ -432,10 +432,10 @@ fn order(
 fn unit_of_library(artifact: &Artifact) -> Result<Unit, BuildError> {
     // Of a library's files at least one bears the unit's own name, the others may be plain copies.
     for path in &artifact.filenames {
-        let (Some(folder), Some(stem)) = (path.parent(), path.file_stem()) else {
+        let stem = library_stem(path.as_std_path());
+        let (Some(folder), Some(stem)) = (path.parent(), stem) else {
             continue;
         };
-        let stem = stem.strip_prefix("lib").unwrap_or(stem);
         if let Ok(unit) = Unit::read(folder.as_std_path(), stem) {
             return Ok(unit);
         }

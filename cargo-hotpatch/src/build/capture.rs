@@ -123,6 +123,40 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// What this process was called for: the crate as cargo asks for it, and no agent. Its folder is made.
+    ///
+    /// # Errors
+    /// Arguments are missing, or the folder cannot be made.
+    pub(crate) fn of_call(rustc: &Path, args: RustcArgs) -> Result<Self> {
+        let out_dir = args.out_dir().context("no --out-dir")?;
+        let stem = args.stem().context("no --crate-name")?;
+        let cwd = std::env::current_dir().context("failed to find the working directory")?;
+        let folder = folder(out_dir, &stem);
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("failed to create `{}`", folder.display()))?;
+        let bin = args.crate_types().any(|kind| kind == "bin");
+        Ok(Self {
+            rustc: rustc.to_owned(),
+            compiled: args.clone(),
+            env: std::env::vars_os()
+                .filter_map(|(key, value)| {
+                    Some((key.into_string().ok()?, value.into_string().ok()?))
+                })
+                .filter(|(key, _)| key != RECORD_ENV)
+                .collect(),
+            krate: args.crate_name().unwrap_or_default().to_owned(),
+            root: cwd.join(args.input().context("no source file")?),
+            cwd,
+            bin,
+            rlib: rustc::rlib_path(&args).context("no --out-dir")?,
+            cfg: String::new(),
+            widened: false,
+            live: PathBuf::new(),
+            folder,
+            args,
+        })
+    }
+
     /// Reads what the wrapper kept for the unit whose outputs are called `stem` in `out_dir`.
     ///
     /// # Errors
@@ -214,40 +248,14 @@ fn is_hot(args: &RustcArgs) -> bool {
 
 /// The crate as cargo asks for it, with what the exact lane adds, see [`rustc::exact`].
 fn compile_exactly(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
-    let out_dir = args.out_dir().context("no --out-dir")?.to_owned();
-    let stem = args.stem().context("no --crate-name")?;
-    let cwd = std::env::current_dir().context("failed to find the working directory")?;
-    let root = cwd.join(args.input().context("no source file")?);
-    let folder = folder(&out_dir, &stem);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("failed to create `{}`", folder.display()))?;
-    let bin = args.crate_types().any(|kind| kind == "bin");
-    let is_linked = args
+    let mut unit = Unit::of_call(rustc, args)?;
+    let is_linked = unit
+        .args
         .crate_types()
         .any(|kind| matches!(kind, "bin" | "dylib" | "cdylib"));
-    let live = if bin {
-        live::ensure(rustc, shared)?
-    } else {
-        PathBuf::new()
-    };
-    let mut unit = Unit {
-        widened: false,
-        rustc: rustc.to_owned(),
-        cfg: String::new(),
-        krate: args.crate_name().unwrap_or_default().to_owned(),
-        env: std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .filter(|(key, _)| key != RECORD_ENV)
-            .collect(),
-        rlib: rustc::rlib_path(&args).context("no --out-dir")?,
-        compiled: args.clone(),
-        args,
-        cwd,
-        root,
-        bin,
-        live,
-        folder,
-    };
+    if unit.bin {
+        unit.live = live::ensure(rustc, shared)?;
+    }
     let mut linker = None;
     if is_linked {
         let (path, env) = super::launcher::linker(&unit)?;
@@ -338,36 +346,14 @@ pub fn forget_outputs(unit: &Unit) {
 }
 
 fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
-    let live = live::ensure(rustc, shared)?;
-    let out_dir = args.out_dir().context("no --out-dir")?.to_owned();
-    let stem = args.stem().context("no --crate-name")?;
-    let cwd = std::env::current_dir().context("failed to find the working directory")?;
-    let root = cwd.join(args.input().context("no source file")?);
-    let folder = folder(&out_dir, &stem);
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("failed to create `{}`", folder.display()))?;
-    let bin = args.crate_types().any(|kind| kind == "bin");
+    let mut unit = Unit::of_call(rustc, args)?;
+    unit.live = live::ensure(rustc, shared)?;
+    unit.widened = true;
     let cfg = inner(rustc)
-        .args(rustc::print_cfg(&args).as_slice())
+        .args(rustc::print_cfg(&unit.args).as_slice())
         .output()
         .with_context(|| format!("failed to run `{}`", rustc.display()))?;
-    let mut unit = Unit {
-        widened: true,
-        rustc: rustc.to_owned(),
-        cfg: String::from_utf8_lossy(&cfg.stdout).into_owned(),
-        krate: args.crate_name().unwrap_or_default().to_owned(),
-        env: std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        rlib: rustc::rlib_path(&args).context("no --out-dir")?,
-        compiled: args.clone(),
-        args,
-        cwd,
-        root,
-        bin,
-        live,
-        folder,
-    };
+    unit.cfg = String::from_utf8_lossy(&cfg.stdout).into_owned();
     let base = rustc::base(&unit.args, &unit.live, &unit.folder.join("incremental"));
     let mut code = None;
     for crate_wide in [false, true] {

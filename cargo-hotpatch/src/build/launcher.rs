@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use super::base::HOST;
 use super::capture::Unit;
+use super::rustc::library_stem;
 
 /// The folder with this program under linkers' names.
 pub const FOLDER_NAME: &str = "hotpatch-link";
@@ -181,9 +182,8 @@ fn arguments(args: &[OsString], whole: Whole, driver: bool) -> Vec<OsString> {
             continue;
         }
         let workspace = || {
-            path.file_stem().is_some_and(|stem| {
-                let stem = stem.to_string_lossy();
-                let unit = format!("{}.hotpatch", stem.strip_prefix("lib").unwrap_or(&stem));
+            library_stem(path).is_some_and(|stem| {
+                let unit = format!("{stem}.hotpatch");
                 path.with_file_name(unit).exists()
             })
         };

@@ -588,12 +588,26 @@ pub fn rlib_path(args: &RustcArgs) -> Option<PathBuf> {
     Some(args.out_dir()?.join(format!("lib{}.rlib", args.stem()?)))
 }
 
+/// The stem of a library's file: `STEM` of `libSTEM.rlib`.
+#[must_use]
+pub fn library_stem(library: &Path) -> Option<&str> {
+    library.file_stem()?.to_str()?.strip_prefix("lib")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn args(line: &str) -> RustcArgs {
         RustcArgs(line.split_whitespace().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn libraries_have_stems() {
+        let stem = |path| library_stem(Path::new(path));
+        assert_eq!(stem("/deps/libapp-1f.rlib"), Some("app-1f"));
+        assert_eq!(stem("/deps/liblib.rmeta"), Some("lib"));
+        assert_eq!(stem("/deps/app-1f"), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::capture::Unit;
+use super::rustc::library_stem;
 use crate::image::elf::{self, Elf};
 use crate::object::archive;
 use crate::object::cells::{Cells, Content};
@@ -198,9 +199,7 @@ fn dropped(arg: &str) -> bool {
 
 /// The unit of a library that the wrapper compiled.
 fn member_of_workspace(library: &Path) -> Option<Unit> {
-    let stem = library.file_stem()?.to_str()?;
-    let stem = stem.strip_prefix("lib").unwrap_or(stem);
-    Unit::read(library.parent()?, stem).ok()
+    Unit::read(library.parent()?, library_stem(library)?).ok()
 }
 
 /// What is linked in place of the workspace's objects.

@@ -80,6 +80,8 @@ pub struct Section<'data> {
     pub offset: usize,
     /// Its size in memory.
     pub size: usize,
+    /// `sh_addralign`.
+    pub align: u64,
     /// `sh_link`.
     pub link: u32,
     /// `sh_info`.
@@ -325,6 +327,7 @@ fn section_from<'data>(header: &elf::SectionHeader64<LE>, name: &'data str) -> S
         address: header.sh_addr(LE),
         offset: header.sh_offset(LE) as usize,
         size: header.sh_size(LE) as usize,
+        align: header.sh_addralign(LE),
         link: header.sh_link(LE),
         info: header.sh_info(LE),
     }

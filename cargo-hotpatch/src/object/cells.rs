@@ -68,18 +68,6 @@ impl Cells {
         number
     }
 
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.contents.len()
-    }
-
-    /// Whether there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.contents.is_empty()
-    }
-
     /// Lets a name that other objects refer to stand for a cell's jump.
     pub fn alias(&mut self, name: &str, cell: u32) {
         if !self.aliases.iter().any(|(known, _)| known == name) {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::facts::{Facts, FunctionFacts};
-use super::mentions::{Needles, key, mentions, words};
+use super::mentions::{Needles, is_std, key, mentions, words};
 use crate::image::layouts::{Kind, Layout, Layouts, differing, last};
 
 /// The types that an edit changed.
@@ -20,14 +20,9 @@ pub struct ChangedTypes {
 impl ChangedTypes {
     /// Compares what is known of types before and after an edit. A type of which only one side knows did not change.
     /// `traits` are those of which vtables have another shape: everything that holds a `dyn` of one changed.
+    /// `environments` are types of what closures captured that [`changed_environments`] found to differ.
     #[must_use]
-    pub fn between(old: &Layouts, new: &Layouts, traits: &BTreeSet<String>) -> Self {
-        Self::with_environments(old, new, traits, &BTreeSet::new())
-    }
-
-    /// The same, with types of what closures captured that [`changed_environments`] found to differ.
-    #[must_use]
-    pub fn with_environments(
+    pub fn between(
         old: &Layouts,
         new: &Layouts,
         traits: &BTreeSet<String>,
@@ -376,11 +371,6 @@ fn traits(vtables: &BTreeMap<String, Vec<String>>) -> BTreeMap<&str, &Vec<String
         Some((of, slots))
     });
     all.collect()
-}
-
-fn is_std(path: &str) -> bool {
-    let krate = path.split("::").next().unwrap_or_default();
-    matches!(krate, "core" | "alloc" | "std")
 }
 
 /// The method that is in a slot.

@@ -1,8 +1,10 @@
 //! What an object defines, each definition with a fingerprint of all that it means.
 //!
 //! A fingerprint covers the bytes and the relocations: targets that have names by name, all others (constants, jump
-//! tables, local functions) by their content, recursively. So equal fingerprints in two builds mean the same code,
-//! wherever its parts lie and whatever numbers their local symbols have.
+//! tables, local functions) by their content, recursively, with how they are aligned and what may be done with them.
+//! So equal fingerprints in two builds mean the same code, wherever its parts lie and whatever numbers their local
+//! symbols have. The alignment of a static that can be written is left out: it stays where it is, and
+//! [`Definition::align`] tells what code expects of that place.
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -38,6 +40,8 @@ pub struct Definition {
     pub placeless: Fingerprint,
     /// Bytes that it takes.
     pub size: u64,
+    /// What its address is a multiple of, at least.
+    pub align: u64,
     /// The named symbols that it refers to, itself or through what has no name; sorted.
     pub references: Vec<NameId>,
     /// It stands in a section that is read as a list: constructors, and what `linkme` and its like collect.
@@ -101,12 +105,18 @@ pub fn definitions(
         }
         sum.references.sort_unstable();
         sum.references.dedup();
+        let kind = kind(section, &raw);
+        let mut place = u128::from(raw.value);
+        if matches!(kind, Kind::Function | Kind::Constant) {
+            place |= u128::from(section.align) << 64;
+        }
         found.push(Definition {
             name: reader.names.id(name),
-            kind: kind(section, &raw),
-            exact: sum.exact ^ u128::from(raw.value),
-            placeless: sum.placeless ^ u128::from(raw.value),
+            kind,
+            exact: sum.exact ^ place,
+            placeless: sum.placeless ^ place,
             size: raw.size,
+            align: section.align,
             references: sum.references,
             is_listed: is_list(section.name),
         });
@@ -118,6 +128,8 @@ const STT_OBJECT: u8 = object::elf::STT_OBJECT.0;
 const SHF_WRITE: u64 = object::elf::SHF_WRITE.0;
 const SHF_MERGE: u64 = object::elf::SHF_MERGE.0;
 const SHF_STRINGS: u64 = object::elf::SHF_STRINGS.0;
+/// What may be done with a section.
+const ACCESS: u64 = SHF_WRITE | object::elf::SHF_EXECINSTR.0 | object::elf::SHF_TLS.0;
 
 fn kind(section: &Section<'_>, raw: &RawSymbol) -> Kind {
     if raw.kind == elf::STT_TLS {
@@ -273,6 +285,8 @@ impl<'data> Reader<'_, 'data> {
             return Ok(usize::MAX);
         }
         hashers.both(&at.to_le_bytes());
+        hashers.both(&section.align.to_le_bytes());
+        hashers.both(&(section.flags & ACCESS).to_le_bytes());
         let index = raw.section as usize;
         if let Some(depth) = self.open.iter().position(|open| *open == index) {
             hashers.both(&(self.open.len() - depth).to_le_bytes());
@@ -423,6 +437,30 @@ mod tests {
             ["app::COUNT"]
         );
         assert_eq!(differing("all[at] + 1", "all[at] + 2"), ["app::index"]);
+    }
+
+    #[test]
+    fn alignment_counts_where_it_can_be_had() {
+        const ALIGNED: &str = "
+            use std::sync::atomic::AtomicU8;
+            #[repr(align(4))] pub struct Wide(pub [u8; 64]);
+            #[repr(align(4))] pub struct Cells(pub [AtomicU8; 64]);
+            pub static WIDE: Wide = Wide([1; 64]);
+            pub static CELLS: Cells = Cells([const { AtomicU8::new(1) }; 64]);
+            pub fn wide() -> &'static Wide { &Wide([2; 64]) }
+            pub fn other() -> u32 { 1 }
+        ";
+        let (base, edited) = (
+            read(ALIGNED),
+            read(&ALIGNED.replace("align(4)", "align(32)")),
+        );
+        let differs = |name: &str| base[name].placeless != edited[name].placeless;
+        assert!(differs("app::WIDE") && differs("app::wide"));
+        assert!(!differs("app::CELLS") && !differs("app::other"));
+        let aligned =
+            |of: &BTreeMap<String, Definition>| (of["app::WIDE"].align, of["app::CELLS"].align);
+        assert_eq!(aligned(&base), (4, 4));
+        assert_eq!(aligned(&edited), (32, 32));
     }
 
     #[test]

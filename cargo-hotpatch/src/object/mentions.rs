@@ -108,14 +108,16 @@ pub(super) fn mentions(text: &str, needle: &str) -> bool {
 
 /// The first path in a type's name, without arguments; not one of the standard library's, if there is another.
 fn first_path(name: &str) -> Option<&str> {
-    let is_std = |path: &&str| {
-        let krate = path.split("::").next().unwrap_or_default();
-        matches!(krate, "core" | "alloc" | "std")
-    };
     let paths = || paths_of(name);
     paths()
         .find(|path| !is_std(path))
         .or_else(|| paths().next())
+}
+
+/// Whether a path is one of the standard library.
+pub(super) fn is_std(path: &str) -> bool {
+    let krate = path.split("::").next().unwrap_or_default();
+    matches!(krate, "core" | "alloc" | "std")
 }
 
 /// The paths in a type's name.

@@ -15,10 +15,10 @@ pub struct Changes {
     pub changed: BTreeSet<NameId>,
     /// Functions in which nothing but the places differ that panics tell.
     pub shifted: BTreeSet<NameId>,
-    /// Functions that were not there before.
-    pub added: BTreeSet<NameId>,
     /// What is of another kind: a static that can be written and could not be, or the other way round.
     pub other_kind: BTreeSet<NameId>,
+    /// Statics and thread-locals that keep the place they have, which is too small or not aligned enough for them now.
+    pub outgrown: BTreeSet<NameId>,
     /// Functions and statics that are not there any more.
     pub gone: BTreeSet<NameId>,
     /// Statics and thread-locals with another initial value, which keep the one they have.
@@ -45,14 +45,15 @@ impl Changes {
                 changes.listed.insert(*name);
             }
             let Some(was) = was else {
-                if definition.kind == Kind::Function {
-                    changes.added.insert(*name);
-                }
                 continue;
             };
             if was.kind != definition.kind {
                 changes.other_kind.insert(*name);
                 continue;
+            }
+            let stays = matches!(definition.kind, Kind::Mutable | Kind::ThreadLocal);
+            if stays && (definition.size > was.size || definition.align > was.align) {
+                changes.outgrown.insert(*name);
             }
             if was.exact == definition.exact {
                 continue;
@@ -94,6 +95,7 @@ impl Changes {
                 {
                     self.constants.insert(*name);
                     self.initialisers.remove(name);
+                    self.outgrown.remove(name);
                 }
             }
             if self.constants.len() == before {
@@ -110,6 +112,7 @@ impl Changes {
             && self.constants.is_empty()
             && self.listed.is_empty()
             && self.other_kind.is_empty()
+            && self.outgrown.is_empty()
     }
 }
 
@@ -217,6 +220,7 @@ mod tests {
                 exact: words[2].parse().unwrap(),
                 placeless: words[3].parse().unwrap(),
                 size: 8,
+                align: 8,
                 references,
                 is_listed: false,
             }
@@ -267,11 +271,33 @@ mod tests {
         };
         assert_eq!(changes.changed, set(&["a"]));
         assert_eq!(changes.shifted, set(&["b"]));
-        assert_eq!(changes.added, set(&["new"]));
         assert_eq!(changes.gone, set(&["gone"]));
         assert_eq!(changes.other_kind, set(&["w"]));
         assert_eq!(changes.initialisers, set(&["s", "t"]));
         assert_eq!(changes.constants, set(&["k", "l"]));
+    }
+
+    #[test]
+    fn statics_that_stay_can_outgrow_their_place() {
+        let mut names = Names::default();
+        let old = define(&mut names, &["s m 1 1", "t t 2 2", "k c 3 3", "f f 4 4"]);
+        let is_outgrown = |new: &[Definition]| {
+            let changes = Changes::between(&map(&old), &map(new), |_| false);
+            assert_eq!(changes.outgrown.is_empty(), changes.is_nothing());
+            changes.outgrown
+        };
+        let id = |name: &str| names.get(name).unwrap();
+        let mut wider = old.clone();
+        wider.iter_mut().for_each(|of| of.align = 16);
+        assert_eq!(is_outgrown(&wider), BTreeSet::from([id("s"), id("t")]));
+        let mut larger = old.clone();
+        larger[0].size = 9;
+        assert_eq!(is_outgrown(&larger), BTreeSet::from([id("s")]));
+        let mut smaller = old.clone();
+        smaller
+            .iter_mut()
+            .for_each(|of| (of.align, of.size) = (4, 4));
+        assert!(is_outgrown(&smaller).is_empty());
     }
 
     #[test]

@@ -195,7 +195,7 @@ pub const fn explanation(code: Code) -> Explanation {
                 A `static` or a thread-local has another type, also if it comes back with another one \
                 than it had, or a thread-local another initialiser. In the exact lane also where a \
                 static that could not be written now can, or the other way round, as with a first \
-                `AtomicU32` in it.",
+                `AtomicU32` in it, or where code needs it larger or better aligned than it is.",
             why: "\
                 The static holds a value of the old type, and code that stays goes on using it. A \
                 thread-local also gives later threads their first value, and code that stays \

@@ -68,6 +68,7 @@ mod tests {
                 exact: 0,
                 placeless: 0,
                 size: 0,
+                align: 1,
                 references: Vec::new(),
                 is_listed: false,
             };

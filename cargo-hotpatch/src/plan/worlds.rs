@@ -85,8 +85,7 @@ pub fn compare(
         new_function,
     ));
     let types = loop {
-        let types =
-            ChangedTypes::with_environments(&old.layouts, &new.layouts, &traits, &environments);
+        let types = ChangedTypes::between(&old.layouts, &new.layouts, &traits, &environments);
         let before = traits.len();
         traits.extend(types.traits_about(&new.vtables, new_function));
         traits.extend(types.traits_about(&old.vtables, old_function));

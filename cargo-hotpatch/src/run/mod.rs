@@ -7,6 +7,7 @@ mod fence;
 pub mod listen;
 mod memory;
 pub mod news;
+mod scan;
 pub mod signals;
 pub mod stacks;
 mod unwind;

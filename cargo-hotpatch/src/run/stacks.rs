@@ -17,6 +17,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::memory::{Maps, Memory};
+pub use super::unwind::Coverage;
 use super::unwind::{self, Registers, Tables, Walker};
 
 /// How often a thread is given the time to come to rest by itself, and how long.
@@ -30,17 +31,14 @@ const ROUNDS: usize = 4;
 /// One thread of a process and the code addresses on its stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread {
-    /// Its id.
-    pub tid: u32,
     /// Its name, which the kernel cuts off after 15 bytes.
     pub name: String,
     /// Absolute addresses, innermost first: where it is, then return addresses.
     ///
     /// A return address is behind its call, and behind the end of the function if the call does not return.
     pub frames: Vec<u64>,
-    /// Every frame was found by the unwinding tables; else some were found by scanning and may have returned already,
-    /// or, if there are none at all, the thread could not be looked at.
-    pub exact: bool,
+    /// How well they are known.
+    pub coverage: Coverage,
 }
 
 /// Reads stacks, and keeps what it learns about the files in the process.
@@ -50,12 +48,6 @@ pub struct Stacks {
 }
 
 impl Stacks {
-    /// Knows no file yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// All threads of a process, each at some moment during the call.
     ///
     /// # Errors
@@ -129,34 +121,33 @@ impl Process<'_> {
             return Ok(None);
         };
         let name = name.trim_end().to_owned();
-        let thread = |frames, exact| Thread {
-            tid,
+        let thread = |frames, coverage| Thread {
             name,
             frames,
-            exact,
+            coverage,
         };
         for _ in 0..RETRIES {
             match self.state(tid)? {
                 None => return Ok(None),
                 Some(State::Running) => thread::sleep(PAUSE),
                 Some(State::Waiting { stack, code, turn }) => {
-                    let (frames, exact) = self.walk(unwind::registers(stack, code));
+                    let (frames, coverage) = self.walk(unwind::registers(stack, code));
                     // If it has run meanwhile, this may be of two moments.
                     if let Some(State::Waiting { turn: after, .. }) = self.state(tid)?
                         && after == turn
                     {
-                        return Ok(Some(thread(frames, exact)));
+                        return Ok(Some(thread(frames, coverage)));
                     }
                 }
             }
         }
         let stopped = self.stopped(tid, |registers| self.walk(registers));
-        let (frames, exact) = stopped.unwrap_or_default();
+        let (frames, coverage) = stopped.unwrap_or((Vec::new(), Coverage::Partial));
         // It may have ended while it was being stopped.
-        Ok(self.state(tid)?.map(|_| thread(frames, exact)))
+        Ok(self.state(tid)?.map(|_| thread(frames, coverage)))
     }
 
-    fn walk(&self, registers: Registers) -> (Vec<u64>, bool) {
+    fn walk(&self, registers: Registers) -> (Vec<u64>, Coverage) {
         // What was read of another thread's stack, or before it ran, does not count.
         let memory = Memory::new(self.file);
         let walker = Walker {
@@ -284,7 +275,7 @@ fn is_gone(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Stacks, Thread};
+    use super::{Coverage, Stacks, Thread};
     use crate::image::samples::Samples;
     use crate::image::symbols::BaseImage;
     use std::io::{BufRead, BufReader};
@@ -436,6 +427,11 @@ mod tests {
         }
     }
 
+    fn are_exact(threads: &[Thread]) -> bool {
+        let mut coverages = threads.iter().map(|thread| thread.coverage);
+        coverages.all(|coverage| coverage == Coverage::Exact)
+    }
+
     const EXPECTED: &[(&str, &[&str])] = &[
         ("main2", &["inner", "middle", "outer"]),
         ("app", &["inner", "middle", "outer", "main"]),
@@ -449,7 +445,7 @@ mod tests {
         let program = samples.rustc(PROGRAM, "app", arguments);
         let mut running = start(&program, 3);
         let pid = running.0.id();
-        let mut stacks = Stacks::new();
+        let mut stacks = Stacks::default();
         // The tables are those of what runs, not of the file that the next build puts in its place.
         let kept = samples.path("kept");
         std::fs::copy(&program, &kept).unwrap();
@@ -457,12 +453,16 @@ mod tests {
         std::fs::write(&program, "other").unwrap();
         let threads = settled(&mut stacks, &kept, pid, EXPECTED);
         for thread in &threads {
-            assert!(thread.exact, "{arguments:?} {thread:#x?}");
+            assert_eq!(
+                thread.coverage,
+                Coverage::Exact,
+                "{arguments:?} {thread:#x?}"
+            );
         }
         // The program was not changed by that: it goes on, and ends when it is told to.
         for _ in 0..20 {
             let again = stacks.read(pid).unwrap();
-            assert!(again.iter().all(|thread| thread.exact), "{again:#x?}");
+            assert!(are_exact(&again), "{again:#x?}");
             assert_eq!(named(&kept, pid, &again), named(&kept, pid, &threads));
         }
         assert!(running.0.try_wait().unwrap().is_none());
@@ -471,7 +471,7 @@ mod tests {
         assert!(stacks.read(pid).is_err());
     }
 
-    /// Threads in handlers of signals, behind code without tables, and in calls that must not be disturbed.
+    /// Threads in handlers of signals, far behind code without tables, and in calls that must not be disturbed.
     const ODD: &str = r#"
         use std::hint::black_box;
         unsafe extern "C" {
@@ -481,7 +481,7 @@ mod tests {
             fn epoll_wait(epoll: i32, events: *mut u64, room: i32, timeout: i32) -> i32;
             fn without_tables(f: extern "C" fn()) -> u64;
         }
-        std::arch::global_asm!("without_tables:", "push rbx", "call rdi", "pop rbx", "ret");
+        std::arch::global_asm!("without_tables:", "sub rsp, 0x600000", "call rdi", "ud2");
         #[inline(never)] #[unsafe(no_mangle)] fn inner(n: u64) -> u64 {
             println!("inner");
             loop { std::thread::sleep(std::time::Duration::from_secs(1000)); black_box(n); }
@@ -504,7 +504,8 @@ mod tests {
         fn main() {
             unsafe { signal(10, handler) };
             for (name, f) in [("handler", middle as fn(u64) -> u64), ("untabled", outer), ("epoll", waits)] {
-                std::thread::Builder::new().name(name.into()).spawn(move || f(1)).unwrap();
+                let thread = std::thread::Builder::new().name(name.into()).stack_size(8 << 20);
+                thread.spawn(move || f(1)).unwrap();
             }
             loop { std::thread::park(); }
         }
@@ -534,11 +535,15 @@ mod tests {
             while !calls_of(running.0.id()).any(|call| call.starts_with("232 ")) {
                 std::thread::yield_now();
             }
-            let mut stacks = Stacks::new();
+            let mut stacks = Stacks::default();
             for _ in 0..20 {
                 let threads = settled(&mut stacks, &program, running.0.id(), expected);
                 for thread in threads {
-                    assert_eq!(thread.exact, thread.name != "untabled", "{thread:#x?}");
+                    let expected = match thread.name.as_str() {
+                        "untabled" => Coverage::Searched,
+                        _ => Coverage::Exact,
+                    };
+                    assert_eq!(thread.coverage, expected, "{thread:#x?}");
                 }
             }
             assert!(running.0.try_wait().unwrap().is_none());
@@ -574,13 +579,13 @@ mod tests {
         let samples = Samples::new();
         let program = samples.rustc(BUSY, "app", &["-Copt-level=1"]);
         let running = start(&program, 1);
-        let mut stacks = Stacks::new();
+        let mut stacks = Stacks::default();
         settled_count(&mut stacks, running.0.id(), 2);
         let image = BaseImage::parse(&std::fs::read(&program).unwrap()).unwrap();
         assert!(image.symbols.get("outer").is_some());
         for _ in 0..200 {
             let threads = stacks.read(running.0.id()).unwrap();
-            assert!(threads.iter().all(|thread| thread.exact), "{threads:#x?}");
+            assert!(are_exact(&threads), "{threads:#x?}");
             for (_, frames) in named(&program, running.0.id(), &threads) {
                 let frames: Vec<&str> = frames
                     .iter()
@@ -628,7 +633,7 @@ mod tests {
             ..Default::default()
         };
         let child = super::super::child::Child::start(&program, |_| ()).unwrap();
-        let mut stacks = Stacks::new();
+        let mut stacks = Stacks::default();
         for _ in 0..100 {
             // Before its loader has run there is no stack to speak of.
             let _ = stacks.read(child.pid()).unwrap();

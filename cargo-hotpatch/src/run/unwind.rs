@@ -2,7 +2,7 @@
 //!
 //! The tables are read from the process itself and not from its files: a file may have been replaced since by the
 //! next build, and the kernel's own library has none. **Invariant:** a walk that is called exact used tables alone, or
-//! what follows from the code where a register is not known.
+//! what follows from the code where a register is not known; one that may have missed a frame says so.
 
 use std::sync::Arc;
 
@@ -15,13 +15,12 @@ use object::LittleEndian as LE;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, ProgramHeader};
 
-use super::code::{CALL_MAX, ends_with_a_call, frame_size};
+use super::code::frame_size;
 use super::memory::{Maps, Memory};
+use super::scan::{follows_a_call, scan};
 
 /// Deeper stacks are those of endless recursion.
 const FRAMES_MAX: usize = 1 << 20;
-/// How much of a stack is searched for return addresses.
-const SCAN_MAX: u64 = 1 << 20;
 /// The largest section that is read.
 const SECTION_MAX: u64 = 1 << 28;
 /// Where the program headers of a file end at the latest.
@@ -171,6 +170,17 @@ fn headers(memory: &Memory<'_>, start: u64) -> Option<(u64, u64)> {
     Some((moved, tables.p_vaddr(LE)))
 }
 
+/// How well the frames of a stack are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coverage {
+    /// All of them, by the unwinding tables.
+    Exact,
+    /// All of them. Some were found by a search and may have returned already.
+    Searched,
+    /// Some or all may be missing.
+    Partial,
+}
+
 /// Walks stacks of one process.
 pub(super) struct Walker<'a> {
     pub(super) memory: &'a Memory<'a>,
@@ -188,8 +198,8 @@ enum Kind {
 }
 
 impl Walker<'_> {
-    /// The place in the code and the return addresses of a thread, innermost first, and whether they are exact.
-    pub(super) fn walk(&self, mut registers: Registers) -> (Vec<u64>, bool) {
+    /// The place in the code and the return addresses of a thread, innermost first, and how well they are known.
+    pub(super) fn walk(&self, mut registers: Registers) -> (Vec<u64>, Coverage) {
         let mut context = UnwindContext::new();
         let mut kind = Kind::Place;
         let mut frames: Vec<u64> = registers[PC].into_iter().collect();
@@ -198,7 +208,7 @@ impl Walker<'_> {
                 Some((caller, next)) => {
                     // Nobody called the outermost function.
                     let Some(code) = caller[PC].filter(|code| *code != 0) else {
-                        return (frames, true);
+                        return (frames, Coverage::Exact);
                     };
                     if !self.maps.is_code(code) {
                         break;
@@ -209,34 +219,13 @@ impl Walker<'_> {
                 None => break,
             }
         }
-        if let Some(stack) = registers[RSP] {
-            self.scan(stack, &mut frames);
-        }
-        (frames, false)
-    }
-
-    /// Whether the instruction that ends at this address is a call.
-    fn follows_a_call(&self, address: u64) -> bool {
-        let Some(start) = address.checked_sub(CALL_MAX as u64) else {
-            return false;
+        let searched =
+            registers[RSP].is_some_and(|stack| scan(self.memory, self.maps, stack, &mut frames));
+        let coverage = match searched {
+            true => Coverage::Searched,
+            false => Coverage::Partial,
         };
-        let code = || self.memory.bytes(start, CALL_MAX);
-        self.maps.is_code(address) && self.maps.is_code(start) && ends_with_a_call(&code())
-    }
-
-    /// Everything from here to the end of the stack that looks like a return address.
-    fn scan(&self, stack: u64, frames: &mut Vec<u64>) {
-        let start = stack.next_multiple_of(8);
-        let end = self.maps.at(start).map_or(start, |mapping| mapping.end);
-        let end = end.min(start.saturating_add(SCAN_MAX));
-        for address in (start..end).step_by(8) {
-            let Some(code) = self.memory.word(address) else {
-                return;
-            };
-            if self.follows_a_call(code) {
-                frames.push(code);
-            }
-        }
+        (frames, coverage)
     }
 
     /// From a function to its caller, whose place in the code is not known if there is none; `None` if the tables do
@@ -372,7 +361,7 @@ impl Walker<'_> {
         let code = self.memory.bytes(start, length);
         let cfa = registers[RSP]?.checked_add(frame_size(&code)?)?;
         let code = self.memory.word(cfa - 8)?;
-        let fits = self.follows_a_call(code);
+        let fits = follows_a_call(self.memory, self.maps, code);
         fits.then_some(cfa)
     }
 }

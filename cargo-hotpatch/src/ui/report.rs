@@ -649,6 +649,7 @@ mod tests {
                 load: ms(1),
                 total: Duration::from_micros(83_600),
             },
+            ..Patched::default()
         }
     }
 

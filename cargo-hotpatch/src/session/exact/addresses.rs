@@ -37,6 +37,8 @@ pub struct Addresses {
     gone: BTreeSet<NameId>,
     /// Names of a plan that has not gone live, with those that the process has for the same.
     planned: BTreeMap<NameId, NameId>,
+    /// Thread-locals of such a plan. They are in the process, but nobody uses them until it goes live.
+    planned_threads: BTreeMap<NameId, i64>,
 }
 
 impl Addresses {
@@ -65,6 +67,7 @@ impl Addresses {
             threads: HashMap::new(),
             gone: BTreeSet::new(),
             planned: BTreeMap::new(),
+            planned_threads: BTreeMap::new(),
         })
     }
 
@@ -106,7 +109,8 @@ impl Addresses {
     /// How far from the thread pointer a thread-local is, in bytes.
     #[must_use]
     pub fn thread_local(&self, name: NameId, names: &Names) -> Option<i64> {
-        if let Some(offset) = self.threads.get(&name) {
+        let brought = self.planned_threads.get(&name);
+        if let Some(offset) = brought.or_else(|| self.threads.get(&name)) {
             return Some(*offset);
         }
         if let Some(was) = self.planned.get(&name) {
@@ -152,20 +156,30 @@ impl Addresses {
         self.bodies.insert(name, body);
     }
 
-    /// A patch brought this thread-local, so far from the thread pointer.
-    pub fn bring_thread_local(&mut self, name: NameId, offset: i64) {
+    fn bring_thread_local(&mut self, name: NameId, offset: i64) {
         self.gone.remove(&name);
         self.threads.insert(name, offset);
     }
 
     /// In the plan that is made now, definitions have other names: each new one, with the one that the process has. No
-    /// old name is a new one of another. It takes the place of what an earlier plan said.
+    /// old name is a new one of another. It takes the place of what an earlier plan said, which has not gone live if it
+    /// is not settled: the next one may begin the same thread-locals with other values.
     pub fn plan_names(&mut self, planned: BTreeMap<NameId, NameId>) {
         self.planned = planned;
+        self.planned_threads.clear();
     }
 
-    /// The plan has gone live: its names are the process's, and the old ones mean something else when they come again.
+    /// For the plan that is made now this thread-local was brought, so far from the thread pointer.
+    pub fn plan_thread_local(&mut self, name: NameId, offset: i64) {
+        self.planned_threads.insert(name, offset);
+    }
+
+    /// The plan has gone live: its names and thread-locals are the process's, and the old names mean something else
+    /// when they come again.
     pub fn settle_names(&mut self, names: &Names) {
+        for (name, offset) in std::mem::take(&mut self.planned_threads) {
+            self.bring_thread_local(name, offset);
+        }
         for (name, was) in std::mem::take(&mut self.planned) {
             if self.find(name, names).is_none() {
                 if let Some(found) = self.find(was, names) {
@@ -187,5 +201,62 @@ impl Addresses {
         self.bodies.remove(&name);
         self.threads.remove(&name);
         self.gone.insert(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Addresses;
+    use crate::image::samples::Samples;
+    use crate::image::symbols::BaseImage;
+    use crate::object::names::Names;
+    use std::collections::BTreeMap;
+
+    /// Those of a program without slots.
+    fn addresses(names: &mut Names) -> Addresses {
+        let samples = Samples::new();
+        let program = samples.rustc("fn main() {}", "app", &["-Clink-arg=-Wl,--build-id=sha1"]);
+        let image = BaseImage::parse(&std::fs::read(program).unwrap()).unwrap();
+        Addresses::new(image, 0, &[], names).unwrap()
+    }
+
+    #[test]
+    fn thread_locals_of_a_plan_that_does_not_go_live_are_forgotten() {
+        let mut names = Names::default();
+        let mut addresses = addresses(&mut names);
+        let id = names.id("COUNT");
+        addresses.plan_names(BTreeMap::new());
+        addresses.plan_thread_local(id, -64);
+        assert_eq!(addresses.thread_local(id, &names), Some(-64));
+        // The process refused the patch.
+        addresses.plan_names(BTreeMap::new());
+        assert!(!addresses.has(id, &names));
+        addresses.plan_thread_local(id, -128);
+        addresses.settle_names(&names);
+        addresses.plan_names(BTreeMap::new());
+        assert_eq!(addresses.thread_local(id, &names), Some(-128));
+        // It goes, and comes again.
+        addresses.forget(id);
+        addresses.plan_names(BTreeMap::new());
+        assert!(!addresses.has(id, &names));
+        addresses.plan_thread_local(id, -192);
+        assert_eq!(addresses.thread_local(id, &names), Some(-192));
+        addresses.plan_names(BTreeMap::new());
+        assert!(!addresses.has(id, &names));
+    }
+
+    #[test]
+    fn a_thread_local_is_known_by_its_new_name_when_the_plan_goes_live() {
+        let mut names = Names::default();
+        let mut addresses = addresses(&mut names);
+        let (was, is) = (names.id("was"), names.id("is"));
+        addresses.plan_names(BTreeMap::new());
+        addresses.plan_thread_local(was, -64);
+        addresses.settle_names(&names);
+        addresses.plan_names(BTreeMap::from([(is, was)]));
+        assert_eq!(addresses.thread_local(is, &names), Some(-64));
+        addresses.settle_names(&names);
+        assert_eq!(addresses.thread_local(is, &names), Some(-64));
+        assert!(!addresses.has(was, &names));
     }
 }

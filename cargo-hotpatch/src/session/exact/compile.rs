@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::Result;
 
-use super::engine::{Crate, metadata_of};
+use super::krate::{Crate, metadata_of};
 use crate::build::capture::Unit;
 use crate::build::replay::{Replayed, publish_early, replay};
 use crate::command::CancelToken;

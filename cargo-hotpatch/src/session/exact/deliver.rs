@@ -72,14 +72,8 @@ impl Engine {
             self.bring_thread_locals(&threads, client, cancel)?;
         }
         selection.brought.retain(|name| !threads.contains(name));
-        let loaded = self.load(&selection, &BTreeSet::new(), &supply, client, cancel);
-        if loaded.is_err() {
-            // Nobody uses them yet, and the next plan may begin them with other values.
-            for name in threads {
-                self.addresses.forget(name);
-            }
-        }
-        Ok(Some((selection, loaded?)))
+        let loaded = self.load(&selection, &BTreeSet::new(), &supply, client, cancel)?;
+        Ok(Some((selection, loaded)))
     }
 
     /// Chooses what a patch must hold, and finds what the program lacks of the libraries that it was linked with.
@@ -149,7 +143,7 @@ impl Engine {
                 .context("failed to read the program's memory")?;
             let offset = i64::from_le_bytes(bytes);
             self.addresses
-                .bring_thread_local(self.names.id(text), offset);
+                .plan_thread_local(self.names.id(text), offset);
         }
         Ok(())
     }

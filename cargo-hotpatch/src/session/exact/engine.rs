@@ -1,19 +1,19 @@
 //! What is known of the process and its crates, and the steps from a save to running code.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::addresses::Addresses;
 use super::compile::compile;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
 use super::ground::Grounds;
+use super::krate::{Crate, metadata_of, spellings};
 use super::libraries::Libraries;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
@@ -23,6 +23,7 @@ use super::stacks::CodeMap;
 use crate::build::base::{Base, Stamp};
 use crate::build::capture::{Lane, Unit};
 use crate::build::replay::{Replayed, mir};
+use crate::build::rustc::library_stem;
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
@@ -31,28 +32,9 @@ use crate::object::names::Names;
 use crate::object::v0;
 use crate::patch::link::Linker;
 use crate::plan::changes::Definitions;
-use crate::plan::disguises::Casts;
 use crate::run::client::Client;
 use crate::session::make::{Outcome, Patched, Times};
 use crate::session::world::linker;
-
-/// A crate of the workspace.
-pub(super) struct Crate {
-    pub(super) unit: Unit,
-    pub(super) inputs: Inputs,
-    /// The objects whose code runs, as far as it is compared.
-    pub(super) running: Objects,
-    /// The objects as they were compiled last.
-    pub(super) latest: Objects,
-    /// Of what other crates see of it.
-    pub(super) metadata: Option<u128>,
-    /// The libraries and macros of others that it was compiled with.
-    pub(super) externs: Vec<(PathBuf, Stamp)>,
-    /// What its code takes for something else, and the objects of which that is true.
-    pub(super) casts: Option<(HashSet<u128>, Casts)>,
-    /// cargo does not build it any more. Its code and state are in the process all the same.
-    pub(super) is_absent: bool,
-}
 
 /// The process and its crates.
 pub(super) struct Engine {
@@ -201,13 +183,8 @@ impl Engine {
 
     /// Whether the program was linked with the library of this stem.
     pub(super) fn is_linked(&self, stem: &str) -> bool {
-        let mut stems = self
-            .linked
-            .libraries
-            .iter()
-            .filter_map(|path| path.file_stem());
-        stems
-            .any(|library| library.to_str().and_then(|name| name.strip_prefix("lib")) == Some(stem))
+        let mut libraries = self.linked.libraries.iter();
+        libraries.any(|library| library_stem(library) == Some(stem))
     }
 
     /// There may be other libraries to take something from.
@@ -351,18 +328,9 @@ impl Engine {
             match result {
                 Ok(Replayed::Compiled(paths)) if matches!(stopped, Ok(None)) => {
                     let look = compiled.before.remove(&index).unwrap_or_default();
-                    krate.inputs.compiled(&krate.unit, &look);
-                    let sources = spellings(&krate.unit, &krate.inputs);
-                    let is_source = |path: &[u8]| sources.contains(path);
-                    let mut known = krate.running.clone();
-                    known.extend(krate.latest.iter().cloned());
-                    match objects::read(&paths, &known, &mut self.names, &is_source) {
-                        Ok(objects) => krate.latest = objects,
-                        Err(error) => {
-                            krate.inputs.expire();
-                            stopped = Err(error);
-                            continue;
-                        }
+                    if let Err(error) = krate.read_compiled(&paths, &look, &mut self.names) {
+                        stopped = Err(error);
+                        continue;
                     }
                     krate.metadata = metadata_of(&krate.unit);
                     krate.externs.clone_from(&externs[index]);
@@ -412,11 +380,7 @@ fn folders(crates: &[Crate]) -> Vec<PathBuf> {
 /// The libraries and macros that a crate is compiled with, but for those of the session's own crates.
 fn externs_of_others(unit: &Unit, crates: &[Crate]) -> Vec<(PathBuf, Stamp)> {
     let stems: BTreeSet<String> = crates.iter().map(|of| of.unit.stem()).collect();
-    let is_own = |path: &Path| {
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        stem.and_then(|stem| stem.strip_prefix("lib"))
-            .is_some_and(|stem| stems.contains(stem))
-    };
+    let is_own = |path: &Path| library_stem(path).is_some_and(|stem| stems.contains(stem));
     let mut externs = unit.libraries();
     externs.retain(|(path, _)| !is_own(path));
     externs
@@ -430,20 +394,6 @@ pub(super) fn says_unsafe(file: &Path) -> bool {
         let mut places = text.windows(WORD.len()).enumerate();
         places.any(|(at, word)| word == WORD && !is_word(text.get(at + WORD.len())))
     })
-}
-
-/// Of what other crates see of a crate.
-pub(super) fn metadata_of(unit: &Unit) -> Option<u128> {
-    let path = unit.rlib.with_extension("rmeta");
-    fs::read(path).ok().map(|bytes| xxh3_128(&bytes))
-}
-
-/// The crate's files as rustc spells them in panic messages.
-fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
-    let spelled = inputs.files().map(|file| unit.spelling(file));
-    spelled
-        .map(|path| path.into_os_string().into_encoded_bytes())
-        .collect()
 }
 
 pub(super) fn all_definitions<'a>(crates: impl Iterator<Item = &'a Objects>) -> Definitions<'a> {

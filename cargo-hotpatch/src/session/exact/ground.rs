@@ -13,7 +13,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::engine::Crate;
+use super::krate::Crate;
 use crate::build::capture::Unit;
 use crate::build::identity::{self, Roots};
 use crate::build::rustc;

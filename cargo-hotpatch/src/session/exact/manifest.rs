@@ -7,12 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::engine::{Crate, Engine};
+use super::engine::Engine;
+use super::krate::Crate;
 use super::objects::Objects;
 use super::sources::Inputs;
 use crate::build::base::Base;
 use crate::build::capture::Unit;
-use crate::build::rustc::{Flag, RustcArgs};
+use crate::build::rustc::{Flag, RustcArgs, library_stem};
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::source::file::Place;
@@ -168,9 +169,8 @@ fn with_stems(mut unit: Unit, stems: &BTreeMap<String, String>) -> Unit {
 fn with_stem(value: &str, stems: &BTreeMap<String, String>) -> String {
     let known = value.split_once('=').and_then(|(name, path)| {
         let path = Path::new(path);
-        let stem = path.file_stem()?.to_str()?.strip_prefix("lib")?;
         let kind = path.extension()?.to_str()?;
-        let stem = stems.get(stem)?;
+        let stem = stems.get(library_stem(path)?)?;
         let path = path.with_file_name(format!("lib{stem}.{kind}"));
         Some(format!("{name}={}", path.display()))
     });

@@ -9,6 +9,7 @@ mod deliver;
 mod engine;
 mod fast;
 mod ground;
+mod krate;
 mod libraries;
 mod manifest;
 mod objects;

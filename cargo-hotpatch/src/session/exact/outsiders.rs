@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::build::base::dep_info_files;
+use crate::build::rustc::library_stem;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::source::file::Place;
@@ -26,8 +27,7 @@ impl Outsiders {
     pub fn among(libraries: &[PathBuf], own: &BTreeSet<String>, workspace: &Path) -> Self {
         let mut files = BTreeMap::new();
         for library in libraries {
-            let stem = library.file_stem().and_then(|stem| stem.to_str());
-            let Some(stem) = stem.and_then(|stem| stem.strip_prefix("lib")) else {
+            let Some(stem) = library_stem(library) else {
                 continue;
             };
             if own.contains(stem) {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
 use super::objects::{facts_beside, hashes};
-use super::refusals::{is_of_another_kind, is_retyped, shown, values_are_alive};
+use super::refusals::{is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive};
 use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
@@ -97,6 +97,11 @@ impl Engine {
             let facts = new_facts.statics.get(symbol);
             return Ok(Planned::Refused(is_of_another_kind(symbol, kind, facts)));
         }
+        let outgrown = changes.outgrown.first().and_then(|name| {
+            let symbol = names.text(*name);
+            let facts = new_facts.statics.get(symbol);
+            Some(is_outgrown(symbol, old.get(name)?, new.get(name)?, facts))
+        });
         let on_stack = self.code.look(self.pid);
         let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack);
         if alive.is_empty() {
@@ -111,6 +116,9 @@ impl Engine {
             return Ok(Planned::Refused(values_are_alive(&worlds, &alive, &files)));
         }
         let names = &self.names;
+        if let Some(refusal) = outgrown {
+            return Ok(Planned::Refused(refusal));
+        }
         let mut notes = Vec::new();
         notes.extend(on_stack_notes(
             &on_stack,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::image::layouts::is_environment;
 use crate::object::facts::StaticFacts;
-use crate::object::fingerprint::Kind;
+use crate::object::fingerprint::{Definition, Kind};
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::plan::worlds::{Alive, Worlds};
@@ -45,9 +45,7 @@ pub(super) fn is_retyped(symbol: &str, was: &StaticFacts, is: &StaticFacts) -> R
         was.ty,
         is.ty
     );
-    let file = is.file.as_deref().map(PathBuf::from).unwrap_or_default();
-    let line = usize::try_from(is.line).unwrap_or_default();
-    Refusal::new(Code::HP0103, message, file, Place { line, column: 1 })
+    about_static(message, Some(is))
 }
 
 /// What had this symbol lies where it cannot serve as what has it now.
@@ -64,6 +62,27 @@ pub(super) fn is_of_another_kind(
         Some(Kind::Function) | None => "is a function now",
     };
     let message = format!("`{}` {is}", last(&text));
+    about_static(message, facts)
+}
+
+/// A static or thread-local has no room any more where it lies.
+pub(super) fn is_outgrown(
+    symbol: &str,
+    was: &Definition,
+    is: &Definition,
+    facts: Option<&StaticFacts>,
+) -> Refusal {
+    let (what, was, is) = match is.align > was.align {
+        true => ("is aligned to", was.align, is.align),
+        false => ("takes", was.size, is.size),
+    };
+    let text = shown(symbol);
+    let name = last(&text);
+    let message = format!("static `{name}` {what} {was} bytes, where {is} are needed now");
+    about_static(message, facts)
+}
+
+fn about_static(message: String, facts: Option<&StaticFacts>) -> Refusal {
     let file = facts.and_then(|of| of.file.as_deref());
     let file = file.map(PathBuf::from).unwrap_or_default();
     let line = facts.map_or(0, |of| of.line);

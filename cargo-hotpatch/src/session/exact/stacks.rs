@@ -2,7 +2,7 @@
 
 use crate::image::symbols::{BaseImage, Kind, PatchImage, SymbolTable};
 use crate::plan::worlds::{OnStack, StackFunction};
-use crate::run::stacks::{Stacks, Thread};
+use crate::run::stacks::{Coverage, Stacks, Thread};
 
 /// Code of the process by address.
 #[derive(Debug, Default)]
@@ -54,11 +54,7 @@ impl CodeMap {
             if thread.name == AGENT {
                 continue;
             }
-            if thread.frames.is_empty() {
-                let name = &thread.name;
-                let what = format!("the stack of thread `{name}`, which cannot be read");
-                found.unseen.push(what);
-            }
+            found.unseen.extend(unseen(thread));
             self.functions_of(thread, &mut found.functions);
         }
         found
@@ -87,12 +83,25 @@ impl CodeMap {
     }
 }
 
+/// What may be on the stack of a thread and was not found, in words.
+fn unseen(thread: &Thread) -> Option<String> {
+    if thread.coverage != Coverage::Partial {
+        return None;
+    }
+    let part = match thread.frames.is_empty() {
+        true => "which cannot be read",
+        false => "of which only a part can be read",
+    };
+    Some(format!("the stack of thread `{}`, {part}", thread.name))
+}
+
 /// The agent's own thread, by what the kernel leaves of its name.
 const AGENT: &str = "hotpatch-agent";
 
 #[cfg(test)]
 mod tests {
-    use super::CodeMap;
+    use super::{CodeMap, unseen};
+    use crate::run::stacks::{Coverage, Thread};
 
     #[test]
     fn stacks_that_cannot_be_read_are_told() {
@@ -103,6 +112,27 @@ mod tests {
             on_stack.unseen[0].starts_with("the stacks of the program, which cannot be read: "),
             "{:?}",
             on_stack.unseen
+        );
+    }
+
+    #[test]
+    fn a_thread_of_which_frames_may_be_missing_is_told() {
+        let thread = |frames: &[u64], coverage| Thread {
+            name: "deep".to_owned(),
+            frames: frames.to_vec(),
+            coverage,
+        };
+        assert_eq!(unseen(&thread(&[1], Coverage::Exact)), None);
+        assert_eq!(unseen(&thread(&[1, 2], Coverage::Searched)), None);
+        let part = "the stack of thread `deep`, of which only a part can be read";
+        assert_eq!(
+            unseen(&thread(&[1, 2], Coverage::Partial)).as_deref(),
+            Some(part)
+        );
+        let nothing = "the stack of thread `deep`, which cannot be read";
+        assert_eq!(
+            unseen(&thread(&[], Coverage::Partial)).as_deref(),
+            Some(nothing)
         );
     }
 }

@@ -1,0 +1,128 @@
+//! A crate of the workspace: what it is compiled from, and the objects that came of it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::objects::{self, Objects};
+use super::sources::Inputs;
+use crate::build::base::Stamp;
+use crate::build::capture::Unit;
+use crate::object::names::Names;
+use crate::plan::disguises::Casts;
+
+/// A crate of the workspace.
+pub(super) struct Crate {
+    pub(super) unit: Unit,
+    pub(super) inputs: Inputs,
+    /// The objects whose code runs, as far as it is compared.
+    pub(super) running: Objects,
+    /// The objects as they were compiled last.
+    pub(super) latest: Objects,
+    /// Of what other crates see of it.
+    pub(super) metadata: Option<u128>,
+    /// The libraries and macros of others that it was compiled with.
+    pub(super) externs: Vec<(PathBuf, Stamp)>,
+    /// What its code takes for something else, and the objects of which that is true.
+    pub(super) casts: Option<(HashSet<u128>, Casts)>,
+    /// cargo does not build it any more. Its code and state are in the process all the same.
+    pub(super) is_absent: bool,
+}
+
+impl Crate {
+    /// Takes in the objects in these files, which were compiled from what was there when `look` was taken. If one of them
+    /// cannot be read the crate counts as not compiled, so that the next save does it again.
+    pub(super) fn read_compiled(
+        &mut self,
+        paths: &[PathBuf],
+        look: &BTreeMap<PathBuf, Option<u128>>,
+        names: &mut Names,
+    ) -> Result<()> {
+        self.inputs.compiled(&self.unit, look);
+        let sources = spellings(&self.unit, &self.inputs);
+        let is_source = |path: &[u8]| sources.contains(path);
+        let mut known = self.running.clone();
+        known.extend(self.latest.iter().cloned());
+        match objects::read(paths, &known, names, &is_source) {
+            Ok(objects) => self.latest = objects,
+            Err(error) => {
+                self.inputs.expire();
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of what other crates see of a crate.
+pub(super) fn metadata_of(unit: &Unit) -> Option<u128> {
+    let path = unit.rlib.with_extension("rmeta");
+    fs::read(path).ok().map(|bytes| xxh3_128(&bytes))
+}
+
+/// The crate's files as rustc spells them in panic messages.
+pub(super) fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
+    let spelled = inputs.files().map(|file| unit.spelling(file));
+    spelled
+        .map(|path| path.into_os_string().into_encoded_bytes())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Crate, Inputs, Objects};
+    use crate::build::capture::Unit;
+    use crate::build::rustc::RustcArgs;
+    use crate::image::samples::Samples;
+    use crate::object::names::Names;
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+    use std::fs;
+    use std::path::Path;
+
+    #[test]
+    fn a_crate_whose_objects_cannot_be_read_is_compiled_again() {
+        let samples = Samples::new();
+        let out_dir = samples.path("").display().to_string();
+        let call = ["--crate-name", "app", "app.rs", "--out-dir", &out_dir];
+        let args = RustcArgs::new(&call.map(OsString::from)).unwrap();
+        let mut krate = Crate {
+            unit: Unit::of_call(Path::new("rustc"), args).unwrap(),
+            inputs: Inputs::unknown(),
+            running: Objects::new(),
+            latest: Objects::new(),
+            metadata: None,
+            externs: Vec::new(),
+            casts: None,
+            is_absent: false,
+        };
+        let object = samples.path("app.rcgu.o");
+        let whole = samples.object("pub fn one() -> u32 { 1 }", &["-Clink-dead-code"]);
+        let mut names = Names::default();
+        let mut read = |krate: &mut Crate| {
+            krate.read_compiled(std::slice::from_ref(&object), &BTreeMap::new(), &mut names)
+        };
+
+        fs::write(&object, &whole).unwrap();
+        read(&mut krate).unwrap();
+        assert!(!krate.inputs.is_stale());
+        assert_eq!(krate.latest.len(), 1);
+
+        fs::write(&object, &whole[..whole.len() / 2]).unwrap();
+        assert!(read(&mut krate).is_err());
+        assert!(krate.inputs.is_stale());
+        // What was there before is still known.
+        assert_eq!(krate.latest.len(), 1);
+
+        fs::write(&object, &whole).unwrap();
+        read(&mut krate).unwrap();
+        assert!(!krate.inputs.is_stale());
+
+        fs::remove_file(&object).unwrap();
+        assert!(read(&mut krate).is_err());
+        assert!(krate.inputs.is_stale());
+    }
+}
