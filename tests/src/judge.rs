@@ -156,6 +156,11 @@ impl Trial<'_> {
             );
             self.compare(session, &edit.ask).with_context(place)?;
             ask_live(session, &edit.live).with_context(place)?;
+            if session.confirmed(&verdict).with_context(place)? {
+                let place = || format!("{}, once it is confirmed", place());
+                self.compare(session, &edit.ask).with_context(place)?;
+                ask_live(session, &edit.live).with_context(place)?;
+            }
             session.check_alive().with_context(place)?;
         }
         self.check_no_more_verdicts(session, &changed)
@@ -192,10 +197,12 @@ impl Trial<'_> {
             let code = verdict.text("code");
             let wanted = edit.code.as_deref().unwrap_or_default();
             println!(
-                "LANE {} {} expected {expected} {wanted} got {} {code} {} | {}",
+                "LANE {} {} expected {expected} {wanted} got {} {}{}{code} {} | {}",
                 self.name,
                 index + 1,
                 verdict.name(),
+                verdict.text("lane"),
+                verdict.text("aside"),
                 verdict.text("message"),
                 edit.what
             );
@@ -214,6 +221,10 @@ impl Trial<'_> {
                 questions.extend(without_replies(&edit.live));
             }
             self.compare(session, &questions).with_context(place)?;
+            if session.confirmed(&verdict).with_context(place)? {
+                let place = || format!("{}, once it is confirmed", place());
+                self.compare(session, &questions).with_context(place)?;
+            }
             session.check_alive().with_context(place)?;
             let is_kept = matches!(
                 edit.expect,
@@ -424,6 +435,11 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
                 "the phases come to {sum} ms: {verdict}"
             );
             verdict.number("bytes")?;
+            let lane = edit.lane.as_deref().unwrap_or(verdict.text("lane"));
+            ensure!(
+                lane == verdict.text("lane"),
+                "the {lane} lane was expected: {verdict}"
+            );
             let included = verdict.list("included", None)?;
             if let Some(wanted) = &edit.functions {
                 same_names(wanted, &verdict.list("functions", None)?)?;

@@ -138,6 +138,8 @@ pub struct Edit {
     pub save: Save,
     /// The verdict.
     pub expect: Expect,
+    /// The lane that made the patch.
+    pub lane: Option<String>,
     /// The hot functions that now run new code.
     pub functions: Option<Vec<String>>,
     /// Some of the other functions in the patch.

@@ -160,7 +160,30 @@ impl Session {
             "`ready` was to come first, not {event}"
         );
         self.program = Some(Process::of(event.number("pid")?)?);
+        self.prepared(&event)?;
         Ok(event)
+    }
+
+    /// Waits until edits of bodies are fast, in a session in which they are, after an event that says it.
+    fn prepared(&mut self, event: &Event) -> Result<()> {
+        let is_waiting = event.name() == "ready" && !event.field("replaceable").is_null();
+        if is_waiting || event.field("preparing").as_bool() == Some(true) {
+            self.wait_for("prepared")?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the exact lane has come to its end with a save, if that was not its verdict. Says whether there was
+    /// something to wait for.
+    pub fn confirmed(&mut self, verdict: &Event) -> Result<bool> {
+        let is_ahead = verdict.text("lane") == "fast";
+        let mut last = verdict.clone();
+        while is_ahead && last.name() != "confirmed" {
+            last = self.event(LIMIT).context("waiting for `confirmed`")?;
+            ensure!(!last.is_verdict(), "a patch was taken back: {last}");
+        }
+        self.prepared(&last)?;
+        Ok(is_ahead)
     }
 
     /// Takes the program of a later `ready` for the one to watch.
@@ -199,6 +222,7 @@ impl Session {
         let (ready, between) = self.wait_for("ready")?;
         ensure!(ready.number("pid")? == restarted.number("pid")?, "{ready}");
         self.program = Some(Process::of(ready.number("pid")?)?);
+        self.prepared(&ready)?;
         Ok((restarted, between))
     }
 

@@ -84,6 +84,8 @@ pub struct Patched {
     pub lane: Option<Lane>,
     /// Why the fast lane, which comes before the exact one, stepped aside.
     pub aside: Option<String>,
+    /// What the fast lane needs is being made.
+    pub preparing: bool,
 }
 
 /// What `tracing` keeps for each place that logs: a fresh one registers itself.

@@ -429,6 +429,7 @@ impl Session<'_> {
             functions: patched.functions,
             notes: patched.notes.iter().map(coded_note).collect(),
             ms: Milliseconds(total),
+            preparing: patched.preparing,
         };
         self.report.confirmed(&event, &notes);
         self.write(Event::Confirmed(event));
@@ -453,6 +454,7 @@ impl Session<'_> {
                     ms: phases,
                     lane: patched.lane.map(Lane::name).map(str::to_owned),
                     aside: patched.aside,
+                    preparing: patched.preparing,
                 };
                 self.report.patched(&event, &notes);
                 self.write(Event::Patched(event));

@@ -91,6 +91,9 @@ pub struct Patched {
     /// Why the fast lane stepped aside, where the exact one made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aside: Option<String>,
+    /// What the fast lane needs is being made; `prepared` follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preparing: bool,
 }
 
 /// What `confirmed` says.
@@ -104,6 +107,9 @@ pub struct Confirmed {
     pub notes: Vec<Coded>,
     /// How long it took from the first event of the save.
     pub ms: Milliseconds,
+    /// What the fast lane needs is being made; `prepared` follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preparing: bool,
 }
 
 /// A time; milliseconds in JSON.

@@ -228,8 +228,12 @@ impl Engine {
             self.generation += u32::from(!is_ahead);
             patched.generation = self.generation;
         }
-        match &outcome {
-            Ok(Outcome::Patched(_) | Outcome::Unchanged) => self.grounds.settle(&self.crates),
+        match &mut outcome {
+            Ok(Outcome::Patched(patched)) => {
+                self.grounds.settle(&self.crates);
+                patched.preparing = self.grounds.is_waiting();
+            }
+            Ok(Outcome::Unchanged) => self.grounds.settle(&self.crates),
             Ok(_) => self.take_back(client)?,
             // A newer save is waiting, and begins with what runs.
             Err(_) if cancel.is_cancelled() => {}

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::slice;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +14,7 @@ use hotpatch_rt::wire::{Place, Redirect};
 
 use super::deliver::Supply;
 use super::engine::{Engine, is_replaceable};
-use super::ground::{Ground, source_of};
+use super::ground::source_of;
 use super::plan::on_stack_notes;
 use super::refusals::{last, shown};
 use crate::build::capture::Lane;
@@ -32,8 +33,10 @@ use crate::session::texts::Texts;
 use crate::source::diff;
 use crate::source::extract::Wanted;
 use crate::source::fields::in_place;
-use crate::source::file::{FnKey, Function, Kind, OtherItem, Owner, Shape};
-use crate::source::items::CrateSource;
+use crate::source::file::{FnKey, Function, Owner, Shape};
+use crate::source::items::{CrateSource, SourceFile};
+use crate::source::privacy::{self, Spot};
+use crate::source::shadows;
 
 /// Functions that run code of the fast lane, each with the body that its slot led to before.
 pub(super) type Ahead = BTreeMap<NameId, Place>;
@@ -146,7 +149,10 @@ impl Engine {
         let _ = std::fs::remove_dir_all(&folder);
         let compiled = compiled?;
         times.compile = begun.elapsed();
-        let object = as_the_program_names_it(&compiled, ground)?;
+        let first = compiled.object.pairs.first();
+        let root = first.and_then(|pair| v0::root(&pair.new, &ground.unit.krate));
+        let root = root.context("the patch has no root")?.to_owned();
+        let object = as_the_program_names_it(&compiled, &root, &ground.roots)?;
         let functions = wanted.iter().map(|want| &want.key);
         let hidden = hidden_from(&source, functions);
         let pairs = compiled.object.pairs.iter();
@@ -159,7 +165,12 @@ impl Engine {
         let own: BTreeSet<NameId> = defined.iter().map(|of| of.name).collect();
         let kinds: BTreeMap<NameId, fingerprint::Kind> =
             defined.iter().map(|of| (of.name, of.kind)).collect();
-        let references = reached(&defined, &changed);
+        // Their closures among them; instances of generic code are of other modules, and may name what is private there.
+        let is_ours = |of: &&Definition| {
+            changed.contains(&of.name) || self.names.text(of.name).contains(&root)
+        };
+        let ours = defined.iter().filter(is_ours);
+        let references: BTreeSet<NameId> = ours.flat_map(|of| &of.references).copied().collect();
         let changes = Changes {
             changed: changed.clone(),
             ..Changes::default()
@@ -248,18 +259,22 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
     if changes.bodies.is_empty() || !changes.is_bodies_only() || !changes.values.is_empty() {
         bail!("it is no edit of bodies alone");
     }
+    let (before, after) = (slice::from_ref(old), slice::from_ref(new));
+    if privacy::narrowed(before, after, slice::from_ref(&changes)) {
+        bail!("less is visible than before");
+    }
     let in_place = in_place(new);
     let mut wanted = Vec::new();
     for key in &changes.bodies {
         let found = new.function(key).zip(old.function(key));
-        let ((file, function), (_, was)) = found.context("a function is not in the source")?;
-        let is_plain = is_plain(function) && is_plain(was) && !in_place.contains(key);
+        let (now, was) = found.context("a function is not in the source")?;
+        let function = now.1;
+        let is_plain = is_plain(function) && is_plain(was.1) && !in_place.contains(key);
         if !is_plain {
             bail!("`{}` is no plain function", new.path_of(function));
         }
-        let body = &file.parsed.text[function.body.clone()];
-        if let Some(item) = hidden_item(new, function, body) {
-            bail!("`{item}` may be private");
+        if may_misread(new, now, was) {
+            bail!("`{}` may name what is private", new.path_of(function));
         }
         wanted.push(Wanted {
             key: key.clone(),
@@ -271,27 +286,24 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// An item of a name that a body says, if the function may not name that item: in a scope it may.
-fn hidden_item<'a>(source: &'a CrateSource, function: &Function, body: &str) -> Option<&'a str> {
-    let items = source.files.iter().flat_map(|file| &file.parsed.items);
-    let is_hidden = |item: &&OtherItem| {
-        let home = item.home.as_ref();
-        // A module is only named from within, or with the path to it.
-        !matches!(item.kind, Kind::Use | Kind::Module)
-            && home.is_some_and(|home| !function.module.starts_with(home))
+/// Whether a body may say something that it could not say in its crate, or would mean something else there: in a scope
+/// everything is visible.
+fn may_misread(
+    source: &CrateSource,
+    now: (&SourceFile, &Function),
+    was: (&SourceFile, &Function),
+) -> bool {
+    let (file, function) = now;
+    let krates = slice::from_ref(source);
+    let spot = Spot {
+        krate: 0,
+        module: &function.module,
     };
-    let mut names = items.filter(is_hidden).flat_map(|item| &item.names);
-    let name = names.find(|name| function.mentions.contains(*name) && says(body, name));
-    name.map(String::as_str)
-}
-
-/// Whether a text has the word, and not as the name of a field or method.
-fn says(text: &str, word: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices(word).any(|(at, _)| {
-        let (before, after) = (&text[..at], &text[at + word.len()..]);
-        !before.ends_with(is_part) && !after.starts_with(is_part) && !before.ends_with('.')
-    })
+    let body = &file.parsed.text[function.body.clone()];
+    let mentions = &function.mentions;
+    privacy::may_trespass(krates, 0, now, Some(was))
+        || privacy::mistaken(&privacy::namesakes(krates), spot, mentions).is_some()
+        || shadows::unknown(source, &function.module, (body, mentions)).is_some()
 }
 
 /// A function whose body can be compiled elsewhere without anybody noticing.
@@ -301,7 +313,7 @@ fn is_plain(function: &Function) -> bool {
     function.shape == Shape::Plain
         && !function.placed
         && !function.wrapped
-        && !function.hot
+        && function.future.is_none()
         && !function.generic
         && !function.constant
         && !function.inline
@@ -353,22 +365,6 @@ fn hidden_from<'a>(
     named.collect()
 }
 
-/// What code refers to: that of these functions, and all that is in the object and that they refer to.
-fn reached(defined: &[Definition], functions: &BTreeSet<NameId>) -> BTreeSet<NameId> {
-    let by_name: BTreeMap<NameId, &Definition> = defined.iter().map(|of| (of.name, of)).collect();
-    let mut found = BTreeSet::new();
-    let mut todo: Vec<NameId> = functions.iter().copied().collect();
-    while let Some(name) = todo.pop() {
-        let references = by_name.get(&name).map(|of| &of.references);
-        for target in references.into_iter().flatten() {
-            if found.insert(*target) {
-                todo.push(*target);
-            }
-        }
-    }
-    found
-}
-
 /// What a function belongs to by its path as people read it, and its own name: of `<app::World as app::Show>::show` that
 /// is `World` and `Show`, of `app::world::report` it is `world`.
 fn owners(path: &str) -> (Vec<&str>, &str) {
@@ -389,18 +385,14 @@ fn in_program(symbol: &str, roots: &Roots) -> String {
     symbol.replace(&roots.scope, &roots.base)
 }
 
-/// The object with the names that the program has for the same.
-fn as_the_program_names_it(compiled: &Compiled, ground: &Ground) -> Result<Vec<u8>> {
+/// The object with the names that the program has for the same. `own` is the root of the patch's symbols.
+fn as_the_program_names_it(compiled: &Compiled, own: &str, roots: &Roots) -> Result<Vec<u8>> {
     let Compiled { data, object } = compiled;
-    let roots = &ground.roots;
     let pairs: BTreeMap<&str, &Pair> = object
         .pairs
         .iter()
         .map(|pair| (pair.new.as_str(), pair))
         .collect();
-    let first = object.pairs.first();
-    let own = first.and_then(|pair| v0::root(&pair.new, &ground.unit.krate));
-    let own = own.context("the patch has no root")?;
     let renamed = with_names(data, |name| {
         if let Some(pair) = pairs.get(name) {
             return Some(in_program(&pair.old, roots));
@@ -419,7 +411,7 @@ fn as_the_program_names_it(compiled: &Compiled, ground: &Ground) -> Result<Vec<u
 
 #[cfg(test)]
 mod tests {
-    use super::{owners, says};
+    use super::owners;
 
     #[test]
     fn functions_are_told_by_what_they_belong_to() {
@@ -436,10 +428,5 @@ mod tests {
             (vec!["world"], "report")
         );
         assert_eq!(owners("app::main"), (vec!["app"], "main"));
-    }
-    #[test]
-    fn names_of_fields_are_no_names_of_items() {
-        assert!(says("Item::new()", "Item") && says("a, Item)", "Item"));
-        assert!(!says("self.Item", "Item") && !says("Items OtherItem", "Item"));
     }
 }

@@ -21,6 +21,7 @@ use crate::build::scope::{Scope, Tells, Wanted, tool};
 use crate::command::CancelToken;
 use crate::source::cfg::Cfg;
 use crate::source::diff::scope_key;
+use crate::source::file::FnKey;
 use crate::source::items::{CrateSource, Files, fingerprint, plain};
 use crate::source::{shadows, text};
 
@@ -290,15 +291,25 @@ fn make(order: Order, cancel: &CancelToken) -> Result<Ground> {
 }
 
 fn scope_of(unit: &Unit, source: &CrateSource, cancel: &CancelToken) -> Result<Scope> {
-    Wanted {
-        unit,
-        source,
-        changed: &BTreeMap::new(),
-        open: &BTreeSet::new(),
-        tells: Tells::Instances,
-        keeps_made: false,
+    let made = |open: &BTreeSet<FnKey>| {
+        Wanted {
+            unit,
+            source,
+            changed: &BTreeMap::new(),
+            open,
+            tells: Tells::Instances,
+            keeps_made: false,
+        }
+        .make(cancel)
+    };
+    // With its bodies a scope knows which instances of generic code the program has, so that a patch need not compile
+    // them. Where everything is visible, a body may be refused.
+    let all = source.functions().map(|(_, of)| of.key.clone()).collect();
+    let none = BTreeSet::new();
+    match unit.args.shares_instances() {
+        true => made(&all).or_else(|_| made(&none)),
+        false => made(&none),
     }
-    .make(cancel)
 }
 
 /// Reads the crate as it was compiled; gives back what its files hold, too.

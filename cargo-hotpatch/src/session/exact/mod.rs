@@ -68,6 +68,11 @@ pub(super) fn work(
     engine.read_base()?;
     engine.warm_up();
     engine.grounds.settle(&engine.crates);
+    if !engine.grounds.is_waiting() {
+        say(Said::Prepared);
+    }
+    // The first look takes longest, since it reads the tables by which stacks are walked.
+    engine.code.look(engine.pid);
 
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
     let mut paused = false;
