@@ -13,7 +13,7 @@ use crate::command::CancelToken;
 use crate::object::v0;
 
 /// How often another identity is tried for a scope.
-const ATTEMPTS: u32 = 16;
+const ATTEMPTS: u32 = 200;
 
 /// The roots of a crate and of its scope in symbols, such as `Cs4YUYtxHDUIo_3app`. Both are of one length, so that
 /// symbols, which refer back to their own parts by position, can be told in either way.

@@ -117,7 +117,8 @@ impl Live {
                         let pid = i32::try_from(event.number("pid")?)?;
                         let pid = Pid::from_raw(pid).context("`ready` has no process")?;
                         self.program = pidfd_open(pid, PidfdFlags::empty()).ok();
-                        return Ok(());
+                        let rest = limit.saturating_sub(began.elapsed());
+                        return self.wait_until_prepared(&event, rest, stop);
                     }
                     "exited" | "broken" => bail!("the session began with {event}"),
                     _ => continue,
@@ -155,6 +156,60 @@ impl Live {
             stop.rest(GLANCE)?;
         }
         Ok(Seen::Silence)
+    }
+
+    /// Waits until nothing goes on any more after a verdict: the exact lane has confirmed what the fast one brought, and
+    /// what the fast one needs is made. Gives back a verdict that came instead, if one did, and otherwise the milliseconds
+    /// from the save until the patch was confirmed.
+    pub fn settle(
+        &mut self,
+        verdict: &Event,
+        saved: Instant,
+        limit: Duration,
+        stop: &Stop,
+    ) -> Result<(Option<Event>, Option<f64>)> {
+        let mut last = verdict.clone();
+        let mut confirmed = None;
+        while verdict.text("lane") == "fast" && last.name() != "confirmed" {
+            let Some(event) = self.next(limit.saturating_sub(saved.elapsed()), stop)? else {
+                bail!("the patch was not confirmed");
+            };
+            if event.is_verdict() {
+                return Ok((Some(event), None));
+            }
+            if event.name() == "confirmed" {
+                confirmed = Some(saved.elapsed().as_secs_f64() * 1e3);
+            }
+            last = event;
+        }
+        self.wait_until_prepared(&last, limit, stop)?;
+        Ok((None, confirmed))
+    }
+
+    /// Waits until edits of bodies are fast, after an event that says they will be.
+    fn wait_until_prepared(&mut self, event: &Event, limit: Duration, stop: &Stop) -> Result<()> {
+        let is_first = event.name() == "ready" && !event.field("replaceable").is_null();
+        let mut waits = is_first || event.field("preparing").as_bool() == Some(true);
+        while waits {
+            let event = self.next(limit, stop)?;
+            waits = event.is_some_and(|event| event.name() != "prepared");
+        }
+        Ok(())
+    }
+
+    /// The next event; nothing within the limit, or if there will be none.
+    fn next(&mut self, limit: Duration, stop: &Stop) -> Result<Option<Event>> {
+        let began = Instant::now();
+        while began.elapsed() < limit {
+            if let Some(event) = self.events.0.poll()? {
+                return Ok(Some(event));
+            }
+            if !matches!(self.tool.try_wait(), Ok(None)) {
+                break;
+            }
+            stop.rest(GLANCE)?;
+        }
+        Ok(None)
     }
 
     /// The last verdict that came unasked meanwhile.

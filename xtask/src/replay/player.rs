@@ -174,10 +174,22 @@ impl Player<'_> {
         self.stop.rest(self.pause)?;
         let earlier = session.later()?;
         let saved = self.live.save(&step.save)?;
+        let mut early = None;
         match session.verdict(saved, self.limit, &self.stop)? {
             Seen::Verdict(event, ms) => {
                 row.wall_ms = Some(ms);
                 take(row, &event.to_string());
+                // What the fast lane brought is asked before the exact one takes its place.
+                if event.text("lane") == "fast" {
+                    early = Some(session.ask(self.lines, &self.stop));
+                }
+                let (later, confirmed) = session.settle(&event, saved, self.limit, &self.stop)?;
+                row.confirmed_ms = confirmed;
+                if let Some(later) = later {
+                    take(row, &later.to_string());
+                    row.message += " (the patch was taken back)";
+                    early = None;
+                }
             }
             Seen::Ended(how) => {
                 row.verdict = Verdict::Died;
@@ -209,7 +221,11 @@ impl Player<'_> {
             let live = session.ask(self.lines, &self.stop);
             let fresh = plain::answers(&built.program, self.fresh.folder(), self.lines, &self.stop);
             self.stop.check()?;
-            row.differences = Some(self.compare(&live, &fresh));
+            let mut differences = self.compare(&live, &fresh);
+            if let Some(early) = early {
+                differences.extend(self.compare(&early, &fresh));
+            }
+            row.differences = Some(differences);
         }
         Ok(())
     }

@@ -80,6 +80,8 @@ pub struct Row {
     pub wall_ms: Option<f64>,
     /// The tool's own account of them.
     pub total_ms: Option<f64>,
+    /// Milliseconds from the save until the exact lane confirmed a patch of the fast one.
+    pub confirmed_ms: Option<f64>,
     /// Milliseconds of the `cargo build` beside it, if the tree builds.
     pub build_ms: Option<f64>,
     /// Whether the tree builds, if that is known.
@@ -105,6 +107,7 @@ impl Row {
             message: String::new(),
             wall_ms: None,
             total_ms: None,
+            confirmed_ms: None,
             build_ms: None,
             builds: None,
             is_warm: false,
@@ -112,6 +115,11 @@ impl Row {
             start_s: None,
             event: Value::Null,
         }
+    }
+
+    /// Which lane made the patch; nothing if that was not said.
+    pub fn lane(&self) -> &str {
+        self.event["lane"].as_str().unwrap_or_default()
     }
 
     /// Save to verdict, divided by the build.
@@ -186,6 +194,7 @@ impl Row {
             "message": self.message,
             "wall_ms": self.wall_ms,
             "total_ms": self.total_ms,
+            "confirmed_ms": self.confirmed_ms,
             "build_ms": self.build_ms,
             "ratio": self.ratio(),
             "builds": self.builds,

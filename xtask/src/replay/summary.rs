@@ -8,6 +8,10 @@ use serde_json::{Value, json};
 use crate::replay::row::{Row, Verdict, number, text};
 use crate::statistics::Samples;
 
+fn patched(row: &Row) -> bool {
+    row.verdict == Verdict::Patched
+}
+
 /// How long a message may be in the text; the JSON has all of it.
 const LONGEST_MESSAGE: usize = 160;
 
@@ -16,6 +20,7 @@ const LONGEST_MESSAGE: usize = 160;
 pub struct Times {
     pub wall: Samples,
     pub total: Samples,
+    pub confirmed: Samples,
     pub build: Samples,
     pub ratio: Samples,
 }
@@ -73,12 +78,13 @@ impl<'a> Summary<'a> {
         rows.filter(|row| row.verdict.is_accepted() && row.builds == Some(true))
     }
 
-    pub fn times(&self, is_meant: impl Fn(Verdict) -> bool) -> Times {
+    pub fn times(&self, is_meant: impl Fn(&Row) -> bool) -> Times {
         let mut times = Times::default();
-        for row in self.accepted().filter(|row| is_meant(row.verdict)) {
+        for row in self.accepted().filter(|row| is_meant(row)) {
             let pairs = [
                 (&mut times.wall, row.wall_ms),
                 (&mut times.total, row.total_ms),
+                (&mut times.confirmed, row.confirmed_ms),
                 (&mut times.build, row.build_ms.filter(|_| row.is_warm)),
                 (&mut times.ratio, row.ratio()),
             ];
@@ -131,17 +137,26 @@ impl<'a> Summary<'a> {
                 let _ = writeln!(out, "  {count:>4}  {}", shortened(message));
             }
         }
-        let groups: [(&str, Times); 2] = [
-            ("patched", self.times(|verdict| verdict == Verdict::Patched)),
-            ("patched or unchanged", self.times(Verdict::is_accepted)),
+        let of_lane = |lane| self.times(move |row: &Row| row.lane() == lane);
+        let groups: [(&str, Times); 4] = [
+            ("patched by the fast lane", of_lane("fast")),
+            ("patched by the exact lane alone", of_lane("exact")),
+            ("patched", self.times(patched)),
+            (
+                "patched or unchanged",
+                self.times(|row| row.verdict.is_accepted()),
+            ),
         ];
         for (name, times) in groups {
+            let name = format!("{name} ({})", times.wall.len());
             let ratio = times.ratio.median();
             let _ = writeln!(
                 out,
-                "{name}, medians: save to verdict {} ms (the tool's total {} ms), cargo build {} ms, ratio {}",
+                "{name}, medians: save to verdict {} ms (the tool's total {} ms, confirmed after {} ms), cargo build {} ms, \
+                 ratio {}",
                 number(times.wall.median()),
                 number(times.total.median()),
+                number(times.confirmed.median()),
                 number(times.build.median()),
                 ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}"))
             );
@@ -186,6 +201,7 @@ impl<'a> Summary<'a> {
                 "count": times.wall.len(),
                 "wall_ms": times.wall.median(),
                 "total_ms": times.total.median(),
+                "confirmed_ms": times.confirmed.median(),
                 "build_ms": times.build.median(),
                 "ratio": times.ratio.median(),
             })
@@ -197,8 +213,9 @@ impl<'a> Summary<'a> {
             "tree_does_not_build": counts(&self.broken),
             "left_out": counts(&self.left_out),
             "refusals": self.refusals,
-            "patched": medians(&self.times(|verdict| verdict == Verdict::Patched)),
-            "accepted": medians(&self.times(Verdict::is_accepted)),
+            "patched": medians(&self.times(patched)),
+            "fast": medians(&self.times(|row| row.lane() == "fast")),
+            "accepted": medians(&self.times(|row| row.verdict.is_accepted())),
             "greatest_ratio": self.greatest().map(|(row, ratio)| json!({"place": row.place(), "ratio": ratio})),
             "accepted_though_broken": self.accepted_broken().iter().map(|row| row.place()).collect::<Vec<_>>(),
             "wrong_outputs": self.wrong().len(),
@@ -257,10 +274,10 @@ mod tests {
         assert_eq!(summary.broken[&Verdict::Broken], 1);
         assert_eq!(summary.left_out[&Verdict::Outside], 1);
         assert_eq!(summary.refusals["HP0101"]["a type"], 1);
-        let patched = summary.times(|verdict| verdict == Verdict::Patched);
+        let patched = summary.times(patched);
         assert_eq!(patched.wall.median(), Some(200.0));
         assert_eq!(patched.ratio.median(), Some(0.2));
-        let accepted = summary.times(Verdict::is_accepted);
+        let accepted = summary.times(|row| row.verdict.is_accepted());
         assert_eq!(accepted.ratio.median(), Some(0.1));
         assert_eq!(summary.greatest().map(|(_, ratio)| ratio), Some(0.3));
         let text = summary.text();
