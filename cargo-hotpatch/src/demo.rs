@@ -481,6 +481,7 @@ impl Demo {
             Event::Restarted(_) => bail!("failed to {to}: the program was started anew"),
             Event::Unchanged {}
             | Event::Confirmed(_)
+            | Event::TakenBack(_)
             | Event::Prepared {}
             | Event::Ready(_)
             | Event::Patched(_)

@@ -138,6 +138,12 @@ pub struct Edit {
     pub save: Save,
     /// The verdict.
     pub expect: Expect,
+    /// The fast lane patches, and the exact lane takes that back with its verdict, which is this edit's.
+    #[serde(default)]
+    pub ahead: bool,
+    /// The next edit does not wait until the exact lane has confirmed this one.
+    #[serde(default)]
+    pub hasty: bool,
     /// The lane that made the patch.
     pub lane: Option<String>,
     /// The hot functions that now run new code.

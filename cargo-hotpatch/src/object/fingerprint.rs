@@ -270,11 +270,12 @@ impl<'data> Reader<'_, 'data> {
         let (Some(section), elf::STB_LOCAL, true) =
             (section, raw.binding, raw.section != elf::SHN_UNDEF)
         else {
-            hashers.both(name.as_bytes());
-            hashers.both(&relocation.addend.to_le_bytes());
             if !name.is_empty() {
-                references.push(self.names.id(name));
+                let id = self.names.id(name);
+                hashers.both(self.names.meaning(id).as_bytes());
+                references.push(id);
             }
+            hashers.both(&relocation.addend.to_le_bytes());
             return Ok(usize::MAX);
         };
         let at = raw.value.wrapping_add_signed(relocation.addend);

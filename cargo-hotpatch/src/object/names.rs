@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::v0;
 use crate::image::hash::NameHashBuilder;
 
 /// The number of a name.
@@ -13,6 +14,10 @@ pub struct NameId(u32);
 #[derive(Debug, Default)]
 pub struct Names {
     texts: Vec<Arc<str>>,
+    /// For each the length of its part that says what code it is.
+    meanings: Vec<usize>,
+    /// The crates that edits can change.
+    crates: Vec<String>,
     ids: HashMap<Arc<str>, NameId, NameHashBuilder>,
 }
 
@@ -23,10 +28,37 @@ impl Names {
             return *id;
         }
         let id = NameId(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
+        self.meanings.push(self.meaning_of(text).len());
         let text: Arc<str> = Arc::from(text);
         self.texts.push(text.clone());
         self.ids.insert(text, id);
         id
+    }
+
+    /// From now on these are the crates that edits can change.
+    pub fn set_crates(&mut self, crates: &[String]) {
+        self.crates = crates.to_vec();
+    }
+
+    /// The name without the crate that it was compiled for, if it is an instance of generic code that no edit can change:
+    /// it is the same code whoever compiles it, and an edit elsewhere may have another crate do it.
+    #[must_use]
+    pub fn meaning(&self, id: NameId) -> &str {
+        let text = self.text(id);
+        let end = self.meanings.get(id.0 as usize);
+        end.map_or(text, |end| &text[..*end])
+    }
+
+    fn meaning_of<'a>(&self, text: &'a str) -> &'a str {
+        let crates: Vec<&str> = self.crates.iter().map(String::as_str).collect();
+        if !v0::is_mangled(text) || v0::mentions(text, &crates) {
+            return text;
+        }
+        let mut stripped = crates.iter().filter_map(|krate| {
+            let root = text.strip_suffix(&format!("_{}{krate}", krate.len()))?;
+            root.rfind("Cs").map(|at| &text[..at])
+        });
+        stripped.next().unwrap_or(text)
     }
 
     /// The number of a name, if it was met.
@@ -39,5 +71,29 @@ impl Names {
     #[must_use]
     pub fn text(&self, id: NameId) -> &str {
         self.texts.get(id.0 as usize).map_or("", |text| text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+
+    #[test]
+    fn an_instance_that_no_edit_can_change_means_the_same_whoever_compiled_it() {
+        let mut names = Names::default();
+        names.set_crates(&["app".to_owned(), "lib".to_owned()]);
+        let mut means = |text: &str| {
+            let id = names.id(text);
+            names.meaning(id).to_owned()
+        };
+        let push = "_RNvMs_NtCsab_5alloc3vecINtB4_3VechE4push";
+        assert_eq!(means(&format!("{push}Cs12_3app")), push);
+        assert_eq!(means(&format!("{push}Cs34_3lib")), push);
+        let other = format!("{push}Cs34_5other");
+        assert_eq!(means(&other), other);
+        let own = "_RINvNtCsab_4core3ptr13drop_in_placeNtCs12_3app5TokenECs34_3lib";
+        assert_eq!(means(own), own);
+        assert_eq!(means("_RNvCs12_3app4main"), "_RNvCs12_3app4main");
+        assert_eq!(means("memcpy"), "memcpy");
     }
 }

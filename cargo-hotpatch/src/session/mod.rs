@@ -54,7 +54,9 @@ use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
-use crate::ui::events::{Broken, Coded, Confirmed, Event, EventLog, Exited, Milliseconds, Ready};
+use crate::ui::events::{
+    Broken, Coded, Confirmed, Event, EventLog, Exited, Milliseconds, Ready, TakenBack,
+};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
@@ -399,6 +401,10 @@ impl Session<'_> {
             }
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Confirmed(patched, total) => self.confirmed(*patched, total),
+            Said::TakenBack(generation) => {
+                self.report.taken_back(generation);
+                self.write(Event::TakenBack(TakenBack { generation }));
+            }
             Said::Prepared => self.write(Event::Prepared {}),
             Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
             Said::Unguarded if self.runs == 1 => self.report.types_are_not_told(),

@@ -48,6 +48,9 @@ pub enum Said {
     Verdict(Box<Verdict>),
     /// The exact lane agrees with what the fast one brought; what it has beside that, and how long it took from the save.
     Confirmed(Box<Patched>, Duration),
+    /// The exact lane does not agree with what the fast one brought as this generation: the functions run what they did
+    /// before. Its verdict follows.
+    TakenBack(u32),
     /// Edits of bodies are fast from now on.
     Prepared,
     /// Something that edits will meet with.

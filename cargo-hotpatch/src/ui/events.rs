@@ -24,6 +24,8 @@ pub enum Event {
     Patched(Patched),
     /// The exact lane agrees with a patch of the fast lane, and has replaced its bodies by rustc's own.
     Confirmed(Confirmed),
+    /// The exact lane does not agree with a patch of the fast lane, and its verdict follows.
+    TakenBack(TakenBack),
     /// Edits of bodies are made by the fast lane from now on.
     Prepared {},
     /// A save that changes nothing that runs.
@@ -110,6 +112,13 @@ pub struct Confirmed {
     /// What the fast lane needs is being made; `prepared` follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub preparing: bool,
+}
+
+/// What `taken_back` says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenBack {
+    /// The generation of the patch: its functions run again what they ran before.
+    pub generation: u32,
 }
 
 /// A time; milliseconds in JSON.

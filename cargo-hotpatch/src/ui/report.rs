@@ -454,6 +454,15 @@ impl Report {
         );
     }
 
+    /// The exact lane does not agree with a patch.
+    pub fn taken_back(&self, generation: u32) {
+        let said = format!("gen {generation}: its functions run again what they ran before");
+        self.say(
+            Verbosity::Normal,
+            &self.paint.verb(Hue::Yellow, "Taken back", &said),
+        );
+    }
+
     /// A save changed nothing that runs.
     pub fn unchanged(&self, files: &[String]) {
         self.say(Verbosity::Normal, &render_unchanged(self.paint, files));

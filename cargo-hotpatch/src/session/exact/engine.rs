@@ -93,6 +93,8 @@ impl Engine {
         let program = base.units.last().context("the program has no crate")?;
         let linked = LinkedObjects::read(program)?;
         let mut names = Names::default();
+        let crate_names: Vec<String> = base.units.iter().map(|unit| unit.krate.clone()).collect();
+        names.set_crates(&crate_names);
         let next_place = (!image.relocatable).then(|| {
             let symbols = image.symbols.iter().map(|(_, symbol)| symbol);
             let addresses = symbols
@@ -121,7 +123,7 @@ impl Engine {
         let own: BTreeSet<String> = crates.iter().map(|krate| krate.unit.stem()).collect();
         let folders = folders(&crates);
         Ok(Self {
-            crate_names: crates.iter().map(|of| of.unit.krate.clone()).collect(),
+            crate_names,
             crates,
             names,
             addresses,
@@ -192,6 +194,7 @@ impl Engine {
         let folders = folders(&self.crates);
         self.libraries = Libraries::new(self.linked.libraries.clone(), &folders);
         self.crate_names = self.crates.iter().map(|of| of.unit.krate.clone()).collect();
+        self.names.set_crates(&self.crate_names);
     }
 
     /// All files that a crate was compiled from, also those whose code cannot be replaced.

@@ -5,7 +5,7 @@
 //! own bodies in place of these, and takes them back if the edit does not stand.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::slice;
 use std::time::Instant;
 
@@ -14,14 +14,14 @@ use hotpatch_rt::wire::{Place, Redirect};
 
 use super::deliver::Supply;
 use super::engine::{Engine, is_replaceable};
-use super::ground::source_of;
+use super::ground::{Ground, source_of};
 use super::plan::on_stack_notes;
 use super::refusals::{last, shown};
 use crate::build::capture::Lane;
 use crate::build::identity::Roots;
 use crate::command::CancelToken;
 use crate::image::object_file::Pair;
-use crate::object::fingerprint::{self, Definition, definitions};
+use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
 use crate::object::rename::with_names;
 use crate::object::v0;
@@ -125,54 +125,36 @@ impl Engine {
         let begun = Instant::now();
         let source = source_of(&ground.unit, &ground.cfg, texts, Some(&ground.source))?;
         let wanted = bodies(&ground.source, &source)?;
-        let identity = format!("hotpatch-{}-{}-fast", std::process::id(), self.loaded + 1);
-        let folder = self.folder.join(format!("text-{}", self.loaded + 1));
         let mut times = Times {
             check: begun.elapsed(),
             ..Times::default()
         };
         let begun = Instant::now();
-        let recipe = Recipe {
-            unit: &ground.unit,
-            source: &source,
-            wanted: &wanted,
-            added: &[],
-            scope: &ground.scope,
-            changed: &BTreeMap::new(),
-            folder: &folder,
-            identity: &identity,
-            own_instances: false,
-            bare: false,
-            named: true,
-        };
-        let compiled = compile(&recipe, cancel);
+        let folder = self.folder.join(format!("text-{}", self.loaded + 1));
+        let compiled = compiled(ground, &source, &wanted, &folder, cancel);
         let _ = std::fs::remove_dir_all(&folder);
-        let compiled = compiled?;
+        let Bodies {
+            object,
+            functions,
+            root,
+        } = compiled?;
         times.compile = begun.elapsed();
-        let first = compiled.object.pairs.first();
-        let root = first.and_then(|pair| v0::root(&pair.new, &ground.unit.krate));
-        let root = root.context("the patch has no root")?.to_owned();
-        let object = as_the_program_names_it(&compiled, &root, &ground.roots)?;
-        let functions = wanted.iter().map(|want| &want.key);
-        let hidden = hidden_from(&source, functions);
-        let pairs = compiled.object.pairs.iter();
-        let changed: BTreeSet<String> = pairs
-            .map(|pair| in_program(&pair.old, &ground.roots))
-            .collect();
         let is_program = ground.unit.bin;
         let defined = definitions(&object, &mut self.names, &|_| false)?;
-        let changed: BTreeSet<NameId> = changed.iter().map(|name| self.names.id(name)).collect();
-        let own: BTreeSet<NameId> = defined.iter().map(|of| of.name).collect();
-        let kinds: BTreeMap<NameId, fingerprint::Kind> =
-            defined.iter().map(|of| (of.name, of.kind)).collect();
-        // Their closures among them; instances of generic code are of other modules, and may name what is private there.
-        let is_ours = |of: &&Definition| {
-            changed.contains(&of.name) || self.names.text(of.name).contains(&root)
-        };
-        let ours = defined.iter().filter(is_ours);
-        let references: BTreeSet<NameId> = ours.flat_map(|of| &of.references).copied().collect();
+        let functions: BTreeMap<NameId, &FnKey> = functions
+            .iter()
+            .map(|(symbol, key)| (self.names.id(symbol), *key))
+            .collect();
+        if let Some(callee) = self.private_callee(&defined, &functions, &root, &source) {
+            bail!("`{callee}` may be private");
+        }
+        let state: BTreeSet<NameId> = defined
+            .iter()
+            .filter(|of| matches!(of.kind, Kind::Mutable | Kind::ThreadLocal))
+            .map(|of| of.name)
+            .collect();
         let changes = Changes {
-            changed: changed.clone(),
+            changed: functions.keys().copied().collect(),
             ..Changes::default()
         };
         let mut supply = Supply {
@@ -181,41 +163,15 @@ impl Engine {
         };
         let selection = self.choose(&changes, &BTreeSet::new(), &mut supply)?;
         // Functions that macros or `cfg` made twice, or that the program does not have.
-        if selection.redirected != changed || changed.len() != wanted.len() {
+        if selection.redirected != changes.changed || functions.len() != wanted.len() {
             bail!("not every function is in the program once");
         }
-        // A static that a macro in the body declares is in the process already.
-        let is_state = |name: &NameId| {
-            matches!(
-                kinds.get(name),
-                Some(fingerprint::Kind::Mutable | fingerprint::Kind::ThreadLocal)
-            )
-        };
-        if selection.brought.iter().any(is_state) {
+        // One that a macro in the body declares is in the process already.
+        if !selection.brought.is_disjoint(&state) {
             bail!("there is a static in what is compiled");
         }
-        let names = &self.names;
-        let is_hidden = |name: &NameId| {
-            let text = shown(names.text(*name));
-            let (owners, own) = owners(&text);
-            let mut owners = owners.into_iter().chain([""]);
-            owners.any(|owner| hidden.contains(&(owner.to_owned(), own.to_owned())))
-        };
-        let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
-        let others = references.iter().filter(|name| !own.contains(name));
-        let mut hidden =
-            others.filter(|name| is_replaceable(names.text(**name), &crates) && is_hidden(name));
-        if let Some(name) = hidden.next() {
-            bail!("`{}` may be private", shown(names.text(*name)));
-        }
-        // A program's scope is another crate, and its types have other ids.
-        let tells_ids = |name: &&NameId| {
-            let text = shown(names.text(**name));
-            const WORDS: &[&str] = &["::any::", "TypeId", "type_id", "downcast", "::is::<"];
-            WORDS.iter().any(|word| text.contains(word))
-        };
         let mut brought = selection.brought.iter().chain(&selection.slotted);
-        if is_program && brought.any(|name| tells_ids(&name)) {
+        if is_program && brought.any(|name| tells_ids(self.names.text(*name))) {
             bail!("ids of types are asked for");
         }
         Ok(Made {
@@ -224,6 +180,37 @@ impl Engine {
             supply,
             selection,
             times,
+        })
+    }
+
+    /// A function of the workspace that one of these calls and perhaps may not name. Instances of generic code are of other
+    /// modules, and may name what is private there.
+    fn private_callee(
+        &self,
+        defined: &[Definition],
+        functions: &BTreeMap<NameId, &FnKey>,
+        root: &str,
+        source: &CrateSource,
+    ) -> Option<String> {
+        let own: BTreeSet<NameId> = defined.iter().map(|of| of.name).collect();
+        let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
+        defined.iter().find_map(|definition| {
+            let keys: Vec<&FnKey> = match functions.get(&definition.name) {
+                Some(key) => vec![*key],
+                // A closure in one of them.
+                None if self.names.text(definition.name).contains(root) => {
+                    functions.values().copied().collect()
+                }
+                None => return None,
+            };
+            let hidden = hidden_from(source, keys.into_iter());
+            let references = definition.references.iter();
+            let callees = references.filter(|name| !own.contains(name));
+            let mut callees = callees.map(|name| self.names.text(*name));
+            let found = callees.find(|symbol| {
+                is_replaceable(symbol, &crates) && is_one_of(&shown(symbol), &hidden)
+            });
+            found.map(shown)
         })
     }
 
@@ -378,6 +365,70 @@ fn owners(path: &str) -> (Vec<&str>, &str) {
     let parts = inner.unwrap_or(around).split(" as ");
     let name = |part| last(part).trim_start_matches(['&', '(', '[']);
     (parts.map(name).collect(), own)
+}
+
+/// Whether the function of this path is among those, each with what it belongs to, if that is known, and its own name.
+fn is_one_of(path: &str, functions: &BTreeSet<(String, String)>) -> bool {
+    let (owners, own) = owners(path);
+    let mut owners = owners.into_iter().chain([""]);
+    owners.any(|owner| functions.contains(&(owner.to_owned(), own.to_owned())))
+}
+
+/// Whether code of this symbol may look at the id of a type. A program's scope is another crate than the program, so that
+/// the ids of its types are others.
+fn tells_ids(symbol: &str) -> bool {
+    const WORDS: &[&str] = &["::any::", "TypeId", "type_id", "downcast", "::is::<"];
+    let path = shown(symbol);
+    WORDS.iter().any(|word| path.contains(word))
+}
+
+/// New bodies, compiled.
+struct Bodies<'a> {
+    /// With the names that the program has.
+    object: Vec<u8>,
+    /// The functions by the symbols that they have in the program.
+    functions: BTreeMap<String, &'a FnKey>,
+    /// The root of symbols that are the patch's alone.
+    root: String,
+}
+
+fn compiled<'a>(
+    ground: &Ground,
+    source: &CrateSource,
+    wanted: &'a [Wanted],
+    folder: &Path,
+    cancel: &CancelToken,
+) -> Result<Bodies<'a>> {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    let identity = format!("hotpatch-{}-{name}", std::process::id());
+    let recipe = Recipe {
+        unit: &ground.unit,
+        source,
+        wanted,
+        added: &[],
+        scope: &ground.scope,
+        changed: &BTreeMap::new(),
+        folder,
+        identity: &identity,
+        own_instances: false,
+        bare: false,
+        named: true,
+    };
+    let compiled = compile(&recipe, cancel)?;
+    let pairs = &compiled.object.pairs;
+    let root = pairs
+        .first()
+        .and_then(|pair| v0::root(&pair.new, &ground.unit.krate));
+    let root = root.context("the patch has no root")?;
+    let functions = pairs.iter().filter_map(|pair| {
+        let want = wanted.get(usize::try_from(pair.index).ok()?)?;
+        Some((in_program(&pair.old, &ground.roots), &want.key))
+    });
+    Ok(Bodies {
+        object: as_the_program_names_it(&compiled, root, &ground.roots)?,
+        functions: functions.collect(),
+        root: root.to_owned(),
+    })
 }
 
 /// A symbol of a scope as the program has it.

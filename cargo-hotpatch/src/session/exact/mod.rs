@@ -177,7 +177,12 @@ pub(super) fn work(
                 let total = since(patched.live);
                 say(Said::Confirmed(Box::new(patched), total));
             }
-            (outcome, _) => say(verdict(&files, outcome)),
+            (outcome, ahead) => {
+                if ahead.is_some() {
+                    say(Said::TakenBack(engine.generation));
+                }
+                say(verdict(&files, outcome));
+            }
         }
     }
 }
