@@ -143,6 +143,11 @@ impl Trial<'_> {
             );
             check_verdict(edit, &verdict, generation).with_context(place)?;
             words::check(session, self.name, index + 1, said, &verdict).with_context(place)?;
+            if edit.hasty {
+                generation = verdict.number("generation")?;
+                self.applied.push(self.project.tree()?);
+                continue;
+            }
             if edit.expect == Expect::Patched {
                 generation = verdict.number("generation")?;
                 self.build_fresh().with_context(place)?;
@@ -161,7 +166,7 @@ impl Trial<'_> {
             );
             self.compare(session, &edit.ask).with_context(place)?;
             ask_live(session, &edit.live).with_context(place)?;
-            if !edit.hasty && session.confirmed(&verdict).with_context(place)? {
+            if session.confirmed(&verdict).with_context(place)? {
                 let place = || format!("{}, once it is confirmed", place());
                 self.compare(session, &edit.ask).with_context(place)?;
             }

@@ -141,7 +141,7 @@ pub struct Edit {
     /// The fast lane patches, and the exact lane takes that back with its verdict, which is this edit's.
     #[serde(default)]
     pub ahead: bool,
-    /// The next edit does not wait until the exact lane has confirmed this one.
+    /// Nothing is asked, and the next edit follows at once: before the exact lane has confirmed this one.
     #[serde(default)]
     pub hasty: bool,
     /// The lane that made the patch.
