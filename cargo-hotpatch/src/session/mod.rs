@@ -40,7 +40,9 @@ use rustix::process::Signal;
 use self::make::{Outcome, Patched};
 use self::program::{Running, Stranger, Supplies};
 use self::restart::{About, Asked, Kept};
-use self::shown::{coded_note, phases, shown, shown_note, shown_refusal, without_colour};
+use self::shown::{
+    confirmed_event, patched_event, phases, shown, shown_note, shown_refusal, without_colour,
+};
 use self::worker::{Patchable, Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
@@ -54,9 +56,7 @@ use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
-use crate::ui::events::{
-    Broken, Coded, Confirmed, Event, EventLog, Exited, Milliseconds, Ready, TakenBack,
-};
+use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Ready, TakenBack};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
@@ -430,13 +430,7 @@ impl Session<'_> {
     /// The exact lane agrees with what runs ahead of it.
     fn confirmed(&mut self, patched: Patched, total: Duration) {
         let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
-        let event = Confirmed {
-            generation: patched.generation,
-            functions: patched.functions,
-            notes: patched.notes.iter().map(coded_note).collect(),
-            ms: Milliseconds(total),
-            preparing: patched.preparing,
-        };
+        let event = confirmed_event(&patched, total);
         self.report.confirmed(&event, &notes);
         self.write(Event::Confirmed(event));
     }
@@ -451,17 +445,7 @@ impl Session<'_> {
             Ok(Outcome::Patched(patched)) => {
                 let phases = phases(&patched, verdict.settle, verdict.total);
                 let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
-                let event = crate::ui::events::Patched {
-                    generation: patched.generation,
-                    functions: patched.functions,
-                    included: patched.included,
-                    notes: patched.notes.iter().map(coded_note).collect(),
-                    bytes: patched.bytes,
-                    ms: phases,
-                    lane: patched.lane.map(Lane::name).map(str::to_owned),
-                    aside: patched.aside,
-                    preparing: patched.preparing,
-                };
+                let event = patched_event(patched, phases);
                 self.report.patched(&event, &notes);
                 self.write(Event::Patched(event));
             }

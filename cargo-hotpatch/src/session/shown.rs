@@ -1,17 +1,15 @@
 //! What the session knows, in the words of the report and of the events. Pure but for reading an excerpt.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::make::Patched;
+use crate::build::capture::Lane;
 use crate::plan::verdict::{Note, Refusal};
-use crate::ui::events::{Coded, Phases};
+use crate::ui::events::{self, Coded, Confirmed, Milliseconds, Phases};
 use crate::ui::report;
 
-pub(super) fn phases(
-    patched: &Patched,
-    settle: std::time::Duration,
-    total: std::time::Duration,
-) -> Phases {
+pub(super) fn phases(patched: &Patched, settle: Duration, total: Duration) -> Phases {
     let times = patched.times;
     let others = times.scope + times.compile + times.check + times.link + times.load;
     Phases {
@@ -23,6 +21,32 @@ pub(super) fn phases(
         link: times.link,
         load: times.load,
         total,
+    }
+}
+
+/// What `patched` says.
+pub(super) fn patched_event(patched: Patched, ms: Phases) -> events::Patched {
+    events::Patched {
+        generation: patched.generation,
+        notes: patched.notes.iter().map(coded_note).collect(),
+        functions: patched.functions,
+        included: patched.included,
+        bytes: patched.bytes,
+        ms,
+        lane: patched.lane.map(Lane::name).map(str::to_owned),
+        aside: patched.aside,
+        preparing: patched.preparing,
+    }
+}
+
+/// What `confirmed` says of what the exact lane has beside the patch.
+pub(super) fn confirmed_event(patched: &Patched, total: Duration) -> Confirmed {
+    Confirmed {
+        generation: patched.generation,
+        functions: patched.functions.clone(),
+        notes: patched.notes.iter().map(coded_note).collect(),
+        ms: Milliseconds(total),
+        preparing: patched.preparing,
     }
 }
 

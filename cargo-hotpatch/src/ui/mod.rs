@@ -1,5 +1,6 @@
 //! What the session says: to the user in sentences, to editors and scripts in JSON lines.
 
+pub mod confirmed;
 pub mod demo;
 pub mod doctor;
 pub mod events;

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::events::{Confirmed, Milliseconds, Patched, Phases, Ready};
+use super::events::{Patched, Phases, Ready};
 use super::paint::{Hue, Paint};
 use super::terminal::Terminal;
 use super::wrap::fitted;
@@ -162,21 +162,6 @@ pub fn render_patched(paint: Paint, patched: &Patched, notes: &[Note], phases: b
             text += &paint.dim(&format!("{:13}not by the fast lane: {aside}\n", ""));
         }
     }
-    for note in notes {
-        text += &render_note(paint, note);
-    }
-    text
-}
-
-/// `Confirmed gen 3 in 1.3 s`, with what the exact lane has beside it.
-#[must_use]
-pub fn render_confirmed(paint: Paint, confirmed: &Confirmed, notes: &[Note]) -> String {
-    let Milliseconds(total) = confirmed.ms;
-    let mut said = format!("gen {} in {}", confirmed.generation, time(total));
-    if !confirmed.functions.is_empty() {
-        said += &format!(", with {}", list_of_names(&confirmed.functions));
-    }
-    let mut text = paint.verb(Hue::Green, "Confirmed", &said);
     for note in notes {
         text += &render_note(paint, note);
     }
@@ -345,7 +330,7 @@ fn short_name(path: &str) -> &str {
     }
 }
 
-fn list_of_names(paths: &[String]) -> String {
+pub(super) fn list_of_names(paths: &[String]) -> String {
     let names: Vec<String> = paths
         .iter()
         .map(|path| short_name(path).to_owned())
@@ -443,23 +428,6 @@ impl Report {
         self.say(
             Verbosity::Normal,
             &render_patched(self.paint, patched, notes, phases),
-        );
-    }
-
-    /// The exact lane agrees with a patch.
-    pub fn confirmed(&self, confirmed: &Confirmed, notes: &[Note]) {
-        self.say(
-            Verbosity::Normal,
-            &render_confirmed(self.paint, confirmed, notes),
-        );
-    }
-
-    /// The exact lane does not agree with a patch.
-    pub fn taken_back(&self, generation: u32) {
-        let said = format!("gen {generation}: its functions run again what they ran before");
-        self.say(
-            Verbosity::Normal,
-            &self.paint.verb(Hue::Yellow, "Taken back", &said),
         );
     }
 
