@@ -25,18 +25,18 @@ fn under_valgrind() -> Result<u64> {
     Ok(1)
 }
 
-#[test]
-fn random_edits_do_what_a_fresh_build_does() -> Result<()> {
+fn run_in(lane: Option<&str>) -> Result<()> {
     let options = RandomOptions {
         seed: number("HOTPATCH_TEST_RANDOM_SEED", 1)?,
         first: 0,
-        edits: number("HOTPATCH_TEST_RANDOM_EDITS", 500)?,
+        edits: number("HOTPATCH_TEST_RANDOM_EDITS", 150)?,
         each: 40,
         jobs: 2,
         valgrind: under_valgrind()?,
         kinds: Vec::new(),
         without: Vec::new(),
         keep: std::env::temp_dir().join("hotpatch-random"),
+        lane: lane.map(str::to_owned),
     };
     let report = run(&options, &|line| println!("{line}"))?;
     println!("{report}");
@@ -55,4 +55,11 @@ fn random_edits_do_what_a_fresh_build_does() -> Result<()> {
         "only {patched} edits were patched:\n{report}"
     );
     Ok(())
+}
+
+/// One after the other: each has two programs at a time.
+#[test]
+fn random_edits_do_what_a_fresh_build_does() -> Result<()> {
+    run_in(None).context("in the programs' own lane")?;
+    run_in(Some("exact")).context("in the exact lane")
 }

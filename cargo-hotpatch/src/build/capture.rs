@@ -74,7 +74,7 @@ pub const UNIT_ENV: &str = "CARGO_HOTPATCH_UNIT";
 /// How a session makes patches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Lane {
-    /// Every function: what cargo would compile is compiled and compared with what runs
+    /// Every function: what cargo would compile is compiled and compared with what runs; bodies alone are live before that
     Exact,
     /// Functions marked `#[hot]` and what they call, as tiny patch crates
     Fast,

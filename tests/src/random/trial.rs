@@ -52,6 +52,8 @@ pub struct Setup {
     pub restart: bool,
     /// Where valgrind writes, when the program runs under it.
     pub valgrind: Option<PathBuf>,
+    /// The lane, if it is not the program's own.
+    pub lane: Option<String>,
 }
 
 /// A running program with its session.
@@ -84,11 +86,17 @@ impl Trial {
         super::oracle::write(project.root(), &disk)?;
         let targets = workspace::root().join("target/random");
         let mut options = Options {
-            target: targets.join(format!("slot-{}", setup.slot)),
+            target: match &setup.lane {
+                Some(lane) => targets.join(format!("slot-{}-{lane}", setup.slot)),
+                None => targets.join(format!("slot-{}", setup.slot)),
+            },
             ..Options::default()
         };
         let answer = if setup.restart { "restart" } else { "stay" };
         options.options = vec!["--on-refuse".to_owned(), answer.to_owned()];
+        if let Some(lane) = &setup.lane {
+            options.options.extend(["--lane".to_owned(), lane.clone()]);
+        }
         if let Some(log) = &setup.valgrind {
             options.env = vec![("RANDOM_VALGRIND_LOG".to_owned(), log.clone().into())];
         }
@@ -269,6 +277,12 @@ impl Trial {
         }
         if let Some(problem) = self.compare(out, rng, &after)? {
             return Ok(Some(problem));
+        }
+        if self.session.confirmed(verdict)? {
+            let state = State::of(&mut self.session.talk).context("after it was confirmed")?;
+            if let Some(problem) = self.compare(out, rng, &state)? {
+                return Ok(Some(format!("once it is confirmed, {problem}")));
+            }
         }
         if let Some(problem) = self.call_kept(rng)? {
             return Ok(Some(problem));
@@ -548,7 +562,9 @@ impl Trial {
             for arg in &kept.history {
                 wanted = fresh.talk().ask(&format!("{} 0 {arg}", kept.command))?;
             }
-            if given != wanted {
+            // In the exact lane a closure whose body is edited, and nothing else of it, runs the new body.
+            let keeps_its_code = self.setup.lane.as_deref() != Some("exact");
+            if given != wanted && keeps_its_code {
                 let Kept { command, maker, .. } = kept;
                 return Ok(Some(format!(
                     "`{command}` of what {maker} made earlier gives `{given}`, its own code `{wanted}`"
