@@ -29,7 +29,7 @@ fn run_in(lane: Option<&str>) -> Result<()> {
     let options = RandomOptions {
         seed: number("HOTPATCH_TEST_RANDOM_SEED", 1)?,
         first: 0,
-        edits: number("HOTPATCH_TEST_RANDOM_EDITS", 150)?,
+        edits: number("HOTPATCH_TEST_RANDOM_EDITS", 100)?,
         each: 40,
         jobs: 2,
         valgrind: under_valgrind()?,

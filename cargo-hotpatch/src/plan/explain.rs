@@ -273,7 +273,8 @@ pub const fn explanation(code: Code) -> Explanation {
             what: "\
                 The initial value of a `static` was edited; the static keeps the value it has. \
                 This is a note. A `#[hot] static` takes the new one; there it names code that \
-                keeps the old.",
+                keeps the old. In the exact lane also a static that has moved to another module and \
+                keeps its value there.",
             why: "The value is part of the program's state, and a patch keeps the state.",
             example: r"-static LEVEL: AtomicU32 = AtomicU32::new(1);
 +static LEVEL: AtomicU32 = AtomicU32::new(5);",

@@ -106,14 +106,8 @@ impl Engine {
         let code = CodeMap::new(&image, client.bias());
         let addresses = Addresses::new(image, client.bias(), &linked.slots, &mut names)?;
         let crates = base.units.iter().map(|unit| Crate {
-            inputs: Inputs::of_base(unit, base.began),
-            unit: unit.clone(),
-            running: Objects::new(),
-            latest: Objects::new(),
             metadata: metadata_of(unit),
-            externs: Vec::new(),
-            casts: None,
-            is_absent: false,
+            ..Crate::new(unit.clone(), Inputs::of_base(unit, base.began))
         });
         let mut crates: Vec<Crate> = crates.collect();
         for index in 0..crates.len() {

@@ -33,6 +33,20 @@ pub(super) struct Crate {
 }
 
 impl Crate {
+    /// A crate of which nothing runs and nothing was compiled yet.
+    pub(super) fn new(unit: Unit, inputs: Inputs) -> Self {
+        Self {
+            unit,
+            inputs,
+            running: Objects::new(),
+            latest: Objects::new(),
+            metadata: None,
+            externs: Vec::new(),
+            casts: None,
+            is_absent: false,
+        }
+    }
+
     /// Takes in the objects in these files, which were compiled from what was there when `look` was taken. If one of them
     /// cannot be read the crate counts as not compiled, so that the next save does it again.
     pub(super) fn read_compiled(
@@ -73,7 +87,7 @@ pub(super) fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Crate, Inputs, Objects};
+    use super::{Crate, Inputs};
     use crate::build::capture::Unit;
     use crate::build::rustc::RustcArgs;
     use crate::image::samples::Samples;
@@ -89,16 +103,8 @@ mod tests {
         let out_dir = samples.path("").display().to_string();
         let call = ["--crate-name", "app", "app.rs", "--out-dir", &out_dir];
         let args = RustcArgs::new(&call.map(OsString::from)).unwrap();
-        let mut krate = Crate {
-            unit: Unit::of_call(Path::new("rustc"), args).unwrap(),
-            inputs: Inputs::unknown(),
-            running: Objects::new(),
-            latest: Objects::new(),
-            metadata: None,
-            externs: Vec::new(),
-            casts: None,
-            is_absent: false,
-        };
+        let unit = Unit::of_call(Path::new("rustc"), args).unwrap();
+        let mut krate = Crate::new(unit, Inputs::unknown());
         let object = samples.path("app.rcgu.o");
         let whole = samples.object("pub fn one() -> u32 { 1 }", &["-Clink-dead-code"]);
         let mut names = Names::default();

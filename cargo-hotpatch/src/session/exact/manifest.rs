@@ -87,16 +87,7 @@ impl Engine {
                 .position(|krate| is_same(&krate.unit, &unit));
             let unit = with_stems(unit, &stems);
             let Some(known) = known else {
-                crates.push(Crate {
-                    inputs: Inputs::unknown(),
-                    unit,
-                    running: Objects::new(),
-                    latest: Objects::new(),
-                    metadata: None,
-                    externs: Vec::new(),
-                    casts: None,
-                    is_absent: false,
-                });
+                crates.push(Crate::new(unit, Inputs::unknown()));
                 continue;
             };
             let mut krate = self.crates.remove(known);

@@ -132,6 +132,14 @@ impl Engine {
                 facts.map(|of| (&of.file, of.line))
             },
         ));
+        for (name, was) in &renumbered {
+            let symbol = names.text(*name);
+            let (now, was) = (shown(symbol), shown(names.text(*was)));
+            if let Some(facts) = new_facts.statics.get(symbol).filter(|_| now != was) {
+                let message = format!("static `{now}` keeps the value of `{was}`");
+                notes.push(note(Code::HP0204, message, Some((&facts.file, facts.line))));
+            }
+        }
         for name in &changes.initialisers {
             let symbol = names.text(*name);
             notes.push(note(
