@@ -230,6 +230,37 @@ pub(super) struct Agent {
 }
 
 impl Agent {
+    /// Takes this job and those that wait behind it: does what needs no world, and gives back what was saved. What begins
+    /// with that ends by the token, which whoever saves next cancels.
+    pub(super) fn take(
+        &mut self,
+        first: Option<Job>,
+        inbox: &Receiver<Job>,
+        cancel: &Mutex<CancelToken>,
+        paused: &mut bool,
+    ) -> (Saves, CancelToken) {
+        let mut saves = Saves::default();
+        let mut first = first;
+        loop {
+            let token = CancelToken::new();
+            *cancel.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
+            for job in first.take().into_iter().chain(inbox.try_iter()) {
+                match job {
+                    Job::Save(change) => saves.add(change),
+                    Job::Resume => *paused = false,
+                    other => {
+                        *paused |= matches!(other, Job::Pause(_));
+                        self.serve(other);
+                    }
+                }
+            }
+            // A save that came between may have cancelled what begins with it.
+            if !token.is_cancelled() {
+                return (saves, token);
+            }
+        }
+    }
+
     /// Does what a worker without a world still can.
     pub(super) fn serve(&mut self, job: Job) {
         match job {
@@ -341,19 +372,7 @@ fn work(
     let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
     let mut paused = false;
     while let Ok(job) = inbox.recv() {
-        let token = CancelToken::new();
-        *cancel.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
-        let mut saves = Saves::default();
-        for job in std::iter::once(job).chain(inbox.try_iter()) {
-            match job {
-                Job::Save(change) => saves.add(change),
-                Job::Resume => paused = false,
-                other => {
-                    paused |= matches!(other, Job::Pause(_));
-                    agent.serve(other);
-                }
-            }
-        }
+        let (saves, token) = agent.take(Some(job), inbox, cancel, &mut paused);
         let first_event = saves.first_event.unwrap_or_else(Instant::now);
         let settle = first_event.elapsed();
         let mut files = texts.refresh(&saves.paths);

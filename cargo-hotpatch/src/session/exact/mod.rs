@@ -22,8 +22,8 @@ mod stacks;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -31,7 +31,7 @@ use anyhow::{Result, bail};
 use self::engine::Engine;
 use super::make::Outcome;
 use super::texts::{Fixed, Texts};
-use super::worker::{Agent, Job, Patchable, Said, Saves, Verdict, build_changed};
+use super::worker::{Agent, Job, Patchable, Said, Verdict, build_changed};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
@@ -78,24 +78,14 @@ pub(super) fn work(
     let mut paused = false;
     let mut first = !unfinished.is_empty();
     loop {
-        let token = CancelToken::new();
-        let mut saves = Saves::default();
-        if !std::mem::take(&mut first) {
-            let Some(job) = next(inbox, &mut engine, say) else {
-                return Ok(());
-            };
-            *cancel.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
-            for job in std::iter::once(job).chain(inbox.try_iter()) {
-                match job {
-                    Job::Save(change) => saves.add(change),
-                    Job::Resume => paused = false,
-                    other => {
-                        paused |= matches!(other, Job::Pause(_));
-                        agent.serve(other);
-                    }
-                }
-            }
-        }
+        let job = match std::mem::take(&mut first) {
+            true => None,
+            false => match next(inbox, &mut engine, say) {
+                Some(job) => Some(job),
+                None => return Ok(()),
+            },
+        };
+        let (saves, token) = agent.take(job, inbox, cancel, &mut paused);
         let first_event = saves.first_event.unwrap_or_else(Instant::now);
         let settle = first_event.elapsed();
         let mut files = texts.refresh(&saves.paths);
