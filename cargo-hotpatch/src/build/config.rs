@@ -188,6 +188,32 @@ fn program(here: &Path, value: impl AsRef<OsStr>) -> PathBuf {
     }
 }
 
+/// Whether a manifest or cargo's configuration gives packages an optimisation level of their own, as in
+/// `[profile.dev.package."*"]`.
+#[must_use]
+pub fn optimises_packages(workspace: &Path) -> bool {
+    let configs = workspace.ancestors().flat_map(|folder| {
+        let folder = folder.join(".cargo");
+        ["config.toml", "config"].map(|name| folder.join(name))
+    });
+    let mut files = std::iter::once(workspace.join("Cargo.toml")).chain(configs);
+    files.any(|file| std::fs::read_to_string(file).is_ok_and(|text| has_package_levels(&text)))
+}
+
+fn has_package_levels(text: &str) -> bool {
+    let Ok(value) = text.parse::<toml::Table>() else {
+        // What cargo takes and this does not may say anything.
+        return true;
+    };
+    let table = |value: &toml::Value| value.as_table().cloned().unwrap_or_default();
+    let profiles = value.get("profile").map(table).unwrap_or_default();
+    let packages = profiles
+        .values()
+        .filter_map(|profile| profile.get("package"));
+    let mut packages = packages.flat_map(|packages| table(packages).into_iter());
+    packages.any(|(_, package)| package.get("opt-level").is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +258,16 @@ mod tests {
         assert_eq!(program(here, "./wrap"), Path::new("/here/./wrap"));
         assert_eq!(program(here, "/usr/bin/x"), Path::new("/usr/bin/x"));
         assert_eq!(program(here, ""), Path::new(""));
+    }
+
+    #[test]
+    fn levels_of_packages_are_seen() {
+        let has = super::has_package_levels;
+        assert!(has("[profile.dev.package.\"*\"]\nopt-level = 3"));
+        assert!(has("[profile.dev.package]\nserde = { opt-level = 1 }"));
+        assert!(!has(
+            "[profile.dev]\nopt-level = 1\n[package]\nname = \"a\""
+        ));
+        assert!(!has("[profile.dev.package.a]\ndebug = false"));
     }
 }

@@ -59,8 +59,10 @@ fn root(
     folder: &Path,
     cancel: &CancelToken,
 ) -> Result<String> {
-    let source = folder.join("empty.rs");
-    let object = folder.join("empty.o");
+    // Two sessions may ask at once.
+    let name = format!("{kind}-{}", std::process::id());
+    let source = folder.join(format!("{name}.rs"));
+    let object = folder.join(format!("{name}.o"));
     fs::write(&source, "pub fn main() {}\n")
         .with_context(|| format!("failed to write `{}`", source.display()))?;
     tool(unit, &rustc::empty(args, kind, &source, &object))
@@ -68,6 +70,8 @@ fn root(
         .context("failed to ask rustc for a crate's identity")?;
     let bytes =
         fs::read(&object).with_context(|| format!("failed to read `{}`", object.display()))?;
+    // Only scratch.
+    let _ = fs::remove_file(&source).and_then(|()| fs::remove_file(&object));
     let text = crate::image::elf::Elf::parse(&bytes)?;
     let symbols = text.symbols()?;
     let found = symbols.iter().find_map(|raw| {

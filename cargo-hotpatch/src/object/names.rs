@@ -54,10 +54,9 @@ impl Names {
         if !v0::is_mangled(text) || v0::mentions(text, &crates) {
             return text;
         }
-        let mut stripped = crates.iter().filter_map(|krate| {
-            let root = text.strip_suffix(&format!("_{}{krate}", krate.len()))?;
-            root.rfind("Cs").map(|at| &text[..at])
-        });
+        let mut stripped = crates
+            .iter()
+            .filter_map(|krate| v0::without_crate(text, krate));
         stripped.next().unwrap_or(text)
     }
 

@@ -22,9 +22,7 @@ fn mentions_one(symbol: &str, krate: &str) -> bool {
         // Such names are encoded; taking one mention too many costs a slot.
         return true;
     }
-    let starts_like_a_number = krate.starts_with(|c: char| c == '_' || c.is_ascii_digit());
-    let separator = if starts_like_a_number { "_" } else { "" };
-    let spelled = format!("{}{separator}{krate}", krate.len());
+    let spelled = spelled(krate);
     symbol.match_indices(&spelled).any(|(at, _)| {
         let is_root = symbol[..at].ends_with(['_', 'C']);
         // The crate that an instance was made for stands at the end.
@@ -32,10 +30,50 @@ fn mentions_one(symbol: &str, krate: &str) -> bool {
     })
 }
 
+/// A crate's name as symbols have it, with its length.
+fn spelled(krate: &str) -> String {
+    let starts_like_a_number = krate.starts_with(|c: char| c == '_' || c.is_ascii_digit());
+    let separator = if starts_like_a_number { "_" } else { "" };
+    format!("{}{separator}{krate}", krate.len())
+}
+
+/// The part of a symbol before the crate that it was compiled for, if that stands at its end in full.
+#[must_use]
+pub fn without_crate<'a>(symbol: &'a str, krate: &str) -> Option<&'a str> {
+    let root = symbol.strip_suffix(&format!("_{}", spelled(krate)))?;
+    root.rfind("Cs").map(|at| &symbol[..at])
+}
+
+/// A symbol that ends with the root of the crate that it was compiled for, as rustc writes it: a root that stands in it
+/// before is referred to by its place.
+#[must_use]
+pub fn compiled_for(symbol: &str, root: &str) -> String {
+    match symbol.find(root) {
+        Some(at) if at >= PREFIX.len() => {
+            format!("{symbol}B{}", base_62((at - PREFIX.len()) as u64))
+        }
+        _ => format!("{symbol}{root}"),
+    }
+}
+
+const PREFIX: &str = "_R";
+
+/// A number as symbols have it: one less in digits and letters, and `_` at the end; nothing before that for none.
+fn base_62(number: u64) -> String {
+    const DIGITS: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut digits = Vec::new();
+    let mut rest = number.checked_sub(1);
+    while let Some(number) = rest {
+        digits.push(char::from(DIGITS[(number % 62) as usize]));
+        rest = (number >= 62).then_some(number / 62);
+    }
+    digits.into_iter().rev().chain(['_']).collect()
+}
+
 /// The first mention of a crate's root in a symbol, in full: `Cs4YUYtxHDUIo_3app`.
 #[must_use]
 pub fn root<'a>(symbol: &'a str, krate: &str) -> Option<&'a str> {
-    let spelled = format!("_{}{krate}", krate.len());
+    let spelled = format!("_{}", spelled(krate));
     let end = symbol.find(&spelled)?;
     // Nothing but single letters and disambiguators of impls stand in front of the first root.
     let start = symbol[..end].find("Cs")?;
@@ -44,7 +82,27 @@ pub fn root<'a>(symbol: &'a str, krate: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{mentions, root};
+    use super::{base_62, compiled_for, mentions, root, without_crate};
+
+    #[test]
+    fn what_a_symbol_was_compiled_for_is_written_as_rustc_does() {
+        let numbers = [0, 1, 10, 11, 36, 62, 63, 64];
+        let told = ["_", "0_", "9_", "a_", "z_", "Z_", "10_", "11_"];
+        assert_eq!(numbers.map(base_62), told);
+        // As in a program: `<alloc::vec::Vec<app::Item>>::push`.
+        let push = "_RNvMs_NtCsab_5alloc3vecINtB4_3VecNtCs12_3app4ItemE4push";
+        assert_eq!(compiled_for(push, "Cs12_3app"), format!("{push}Bx_"));
+        let bytes = "_RNvMs_NtCsab_5alloc3vecINtB4_3VechE4push";
+        assert_eq!(
+            compiled_for(bytes, "Cs12_3app"),
+            format!("{bytes}Cs12_3app")
+        );
+        assert_eq!(
+            without_crate(&format!("{bytes}Cs12_3app"), "app"),
+            Some(bytes)
+        );
+        assert_eq!(without_crate(bytes, "app"), None);
+    }
 
     #[test]
     fn a_root_is_told_in_full() {

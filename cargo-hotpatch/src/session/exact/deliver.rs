@@ -277,11 +277,14 @@ impl Engine {
                 },
             });
         }
-        client.redirect(redirects)?;
-        let redirected = selection.redirected.iter();
-        for name in redirected.chain(&selection.slotted) {
+        let mut bodies = Vec::new();
+        for name in selection.redirected.iter().chain(&selection.slotted) {
             let offset = library.offset(self.names.text(*name))?;
-            self.addresses.lead(*name, Place { generation, offset });
+            bodies.push((*name, Place { generation, offset }));
+        }
+        client.redirect(redirects)?;
+        for (name, body) in bodies {
+            self.addresses.lead(name, body);
         }
         self.code.learn(&library.image, bias);
         client.relist(self.addresses.image().library_list.as_ref());

@@ -22,6 +22,7 @@ use super::sources::Inputs;
 use super::stacks::CodeMap;
 use crate::build::base::{Base, Stamp};
 use crate::build::capture::{Lane, Unit};
+use crate::build::config::optimises_packages;
 use crate::build::replay::{Replayed, mir};
 use crate::build::rustc::library_stem;
 use crate::build::slotted::LinkedObjects;
@@ -46,6 +47,8 @@ pub(super) struct Engine {
     pub(super) crate_names: Vec<String>,
     pub(super) linked: LinkedObjects,
     pub(super) outsiders: Outsiders,
+    /// Crates of others may be optimised where those of the workspace are not.
+    pub(super) has_optimised_dependencies: bool,
     /// The program's file.
     pub(super) program: PathBuf,
     pub(super) linker: Linker,
@@ -123,6 +126,7 @@ impl Engine {
             addresses,
             libraries: Libraries::new(linked.libraries.clone(), &folders),
             outsiders: Outsiders::among(&linked.libraries, &own, workspace),
+            has_optimised_dependencies: optimises_packages(workspace),
             program: base.program.clone(),
             linker: linker(Some(program)),
             linked,
@@ -207,7 +211,8 @@ impl Engine {
 
     /// Compiles what changed, compares it with what runs, and replaces what differs.
     ///
-    /// What the fast lane brought is confirmed, or taken back; `is_ahead` says whether it has answered this save.
+    /// What the fast lane brought is replaced, unless the edit does not go live; `is_ahead` says whether it has answered
+    /// this save.
     ///
     /// # Errors
     /// A tool or the file system failed, the work was cancelled, or the agent is gone.
@@ -218,25 +223,24 @@ impl Engine {
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Outcome> {
-        let mut outcome = self.compile_and_replace(saved, client, cancel);
-        if let Ok(Outcome::Patched(patched)) = &mut outcome {
-            self.ahead.clear();
-            // What the fast lane brought has made this generation.
-            self.generation += u32::from(!is_ahead);
-            patched.generation = self.generation;
-        }
+        let mut outcome = self.compile_and_replace(saved, client, cancel)?;
         match &mut outcome {
-            Ok(Outcome::Patched(patched)) => {
+            Outcome::Patched(patched) => {
+                self.ahead.clear();
                 self.grounds.settle(&self.crates);
+                // What the fast lane brought has made this generation.
+                self.generation += u32::from(!is_ahead);
+                patched.generation = self.generation;
                 patched.preparing = self.grounds.is_waiting();
             }
-            Ok(Outcome::Unchanged) => self.grounds.settle(&self.crates),
-            Ok(_) => self.take_back(client)?,
-            // A newer save is waiting, and begins with what runs.
-            Err(_) if cancel.is_cancelled() => {}
-            Err(_) => self.take_back(client)?,
+            Outcome::Unchanged => {
+                // What is left of it is gone from the source.
+                self.take_back(client)?;
+                self.grounds.settle(&self.crates);
+            }
+            Outcome::Refused(_) | Outcome::Broken(_) => {}
         }
-        outcome
+        Ok(outcome)
     }
 
     fn compile_and_replace(
@@ -278,6 +282,9 @@ impl Engine {
         times.link = begun.elapsed();
         let begun = Instant::now();
         let mut brought = BTreeSet::new();
+        let redirected = made.as_ref().map(|(selection, _)| &selection.redirected);
+        let is_replaced = |name| redirected.is_some_and(|all| all.contains(&name));
+        self.lead_back(|name| !is_replaced(name), client)?;
         if let Some((selection, loaded)) = made {
             patched.bytes = loaded.library.bytes;
             self.apply(&selection, &loaded, client)?;

@@ -4,6 +4,7 @@
 //! refuses nothing and explains nothing: **whenever in doubt it steps aside.** The exact lane follows at once, brings its
 //! own bodies in place of these, and takes them back if the edit does not stand.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -33,13 +34,29 @@ use crate::session::texts::Texts;
 use crate::source::diff;
 use crate::source::extract::Wanted;
 use crate::source::fields::in_place;
-use crate::source::file::{FnKey, Function, Owner, Shape};
+use crate::source::file::{FnKey, Function, OtherItem, Owner, Shape};
 use crate::source::items::{CrateSource, SourceFile};
 use crate::source::privacy::{self, Spot};
 use crate::source::shadows;
 
-/// Functions that run code of the fast lane, each with the body that its slot led to before.
-pub(super) type Ahead = BTreeMap<NameId, Place>;
+/// Functions that run code of the fast lane, each with the body that its slot led to before; nothing for those that it
+/// brought.
+pub(super) type Ahead = BTreeMap<NameId, Option<Place>>;
+
+/// What the fast lane made of a save.
+pub(super) enum Hurried {
+    /// New bodies run.
+    Patched(Patched),
+    /// They run already.
+    Nothing,
+    /// It is for the exact lane alone, and why.
+    Aside(String),
+}
+
+/// Nothing differs from what runs.
+#[derive(Debug, thiserror::Error)]
+#[error("what runs is what the source says")]
+struct NothingDiffers;
 
 /// What a patch of the fast lane is made of.
 struct Made {
@@ -47,6 +64,8 @@ struct Made {
     source: CrateSource,
     supply: Supply,
     selection: Selection,
+    /// The root of symbols that are the patch's alone.
+    root: String,
     times: Times,
 }
 
@@ -61,44 +80,58 @@ impl Engine {
         texts: &Texts,
         client: &mut Client,
         cancel: &CancelToken,
-    ) -> Result<Result<Patched, String>> {
+    ) -> Result<Hurried> {
         let made = match self.prepare(files, texts, cancel) {
             Ok(made) => made,
             Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(error) if error.is::<NothingDiffers>() => return Ok(Hurried::Nothing),
             // Whatever it is, the exact lane finds it again and says it.
-            Err(error) => return Ok(Err(format!("{error:#}"))),
+            Err(error) => return Ok(Hurried::Aside(format!("{error:#}"))),
         };
         let Made {
             number,
             source,
             supply,
             selection,
+            root,
             mut times,
         } = made;
-        let mut before = Ahead::new();
+        let mut ahead = Ahead::new();
         for name in &selection.redirected {
-            let Some(body) = self.addresses.body(*name, &self.names) else {
-                return Ok(Err("the code that runs is not known".to_owned()));
-            };
-            before.insert(*name, body);
+            let body = self.addresses.body(*name, &self.names);
+            let body = body.context("the code that runs is not known")?;
+            ahead.insert(*name, Some(body));
         }
+        ahead.extend(selection.slotted.iter().map(|name| (*name, None)));
         let begun = Instant::now();
         let loaded = self.load(&selection, &BTreeSet::new(), &supply, client, cancel)?;
         times.link = begun.elapsed();
         let begun = Instant::now();
         let on_stack = self.code.look(self.pid);
-        self.apply(&selection, &loaded, client)?;
-        for (name, body) in before {
+        // Before anything is led there: whatever fails from now on, it is replaced or taken back.
+        for (name, body) in ahead {
             self.ahead.entry(name).or_insert(body);
         }
+        self.apply(&selection, &loaded, client)?;
+        // Closures of a patch count as what they are in.
+        let texts = selection
+            .redirected
+            .iter()
+            .map(|name| self.names.text(*name));
+        let around: Vec<String> = texts.map(str::to_owned).collect();
+        self.code.call(&root, &around);
         if let Some(ground) = self.grounds.get_mut(number) {
             ground.source = source;
         }
         times.load = begun.elapsed();
         self.generation += 1;
-        let (functions, included) = self.shown(selection.redirected.iter());
+        let (functions, mut included) = self.shown(selection.redirected.iter());
+        let others = selection.slotted.iter();
+        let others = others.filter(|name| !self.names.text(**name).contains(&root));
+        let (own, others) = self.shown(others);
+        included.extend(own.into_iter().chain(others));
         let is_changed = |name: NameId| selection.redirected.contains(&name);
-        Ok(Ok(Patched {
+        Ok(Hurried::Patched(Patched {
             generation: self.generation,
             functions,
             included,
@@ -125,6 +158,9 @@ impl Engine {
         let begun = Instant::now();
         let source = source_of(&ground.unit, &ground.cfg, texts, Some(&ground.source))?;
         let wanted = bodies(&ground.source, &source)?;
+        if ground.unit.bin && says_type_id(&source) {
+            bail!("the program asks for ids of types");
+        }
         let mut times = Times {
             check: begun.elapsed(),
             ..Times::default()
@@ -170,17 +206,34 @@ impl Engine {
         if !selection.brought.is_disjoint(&state) {
             bail!("there is a static in what is compiled");
         }
-        let mut brought = selection.brought.iter().chain(&selection.slotted);
-        if is_program && brought.any(|name| tells_ids(self.names.text(*name))) {
-            bail!("ids of types are asked for");
+        let brought = selection.brought.iter().chain(&selection.slotted);
+        let mut brought = brought.map(|name| self.names.text(*name));
+        // What a macro in a body declares is another type in the patch.
+        let is_asking = |symbol: &str| {
+            (is_program || symbol.contains(&root)) && tells_ids(symbol)
+                || is_program && self.has_optimised_dependencies && self.is_of_others(symbol)
+        };
+        if brought.any(is_asking) {
+            bail!("ids of types may be asked for");
         }
         Ok(Made {
             number,
             source,
             supply,
             selection,
+            root,
             times,
         })
+    }
+
+    /// Whether a symbol is of an instance of code that is neither the workspace's nor the standard library's. Where such
+    /// code is optimised, what it asks for is in it without a trace.
+    fn is_of_others(&self, symbol: &str) -> bool {
+        let path = shown(symbol);
+        let path = path.trim_start_matches(['<', '&', '(', '[', '*']);
+        let krate = path.split("::").next().unwrap_or_default();
+        let is_own = self.crate_names.iter().any(|own| own == krate);
+        !is_own && !matches!(krate, "core" | "alloc" | "std")
     }
 
     /// A function of the workspace that one of these calls and perhaps may not name. Instances of generic code are of other
@@ -203,39 +256,53 @@ impl Engine {
                 }
                 None => return None,
             };
-            let hidden = hidden_from(source, keys.into_iter());
             let references = definition.references.iter();
             let callees = references.filter(|name| !own.contains(name));
-            let mut callees = callees.map(|name| self.names.text(*name));
-            let found = callees.find(|symbol| {
-                is_replaceable(symbol, &crates) && is_one_of(&shown(symbol), &hidden)
-            });
+            let callees = callees.map(|name| self.names.text(*name));
+            let mut callees = callees.filter(|symbol| is_replaceable(symbol, &crates));
+            let hidden = LazyCell::new(|| hidden_from(source, keys.into_iter()));
+            let found = callees.find(|symbol| is_one_of(&shown(symbol), &hidden));
             found.map(shown)
         })
     }
 
-    /// The exact lane has found that the edit does not stand: what the fast lane brought is not called from now on.
+    /// The exact lane has found that what was edited does not stand: what the fast lane brought is not called from now
+    /// on. Says whether there was any of it.
     ///
     /// # Errors
     /// The agent is gone.
-    pub(super) fn take_back(&mut self, client: &mut Client) -> Result<()> {
-        let mut redirects = Vec::new();
-        for (name, body) in &self.ahead {
-            let found = self.addresses.find(*name, &self.names);
-            if let Some(cell) = found.and_then(|found| found.slot) {
-                redirects.push(Redirect {
-                    cell,
-                    function: *body,
-                });
-            }
-        }
+    pub(super) fn take_back(&mut self, client: &mut Client) -> Result<bool> {
+        let is_any = !self.ahead.is_empty();
+        self.lead_back(|_| true, client)?;
+        self.ahead.clear();
+        self.grounds.take_back();
+        Ok(is_any)
+    }
+
+    /// Leads slots of what runs ahead back to what they led to before.
+    pub(super) fn lead_back(
+        &mut self,
+        is_meant: impl Fn(NameId) -> bool,
+        client: &mut Client,
+    ) -> Result<()> {
+        let ahead = self.ahead.iter().filter(|(name, _)| is_meant(**name));
+        let bodies: Vec<(NameId, Place)> = ahead
+            .filter_map(|(name, body)| Some((*name, (*body)?)))
+            .collect();
+        let redirects = bodies.iter().filter_map(|(name, body)| {
+            let found = self.addresses.find(*name, &self.names)?;
+            Some(Redirect {
+                cell: found.slot?,
+                function: *body,
+            })
+        });
+        let redirects: Vec<Redirect> = redirects.collect();
         if !redirects.is_empty() {
             client.redirect(redirects)?;
         }
-        for (name, body) in std::mem::take(&mut self.ahead) {
+        for (name, body) in bodies {
             self.addresses.lead(name, body);
         }
-        self.grounds.take_back();
         Ok(())
     }
 }
@@ -243,6 +310,9 @@ impl Engine {
 /// The functions whose bodies differ, if nothing else does and each of them means the same in a patch crate.
 fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
     let changes = diff::compare(old, new);
+    if changes.is_empty() && diff::same_code(old, new) {
+        return Err(NothingDiffers.into());
+    }
     if changes.bodies.is_empty() || !changes.is_bodies_only() || !changes.values.is_empty() {
         bail!("it is no edit of bodies alone");
     }
@@ -251,6 +321,7 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
         bail!("less is visible than before");
     }
     let in_place = in_place(new);
+    let namesakes = privacy::namesakes(after);
     let mut wanted = Vec::new();
     for key in &changes.bodies {
         let found = new.function(key).zip(old.function(key));
@@ -260,7 +331,7 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
         if !is_plain {
             bail!("`{}` is no plain function", new.path_of(function));
         }
-        if may_misread(new, now, was) {
+        if may_misread(new, &namesakes, now, was) {
             bail!("`{}` may name what is private", new.path_of(function));
         }
         wanted.push(Wanted {
@@ -277,6 +348,7 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
 /// everything is visible.
 fn may_misread(
     source: &CrateSource,
+    namesakes: &[(usize, &OtherItem)],
     now: (&SourceFile, &Function),
     was: (&SourceFile, &Function),
 ) -> bool {
@@ -289,7 +361,7 @@ fn may_misread(
     let body = &file.parsed.text[function.body.clone()];
     let mentions = &function.mentions;
     privacy::may_trespass(krates, 0, now, Some(was))
-        || privacy::mistaken(&privacy::namesakes(krates), spot, mentions).is_some()
+        || privacy::mistaken(namesakes, spot, mentions).is_some()
         || shadows::unknown(source, &function.module, (body, mentions)).is_some()
 }
 
@@ -374,6 +446,12 @@ fn is_one_of(path: &str, functions: &BTreeSet<(String, String)>) -> bool {
     owners.any(|owner| functions.contains(&(owner.to_owned(), own.to_owned())))
 }
 
+/// Whether a crate names the ids of types, in a constant perhaps.
+fn says_type_id(source: &CrateSource) -> bool {
+    let mut files = source.files.iter();
+    files.any(|file| file.parsed.text.contains("TypeId"))
+}
+
 /// Whether code of this symbol may look at the id of a type. A program's scope is another crate than the program, so that
 /// the ids of its types are others.
 fn tells_ids(symbol: &str) -> bool {
@@ -453,7 +531,7 @@ fn as_the_program_names_it(compiled: &Compiled, own: &str, roots: &Roots) -> Res
         let is_for_us = name.ends_with(own) && name.matches(own).count() == 1;
         if is_for_us && v0::is_mangled(name) {
             told.truncate(told.len() - own.len());
-            told.push_str(&roots.base);
+            told = v0::compiled_for(&told, &roots.base);
         }
         (told != name).then_some(told)
     })?;

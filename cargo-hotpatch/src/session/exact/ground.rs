@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -39,8 +39,33 @@ pub(super) struct Ground {
     pub(super) settled: CrateSource,
     /// Of the files of that text.
     hashes: BTreeMap<PathBuf, u128>,
+    /// Of all files that rustc read, those that macros take in among them.
+    compiled: BTreeMap<PathBuf, u128>,
     /// Of what it sees of the workspace's crates: the scope is no good once this differs.
     seen: Vec<Option<u128>>,
+}
+
+impl Ground {
+    /// With the text that was compiled, if that is still there; and whether the scope is still good for it.
+    fn settled(mut self, compiled: BTreeMap<PathBuf, u128>) -> Option<(Self, bool)> {
+        let mut is_good = true;
+        if self.compiled != compiled {
+            let read = read(&self.unit, &self.cfg, &compiled, Some(&self.settled));
+            let (source, hashes) = read.ok().flatten()?;
+            let is_module = |path: &PathBuf| hashes.contains_key(&plain(path));
+            let others = |of: &BTreeMap<PathBuf, u128>| -> Vec<(PathBuf, u128)> {
+                let others = of.iter().filter(|(path, _)| !is_module(path));
+                others.map(|(path, hash)| (path.clone(), *hash)).collect()
+            };
+            is_good = scope_key(&source) == scope_key(&self.settled)
+                && others(&self.compiled) == others(&compiled);
+            self.settled = source;
+            self.hashes = hashes;
+            self.compiled = compiled;
+        }
+        self.source.clone_from(&self.settled);
+        Some((self, is_good))
+    }
 }
 
 /// A scope to be made.
@@ -66,12 +91,14 @@ pub(super) struct Grounds {
     known: BTreeMap<usize, Ground>,
     /// Crates whose orders are under way.
     ordered: BTreeSet<usize>,
-    /// Crates of which no scope can be made, and why.
-    failed: BTreeMap<usize, String>,
+    /// Crates of which no scope can be made, and why; with what they were compiled from.
+    failed: BTreeMap<usize, (String, BTreeMap<PathBuf, u128>)>,
+    /// It has not been said yet that nothing is under way any more.
+    owed: bool,
     /// The number of the list of crates.
     list: u32,
     orders: Sender<Order>,
-    made: Receiver<(Ticket, Result<Ground>)>,
+    made: Receiver<(Ticket, Result<Option<Ground>>)>,
 }
 
 impl Grounds {
@@ -92,6 +119,7 @@ impl Grounds {
             known: BTreeMap::new(),
             ordered: BTreeSet::new(),
             failed: BTreeMap::new(),
+            owed: true,
             list: 0,
             orders,
             made,
@@ -122,33 +150,44 @@ impl Grounds {
         };
         if self.orders.send(order).is_ok() {
             self.ordered.insert(number);
+            self.owed = true;
         }
     }
 
-    /// Takes in what was made meanwhile, and says whether that was the last of it.
-    pub(super) fn collect(&mut self, crates: &[Crate]) -> bool {
-        let before = self.ordered.len();
-        while let Ok((ticket, made)) = self.made.try_recv() {
+    /// Takes in what was made meanwhile.
+    fn collect(&mut self, crates: &[Crate]) {
+        loop {
+            let (ticket, made) = match self.made.try_recv() {
+                Ok(made) => made,
+                Err(TryRecvError::Empty) => return,
+                // Whatever ended the thread, nothing comes from it any more.
+                Err(TryRecvError::Disconnected) => return self.ordered.clear(),
+            };
             let number = ticket.krate;
             if ticket.list != self.list {
                 continue;
             }
             self.ordered.remove(&number);
-            let ground = match made {
-                Ok(ground) => ground,
-                Err(error) => {
-                    self.failed.insert(number, format!("{error:#}"));
-                    continue;
+            let compiled = crates[number].inputs.hashes();
+            match made {
+                Ok(Some(ground)) => {
+                    if ground.seen == seen_by(number, crates) && ground.compiled == compiled {
+                        self.known.insert(number, ground);
+                    }
                 }
-            };
-            let krate = &crates[number];
-            if ground.seen == seen_by(number, crates)
-                && agree(&ground.hashes, &krate.inputs.hashes())
-            {
-                self.known.insert(number, ground);
+                // Saved meanwhile; it is ordered again once that is compiled.
+                Ok(None) => {}
+                Err(error) => {
+                    self.failed.insert(number, (format!("{error:#}"), compiled));
+                }
             }
         }
-        before > 0 && self.ordered.is_empty()
+    }
+
+    /// Whether it is to be said now that nothing more is being made.
+    pub(super) fn are_prepared(&mut self, crates: &[Crate]) -> bool {
+        self.collect(crates);
+        self.ordered.is_empty() && std::mem::take(&mut self.owed)
     }
 
     /// Whether scopes are being made.
@@ -174,7 +213,7 @@ impl Grounds {
             bail!("it is no edit of one crate");
         };
         let Some(ground) = self.known.get(&number) else {
-            if let Some(why) = self.failed.get(&number) {
+            if let Some((why, _)) = self.failed.get(&number) {
                 bail!("crate `{}` has no scope: {why}", krate.unit.krate);
             }
             if krate.unit.args.optimised() {
@@ -212,29 +251,23 @@ impl Grounds {
     pub(super) fn settle(&mut self, crates: &[Crate]) {
         self.collect(crates);
         for (number, krate) in crates.iter().enumerate() {
-            if self.ordered.contains(&number) || self.failed.contains_key(&number) {
+            if self.ordered.contains(&number) {
                 continue;
             }
-            let Some(mut ground) = self.known.remove(&number) else {
+            let compiled = krate.inputs.hashes();
+            let failed = self.failed.get(&number);
+            if failed.is_some_and(|(_, of)| *of == compiled) {
+                continue;
+            }
+            self.failed.remove(&number);
+            let Some(ground) = self.known.remove(&number) else {
                 self.order(number, crates, None);
                 continue;
             };
-            let compiled = krate.inputs.hashes();
-            let mut is_good = ground.seen == seen_by(number, crates);
-            if !agree(&ground.hashes, &compiled) {
-                let read = read(&ground.unit, &ground.cfg, &compiled, Some(&ground.settled));
-                let Ok((source, hashes)) = read else {
-                    self.order(number, crates, None);
-                    continue;
-                };
-                is_good &= scope_key(&source) == scope_key(&ground.settled);
-                ground.settled = source;
-                ground.hashes = hashes;
-            }
-            ground.source.clone_from(&ground.settled);
-            match is_good {
-                true => drop(self.known.insert(number, ground)),
-                false => self.order(number, crates, Some(ground)),
+            let is_current = ground.seen == seen_by(number, crates);
+            match ground.settled(compiled) {
+                Some((ground, true)) if is_current => drop(self.known.insert(number, ground)),
+                ground => self.order(number, crates, ground.map(|(ground, _)| ground)),
             }
         }
     }
@@ -255,7 +288,8 @@ fn seen_by(number: usize, crates: &[Crate]) -> Vec<Option<u128>> {
     before.map(|krate| krate.metadata).collect()
 }
 
-fn make(order: Order, cancel: &CancelToken) -> Result<Ground> {
+/// Makes what was ordered; nothing if the crate was saved after it was compiled.
+fn make(order: Order, cancel: &CancelToken) -> Result<Option<Ground>> {
     let Order {
         unit,
         known,
@@ -265,20 +299,22 @@ fn make(order: Order, cancel: &CancelToken) -> Result<Ground> {
     } = order;
     if let Some(known) = known {
         let scope = scope_of(&known.unit, &known.settled, cancel)?;
-        return Ok(Ground {
+        return Ok(Some(Ground {
             scope,
             seen,
             ..*known
-        });
+        }));
     }
     let (unit, roots) = identity::of_scope(&unit, cancel)?;
     let output = tool(&unit, &rustc::print_cfg(&unit.args))
         .run_checked(cancel)
         .context("failed to ask rustc what `cfg` sees")?;
     let cfg = Cfg::parse(&output.stdout_text()).in_edition(unit.edition());
-    let (source, hashes) = read(&unit, &cfg, &compiled, None)?;
+    let Some((source, hashes)) = read(&unit, &cfg, &compiled, None)? else {
+        return Ok(None);
+    };
     let scope = scope_of(&unit, &source, cancel)?;
-    Ok(Ground {
+    Ok(Some(Ground {
         unit,
         cfg,
         roots,
@@ -286,8 +322,9 @@ fn make(order: Order, cancel: &CancelToken) -> Result<Ground> {
         settled: source.clone(),
         source,
         hashes,
+        compiled,
         seen,
-    })
+    }))
 }
 
 fn scope_of(unit: &Unit, source: &CrateSource, cancel: &CancelToken) -> Result<Scope> {
@@ -312,29 +349,25 @@ fn scope_of(unit: &Unit, source: &CrateSource, cancel: &CancelToken) -> Result<S
     }
 }
 
-/// Reads the crate as it was compiled; gives back what its files hold, too.
+/// Reads the crate as it was compiled, and what its files hold; nothing if it was saved since.
 fn read(
     unit: &Unit,
     cfg: &Cfg,
     compiled: &BTreeMap<PathBuf, u128>,
     old: Option<&CrateSource>,
-) -> Result<(CrateSource, BTreeMap<PathBuf, u128>)> {
+) -> Result<Option<(CrateSource, BTreeMap<PathBuf, u128>)>> {
     let disk = Hashed::default();
     let source = source_of(unit, cfg, &disk, old)?;
     let hashes = disk
         .hashes
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    if !agree(&hashes, compiled) {
-        bail!("crate `{}` was saved after it was compiled", unit.krate);
-    }
-    Ok((source, hashes))
-}
-
-/// Whether files hold what rustc compiled.
-fn agree(read: &BTreeMap<PathBuf, u128>, compiled: &BTreeMap<PathBuf, u128>) -> bool {
     let mut compiled = compiled.iter();
-    compiled.all(|(path, hash)| read.get(&plain(path)).is_none_or(|read| read == hash))
+    let is_same = |(path, hash): (&PathBuf, &u128)| {
+        let read = hashes.get(&plain(path));
+        read.is_none_or(|read| read == hash)
+    };
+    Ok(compiled.all(is_same).then_some((source, hashes)))
 }
 
 /// Reads a crate as the fast lane has it.

@@ -29,7 +29,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use self::engine::Engine;
-use super::make::Outcome;
+use self::fast::Hurried;
+use super::make::{Outcome, Patched};
 use super::texts::{Fixed, Texts};
 use super::worker::{Agent, Job, Patchable, Said, Verdict, build_changed};
 use crate::build::base::{self, Base, BuildError};
@@ -38,6 +39,7 @@ use crate::build::project::Project;
 use crate::build::slotted::keep;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
+use crate::plan::verdict::Note;
 use crate::source::items::plain;
 
 /// Does the work of a session for one run of the program.
@@ -68,7 +70,7 @@ pub(super) fn work(
     engine.read_base()?;
     engine.warm_up();
     engine.grounds.settle(&engine.crates);
-    if !engine.grounds.is_waiting() {
+    if engine.grounds.are_prepared(&engine.crates) {
         say(Said::Prepared);
     }
     // The first look takes longest, since it reads the tables by which stacks are walked.
@@ -76,6 +78,7 @@ pub(super) fn work(
 
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
     let mut paused = false;
+    let mut ahead = Unconfirmed::default();
     let mut first = !unfinished.is_empty();
     loop {
         let job = match std::mem::take(&mut first) {
@@ -92,6 +95,7 @@ pub(super) fn work(
         if saves.rescan {
             files.extend(texts.refresh_all());
         }
+        let is_new = !files.is_empty();
         files.append(&mut unfinished);
         if paused {
             unfinished = files;
@@ -125,26 +129,24 @@ pub(super) fn work(
                 total: since(live),
             }))
         };
-        let mut ahead = None;
+        let mut aside = None;
+        let mut is_ahead = false;
         let outcome = match stopped {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => {
-                let hurried = engine.hurry(&files, &texts, client, &token);
-                let aside = match hurried {
-                    Ok(Ok(patched)) => {
-                        ahead = Some((patched.functions.clone(), patched.notes.clone()));
+                match engine.hurry(&files, &texts, client, &token) {
+                    Ok(Hurried::Patched(patched)) => {
+                        is_ahead = true;
+                        ahead.extend(&patched);
                         say(verdict(&files, Ok(Outcome::Patched(patched))));
-                        None
                     }
-                    Ok(Err(aside)) => Some(aside),
-                    // The exact lane says it, or a newer save is waiting.
-                    Err(error) => Some(format!("{error:#}")),
-                };
-                let mut outcome = engine.follow(&files, ahead.is_some(), client, &token);
-                if let Ok(Outcome::Patched(patched)) = &mut outcome {
-                    patched.aside = aside;
+                    // What answered these files has not been confirmed yet.
+                    Ok(Hurried::Nothing) => is_ahead = !is_new && !ahead.is_empty(),
+                    Ok(Hurried::Aside(why)) => aside = Some(why),
+                    // If it is more than this lane's matter, the exact one says so in its verdict.
+                    Err(error) => aside = Some(format!("{error:#}")),
                 }
-                outcome
+                engine.follow(&files, is_ahead, client, &token)
             }
             Err(error) => Err(error),
         };
@@ -159,21 +161,58 @@ pub(super) fn work(
             watched = now;
             say(Said::Included(as_watched(&watched, &fixed)));
         }
-        match (outcome, ahead) {
-            // One verdict a save: the exact lane only says what it has beside the fast one.
-            (Ok(Outcome::Patched(mut patched)), Some((functions, notes))) => {
-                patched.functions.retain(|name| !functions.contains(name));
-                patched.notes.retain(|note| !notes.contains(note));
-                let total = since(patched.live);
-                say(Said::Confirmed(Box::new(patched), total));
-            }
-            (outcome, ahead) => {
-                if ahead.is_some() {
-                    say(Said::TakenBack(engine.generation));
-                }
-                say(verdict(&files, outcome));
-            }
+        let is_live = matches!(outcome, Ok(Outcome::Patched(_) | Outcome::Unchanged));
+        if !is_live && engine.take_back(client)? {
+            say(Said::TakenBack(engine.generation));
         }
+        let ahead = std::mem::take(&mut ahead);
+        match outcome {
+            // One verdict a save: the exact lane only says what it has beside the fast one.
+            Ok(Outcome::Patched(patched)) if is_ahead => {
+                let total = since(patched.live);
+                say(Said::Confirmed(Box::new(ahead.rest_of(patched)), total));
+            }
+            Ok(Outcome::Patched(patched)) => {
+                let patched = Patched { aside, ..patched };
+                say(verdict(&files, Ok(Outcome::Patched(patched))));
+            }
+            outcome => say(verdict(&files, outcome)),
+        }
+        if engine.grounds.are_prepared(&engine.crates) {
+            say(Said::Prepared);
+        }
+    }
+}
+
+/// What the fast lane has said and the exact one has not confirmed yet.
+#[derive(Default)]
+struct Unconfirmed {
+    functions: BTreeSet<String>,
+    notes: Vec<Note>,
+}
+
+impl Unconfirmed {
+    fn extend(&mut self, patched: &Patched) {
+        let functions = patched.functions.iter().chain(&patched.included);
+        self.functions.extend(functions.cloned());
+        self.notes.extend(patched.notes.iter().cloned());
+    }
+
+    fn is_empty(&self) -> bool {
+        self.functions.is_empty()
+    }
+
+    /// What the exact lane has beside that.
+    fn rest_of(&self, mut patched: Patched) -> Patched {
+        patched
+            .functions
+            .retain(|name| !self.functions.contains(name));
+        let is_said = |note: &Note| {
+            let mut said = self.notes.iter();
+            said.any(|other| other.code == note.code && other.message == note.message)
+        };
+        patched.notes.retain(|note| !is_said(note));
+        patched
     }
 }
 
@@ -188,7 +227,7 @@ fn next(inbox: &Receiver<Job>, engine: &mut Engine, say: &dyn Fn(Said)) -> Optio
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return None,
         }
-        if engine.grounds.collect(&engine.crates) {
+        if engine.grounds.are_prepared(&engine.crates) {
             say(Said::Prepared);
         }
     }

@@ -27,6 +27,29 @@ impl CodeMap {
         self.add(&image.symbols, bias);
     }
 
+    /// Functions whose symbols have `root` in them are parts of these, and are called so: closures, each of the function
+    /// that its path names.
+    pub fn call(&mut self, root: &str, functions: &[String]) {
+        let Some(first) = functions.first() else {
+            return;
+        };
+        let paths = functions
+            .iter()
+            .map(|of| format!("{:#}", rustc_demangle::demangle(of)));
+        let own: Vec<String> = paths
+            .map(|path| format!("::{}::", path.rsplit("::").next().unwrap_or_default()))
+            .collect();
+        let parts = self
+            .functions
+            .iter_mut()
+            .filter(|(.., name)| name.contains(root));
+        for (.., name) in parts {
+            let path = format!("{:#}", rustc_demangle::demangle(name));
+            let around = own.iter().position(|own| path.contains(own));
+            around.map_or(first, |at| &functions[at]).clone_into(name);
+        }
+    }
+
     fn add(&mut self, symbols: &SymbolTable, bias: u64) {
         let functions = symbols
             .iter()

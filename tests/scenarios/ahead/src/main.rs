@@ -32,6 +32,7 @@ fn main() {
             "add" => shop.add(rest).to_string(),
             "visits" => shop.visits(),
             "kind" => format!("{} {}", kind(&Word(String::new())), kind(&Other)),
+            "motto" => talk::motto(),
             "twice" => ahead::twice(21).to_string(),
             _ => Word(rest.to_owned()).reply(),
         };

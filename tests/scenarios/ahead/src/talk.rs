@@ -2,6 +2,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 static REPLIES: AtomicUsize = AtomicUsize::new(0);
 
+const MOTTO: &str = include_str!("motto.txt");
+
+pub fn motto() -> String {
+    MOTTO.trim_end().to_owned()
+}
+
 mod hidden {
     pub fn secret() -> usize {
         1000
