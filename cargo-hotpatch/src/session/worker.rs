@@ -51,7 +51,7 @@ pub enum Said {
     /// The exact lane does not agree with what the fast one brought as this generation: the functions run what they did
     /// before. Its verdict follows.
     TakenBack(u32),
-    /// Edits of bodies are fast from now on.
+    /// What the fast lane needs is made, as far as it can be.
     Prepared,
     /// Something that edits will meet with.
     Warning(anyhow::Error),

@@ -24,9 +24,9 @@ pub enum Event {
     Patched(Patched),
     /// The exact lane agrees with a patch of the fast lane, and has replaced its bodies by rustc's own.
     Confirmed(Confirmed),
-    /// The exact lane does not agree with a patch of the fast lane, and its verdict follows.
+    /// The exact lane does not agree with what the fast lane patched and was not confirmed; its verdict follows.
     TakenBack(TakenBack),
-    /// Edits of bodies are made by the fast lane from now on.
+    /// What the fast lane needs is made, for every crate of which that can be.
     Prepared {},
     /// A save that changes nothing that runs.
     Unchanged {},
