@@ -25,6 +25,9 @@ use crate::source::file::FnKey;
 use crate::source::items::{CrateSource, Files, fingerprint, plain};
 use crate::source::{shadows, text};
 
+/// In a workspace of so many crates the scopes of all are made at once, in a larger one those of crates that are edited.
+const FEW: usize = 8;
+
 /// One crate as the fast lane sees it.
 #[derive(Debug, Clone)]
 pub(super) struct Ground {
@@ -91,6 +94,8 @@ pub(super) struct Grounds {
     known: BTreeMap<usize, Ground>,
     /// Crates whose orders are under way.
     ordered: BTreeSet<usize>,
+    /// Crates of which a file was saved.
+    saved: BTreeSet<usize>,
     /// Crates of which no scope can be made, and why; with what they were compiled from.
     failed: BTreeMap<usize, (String, BTreeMap<PathBuf, u128>)>,
     /// It has not been said yet that nothing is under way any more.
@@ -118,6 +123,7 @@ impl Grounds {
         Self {
             known: BTreeMap::new(),
             ordered: BTreeSet::new(),
+            saved: BTreeSet::new(),
             failed: BTreeMap::new(),
             owed: true,
             list: 0,
@@ -212,6 +218,7 @@ impl Grounds {
         let (Some((number, krate)), None) = (first, touched.next()) else {
             bail!("it is no edit of one crate");
         };
+        self.saved.insert(number);
         let Some(ground) = self.known.get(&number) else {
             if let Some((why, _)) = self.failed.get(&number) {
                 bail!("crate `{}` has no scope: {why}", krate.unit.krate);
@@ -251,7 +258,8 @@ impl Grounds {
     pub(super) fn settle(&mut self, crates: &[Crate]) {
         self.collect(crates);
         for (number, krate) in crates.iter().enumerate() {
-            if self.ordered.contains(&number) {
+            let is_wanted = crates.len() <= FEW || self.saved.contains(&number);
+            if self.ordered.contains(&number) || !is_wanted {
                 continue;
             }
             let compiled = krate.inputs.hashes();
@@ -276,6 +284,7 @@ impl Grounds {
     pub(super) fn forget(&mut self) {
         self.known.clear();
         self.ordered.clear();
+        self.saved.clear();
         self.failed.clear();
         self.list += 1;
     }
