@@ -201,7 +201,14 @@ impl Trial<'_> {
             if edit.expect == Expect::Nothing {
                 continue;
             }
+            if edit.ahead {
+                session.verdict().with_context(place)?;
+            }
             let verdict = session.verdict().with_context(place)?;
+            if edit.hasty {
+                self.applied.push(self.project.tree()?);
+                continue;
+            }
             let expected = edit.expect.event().unwrap_or_default();
             let code = verdict.text("code");
             let wanted = edit.code.as_deref().unwrap_or_default();
