@@ -101,7 +101,7 @@ pub(super) fn compile(
         let (tell, hear) = channel();
         let mut begun = 0;
         for (index, krate) in crates.iter().enumerate() {
-            let seen = seen_by(&krate.unit, crates);
+            let seen = used_by(&krate.unit, crates);
             schedule.wait_for(&seen, &hear);
             let sees_others = seen
                 .iter()
@@ -134,7 +134,7 @@ pub(super) fn compile(
 }
 
 /// The numbers of the crates that a crate is compiled with.
-fn seen_by(unit: &Unit, crates: &[Crate]) -> Vec<usize> {
+pub(super) fn used_by(unit: &Unit, crates: &[Crate]) -> Vec<usize> {
     let stems: Vec<String> = unit.externs().collect();
     let numbers = crates.iter().enumerate();
     numbers

@@ -13,6 +13,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::compile::used_by;
 use super::krate::Crate;
 use crate::build::capture::Unit;
 use crate::build::identity::{self, Roots};
@@ -176,17 +177,29 @@ impl Grounds {
             self.ordered.remove(&number);
             let compiled = crates[number].inputs.hashes();
             match made {
-                Ok(Some(ground)) => {
-                    if ground.seen == seen_by(number, crates) && ground.compiled == compiled {
-                        self.known.insert(number, ground);
-                    }
-                }
+                // The exact lane may have compiled another text since.
+                Ok(Some(ground)) => self.keep(number, ground, compiled, crates),
                 // Saved meanwhile; it is ordered again once that is compiled.
                 Ok(None) => {}
                 Err(error) => {
                     self.failed.insert(number, (format!("{error:#}"), compiled));
                 }
             }
+        }
+    }
+
+    /// Keeps a ground for the text that was compiled last, or has another scope made for it.
+    fn keep(
+        &mut self,
+        number: usize,
+        ground: Ground,
+        compiled: BTreeMap<PathBuf, u128>,
+        crates: &[Crate],
+    ) {
+        let is_current = ground.seen == seen_by(number, crates);
+        match ground.settled(compiled) {
+            Some((ground, true)) if is_current => drop(self.known.insert(number, ground)),
+            ground => self.order(number, crates, ground.map(|(ground, _)| ground)),
         }
     }
 
@@ -272,11 +285,7 @@ impl Grounds {
                 self.order(number, crates, None);
                 continue;
             };
-            let is_current = ground.seen == seen_by(number, crates);
-            match ground.settled(compiled) {
-                Some((ground, true)) if is_current => drop(self.known.insert(number, ground)),
-                ground => self.order(number, crates, ground.map(|(ground, _)| ground)),
-            }
+            self.keep(number, ground, compiled, crates);
         }
     }
 
@@ -292,9 +301,14 @@ impl Grounds {
 
 /// Of what a crate sees of the others: those that it is compiled with, and what these are compiled with.
 fn seen_by(number: usize, crates: &[Crate]) -> Vec<Option<u128>> {
-    // A crate comes after those that it uses.
-    let before = crates.iter().take(number);
-    before.map(|krate| krate.metadata).collect()
+    let mut seen = BTreeSet::new();
+    let mut todo = vec![number];
+    while let Some(at) = todo.pop() {
+        let used = used_by(&crates[at].unit, crates);
+        todo.extend(used.into_iter().filter(|other| seen.insert(*other)));
+    }
+    let metadata = seen.into_iter().map(|other| crates[other].metadata);
+    metadata.collect()
 }
 
 /// Makes what was ordered; nothing if the crate was saved after it was compiled.
