@@ -24,6 +24,17 @@ impl Event {
         VERDICTS.contains(&self.name())
     }
 
+    /// Whether the fast lane made this patch, so that the exact lane's word on it follows.
+    pub fn is_ahead(&self) -> bool {
+        self.text("lane") == "fast"
+    }
+
+    /// Whether `prepared` follows: in a session in which edits of bodies are fast.
+    pub fn precedes_prepared(&self) -> bool {
+        let is_first = self.name() == "ready" && !self.field("replaceable").is_null();
+        is_first || self.field("preparing").as_bool() == Some(true)
+    }
+
     /// A field, `null` where there is none.
     pub fn field(&self, name: &str) -> &Value {
         &self.0[name]

@@ -132,7 +132,7 @@ impl Trial<'_> {
             };
             if edit.ahead {
                 let first = session.verdict().with_context(place)?;
-                ensure!(first.text("lane") == "fast", "{}: {first}", place());
+                ensure!(first.is_ahead(), "{}: {first}", place());
                 generation = first.number("generation")?;
             }
             let verdict = session.verdict().with_context(place)?;
@@ -213,13 +213,13 @@ impl Trial<'_> {
             let code = verdict.text("code");
             let wanted = edit.code.as_deref().unwrap_or_default();
             println!(
-                "LANE {} {} expected {expected} {wanted} got {} {}{}{code} {} | {}",
+                "LANE {} {} expected {expected} {wanted} got {} {code} {} ({} {}) | {}",
                 self.name,
                 index + 1,
                 verdict.name(),
+                verdict.text("message"),
                 verdict.text("lane"),
                 verdict.text("aside"),
-                verdict.text("message"),
                 edit.what
             );
             let is_live = matches!(verdict.name(), "patched" | "unchanged");

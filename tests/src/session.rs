@@ -166,8 +166,7 @@ impl Session {
 
     /// Waits until edits of bodies are fast, in a session in which they are, after an event that says it.
     fn prepared(&mut self, event: &Event) -> Result<()> {
-        let is_waiting = event.name() == "ready" && !event.field("replaceable").is_null();
-        if is_waiting || event.field("preparing").as_bool() == Some(true) {
+        if event.precedes_prepared() {
             self.wait_for("prepared")?;
         }
         Ok(())
@@ -176,7 +175,7 @@ impl Session {
     /// Waits until the exact lane has come to its end with a save, if that was not its verdict. Says whether there was
     /// something to wait for.
     pub fn confirmed(&mut self, verdict: &Event) -> Result<bool> {
-        let is_ahead = verdict.text("lane") == "fast";
+        let is_ahead = verdict.is_ahead();
         let mut last = verdict.clone();
         while is_ahead && last.name() != "confirmed" {
             last = self.event(LIMIT).context("waiting for `confirmed`")?;

@@ -124,6 +124,15 @@ impl CargoConfig {
 }
 
 impl CargoConfig {
+    /// Whether it, or this text of the workspace's manifest, gives packages an optimisation level of their own.
+    #[must_use]
+    pub fn optimises_packages(&self, manifest: &str) -> bool {
+        // What cargo takes and this does not may say anything.
+        let manifest = manifest.parse::<toml::Table>();
+        let mut tables = self.given.iter().chain(&self.files);
+        tables.any(has_package_levels) || manifest.map_or(true, |table| has_package_levels(&table))
+    }
+
     /// What stands in a profile under this key, if the configuration says it: it comes before the manifest.
     #[must_use]
     pub fn in_profile(&self, profile: &str, key: &str) -> Option<toml::Value> {
@@ -188,30 +197,13 @@ fn program(here: &Path, value: impl AsRef<OsStr>) -> PathBuf {
     }
 }
 
-/// Whether a manifest or cargo's configuration gives packages an optimisation level of their own, as in
-/// `[profile.dev.package."*"]`.
-#[must_use]
-pub fn optimises_packages(workspace: &Path) -> bool {
-    let configs = workspace.ancestors().flat_map(|folder| {
-        let folder = folder.join(".cargo");
-        ["config.toml", "config"].map(|name| folder.join(name))
-    });
-    let mut files = std::iter::once(workspace.join("Cargo.toml")).chain(configs);
-    files.any(|file| std::fs::read_to_string(file).is_ok_and(|text| has_package_levels(&text)))
-}
-
-fn has_package_levels(text: &str) -> bool {
-    let Ok(value) = text.parse::<toml::Table>() else {
-        // What cargo takes and this does not may say anything.
-        return true;
-    };
-    let table = |value: &toml::Value| value.as_table().cloned().unwrap_or_default();
-    let profiles = value.get("profile").map(table).unwrap_or_default();
-    let packages = profiles
-        .values()
-        .filter_map(|profile| profile.get("package"));
-    let mut packages = packages.flat_map(|packages| table(packages).into_iter());
-    packages.any(|(_, package)| package.get("opt-level").is_some())
+/// Whether a profile gives packages an optimisation level of their own, as in `[profile.dev.package."*"]`.
+fn has_package_levels(tables: &toml::Table) -> bool {
+    let profiles = tables.get("profile").and_then(toml::Value::as_table);
+    let profiles = profiles.into_iter().flat_map(|profiles| profiles.values());
+    let packages = profiles.filter_map(|profile| profile.get("package")?.as_table());
+    let mut packages = packages.flat_map(|packages| packages.values());
+    packages.any(|package| package.get("opt-level").is_some())
 }
 
 #[cfg(test)]
@@ -262,12 +254,19 @@ mod tests {
 
     #[test]
     fn levels_of_packages_are_seen() {
-        let has = super::has_package_levels;
+        let config = CargoConfig::default();
+        let has = |manifest: &str| config.optimises_packages(manifest);
         assert!(has("[profile.dev.package.\"*\"]\nopt-level = 3"));
         assert!(has("[profile.dev.package]\nserde = { opt-level = 1 }"));
         assert!(!has(
             "[profile.dev]\nopt-level = 1\n[package]\nname = \"a\""
         ));
         assert!(!has("[profile.dev.package.a]\ndebug = false"));
+        let text = "profile.dev.package.a.opt-level = 1";
+        let given = CargoConfig {
+            given: table(text).into_iter().collect(),
+            ..CargoConfig::default()
+        };
+        assert!(given.optimises_packages(""));
     }
 }

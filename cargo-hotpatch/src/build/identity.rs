@@ -4,12 +4,13 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::capture::Unit;
 use super::rustc::{self, RustcArgs};
 use super::scope::tool;
 use crate::command::CancelToken;
+use crate::image::elf::Elf;
 use crate::object::v0;
 
 /// How often another identity is tried for a scope.
@@ -49,7 +50,7 @@ pub fn of_scope(unit: &Unit, cancel: &CancelToken) -> Result<(Unit, Roots)> {
             return Ok((of_scope, Roots { base, scope }));
         }
     }
-    anyhow::bail!("no identity like that of crate `{}` was found", unit.krate)
+    bail!("no identity like that of crate `{}` was found", unit.krate)
 }
 
 fn root(
@@ -72,8 +73,8 @@ fn root(
         fs::read(&object).with_context(|| format!("failed to read `{}`", object.display()))?;
     // Only scratch.
     let _ = fs::remove_file(&source).and_then(|()| fs::remove_file(&object));
-    let text = crate::image::elf::Elf::parse(&bytes)?;
-    let symbols = text.symbols()?;
+    let elf = Elf::parse(&bytes)?;
+    let symbols = elf.symbols()?;
     let found = symbols.iter().find_map(|raw| {
         let name = symbols.name(&raw);
         let root = v0::root(name, &unit.krate)?;

@@ -272,7 +272,7 @@ impl<'data> Reader<'_, 'data> {
         else {
             if !name.is_empty() {
                 let id = self.names.id(name);
-                hashers.both(self.names.meaning(id).as_bytes());
+                hashers.both(self.names.without_instantiating_crate(id).as_bytes());
                 references.push(id);
             }
             hashers.both(&relocation.addend.to_le_bytes());

@@ -14,8 +14,8 @@ pub struct NameId(u32);
 #[derive(Debug, Default)]
 pub struct Names {
     texts: Vec<Arc<str>>,
-    /// For each the length of its part that says what code it is.
-    meanings: Vec<usize>,
+    /// For each its length without the crate that it was compiled for, see [`Names::without_instantiating_crate`].
+    lengths: Vec<usize>,
     /// The crates that edits can change.
     crates: Vec<String>,
     ids: HashMap<Arc<str>, NameId, NameHashBuilder>,
@@ -28,7 +28,7 @@ impl Names {
             return *id;
         }
         let id = NameId(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
-        self.meanings.push(self.meaning_of(text).len());
+        self.lengths.push(self.stripped(text).len());
         let text: Arc<str> = Arc::from(text);
         self.texts.push(text.clone());
         self.ids.insert(text, id);
@@ -43,13 +43,13 @@ impl Names {
     /// The name without the crate that it was compiled for, if it is an instance of generic code that no edit can change:
     /// it is the same code whoever compiles it, and an edit elsewhere may have another crate do it.
     #[must_use]
-    pub fn meaning(&self, id: NameId) -> &str {
+    pub fn without_instantiating_crate(&self, id: NameId) -> &str {
         let text = self.text(id);
-        let end = self.meanings.get(id.0 as usize);
+        let end = self.lengths.get(id.0 as usize);
         end.map_or(text, |end| &text[..*end])
     }
 
-    fn meaning_of<'a>(&self, text: &'a str) -> &'a str {
+    fn stripped<'a>(&self, text: &'a str) -> &'a str {
         let crates: Vec<&str> = self.crates.iter().map(String::as_str).collect();
         if !v0::is_mangled(text) || v0::mentions(text, &crates) {
             return text;
@@ -83,7 +83,7 @@ mod tests {
         names.set_crates(&["app".to_owned(), "lib".to_owned()]);
         let mut means = |text: &str| {
             let id = names.id(text);
-            names.meaning(id).to_owned()
+            names.without_instantiating_crate(id).to_owned()
         };
         let push = "_RNvMs_NtCsab_5alloc3vecINtB4_3VechE4push";
         assert_eq!(means(&format!("{push}Cs12_3app")), push);

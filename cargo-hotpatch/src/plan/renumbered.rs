@@ -18,71 +18,55 @@ pub fn renumbered(
     new: &Definitions<'_>,
     names: &Names,
 ) -> BTreeMap<NameId, NameId> {
-    let gone = by_path(old, new, names);
-    let added = by_path(new, old, names);
-    let mut found = BTreeMap::new();
-    for (path, new_names) in added {
-        let old_names = gone.get(&path).map(Vec::as_slice);
-        if let ([new_name], Some([old_name])) = (new_names.as_slice(), old_names)
-            && kind_of(new, *new_name) == kind_of(old, *old_name)
-        {
-            found.insert(*new_name, *old_name);
-        }
-    }
-    let gone = statics_by_name(old, new, names);
-    for (own, new_names) in statics_by_name(new, old, names) {
-        let old_names = gone.get(&own).map(Vec::as_slice);
-        if let ([new_name], Some([old_name])) = (new_names.as_slice(), old_names)
-            && kind_of(new, *new_name) == kind_of(old, *old_name)
-        {
-            found.entry(*new_name).or_insert(*old_name);
-        }
+    let mut found = pairs(old, new, |name, _| path(names.text(name)));
+    for (name, was) in pairs(old, new, |name, kind| state(names.text(name), kind)) {
+        found.entry(name).or_insert(was);
     }
     found
 }
 
-/// The statics and thread-locals that only one side has and that hold state, by what they are called in their module.
-fn statics_by_name(
-    these: &Definitions<'_>,
-    others: &Definitions<'_>,
-    names: &Names,
-) -> HashMap<String, Vec<NameId>> {
-    let mut found: HashMap<String, Vec<NameId>> = HashMap::new();
-    let only_here = these.iter().filter(|(name, _)| !others.contains_key(name));
-    for (name, definition) in only_here {
-        if !matches!(definition.kind, Kind::Mutable | Kind::ThreadLocal) {
-            continue;
+/// What only one side has each, by what they have in common, if they are of one kind.
+fn pairs(
+    old: &Definitions<'_>,
+    new: &Definitions<'_>,
+    key: impl Fn(NameId, Kind) -> Option<String>,
+) -> BTreeMap<NameId, NameId> {
+    let only = |these: &Definitions<'_>, others: &Definitions<'_>| {
+        let mut found: HashMap<String, Vec<(NameId, Kind)>> = HashMap::new();
+        let only_here = these.iter().filter(|(name, _)| !others.contains_key(name));
+        for (name, definition) in only_here {
+            if let Some(key) = key(*name, definition.kind) {
+                let same = found.entry(key).or_default();
+                same.push((*name, definition.kind));
+            }
         }
-        let path = format!("{:#}", rustc_demangle::demangle(names.text(*name)));
-        // The value of a `thread_local!` is inside of a closure.
-        let plain = path.find("::{").unwrap_or(path.len());
-        let start = path[..plain].rfind("::").map_or(0, |at| at + 2);
         found
-            .entry(path[start..].to_owned())
-            .or_default()
-            .push(*name);
-    }
-    found
+    };
+    let gone = only(old, new);
+    let added = only(new, old).into_iter();
+    let pairs =
+        added.filter_map(
+            |(key, added)| match (added.as_slice(), gone.get(&key)?.as_slice()) {
+                ([(name, kind)], [(was, old_kind)]) if kind == old_kind => Some((*name, *was)),
+                _ => None,
+            },
+        );
+    pairs.collect()
 }
 
-fn kind_of(definitions: &Definitions<'_>, name: NameId) -> Option<Kind> {
-    definitions.get(&name).map(|definition| definition.kind)
+/// The path with the crates' hashes, but of what stands inside of closures.
+fn path(symbol: &str) -> Option<String> {
+    let path = rustc_demangle::demangle(symbol).to_string();
+    (!path.contains('{')).then_some(path)
 }
 
-/// What only one side has, by its path with the crates' hashes.
-fn by_path(
-    these: &Definitions<'_>,
-    others: &Definitions<'_>,
-    names: &Names,
-) -> HashMap<String, Vec<NameId>> {
-    let mut found: HashMap<String, Vec<NameId>> = HashMap::new();
-    for name in these.keys().filter(|name| !others.contains_key(name)) {
-        let path = rustc_demangle::demangle(names.text(*name)).to_string();
-        if !path.contains('{') {
-            found.entry(path).or_default().push(*name);
-        }
-    }
-    found
+/// Of a static or thread-local that holds state, what it is called in its module.
+fn state(symbol: &str, kind: Kind) -> Option<String> {
+    let path = format!("{:#}", rustc_demangle::demangle(symbol));
+    // The value of a `thread_local!` is inside of a closure.
+    let plain = path.find("::{").unwrap_or(path.len());
+    let start = path[..plain].rfind("::").map_or(0, |at| at + 2);
+    matches!(kind, Kind::Mutable | Kind::ThreadLocal).then(|| path[start..].to_owned())
 }
 
 #[cfg(test)]
@@ -91,7 +75,7 @@ mod tests {
     use crate::object::fingerprint::{Definition, Kind};
     use crate::object::names::Names;
 
-    fn pairs(kind: Kind, old: &[&str], new: &[&str]) -> Vec<(String, String)> {
+    fn found(kind: Kind, old: &[&str], new: &[&str]) -> Vec<(String, String)> {
         let mut names = Names::default();
         let mut define = |symbols: &[&str]| -> Vec<Definition> {
             let definition = |symbol: &&str| Definition {
@@ -128,7 +112,7 @@ mod tests {
             "_RNvMs_Cs1_3appNtB4_3App4step",
             "_RNvMCs1_3appNtB2_5Other4step",
         );
-        let found = pairs(Kind::Function, &[first], &[other, second]);
+        let found = found(Kind::Function, &[first], &[other, second]);
         assert_eq!(found, [owned((second, first))]);
     }
 
@@ -139,11 +123,14 @@ mod tests {
             "_RNvNtCs1_3app1b5COUNT",
             "_RNvNtCs1_3app1c5COUNT",
         );
-        let found = pairs(Kind::Mutable, &[here], &[there]);
+        let found = found(Kind::Mutable, &[here], &[there]);
         assert_eq!(found, [owned((there, here))]);
-        assert_eq!(pairs(Kind::Mutable, &[here], &[there, other]), []);
+        assert_eq!(
+            super::tests::found(Kind::Mutable, &[here], &[there, other]),
+            []
+        );
         // A function of another module is another function, and what nothing writes has no state.
-        assert_eq!(pairs(Kind::Function, &[here], &[there]), []);
-        assert_eq!(pairs(Kind::Constant, &[here], &[there]), []);
+        assert_eq!(super::tests::found(Kind::Function, &[here], &[there]), []);
+        assert_eq!(super::tests::found(Kind::Constant, &[here], &[there]), []);
     }
 }

@@ -170,7 +170,7 @@ impl Live {
     ) -> Result<(Option<Event>, Option<f64>)> {
         let mut last = verdict.clone();
         let mut confirmed = None;
-        while verdict.text("lane") == "fast" && last.name() != "confirmed" {
+        while verdict.is_ahead() && last.name() != "confirmed" {
             let Some(event) = self.next(limit.saturating_sub(saved.elapsed()), stop)? else {
                 bail!("the patch was not confirmed");
             };
@@ -188,8 +188,7 @@ impl Live {
 
     /// Waits until edits of bodies are fast, after an event that says they will be.
     fn wait_until_prepared(&mut self, event: &Event, limit: Duration, stop: &Stop) -> Result<()> {
-        let is_first = event.name() == "ready" && !event.field("replaceable").is_null();
-        let mut waits = is_first || event.field("preparing").as_bool() == Some(true);
+        let mut waits = event.precedes_prepared();
         while waits {
             let event = self.next(limit, stop)?;
             waits = event.is_some_and(|event| event.name() != "prepared");

@@ -180,7 +180,7 @@ impl Player<'_> {
                 row.wall_ms = Some(ms);
                 take(row, &event.to_string());
                 // What the fast lane brought is asked before the exact one takes its place.
-                if event.text("lane") == "fast" {
+                if event.is_ahead() {
                     early = Some(session.ask(self.lines, &self.stop));
                 }
                 let (later, confirmed) = session.settle(&event, saved, self.limit, &self.stop)?;

@@ -10,6 +10,7 @@ use hotpatch_rt::wire::{Place, Redirect};
 
 use super::addresses::Found;
 use super::engine::{Engine, all_definitions, is_replaceable};
+use super::krate::Crate;
 use crate::command::CancelToken;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
@@ -41,6 +42,16 @@ pub(super) struct Supply {
     pub(super) lent: Lent,
 }
 
+impl Supply {
+    /// The crates alone.
+    fn compiled() -> Self {
+        Self {
+            compiled: true,
+            lent: Lent::new(),
+        }
+    }
+}
+
 /// What definitions of a patch are taken from: objects by name, each with its bytes and what it defines.
 pub(super) type Lent = BTreeMap<String, (Vec<u8>, Vec<Definition>)>;
 
@@ -53,10 +64,7 @@ impl Engine {
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Option<(Selection, Loaded)>> {
-        let mut supply = Supply {
-            compiled: true,
-            lent: BTreeMap::new(),
-        };
+        let mut supply = Supply::compiled();
         let mut selection = self.choose(changes, twice, &mut supply)?;
         if selection.redirected.is_empty() {
             return Ok(None);
@@ -76,6 +84,12 @@ impl Engine {
         Ok(Some((selection, loaded)))
     }
 
+    /// The crates whose objects a patch may take from.
+    fn supplied(&self, supply: &Supply) -> impl Iterator<Item = &Crate> {
+        let crates = supply.compiled.then_some(&self.crates);
+        crates.into_iter().flatten()
+    }
+
     /// Chooses what a patch must hold, and finds what the program lacks of the libraries that it was linked with.
     pub(super) fn choose(
         &mut self,
@@ -84,12 +98,8 @@ impl Engine {
         supply: &mut Supply,
     ) -> Result<Selection> {
         loop {
-            let compiled = supply
-                .compiled
-                .then_some(&self.crates)
-                .into_iter()
-                .flatten();
-            let mut new = all_definitions(compiled.map(|krate| &krate.latest));
+            let supplied = self.supplied(supply);
+            let mut new = all_definitions(supplied.map(|krate| &krate.latest));
             for (_, definitions) in supply.lent.values() {
                 new.extend(definitions.iter().map(|of| (of.name, of)));
             }
@@ -129,11 +139,7 @@ impl Engine {
             brought: threads.clone(),
             ..Selection::default()
         };
-        let supply = Supply {
-            compiled: true,
-            lent: BTreeMap::new(),
-        };
-        let loaded = self.load(&selection, threads, &supply, client, cancel)?;
+        let loaded = self.load(&selection, threads, &Supply::compiled(), client, cancel)?;
         let memory = fs::File::open(format!("/proc/{}/mem", self.pid))
             .context("failed to read the program's memory")?;
         for (text, cell) in loaded.library.thread_locals() {
@@ -194,12 +200,7 @@ impl Engine {
                 || selection.brought.contains(name)
         };
         let mut objects = Vec::new();
-        let compiled = supply
-            .compiled
-            .then_some(&self.crates)
-            .into_iter()
-            .flatten();
-        for (index, krate) in compiled.enumerate() {
+        for (index, krate) in self.supplied(supply).enumerate() {
             for object in &krate.latest {
                 if object.definitions.iter().any(is_selected) {
                     objects.push((format!("{index}-{}", object.name), object.bytes()?));

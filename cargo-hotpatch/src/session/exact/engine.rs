@@ -12,17 +12,17 @@ use super::addresses::Addresses;
 use super::compile::compile;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
-use super::ground::Grounds;
 use super::krate::{Crate, metadata_of, spellings};
 use super::libraries::Libraries;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
 use super::plan::Planned;
+use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
 use crate::build::base::{Base, Stamp};
 use crate::build::capture::{Lane, Unit};
-use crate::build::config::optimises_packages;
+use crate::build::project::Project;
 use crate::build::replay::{Replayed, mir};
 use crate::build::rustc::library_stem;
 use crate::build::slotted::LinkedObjects;
@@ -65,7 +65,7 @@ pub(super) struct Engine {
     /// What runs ahead of the exact lane.
     pub(super) ahead: Ahead,
     /// What the fast lane stands on.
-    pub(super) grounds: Grounds,
+    pub(super) scoped: ScopedCrates,
     /// Libraries loaded so far, also those that did not go live.
     pub(super) loaded: u32,
     pub(super) generation: u32,
@@ -87,12 +87,14 @@ impl Engine {
     /// # Errors
     /// What was kept of its link cannot be read.
     pub(super) fn new(
+        project: &Project,
         base: &Base,
-        workspace: &Path,
         image: BaseImage,
         client: &Client,
         folder: &Path,
     ) -> Result<Self> {
+        let workspace = project.metadata.workspace_root.as_std_path();
+        let manifest = fs::read_to_string(workspace.join("Cargo.toml")).unwrap_or_default();
         let program = base.units.last().context("the program has no crate")?;
         let linked = LinkedObjects::read(program)?;
         let mut names = Names::default();
@@ -126,7 +128,7 @@ impl Engine {
             addresses,
             libraries: Libraries::new(linked.libraries.clone(), &folders),
             outsiders: Outsiders::among(&linked.libraries, &own, workspace),
-            has_optimised_dependencies: optimises_packages(workspace),
+            has_optimised_dependencies: project.config.optimises_packages(&manifest),
             program: base.program.clone(),
             linker: linker(Some(program)),
             linked,
@@ -137,7 +139,7 @@ impl Engine {
             next_place,
             gone_types: Layouts::default(),
             ahead: Ahead::new(),
-            grounds: Grounds::new(ending.clone()),
+            scoped: ScopedCrates::new(ending.clone()),
             ending,
             loaded: 0,
             generation: 0,
@@ -227,16 +229,16 @@ impl Engine {
         match &mut outcome {
             Outcome::Patched(patched) => {
                 self.ahead.clear();
-                self.grounds.settle(&self.crates);
+                self.scoped.settle(&self.crates);
                 // What the fast lane brought has made this generation.
                 self.generation += u32::from(!is_ahead);
                 patched.generation = self.generation;
-                patched.preparing = self.grounds.is_waiting();
+                patched.preparing = self.scoped.is_waiting();
             }
             Outcome::Unchanged => {
                 // What is left of it is gone from the source.
                 self.take_back(client)?;
-                self.grounds.settle(&self.crates);
+                self.scoped.settle(&self.crates);
             }
             Outcome::Refused(_) | Outcome::Broken(_) => {}
         }

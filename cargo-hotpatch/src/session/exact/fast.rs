@@ -15,9 +15,9 @@ use hotpatch_rt::wire::{Place, Redirect};
 
 use super::deliver::Supply;
 use super::engine::{Engine, is_replaceable};
-use super::ground::{Ground, source_of};
 use super::plan::on_stack_notes;
 use super::refusals::{last, shown};
+use super::scoped::{ScopedCrate, source_of};
 use crate::build::capture::Lane;
 use crate::build::identity::Roots;
 use crate::command::CancelToken;
@@ -44,7 +44,7 @@ use crate::source::shadows;
 pub(super) type Ahead = BTreeMap<NameId, Option<Place>>;
 
 /// What the fast lane made of a save.
-pub(super) enum Hurried {
+pub(super) enum FastLane {
     /// New bodies run.
     Patched(Patched),
     /// They run already.
@@ -74,19 +74,19 @@ impl Engine {
     ///
     /// # Errors
     /// The work was cancelled, or the agent is gone.
-    pub(super) fn hurry(
+    pub(super) fn fast_lane(
         &mut self,
         files: &BTreeSet<PathBuf>,
         texts: &Texts,
         client: &mut Client,
         cancel: &CancelToken,
-    ) -> Result<Hurried> {
+    ) -> Result<FastLane> {
         let made = match self.prepare(files, texts, cancel) {
             Ok(made) => made,
             Err(error) if cancel.is_cancelled() => return Err(error),
-            Err(error) if error.is::<NothingDiffers>() => return Ok(Hurried::Nothing),
+            Err(error) if error.is::<NothingDiffers>() => return Ok(FastLane::Nothing),
             // Whatever it is, the exact lane finds it again and says it.
-            Err(error) => return Ok(Hurried::Aside(format!("{error:#}"))),
+            Err(error) => return Ok(FastLane::Aside(format!("{error:#}"))),
         };
         let Made {
             number,
@@ -120,8 +120,8 @@ impl Engine {
             .map(|name| self.names.text(*name));
         let around: Vec<String> = texts.map(str::to_owned).collect();
         self.code.call(&root, &around);
-        if let Some(ground) = self.grounds.get_mut(number) {
-            ground.source = source;
+        if let Some(scoped) = self.scoped.get_mut(number) {
+            scoped.source = source;
         }
         times.load = begun.elapsed();
         self.generation += 1;
@@ -131,7 +131,7 @@ impl Engine {
         let (own, others) = self.shown(others);
         included.extend(own.into_iter().chain(others));
         let is_changed = |name: NameId| selection.redirected.contains(&name);
-        Ok(Hurried::Patched(Patched {
+        Ok(FastLane::Patched(Patched {
             generation: self.generation,
             functions,
             included,
@@ -153,12 +153,12 @@ impl Engine {
     ) -> Result<Made> {
         // Names of a plan that came to nothing.
         self.addresses.plan_names(BTreeMap::new());
-        let number = self.grounds.of(files, &self.crates)?;
-        let ground = self.grounds.get(number).context("a crate is gone")?;
+        let number = self.scoped.of(files, &self.crates)?;
+        let scoped = self.scoped.get(number).context("a crate is gone")?;
         let begun = Instant::now();
-        let source = source_of(&ground.unit, &ground.cfg, texts, Some(&ground.source))?;
-        let wanted = bodies(&ground.source, &source)?;
-        if ground.unit.bin && says_type_id(&source) {
+        let source = source_of(&scoped.unit, &scoped.cfg, texts, Some(&scoped.source))?;
+        let wanted = bodies(&scoped.source, &source)?;
+        if scoped.unit.bin && says_type_id(&source) {
             bail!("the program asks for ids of types");
         }
         let mut times = Times {
@@ -167,7 +167,7 @@ impl Engine {
         };
         let begun = Instant::now();
         let folder = self.folder.join(format!("text-{}", self.loaded + 1));
-        let compiled = compiled(ground, &source, &wanted, &folder, cancel);
+        let compiled = compiled(scoped, &source, &wanted, &folder, cancel);
         let _ = std::fs::remove_dir_all(&folder);
         let Bodies {
             object,
@@ -175,7 +175,7 @@ impl Engine {
             root,
         } = compiled?;
         times.compile = begun.elapsed();
-        let is_program = ground.unit.bin;
+        let is_program = scoped.unit.bin;
         let defined = definitions(&object, &mut self.names, &|_| false)?;
         let functions: BTreeMap<NameId, &FnKey> = functions
             .iter()
@@ -275,7 +275,7 @@ impl Engine {
         let is_any = !self.ahead.is_empty();
         self.lead_back(|_| true, client)?;
         self.ahead.clear();
-        self.grounds.take_back();
+        self.scoped.take_back();
         Ok(is_any)
     }
 
@@ -471,7 +471,7 @@ struct Bodies<'a> {
 }
 
 fn compiled<'a>(
-    ground: &Ground,
+    scoped: &ScopedCrate,
     source: &CrateSource,
     wanted: &'a [Wanted],
     folder: &Path,
@@ -480,11 +480,11 @@ fn compiled<'a>(
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let identity = format!("hotpatch-{}-{name}", std::process::id());
     let recipe = Recipe {
-        unit: &ground.unit,
+        unit: &scoped.unit,
         source,
         wanted,
         added: &[],
-        scope: &ground.scope,
+        scope: &scoped.scope,
         changed: &BTreeMap::new(),
         folder,
         identity: &identity,
@@ -496,14 +496,14 @@ fn compiled<'a>(
     let pairs = &compiled.object.pairs;
     let root = pairs
         .first()
-        .and_then(|pair| v0::root(&pair.new, &ground.unit.krate));
+        .and_then(|pair| v0::root(&pair.new, &scoped.unit.krate));
     let root = root.context("the patch has no root")?;
     let functions = pairs.iter().filter_map(|pair| {
         let want = wanted.get(usize::try_from(pair.index).ok()?)?;
-        Some((in_program(&pair.old, &ground.roots), &want.key))
+        Some((in_program(&pair.old, &scoped.roots), &want.key))
     });
     Ok(Bodies {
-        object: as_the_program_names_it(&compiled, root, &ground.roots)?,
+        object: as_the_program_names_it(&compiled, root, &scoped.roots)?,
         functions: functions.collect(),
         root: root.to_owned(),
     })

@@ -34,6 +34,13 @@ impl Libraries {
         }
     }
 
+    /// Reads the tables of all libraries, which takes long where there are many, so that no edit has to wait for it.
+    pub fn warm_up(&mut self) {
+        for tier in &mut self.tiers {
+            tier.index();
+        }
+    }
+
     /// The object that defines a symbol, with a name for it. Names of symbols tell versions of crates apart.
     pub fn object(&mut self, symbol: &str) -> Option<(String, Vec<u8>)> {
         self.tiers
@@ -44,11 +51,14 @@ impl Libraries {
 }
 
 impl Tier {
-    fn object(&mut self, number: usize, symbol: &str) -> Option<(String, Vec<u8>)> {
+    fn index(&mut self) -> &Index {
         let paths = &self.paths;
-        let index = self.index.get_or_insert_with(|| index(paths));
-        let (library, offset) = *index.get(symbol.as_bytes())?;
-        let data = fs::read(paths.get(library)?).ok()?;
+        self.index.get_or_insert_with(|| index(paths))
+    }
+
+    fn object(&mut self, number: usize, symbol: &str) -> Option<(String, Vec<u8>)> {
+        let (library, offset) = *self.index().get(symbol.as_bytes())?;
+        let data = fs::read(self.paths.get(library)?).ok()?;
         let archive = ArchiveFile::parse(&*data).ok()?;
         let member = archive
             .member(object::read::archive::ArchiveOffset(offset))

@@ -110,7 +110,7 @@ impl Engine {
         }
         self.crates.append(&mut crates);
         self.learn_libraries();
-        self.grounds.forget();
+        self.scoped.forget();
         None
     }
 

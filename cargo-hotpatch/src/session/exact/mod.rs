@@ -8,7 +8,6 @@ mod compile;
 mod deliver;
 mod engine;
 mod fast;
-mod ground;
 mod krate;
 mod libraries;
 mod manifest;
@@ -16,6 +15,7 @@ mod objects;
 mod outsiders;
 mod plan;
 mod refusals;
+mod scoped;
 mod script_inputs;
 mod sources;
 mod stacks;
@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 use self::engine::Engine;
-use self::fast::Hurried;
+use self::fast::FastLane;
 use super::make::{Outcome, Patched};
 use super::texts::{Fixed, Texts};
 use super::worker::{Agent, Job, Patchable, Said, Verdict, build_changed};
@@ -55,8 +55,7 @@ pub(super) fn work(
     let image = engine::read_program(base)?;
     let client = (agent.connect)(Some(&image.build_id))?;
     let pid = client.pid();
-    let workspace = project.metadata.workspace_root.as_std_path();
-    let mut engine = Engine::new(base, workspace, image, &client, folder)?;
+    let mut engine = Engine::new(project, base, image, &client, folder)?;
     agent.client = Some(client);
     let texts = Texts::default();
     let files = engine.files();
@@ -69,11 +68,12 @@ pub(super) fn work(
     say(Said::Ready(pid, Patchable::All(engine.replaceable())));
     engine.read_base()?;
     engine.warm_up();
-    engine.grounds.settle(&engine.crates);
-    if engine.grounds.are_prepared(&engine.crates) {
+    engine.scoped.settle(&engine.crates);
+    if engine.scoped.are_prepared(&engine.crates) {
         say(Said::Prepared);
     }
-    // The first look takes longest, since it reads the tables by which stacks are walked.
+    // What the first edit would have to wait for: tables of libraries, and those by which stacks are walked.
+    engine.libraries.warm_up();
     engine.code.look(engine.pid);
 
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
@@ -134,15 +134,15 @@ pub(super) fn work(
         let outcome = match stopped {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => {
-                match engine.hurry(&files, &texts, client, &token) {
-                    Ok(Hurried::Patched(patched)) => {
+                match engine.fast_lane(&files, &texts, client, &token) {
+                    Ok(FastLane::Patched(patched)) => {
                         is_ahead = true;
                         ahead.extend(&patched);
                         say(verdict(&files, Ok(Outcome::Patched(patched))));
                     }
                     // What answered these files has not been confirmed yet.
-                    Ok(Hurried::Nothing) => is_ahead = !is_new && !ahead.is_empty(),
-                    Ok(Hurried::Aside(why)) => aside = Some(why),
+                    Ok(FastLane::Nothing) => is_ahead = !is_new && !ahead.is_empty(),
+                    Ok(FastLane::Aside(why)) => aside = Some(why),
                     // If it is more than this lane's matter, the exact one says so in its verdict.
                     Err(error) => aside = Some(format!("{error:#}")),
                 }
@@ -178,7 +178,7 @@ pub(super) fn work(
             }
             outcome => say(verdict(&files, outcome)),
         }
-        if engine.grounds.are_prepared(&engine.crates) {
+        if engine.scoped.are_prepared(&engine.crates) {
             say(Said::Prepared);
         }
     }
@@ -221,13 +221,13 @@ const GLANCE: Duration = Duration::from_millis(100);
 
 /// Waits for something to do, and tells meanwhile when the fast lane is ready; nothing when the session ends.
 fn next(inbox: &Receiver<Job>, engine: &mut Engine, say: &dyn Fn(Said)) -> Option<Job> {
-    while engine.grounds.is_waiting() {
+    while engine.scoped.is_waiting() {
         match inbox.recv_timeout(GLANCE) {
             Ok(job) => return Some(job),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return None,
         }
-        if engine.grounds.are_prepared(&engine.crates) {
+        if engine.scoped.are_prepared(&engine.crates) {
             say(Said::Prepared);
         }
     }

@@ -1,4 +1,5 @@
-//! What the fast lane stands on: the text of the code that runs, and the scope that new bodies are compiled against.
+//! Crates with their scopes, as the fast lane sees them: the text of the code that runs, and what new bodies are compiled
+//! against.
 //!
 //! Scopes are made in the background. Until a crate has its scope, and after an edit of more than bodies, its edits are
 //! the exact lane's alone.
@@ -31,7 +32,7 @@ const FEW: usize = 8;
 
 /// One crate as the fast lane sees it.
 #[derive(Debug, Clone)]
-pub(super) struct Ground {
+pub(super) struct ScopedCrate {
     /// The crate as its scope and its patches are compiled.
     pub(super) unit: Unit,
     pub(super) cfg: Cfg,
@@ -41,15 +42,13 @@ pub(super) struct Ground {
     pub(super) source: CrateSource,
     /// The text that the exact lane has compiled.
     pub(super) settled: CrateSource,
-    /// Of the files of that text.
-    hashes: BTreeMap<PathBuf, u128>,
     /// Of all files that rustc read, those that macros take in among them.
     compiled: BTreeMap<PathBuf, u128>,
     /// Of what it sees of the workspace's crates: the scope is no good once this differs.
     seen: Vec<Option<u128>>,
 }
 
-impl Ground {
+impl ScopedCrate {
     /// With the text that was compiled, if that is still there; and whether the scope is still good for it.
     fn settled(mut self, compiled: BTreeMap<PathBuf, u128>) -> Option<(Self, bool)> {
         let mut is_good = true;
@@ -64,7 +63,6 @@ impl Ground {
             is_good = scope_key(&source) == scope_key(&self.settled)
                 && others(&self.compiled) == others(&compiled);
             self.settled = source;
-            self.hashes = hashes;
             self.compiled = compiled;
         }
         self.source.clone_from(&self.settled);
@@ -77,7 +75,7 @@ struct Order {
     ticket: Ticket,
     unit: Unit,
     /// What was found out already.
-    known: Option<Box<Ground>>,
+    known: Option<Box<ScopedCrate>>,
     /// The bytes that rustc compiled.
     compiled: BTreeMap<PathBuf, u128>,
     seen: Vec<Option<u128>>,
@@ -91,8 +89,8 @@ struct Ticket {
 }
 
 /// What every crate stands on, as far as it is known.
-pub(super) struct Grounds {
-    known: BTreeMap<usize, Ground>,
+pub(super) struct ScopedCrates {
+    known: BTreeMap<usize, ScopedCrate>,
     /// Crates whose orders are under way.
     ordered: BTreeSet<usize>,
     /// Crates of which a file was saved.
@@ -104,10 +102,10 @@ pub(super) struct Grounds {
     /// The number of the list of crates.
     list: u32,
     orders: Sender<Order>,
-    made: Receiver<(Ticket, Result<Option<Ground>>)>,
+    made: Receiver<(Ticket, Result<Option<ScopedCrate>>)>,
 }
 
-impl Grounds {
+impl ScopedCrates {
     /// Nothing is known; work ends with `ending`.
     pub(super) fn new(ending: CancelToken) -> Self {
         let (orders, inbox) = channel::<Order>();
@@ -134,7 +132,7 @@ impl Grounds {
     }
 
     /// Has the scope of a crate made, if the fast lane can patch anything in it.
-    fn order(&mut self, number: usize, crates: &[Crate], known: Option<Ground>) {
+    fn order(&mut self, number: usize, crates: &[Crate], known: Option<ScopedCrate>) {
         let krate = &crates[number];
         // An optimised body may be a part of its callers.
         if krate.is_absent || krate.unit.args.optimised() {
@@ -178,7 +176,7 @@ impl Grounds {
             let compiled = crates[number].inputs.hashes();
             match made {
                 // The exact lane may have compiled another text since.
-                Ok(Some(ground)) => self.keep(number, ground, compiled, crates),
+                Ok(Some(scoped)) => self.keep(number, scoped, compiled, crates),
                 // Saved meanwhile; it is ordered again once that is compiled.
                 Ok(None) => {}
                 Err(error) => {
@@ -188,18 +186,18 @@ impl Grounds {
         }
     }
 
-    /// Keeps a ground for the text that was compiled last, or has another scope made for it.
+    /// Keeps a crate whose scope is for the text that was compiled last, or has another scope made for it.
     fn keep(
         &mut self,
         number: usize,
-        ground: Ground,
+        scoped: ScopedCrate,
         compiled: BTreeMap<PathBuf, u128>,
         crates: &[Crate],
     ) {
-        let is_current = ground.seen == seen_by(number, crates);
-        match ground.settled(compiled) {
-            Some((ground, true)) if is_current => drop(self.known.insert(number, ground)),
-            ground => self.order(number, crates, ground.map(|(ground, _)| ground)),
+        let is_current = scoped.seen == seen_by(number, crates);
+        match scoped.settled(compiled) {
+            Some((scoped, true)) if is_current => drop(self.known.insert(number, scoped)),
+            scoped => self.order(number, crates, scoped.map(|(scoped, _)| scoped)),
         }
     }
 
@@ -214,7 +212,7 @@ impl Grounds {
         !self.ordered.is_empty()
     }
 
-    /// The crate that all of these files are of, if it has a ground to stand on.
+    /// The crate that all of these files are of, if it has its scope.
     ///
     /// # Errors
     /// There is none.
@@ -232,7 +230,7 @@ impl Grounds {
             bail!("it is no edit of one crate");
         };
         self.saved.insert(number);
-        let Some(ground) = self.known.get(&number) else {
+        let Some(scoped) = self.known.get(&number) else {
             if let Some((why, _)) = self.failed.get(&number) {
                 bail!("crate `{}` has no scope: {why}", krate.unit.krate);
             }
@@ -241,29 +239,29 @@ impl Grounds {
             }
             bail!("the crate's scope is not made yet");
         };
-        let source = &ground.settled;
+        let source = &scoped.settled;
         let is_source = |path: &PathBuf| source.files.iter().any(|of| plain(&of.path) == *path);
         if !files.iter().all(is_source) {
             bail!("it is no edit of source files alone");
         }
-        if ground.seen != seen_by(number, crates) {
+        if scoped.seen != seen_by(number, crates) {
             bail!("the crate's scope is not made yet");
         }
         Ok(number)
     }
 
-    pub(super) fn get(&self, number: usize) -> Option<&Ground> {
+    pub(super) fn get(&self, number: usize) -> Option<&ScopedCrate> {
         self.known.get(&number)
     }
 
-    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut Ground> {
+    pub(super) fn get_mut(&mut self, number: usize) -> Option<&mut ScopedCrate> {
         self.known.get_mut(&number)
     }
 
     /// What the fast lane brought runs no more.
     pub(super) fn take_back(&mut self) {
-        for ground in self.known.values_mut() {
-            ground.source.clone_from(&ground.settled);
+        for scoped in self.known.values_mut() {
+            scoped.source.clone_from(&scoped.settled);
         }
     }
 
@@ -281,11 +279,11 @@ impl Grounds {
                 continue;
             }
             self.failed.remove(&number);
-            let Some(ground) = self.known.remove(&number) else {
+            let Some(scoped) = self.known.remove(&number) else {
                 self.order(number, crates, None);
                 continue;
             };
-            self.keep(number, ground, compiled, crates);
+            self.keep(number, scoped, compiled, crates);
         }
     }
 
@@ -312,7 +310,7 @@ fn seen_by(number: usize, crates: &[Crate]) -> Vec<Option<u128>> {
 }
 
 /// Makes what was ordered; nothing if the crate was saved after it was compiled.
-fn make(order: Order, cancel: &CancelToken) -> Result<Option<Ground>> {
+fn make(order: Order, cancel: &CancelToken) -> Result<Option<ScopedCrate>> {
     let Order {
         unit,
         known,
@@ -322,7 +320,7 @@ fn make(order: Order, cancel: &CancelToken) -> Result<Option<Ground>> {
     } = order;
     if let Some(known) = known {
         let scope = scope_of(&known.unit, &known.settled, cancel)?;
-        return Ok(Some(Ground {
+        return Ok(Some(ScopedCrate {
             scope,
             seen,
             ..*known
@@ -333,18 +331,17 @@ fn make(order: Order, cancel: &CancelToken) -> Result<Option<Ground>> {
         .run_checked(cancel)
         .context("failed to ask rustc what `cfg` sees")?;
     let cfg = Cfg::parse(&output.stdout_text()).in_edition(unit.edition());
-    let Some((source, hashes)) = read(&unit, &cfg, &compiled, None)? else {
+    let Some((source, _)) = read(&unit, &cfg, &compiled, None)? else {
         return Ok(None);
     };
     let scope = scope_of(&unit, &source, cancel)?;
-    Ok(Some(Ground {
+    Ok(Some(ScopedCrate {
         unit,
         cfg,
         roots,
         scope,
         settled: source.clone(),
         source,
-        hashes,
         compiled,
         seen,
     }))
