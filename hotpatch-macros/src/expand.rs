@@ -1,4 +1,4 @@
-//! Writes the function out for a hot build, with a slot in front of its body.
+//! Writes the function out for a hot build: with a barrier in front of its body, or with a box for its future.
 //!
 //! What the user wrote keeps its tokens and their spans, so errors and lints in it stay where they were. What we
 //! add has spans of the macro's own: lints leave it alone, its paths mean the same in every edition, and its
@@ -11,7 +11,31 @@ use syn::{FnArg, Pat, ReturnType, Safety, Token, Type};
 use crate::function::HotFn;
 use crate::names;
 
-/// Puts a slot in front of the body. With `local`, what an `async` function returns stays on its thread.
+/// How much of the code around a function the compiler may learn about its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Build {
+    /// Nothing: every function is compiled for itself.
+    Unoptimised,
+    /// All there is, so that it must be kept from it.
+    Optimised,
+}
+
+/// The function as a hot build has it.
+pub fn live(func: HotFn, build: Build) -> TokenStream {
+    if func.sig.asyncness.is_some() {
+        return live_future(func);
+    }
+    match build {
+        Build::Unoptimised => func.into_token_stream(),
+        Build::Optimised => barrier(func),
+    }
+}
+
+/// Keeps the optimiser from knowing in the function's callers what its body does.
+///
+/// The slot in front of the body may lead anywhere, as far as the compiler can tell, and nothing is ever stored there: a
+/// newer body takes this one's place as that of any other function does. So callers assume no constant result, no call
+/// without an effect and no body that cannot panic, and go on well with whatever body comes.
 ///
 /// ```ignore
 /// // Input:
@@ -45,10 +69,7 @@ use crate::names;
 /// ```
 ///
 /// Functions without such patterns, which is most of them, keep their body as the tail of the new one.
-pub fn live(mut func: HotFn, local: bool) -> TokenStream {
-    if func.sig.asyncness.is_some() {
-        return live_future(func, local);
-    }
+fn barrier(mut func: HotFn) -> TokenStream {
     let span = Span::mixed_site();
     let (inner_attrs, statements) = split_inner_attributes(func.body.stream());
     let passed = pass_arguments(&mut func, false);
@@ -90,11 +111,11 @@ pub fn live(mut func: HotFn, local: bool) -> TokenStream {
     with_body(func, quote!(#inner_attrs #prelude #tail))
 }
 
-/// Puts a slot in front of the body of an `async` function.
+/// Puts the future of an `async` function into a box.
 ///
 /// A newer body is another future, so what is awaited is a box of one, of one layout whatever is in it. The user's
-/// body stays an `async` block beside the call of the newer one, and gives the box what rustc knows of its future:
-/// whether it is `Send`, and what it borrows.
+/// body stays an `async` block, and gives the box what rustc knows of its future: whether it is `Send`, and what it
+/// borrows.
 ///
 /// ```ignore
 /// // Input:
@@ -105,74 +126,54 @@ pub fn live(mut func: HotFn, local: bool) -> TokenStream {
 /// // Output:
 /// #[inline(never)]
 /// async fn answer(&self, __hot_1: &str) -> Option<u32> {
-///     #[used]
-///     static __HOTPATCH_SLOT: ::hotpatch_live::__private_v1::FutureSlot =
-///         ::hotpatch_live::__private_v1::FutureSlot::new();
-///     __HOTPATCH_SLOT.count(
-///         match __HOTPATCH_SLOT.get::<fn(_, _) -> ::hotpatch_live::__private_v1::Running<_>>() {
-///             ::core::option::Option::Some(__hot) =>
-///                 ::hotpatch_live::__private_v1::Hot::newer(__hot(self, __hot_1)),
-///             ::core::option::Option::None => ::hotpatch_live::__private_v1::Hot::new(async move {
-///                 if let ::core::option::Option::Some(__hot) =
-///                     ::core::option::Option::None::<Option<u32>>
-///                 {
-///                     return __hot;
+///     static __HOTPATCH_RUNNING: ::hotpatch_live::__private_v1::FutureCount =
+///         ::hotpatch_live::__private_v1::FutureCount::new();
+///     __HOTPATCH_RUNNING.count(
+///         ::hotpatch_live::__private_v1::Hot::new(move || async move {
+///             if let ::core::option::Option::Some(__hot) =
+///                 ::core::option::Option::None::<Option<u32>>
+///             {
+///                 return __hot;
+///             }
+///             match __hot_1 {
+///                 mut line => {
+///                     self.ask(line).await
 ///                 }
-///                 match __hot_1 {
-///                     mut line => {
-///                         self.ask(line).await
-///                     }
-///                 }
-///             }),
-///         }
+///             }
+///         })
 ///     ).await
 /// }
 /// ```
-fn live_future(mut func: HotFn, local: bool) -> TokenStream {
+fn live_future(mut func: HotFn) -> TokenStream {
     let span = Span::mixed_site();
     let (inner_attrs, statements) = split_inner_attributes(func.body.stream());
     let passed = pass_arguments(&mut func, true);
-    let slot = Ident::new(names::SLOT, span);
+    let running = Ident::new(names::RUNNING, span);
     let krate = Ident::new(names::LIVE_CRATE, span);
     let private = Ident::new(names::PRIVATE, span);
     let of_live = |name: &str| {
         let name = Ident::new(name, span);
         quote_spanned!(span=> ::#krate::#private::#name)
     };
-    let (slot_type, hot, running) = (of_live("FutureSlot"), of_live("Hot"), of_live("Running"));
-    let pointer = pointer_to(
-        &func,
-        passed.arguments.len(),
-        quote_spanned!(span=> -> #running<_>),
-    );
-    let newer = Ident::new("__hot", span);
-    let new = Ident::new(if local { "local" } else { "new" }, span);
-    let arguments = passed.arguments;
-    let mut call = quote_spanned!(span=> #newer(#(#arguments),*));
-    if func.is_unsafe() {
-        call = quote_spanned!(span=> unsafe { #call });
-    }
+    let (count, hot) = (of_live("FutureCount"), of_live("Hot"));
+    let early = Ident::new("__hot", span);
     let output = match &func.sig.output {
         ReturnType::Default => quote_spanned!(span=> ()),
         ReturnType::Type(_, ty) => ty.to_token_stream(),
     };
     let inside = bind(passed.rebindings, statements, func.body.span());
     let body = quote_spanned! {span=>
-        #[used]
-        static #slot: #slot_type = #slot_type::new();
-        #slot.count(
-            match #slot.get::<#pointer>() {
-                ::core::option::Option::Some(#newer) => #hot::newer(#call),
-                ::core::option::Option::None => #hot::#new(async move {
-                    // It tells rustc what the block returns, as a function's signature does.
-                    if let ::core::option::Option::Some(#newer) =
-                        ::core::option::Option::None::<#output>
-                    {
-                        return #newer;
-                    }
-                    #inside
-                }),
-            }
+        static #running: #count = #count::new();
+        #running.count(
+            #hot::new(move || async move {
+                // It tells rustc what the block returns, as a function's signature does.
+                if let ::core::option::Option::Some(#early) =
+                    ::core::option::Option::None::<#output>
+                {
+                    return #early;
+                }
+                #inside
+            })
         ).await
     };
     with_body(func, quote!(#inner_attrs #body))
@@ -200,7 +201,7 @@ fn with_body(func: HotFn, tokens: TokenStream) -> TokenStream {
     let HotFn {
         attrs, vis, sig, ..
     } = func;
-    // Else optimised callers would hold this body, and keep it when others have a newer one for its helpers.
+    // Else optimised callers would hold this body.
     let is_inline = |attr: &syn::Attribute| attr.path().is_ident("inline");
     let never = (!attrs.iter().any(is_inline))
         .then(|| quote_spanned!(Span::mixed_site()=> #[inline(never)]));
@@ -279,12 +280,6 @@ fn pointer_type(func: &HotFn, arguments: usize) -> TokenStream {
         ReturnType::Type(..) if never_returns(func) => quote_spanned!(span=> -> !),
         ReturnType::Type(..) => quote_spanned!(span=> -> _),
     };
-    pointer_to(func, arguments, output)
-}
-
-/// The type of a pointer to a function called as this one is, with an output of its own.
-fn pointer_to(func: &HotFn, arguments: usize, output: TokenStream) -> TokenStream {
-    let span = Span::mixed_site();
     let safety = match &func.sig.safety {
         Safety::Unsafe(_) => quote_spanned!(span=> unsafe),
         Safety::Safe(_) | Safety::Default => TokenStream::new(),
@@ -323,7 +318,7 @@ fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenStream) {
 mod tests {
     use super::*;
 
-    /// The examples in the documentation of [`live`] and [`live_future`], so that they stay true.
+    /// The examples in the documentation of [`barrier`] and [`live_future`], so that they stay true.
     #[test]
     fn the_documented_examples_are_what_comes_out() {
         let source = include_str!("expand.rs");
@@ -397,11 +392,19 @@ mod tests {
         );
     }
 
+    #[test]
+    fn an_unoptimised_build_leaves_plain_functions_as_they_are() {
+        let input = "#[cold] pub(crate) unsafe fn f(&self, (a, b): (u8, u8)) -> u8 { #![allow(unused)] a + b }";
+        let func = syn::parse_str::<HotFn>(input).expect("the input is a function");
+        let same: TokenStream = input.parse().expect("the input is made of tokens");
+        assert_eq!(squeeze(&live(func, Build::Unoptimised)), squeeze(&same));
+    }
+
     #[track_caller]
     fn assert_expansion(input: &str, output: &str) {
         let func = syn::parse_str::<HotFn>(input).expect("the input is a function");
         let expected: TokenStream = output.parse().expect("the output is made of tokens");
-        assert_eq!(squeeze(&live(func, false)), squeeze(&expected));
+        assert_eq!(squeeze(&live(func, Build::Optimised)), squeeze(&expected));
     }
 
     /// Tokens print with spaces that depend on where they came from.

@@ -22,7 +22,7 @@ pub struct HotFn {
     pub body: Group,
 }
 
-/// A static whose new values patched code takes up: the tool sees to it, and the item stays as it is.
+/// A static, which stays as it is: the tool sees to its new values.
 pub struct HotStatic;
 
 impl Parse for HotStatic {
@@ -244,6 +244,17 @@ fn refuse_impl_trait(tokens: TokenStream, place: &str, errors: &mut Vec<Error>) 
             TokenTree::Group(group) => refuse_impl_trait(group.stream(), place, errors),
             _ => {}
         }
+    }
+}
+
+impl ToTokens for HotFn {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        for attr in &self.attrs {
+            attr.to_tokens(tokens);
+        }
+        self.vis.to_tokens(tokens);
+        self.sig.to_tokens(tokens);
+        self.body.to_tokens(tokens);
     }
 }
 

@@ -15,11 +15,13 @@ mod function;
 mod names;
 
 use crate::args::Args;
+use crate::expand::Build;
 use crate::function::{HotFn, HotStatic};
 
-/// Marks a function whose new bodies go live while the program runs under `cargo hotpatch`.
+/// Marks a function that running code is to come back to: an `async` function, or a function of an optimised build.
 ///
-/// It works on free functions and on methods of inherent and trait impls:
+/// Under `cargo hotpatch` every function can be replaced, marked or not. The mark is for what a running program would
+/// not come back to. It works on free functions and on methods of inherent and trait impls:
 ///
 /// ```
 /// use hotpatch_rt::hot;
@@ -32,11 +34,11 @@ use crate::function::{HotFn, HotStatic};
 /// assert_eq!(greeting("you"), "Hello, you!");
 /// ```
 ///
-/// In a plain build the function is left exactly as written. Under `cargo hotpatch` a call looks first
-/// whether a patch has brought a newer body.
+/// In a plain build the function is left exactly as written, and so it is in a hot build that does not optimise. In one
+/// that does, it is never inlined, and its callers are compiled without any knowledge of its body.
 ///
-/// An `async` function can be hot: what awaits it runs the newest body. In a hot build its future is a box, and newer
-/// bodies must be such that it can be sent between threads, unless the attribute says `#[hot(?Send)]`:
+/// In a hot build what awaits a hot `async` function holds a box, and so takes up the newest body with its next call,
+/// whatever that keeps across its own `await`s:
 ///
 /// ```
 /// use hotpatch_rt::hot;
@@ -59,8 +61,8 @@ use crate::function::{HotFn, HotStatic};
 /// }
 /// ```
 ///
-/// On a `static` without interior mutability the attribute has the tool give a new initial value to patched code,
-/// which else keeps the value it has:
+/// On a `static` the attribute changes nothing. One that the program cannot write to takes up a new initial value as it
+/// is; any other keeps the value it has:
 ///
 /// ```
 /// use hotpatch_rt::hot;
@@ -70,31 +72,22 @@ use crate::function::{HotFn, HotStatic};
 ///
 /// assert_eq!(SPEED * 2.0, 3.0);
 /// ```
-///
-/// In a generic impl, or as a default body in a trait, a function has many addresses too. The attribute
-/// cannot see that, so it is the tool that declines to patch such a function.
 #[proc_macro_attribute]
 pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
-    let mut args = syn::parse::<Args>(args);
+    let args = syn::parse::<Args>(args);
     let is_static = syn::parse::<HotStatic>(item.clone()).is_ok();
     let func = syn::parse::<HotFn>(item.clone());
-    let is_async = func.as_ref().is_ok_and(|func| func.sig.asyncness.is_some());
-    if let Ok(Args { local: Some(place) }) = args
-        && (is_static || func.is_ok() && !is_async)
-    {
-        args = Err(syn::Error::new(
-            place,
-            "`?Send` is for async functions: what others return says itself whether it can be sent",
-        ));
-    }
     if args.is_ok() && is_static {
         return item;
     }
-    let live = std::env::var_os(names::LIVE_ENV).is_some();
-    match (args, func) {
-        (Ok(args), Ok(func)) if live => expand::live(func, args.local.is_some()).into(),
-        (Ok(_), Ok(_)) => item,
-        (args, func) => {
+    let build = std::env::var_os(names::LIVE_ENV).map(|value| match value == names::OPTIMISED {
+        true => Build::Optimised,
+        false => Build::Unoptimised,
+    });
+    match (args, func, build) {
+        (Ok(_), Ok(func), Some(build)) => expand::live(func, build).into(),
+        (Ok(_), Ok(_), None) => item,
+        (args, func, _) => {
             let errors = [args.err(), func.err().filter(|_| !is_static)];
             let mut errors = errors.into_iter().flatten();
             let first = errors

@@ -110,7 +110,7 @@ impl Crates {
         match mode {
             Mode::Plain => tool.env_remove("CARGO_HOTPATCH_LIVE"),
             Mode::Live => tool
-                .env("CARGO_HOTPATCH_LIVE", "1")
+                .env("CARGO_HOTPATCH_LIVE", "optimised")
                 .arg("--extern")
                 .arg(format!("hotpatch_live={}", self.live.display())),
         };

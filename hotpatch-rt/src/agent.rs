@@ -28,8 +28,8 @@ const HELLO_LIMIT: Duration = Duration::from_secs(10);
 
 /// Starts the agent if the environment asks for it, and does nothing otherwise.
 ///
-/// The launcher that `cargo hotpatch` generates calls this before the program's `main`, as does the `main` that its linker's
-/// stand-in adds. Do not call it from anywhere else. Where a constructor has started a thread already, the variable stays
+/// The `main` that the linker's stand-in of `cargo hotpatch` adds calls this before the program's own. Do not call it from
+/// anywhere else. Where a constructor has started a thread already, the variable stays
 /// in the environment, as others may be reading that.
 ///
 /// A child made by `fork` has no agent: it goes on with the code that ran when it was made.
@@ -194,17 +194,9 @@ impl Agent {
                 let bias = self.program.load(generation, &path, &image)?;
                 Ok(Response::Loaded { bias })
             }
-            Request::Publish { stores } => {
-                let count = self.program.publish(&stores)?;
-                Ok(Response::Published { count })
-            }
             Request::Redirect { redirects } => {
                 let count = self.program.redirect(&redirects)?;
-                Ok(Response::Published { count })
-            }
-            Request::Count { slots } => {
-                let running = self.program.count(&slots)?;
-                Ok(Response::Counted { running })
+                Ok(Response::Redirected { count })
             }
             Request::Relist { list } => {
                 backtraces::relist(self.program.image(), &list)?;

@@ -42,7 +42,7 @@ pub enum Refusal {
     DlopenFailed(String),
     /// `dlinfo` did not tell where the library lies.
     DlinfoFailed,
-    /// The address is not that of a slot in the base.
+    /// The address is not that of a cell.
     NotASlot(u64),
     /// The target lies in a generation that is not loaded.
     GenerationUnknown(u32),

@@ -2,11 +2,12 @@
 //!
 //! A future holds what its body keeps across an `await`, so each body's is of another size. Code that awaits the
 //! function was compiled once and keeps the future inside its own; what it keeps is therefore a [`Hot`], two words of
-//! code and one of data beside the count, whatever body they lead to.
+//! code and one of data beside the count, whatever body they lead to. A task that runs in older code so takes up the
+//! new body with its next call.
 //!
 //! # Orderings
 //!
-//! [`FutureSlot::running`] is a number for the user to read and orders nothing: `Relaxed` everywhere.
+//! [`FutureCount::running`] is a number for the user to read and orders nothing: `Relaxed` everywhere.
 
 use std::future::Future;
 use std::marker::PhantomData;
@@ -15,39 +16,24 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use crate::slot::Slot;
-
-/// The slot of a hot `async fn`, and how many of its futures have begun and not come to their end.
-///
-/// The agent writes the slot and reads the number behind it; see [`RUNNING_OFFSET`].
+/// How many futures of a hot `async fn` have begun and not come to their end. The tool reads the number where it lies.
 #[derive(Debug)]
-#[repr(C)]
-pub struct FutureSlot {
-    slot: Slot,
+#[repr(transparent)]
+pub struct FutureCount {
     running: AtomicUsize,
 }
 
-/// Where the number of futures is in a [`FutureSlot`], in bytes.
-pub const RUNNING_OFFSET: usize = std::mem::offset_of!(FutureSlot, running);
-
-impl FutureSlot {
-    /// A slot that leads to the body compiled into the base.
+impl FutureCount {
+    /// None have begun.
     #[must_use]
     #[expect(
         clippy::new_without_default,
-        reason = "a slot is a static, which `Default` cannot initialise"
+        reason = "a count is a static, which `Default` cannot initialise"
     )]
     pub const fn new() -> Self {
-        FutureSlot {
-            slot: Slot::new(),
+        FutureCount {
             running: AtomicUsize::new(0),
         }
-    }
-
-    /// As [`Slot::get`], with the same contract. The function returns a [`Running`].
-    #[inline(always)]
-    pub fn get<F: Copy>(&self) -> Option<F> {
-        self.slot.get()
     }
 
     /// Counts a future until it is dropped, which happens when it is ready or whoever awaits it gives up.
@@ -58,26 +44,39 @@ impl FutureSlot {
     }
 }
 
-/// A future of a body that is known only to those two functions.
+/// What a call of a hot `async fn` awaits: a box with a future of type `F`, which only two functions know.
 ///
-/// What the future borrows is not in this type, so it must not outlive the call that made it: the expansion of
-/// `#[hot]` puts it into a [`Hot`] at once.
+/// **Invariant:** `future` points to an `F` in a box of its own, and `poll` and `drop` are those of this `F`. No `F` is
+/// in here, so that this type's layout and code are the same for all bodies; that is what the tool relies on when `F`
+/// differs (`cargo-hotpatch/src/object/mentions.rs`).
 #[derive(Debug)]
 #[repr(C)]
-pub struct Running<R> {
+pub struct Hot<F, R> {
     future: NonNull<()>,
     poll: unsafe fn(NonNull<()>, &mut Context<'_>) -> Poll<R>,
     drop: unsafe fn(NonNull<()>),
+    counted: Option<Counted>,
+    /// It owns one, so that borrows and auto traits are those of an `F`.
+    like: PhantomData<F>,
 }
 
-impl<R> Running<R> {
-    /// Puts a future into a box.
+/// One of the futures that are counted.
+#[derive(Debug)]
+struct Counted(&'static AtomicUsize);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<F: Future<Output = R>, R> Hot<F, R> {
+    /// Makes a future of the body and puts it into a box.
     ///
-    /// # Contract
-    ///
-    /// Only code made for `#[hot]` calls this: expansions, and patches, whose function has the signature of the hot
-    /// one. As with [`Slot::get`] it would else be `unsafe`.
-    pub fn new<F: Future<Output = R>>(future: F) -> Self {
+    /// Never inlined, and given what makes the future instead of the future: the caller's code then is the same whatever
+    /// an `F` looks like.
+    #[inline(never)]
+    pub fn new(make: impl FnOnce() -> F) -> Self {
         /// # Safety
         /// `future` is one that `new` made a pointer of, for the same `F`, and it is not dropped.
         unsafe fn poll<F: Future>(
@@ -95,73 +94,23 @@ impl<R> Running<R> {
             // SAFETY: `new` took it out of such a box.
             std::mem::drop(unsafe { Box::from_raw(future.cast::<F>().as_ptr()) });
         }
-        let future = Box::into_raw(Box::new(future));
-        Running {
+        let future = Box::into_raw(Box::new(make()));
+        Hot {
             future: NonNull::new(future)
                 .expect("invariant: a box is not null")
                 .cast(),
             poll: poll::<F>,
             drop: drop::<F>,
-        }
-    }
-}
-
-impl<R> Running<R> {
-    /// As [`Running::new`], for a newer body whose future takes the place of one that may have been sent.
-    pub fn sent<F: Future<Output = R> + Send>(future: F) -> Self {
-        Self::new(future)
-    }
-}
-
-impl<R> Drop for Running<R> {
-    fn drop(&mut self) {
-        // SAFETY: both came from the same `new`, and nothing uses the future after this.
-        unsafe { (self.drop)(self.future) }
-    }
-}
-
-/// What a call of a hot `async fn` awaits. `F` is the future of the body that the base has. A newer one borrows no
-/// more, since it has the same signature, and comes by [`Running::sent`] unless `F` is [`Local`].
-#[derive(Debug)]
-#[repr(C)]
-pub struct Hot<F, R> {
-    running: Running<R>,
-    counted: Option<Counted>,
-    like: PhantomData<F>,
-}
-
-/// One of the futures that a slot counts.
-#[derive(Debug)]
-struct Counted(&'static AtomicUsize);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl<F: Future<Output = R>, R> Hot<F, R> {
-    /// A future of the body that the base has.
-    pub fn new(future: F) -> Self {
-        Self::newer(Running::new(future))
-    }
-}
-
-impl<F: Future<Output = R>, R> Hot<Local<F>, R> {
-    /// The same, never to be sent to another thread, whatever body there is: of `#[hot(?Send)]`.
-    pub fn local(future: F) -> Self {
-        Self::newer(Running::new(future))
-    }
-}
-
-impl<F, R> Hot<F, R> {
-    /// A future of a newer body.
-    pub fn newer(running: Running<R>) -> Self {
-        Hot {
-            running,
             counted: None,
             like: PhantomData,
         }
+    }
+}
+
+impl<F, R> Drop for Hot<F, R> {
+    fn drop(&mut self) {
+        // SAFETY: both came from the same `new`, and nothing uses the future after this.
+        unsafe { (self.drop)(self.future) }
     }
 }
 
@@ -172,16 +121,11 @@ impl<F, R> Future for Hot<F, R> {
         // SAFETY: the future is not in here but in its box, so nothing is moved by what follows.
         let hot = unsafe { self.get_unchecked_mut() };
         // SAFETY: both came from the same `new`; it is dropped with `hot` alone.
-        unsafe { (hot.running.poll)(hot.running.future, context) }
+        unsafe { (hot.poll)(hot.future, context) }
     }
 }
 
-/// A future that stays on its thread.
-#[derive(Debug)]
-pub struct Local<F>(PhantomData<(F, *const ())>);
-
-// SAFETY: all that a `Hot` has is a future, owned: one of type `F`, or a newer one that `Running::sent` let through,
-// since a `Local` is never `Send`. The count is an atomic.
+// SAFETY: all that a `Hot` has is a future of type `F`, owned, and the count, which is an atomic.
 unsafe impl<F: Send, R> Send for Hot<F, R> {}
 
 // SAFETY: a shared `Hot` gives access to nothing; `poll` takes it exclusively.
@@ -195,47 +139,40 @@ mod tests {
     use std::rc::Rc;
     use std::task::Waker;
 
-    static SLOT: FutureSlot = FutureSlot::new();
+    static COUNT: FutureCount = FutureCount::new();
 
     fn running() -> usize {
-        SLOT.running.load(Ordering::Relaxed)
+        COUNT.running.load(Ordering::Relaxed)
     }
 
     fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// As the macro writes it, with its base's body and a newer one.
-    async fn length<'a>(text: &'a str, newer: Option<fn(&'a str) -> Running<usize>>) -> usize {
-        let hot = match newer {
-            Some(newer) => Hot::newer(newer(text)),
-            None => Hot::new(async move {
-                std::future::pending::<()>().await;
+    /// As the macro writes it.
+    async fn length(text: &str, turns: bool) -> usize {
+        COUNT
+            .count(Hot::new(move || async move {
+                if turns {
+                    std::future::pending::<()>().await;
+                }
                 text.len()
-            }),
-        };
-        SLOT.count(hot).await
-    }
-
-    fn double(text: &str) -> Running<usize> {
-        Running::new(async move {
-            let kept = [text.len(); 100];
-            kept[0] + kept[99]
-        })
+            }))
+            .await
     }
 
     #[test]
     fn futures_are_counted_from_their_begin_to_their_end() {
-        assert_eq!(RUNNING_OFFSET, 8);
+        assert_eq!(size_of::<FutureCount>(), size_of::<usize>());
         let text = "four".to_owned();
         {
-            let mut first = pin!(length(&text, None));
+            let mut first = pin!(length(&text, true));
             assert_eq!(running(), 0, "it has not begun");
             assert!(poll(first.as_mut()).is_pending());
             assert_eq!(running(), 1);
             {
-                let mut second = pin!(length(&text, Some(double)));
-                assert_eq!(poll(second.as_mut()), Poll::Ready(8));
+                let mut second = pin!(length(&text, false));
+                assert_eq!(poll(second.as_mut()), Poll::Ready(4));
                 assert_eq!(running(), 1, "it is at its end");
             }
             assert!(poll(first.as_mut()).is_pending());
@@ -253,13 +190,13 @@ mod tests {
         }
         let drops = Cell::new(0);
         let noted = Noted(&drops);
-        let running = Running::new(async move { drop(noted) });
+        let hot = Hot::new(move || async move { drop(noted) });
         assert_eq!(drops.get(), 0);
-        drop(running);
+        drop(hot);
         assert_eq!(drops.get(), 1);
         let noted = Noted(&drops);
         {
-            let mut hot = pin!(Hot::new(async move { drop(noted) }));
+            let mut hot = pin!(Hot::new(move || async move { drop(noted) }));
             assert!(poll(hot.as_mut()).is_ready());
         }
         assert_eq!(drops.get(), 2);
@@ -270,10 +207,9 @@ mod tests {
         clippy::needless_borrow,
         reason = "the reference decides which of the two traits is meant"
     )]
-    fn it_may_be_sent_where_the_future_of_the_base_may() {
+    fn it_may_be_sent_where_the_future_may() {
         fn is_send<T: Send>(_: &T) {}
-        let plain = length("", None);
-        is_send(&plain);
+        is_send(&length("", false));
         // The same question as autoref specialisation asks it: what is not `Send` has the second trait only.
         struct Asked<T>(T);
         trait Sent {
@@ -288,11 +224,9 @@ mod tests {
             }
         }
         impl<T> Kept for &Asked<T> {}
-        let hot = Hot::new(std::future::ready(1));
+        let hot = Hot::new(|| std::future::ready(1));
         assert!((&Asked(hot)).is_sent());
-        let local = Hot::local(std::future::ready(1));
-        assert!(!(&Asked(local)).is_sent());
-        let of_a_pointer = Hot::new(std::future::ready(Rc::new(1)));
+        let of_a_pointer = Hot::new(|| std::future::ready(Rc::new(1)));
         assert!(!(&Asked(of_a_pointer)).is_sent());
     }
 }

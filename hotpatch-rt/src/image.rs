@@ -1,4 +1,4 @@
-//! The main executable as it lies in memory: load bias, build id, and where its slots can be.
+//! The main executable as it lies in memory: load bias, build id, and segments.
 //!
 //! It only looks at what the loader has mapped; it never reads the executable's file, which may have been
 //! replaced since the program started.
@@ -29,11 +29,6 @@ impl Image {
         // `Option<Image>` that nobody else uses until the call returns.
         unsafe { dl_iterate_phdr(take_first, data) };
         found
-    }
-
-    /// The pointer to the slot at the ELF virtual address `vaddr`, if a slot can lie there.
-    pub fn slot(&self, vaddr: u64) -> Option<*mut *mut ()> {
-        self.segments.cell(vaddr)
     }
 
     /// See [`Segments::writable`].
@@ -112,14 +107,19 @@ mod tests {
     fn only_aligned_writable_memory_of_the_program_can_hold_a_slot() {
         let image = Image::of_this_program().expect("the loader knows the program");
         let slot = vaddr(&image, &raw const SLOT);
-        assert_eq!(image.slot(slot), Some(SLOT.as_ptr()));
-        assert_eq!(image.slot(slot + 1), None);
-        assert_eq!(image.slot(vaddr(&image, CONSTANT.as_ptr()) & !7), None);
-        assert_eq!(image.slot(u64::MAX - 3), None);
-        assert_eq!(image.slot(!0 << 3), None);
+        assert_eq!(image.segments.cell(slot), Some(SLOT.as_ptr()));
+        assert_eq!(image.segments.cell(slot + 1), None);
+        assert_eq!(
+            image.segments.cell(vaddr(&image, CONSTANT.as_ptr()) & !7),
+            None
+        );
+        assert_eq!(image.segments.cell(u64::MAX - 3), None);
+        assert_eq!(image.segments.cell(!0 << 3), None);
         let heap = Box::new(0_u64);
         assert_eq!(
-            image.slot((&raw const *heap as u64).wrapping_sub(image.bias)),
+            image
+                .segments
+                .cell((&raw const *heap as u64).wrapping_sub(image.bias)),
             None
         );
         let relro = image
@@ -128,7 +128,7 @@ mod tests {
             .iter()
             .find(|header| header.kind == PT_GNU_RELRO);
         assert_eq!(
-            relro.and_then(|header| image.slot(header.vaddr.next_multiple_of(8))),
+            relro.and_then(|header| image.segments.cell(header.vaddr.next_multiple_of(8))),
             None
         );
     }

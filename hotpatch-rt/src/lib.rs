@@ -96,6 +96,6 @@ pub use crate::keep::{Guard, Keep, Keepable, keep};
 #[cfg(feature = "live")]
 #[doc(hidden)]
 pub mod __private_v1 {
-    pub use crate::future::{FutureSlot, Hot, Running};
+    pub use crate::future::{FutureCount, Hot};
     pub use crate::slot::Slot;
 }

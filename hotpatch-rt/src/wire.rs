@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -22,29 +22,6 @@ pub const MAX_FRAME: usize = 1 << 20;
 /// The GNU build id of an ELF image.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BuildId(pub Vec<u8>);
-
-/// The body that a slot is to lead to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The body compiled into the base.
-    Base,
-    /// A function in a loaded patch.
-    Patch {
-        /// The generation that brought the patch.
-        generation: u32,
-        /// The function's ELF virtual address in the patch library, without load bias.
-        offset: u64,
-    },
-}
-
-/// One slot and what to put into it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Store {
-    /// The slot's ELF virtual address in the base, without load bias.
-    pub slot: u64,
-    /// The body to lead to from now on.
-    pub target: Target,
-}
 
 /// A place in the base or in a patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,20 +75,10 @@ pub enum Request {
         /// The image that the patch was linked for.
         image: BuildId,
     },
-    /// Stores all the slots, or, if any of them is refused, none.
-    Publish {
-        /// The slots to change.
-        stores: Vec<Store>,
-    },
     /// Leads all the cells elsewhere, or, if any of them is refused, none.
     Redirect {
         /// The cells with their functions.
         redirects: Vec<Redirect>,
-    },
-    /// Asks how many futures of hot `async` functions have begun and not ended.
-    Count {
-        /// The functions' slots, as in [`Store`].
-        slots: Vec<u64>,
     },
     /// Makes std list the loaded libraries anew at its next backtrace.
     Relist {
@@ -152,15 +119,10 @@ pub enum Response {
         /// Load bias of the patch library.
         bias: u64,
     },
-    /// Answers [`Request::Publish`].
-    Published {
-        /// How many slots were stored.
+    /// Answers [`Request::Redirect`].
+    Redirected {
+        /// How many cells were led elsewhere.
         count: u32,
-    },
-    /// Answers [`Request::Count`].
-    Counted {
-        /// For each of the slots how many.
-        running: Vec<u64>,
     },
     /// Answers [`Request::Relist`].
     Relisted,
@@ -200,15 +162,8 @@ impl Request {
                 put_bytes(&mut out, path.as_os_str().as_bytes())?;
                 put_bytes(&mut out, &image.0)?;
             }
-            Request::Publish { stores } => {
-                out.push(2);
-                put_u32(&mut out, length(stores.len())?);
-                for store in stores {
-                    put_store(&mut out, store);
-                }
-            }
             Request::Redirect { redirects } => {
-                out.push(7);
+                out.push(2);
                 put_u32(&mut out, length(redirects.len())?);
                 for Redirect { cell, function } in redirects {
                     for place in [cell, function] {
@@ -216,10 +171,6 @@ impl Request {
                         put_u64(&mut out, place.offset);
                     }
                 }
-            }
-            Request::Count { slots } => {
-                out.push(6);
-                put_u64s(&mut out, slots)?;
             }
             Request::Relist { list } => {
                 out.push(5);
@@ -261,16 +212,7 @@ impl Request {
                 image: BuildId(payload.bytes()?),
             },
             2 => {
-                let count = payload.u32()?;
                 // The count is not trusted with an allocation: the frame's end stops the loop.
-                let mut stores = Vec::new();
-                for _ in 0..count {
-                    stores.push(payload.store()?);
-                }
-                Request::Publish { stores }
-            }
-            7 => {
-                // As with stores, the count is not trusted with an allocation.
                 let mut redirects = Vec::new();
                 for _ in 0..payload.u32()? {
                     redirects.push(Redirect {
@@ -280,9 +222,6 @@ impl Request {
                 }
                 Request::Redirect { redirects }
             }
-            6 => Request::Count {
-                slots: payload.u64s()?,
-            },
             5 => Request::Relist {
                 list: LibraryList {
                     lock: payload.u64()?,
@@ -321,7 +260,7 @@ impl Response {
                 out.push(1);
                 put_u64(&mut out, *bias);
             }
-            Response::Published { count } => {
+            Response::Redirected { count } => {
                 out.push(2);
                 put_u32(&mut out, *count);
             }
@@ -330,10 +269,6 @@ impl Response {
                 put_bytes(&mut out, reason.as_bytes())?;
             }
             Response::Relisted => out.push(6),
-            Response::Counted { running } => {
-                out.push(7);
-                put_u64s(&mut out, running)?;
-            }
             Response::Kept { names, failed } => {
                 out.push(4);
                 put_u32(&mut out, length(names.len())?);
@@ -364,18 +299,15 @@ impl Response {
             1 => Response::Loaded {
                 bias: payload.u64()?,
             },
-            2 => Response::Published {
+            2 => Response::Redirected {
                 count: payload.u32()?,
             },
             3 => Response::Refused {
                 reason: payload.string()?,
             },
             6 => Response::Relisted,
-            7 => Response::Counted {
-                running: payload.u64s()?,
-            },
             4 => {
-                // As with stores, no count is trusted with an allocation.
+                // As with cells, no count is trusted with an allocation.
                 let (mut names, mut failed) = (Vec::new(), Vec::new());
                 for _ in 0..payload.u32()? {
                     names.push(payload.string()?);
@@ -424,28 +356,10 @@ fn put_u64(out: &mut Vec<u8>, value: u64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-fn put_u64s(out: &mut Vec<u8>, values: &[u64]) -> io::Result<()> {
-    put_u32(out, length(values.len())?);
-    values.iter().for_each(|value| put_u64(out, *value));
-    Ok(())
-}
-
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
     put_u32(out, length(bytes.len())?);
     out.extend_from_slice(bytes);
     Ok(())
-}
-
-fn put_store(out: &mut Vec<u8>, store: &Store) {
-    put_u64(out, store.slot);
-    match store.target {
-        Target::Base => out.push(0),
-        Target::Patch { generation, offset } => {
-            out.push(1);
-            put_u32(out, generation);
-            put_u64(out, offset);
-        }
-    }
 }
 
 fn length(length: usize) -> io::Result<u32> {
@@ -495,15 +409,6 @@ impl Payload<'_> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn u64s(&mut self) -> io::Result<Vec<u64>> {
-        // As with stores, the count is not trusted with an allocation.
-        let mut values = Vec::new();
-        for _ in 0..self.u32()? {
-            values.push(self.u64()?);
-        }
-        Ok(values)
-    }
-
     fn bytes(&mut self) -> io::Result<Vec<u8>> {
         let length = self.u32()? as usize;
         let (bytes, rest) = self
@@ -523,19 +428,6 @@ impl Payload<'_> {
             generation: self.u32()?,
             offset: self.u64()?,
         })
-    }
-
-    fn store(&mut self) -> io::Result<Store> {
-        let slot = self.u64()?;
-        let target = match self.u8()? {
-            0 => Target::Base,
-            1 => Target::Patch {
-                generation: self.u32()?,
-                offset: self.u64()?,
-            },
-            _ => return Err(malformed("unknown kind of target")),
-        };
-        Ok(Store { slot, target })
     }
 
     fn end(&self) -> io::Result<()> {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hotpatch_rt::sources::SOURCES;
 use hotpatch_rt::wire::{
-    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Place, Redirect, Request, Response, Store, Target,
+    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Place, Redirect, Request, Response,
 };
 
 /// A program that does not answer within this time has failed.
@@ -80,7 +80,8 @@ struct Running {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
-    slot: u64,
+    cell: u64,
+    body: u64,
     constant: u64,
     lock: u64,
     list: u64,
@@ -107,7 +108,8 @@ impl Running {
             child,
             stdin,
             stdout,
-            slot: 0,
+            cell: 0,
+            body: 0,
             constant: 0,
             lock: 0,
             list: 0,
@@ -115,7 +117,7 @@ impl Running {
         };
         let ready = running.read_line();
         let words: Vec<&str> = ready.split(' ').collect();
-        let ["ready", slot, constant, threads, hidden, lock, list] = words[..] else {
+        let ["ready", cell, body, constant, threads, hidden, lock, list] = words[..] else {
             panic!("not the launcher's greeting: {ready}");
         };
         assert_eq!(
@@ -123,7 +125,8 @@ impl Running {
             ("2", "true"),
             "there is a thread, and the variable is gone"
         );
-        running.slot = slot.parse().expect("an address");
+        running.cell = cell.parse().expect("an address");
+        running.body = body.parse().expect("an address");
         running.constant = constant.parse().expect("an address");
         running.lock = lock.parse().expect("an address");
         running.list = list.parse().expect("an address");
@@ -211,9 +214,14 @@ impl Client {
     }
 }
 
-fn publish(slot: u64, target: Target) -> Request {
-    Request::Publish {
-        stores: vec![Store { slot, target }],
+/// Asks to lead a cell of the program to a function.
+fn redirect(cell: u64, function: Place) -> Request {
+    let cell = Place {
+        generation: 0,
+        offset: cell,
+    };
+    Request::Redirect {
+        redirects: vec![Redirect { cell, function }],
     }
 }
 
@@ -246,18 +254,18 @@ fn symbol(library: &[u8], name: &str) -> u64 {
 fn a_patch_goes_live_and_back() {
     let mut running = Running::start("live");
     let (mut client, bias, image) = running.greet();
-    let slot = running.slot - bias;
+    let cell = running.cell - bias;
     let offset = symbol(
         &fs::read(&built().patch).expect("it was built"),
         "newer_body",
     );
-    let newer = Target::Patch {
+    let newer = Place {
         generation: 1,
         offset,
     };
     assert_eq!(running.call(1), "2");
 
-    client.refused(&publish(slot, newer), "generation 1 is not loaded");
+    client.refused(&redirect(cell, newer), "generation 1 is not loaded");
     let load = Request::Load {
         generation: 1,
         path: built().patch.clone(),
@@ -274,8 +282,8 @@ fn a_patch_goes_live_and_back() {
     assert_eq!(running.call(1), "2", "loading alone changes nothing");
 
     assert_eq!(
-        client.ask(&publish(slot, newer)),
-        Response::Published { count: 1 }
+        client.ask(&redirect(cell, newer)),
+        Response::Redirected { count: 1 }
     );
     assert_eq!(running.call(1), "101");
 
@@ -289,93 +297,15 @@ fn a_patch_goes_live_and_back() {
         image,
     };
     client.refused(&again, "the file of the patch is loaded already");
+    let base = Place {
+        generation: 0,
+        offset: running.body - bias,
+    };
     assert_eq!(
-        client.ask(&publish(slot, Target::Base)),
-        Response::Published { count: 1 }
+        client.ask(&redirect(cell, base)),
+        Response::Redirected { count: 1 }
     );
     assert_eq!(running.call(1), "2");
-}
-
-#[test]
-fn one_bad_store_keeps_all_others_out() {
-    let mut running = Running::start("stores");
-    let (mut client, bias, image) = running.greet();
-    let slot = running.slot - bias;
-    let offset = symbol(
-        &fs::read(&built().patch).expect("it was built"),
-        "newer_body",
-    );
-    let load = Request::Load {
-        generation: 5,
-        path: built().patch.clone(),
-        image,
-    };
-    assert!(matches!(client.ask(&load), Response::Loaded { .. }));
-
-    let newer = Target::Patch {
-        generation: 5,
-        offset,
-    };
-    let good = Store {
-        slot,
-        target: newer,
-    };
-    let with = |bad| Request::Publish {
-        stores: vec![good, bad],
-    };
-    let no_slot = "no slot can lie at";
-    client.refused(
-        &with(Store {
-            slot: slot + 4,
-            target: newer,
-        }),
-        no_slot,
-    );
-    client.refused(
-        &with(Store {
-            slot: running.constant - bias,
-            target: newer,
-        }),
-        no_slot,
-    );
-    client.refused(
-        &with(Store {
-            slot: 0,
-            target: Target::Base,
-        }),
-        no_slot,
-    );
-    client.refused(
-        &with(Store {
-            slot: u64::MAX - 7,
-            target: Target::Base,
-        }),
-        no_slot,
-    );
-    client.refused(
-        &with(Store {
-            slot: u64::MAX,
-            target: Target::Base,
-        }),
-        no_slot,
-    );
-    let no_code = "is not in the code of generation 5";
-    let at = |offset| Store {
-        slot,
-        target: Target::Patch {
-            generation: 5,
-            offset,
-        },
-    };
-    client.refused(&with(at(0)), no_code);
-    client.refused(&with(at(u64::MAX)), no_code);
-    assert_eq!(running.call(1), "2", "nothing was stored");
-    assert_eq!(client.ask(&with(good)), Response::Published { count: 2 });
-    assert_eq!(running.call(1), "101");
-    assert_eq!(
-        client.ask(&Request::Publish { stores: vec![] }),
-        Response::Published { count: 0 }
-    );
 }
 
 #[test]
@@ -384,7 +314,7 @@ fn one_bad_cell_keeps_all_others_where_they_lead() {
     let (mut client, bias, image) = running.greet();
     let cell = Place {
         generation: 0,
-        offset: running.slot - bias,
+        offset: running.cell - bias,
     };
     let offset = symbol(
         &fs::read(&built().patch).expect("it was built"),
@@ -419,8 +349,12 @@ fn one_bad_cell_keeps_all_others_where_they_lead() {
     );
     client.refused(&with(code(6, offset)), "generation 6");
     assert_eq!(running.call(1), "2", "no cell was led elsewhere");
-    assert_eq!(client.ask(&with(good)), Response::Published { count: 2 });
+    assert_eq!(client.ask(&with(good)), Response::Redirected { count: 2 });
     assert_eq!(running.call(1), "101");
+    assert_eq!(
+        client.ask(&Request::Redirect { redirects: vec![] }),
+        Response::Redirected { count: 0 }
+    );
 }
 
 #[test]
@@ -435,9 +369,12 @@ fn who_does_not_know_the_secret_gets_nothing() {
         (hello(PROTOCOL, ""), "the token is wrong"),
         (
             hello(PROTOCOL + 1, TOKEN),
-            "the tool speaks protocol 5, the program 4",
+            "the tool speaks protocol 6, the program 5",
         ),
-        (publish(0, Target::Base), "does not begin with a hello"),
+        (
+            Request::Redirect { redirects: vec![] },
+            "does not begin with a hello",
+        ),
     ];
     for (request, reason) in requests {
         let mut client = running.connect();

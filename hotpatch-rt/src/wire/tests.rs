@@ -13,7 +13,9 @@ fn requests() -> Vec<Request> {
             path: PathBuf::from(OsString::from_vec(b"/tmp/not utf-8 \xff/patch.so".to_vec())),
             image: BuildId(vec![1, 2, 3]),
         },
-        Request::Publish { stores: Vec::new() },
+        Request::Redirect {
+            redirects: Vec::new(),
+        },
         Request::Redirect {
             redirects: vec![Redirect {
                 cell: Place {
@@ -25,24 +27,6 @@ fn requests() -> Vec<Request> {
                     offset: u64::MAX,
                 },
             }],
-        },
-        Request::Publish {
-            stores: vec![
-                Store {
-                    slot: 8,
-                    target: Target::Base,
-                },
-                Store {
-                    slot: u64::MAX,
-                    target: Target::Patch {
-                        generation: u32::MAX,
-                        offset: 1 << 40,
-                    },
-                },
-            ],
-        },
-        Request::Count {
-            slots: vec![0, u64::MAX],
         },
         Request::Relist {
             list: LibraryList {
@@ -71,14 +55,11 @@ fn responses() -> Vec<Response> {
             image: BuildId(Vec::new()),
         },
         Response::Loaded { bias: u64::MAX },
-        Response::Published { count: 3 },
+        Response::Redirected { count: 3 },
         Response::Refused {
             reason: "nö".into(),
         },
         Response::Relisted,
-        Response::Counted {
-            running: vec![3, 0],
-        },
         Response::Kept {
             names: vec!["world".into(), String::new()],
             failed: vec![("hits".into(), "in use".into())],

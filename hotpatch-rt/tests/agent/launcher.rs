@@ -1,22 +1,24 @@
-//! A program as the tool would launch it: one hot function, written out by hand, called on each line of input.
+//! A program as the tool would link it: one function that is called through a cell, on each line of input.
 
 use std::io::{BufRead, stdin};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-use hotpatch_live::__private_v1::Slot;
-
-static SLOT: Slot = Slot::new();
+static CELL: AtomicPtr<()> = AtomicPtr::new(body as *mut ());
 static CONSTANT: u64 = 0x1234;
 // In the place of std's list of libraries and the lock over it.
 static LOCK: Mutex<()> = Mutex::new(());
 static LIST: AtomicU64 = AtomicU64::new(1);
 
-fn hot(n: u32) -> u32 {
-    if let Some(hot) = SLOT.get::<fn(u32) -> u32>() {
-        return hot(n);
-    }
+fn body(n: u32) -> u32 {
     n + 1
+}
+
+fn stub(n: u32) -> u32 {
+    let body = CELL.load(Ordering::Acquire);
+    // SAFETY: the cell leads to `body` or to what the agent was asked to lead it to, a function of the same type.
+    let body = unsafe { std::mem::transmute::<*mut (), fn(u32) -> u32>(body) };
+    body(n)
 }
 
 fn main() {
@@ -24,8 +26,9 @@ fn main() {
     let threads = std::fs::read_dir("/proc/self/task").map_or(0, |tasks| tasks.count());
     let hidden = std::env::var_os("CARGO_HOTPATCH_AGENT").is_none();
     println!(
-        "ready {} {} {threads} {hidden} {} {}",
-        &raw const SLOT as usize,
+        "ready {} {} {} {threads} {hidden} {} {}",
+        &raw const CELL as usize,
+        body as *const () as usize,
         &raw const CONSTANT as usize,
         &raw const LOCK as usize,
         &raw const LIST as usize
@@ -44,7 +47,7 @@ fn main() {
                 println!("unlocked");
             }
             "list" => println!("{}", LIST.load(Ordering::Relaxed)),
-            number => println!("{}", hot(number.parse().expect("the test sends numbers"))),
+            number => println!("{}", stub(number.parse().expect("the test sends numbers"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A patch library: a newer body of the launcher's hot function.
+//! A patch library: a newer body of the launcher's function.
 
 #[unsafe(no_mangle)]
 pub fn newer_body(n: u32) -> u32 {
