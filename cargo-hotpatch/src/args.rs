@@ -8,7 +8,6 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::build::capture::Lane;
 use crate::plan::codes::Code;
 use crate::plan::explain;
 
@@ -17,14 +16,13 @@ Examples:
   cargo hotpatch run                              the package's only program
   cargo hotpatch run -p game --bin client         one program of a workspace
   cargo hotpatch run --release -- --port 8080     arguments after `--` go to the program
-  cargo hotpatch run --lane exact                 every function, also where some are marked
   cargo hotpatch run --on-refuse restart          never ask, restart when an edit cannot be patched
   cargo hotpatch run --events hot.jsonl           for editors and scripts: one JSON object a line
   cargo hotpatch run --listen 127.0.0.1:3000      restarts refuse no connection (see LISTEN_FDS)
 
 Start the program, save an edit: from its next call on each function that differs runs the new code, and the program keeps
-its state. Nothing has to be marked. Where the workspace depends on hotpatch-rt, functions marked `#[hot]` and what they
-call are patched in a tenth of a second (`--lane fast`).
+its state. Nothing has to be marked. An edit of bodies alone is live in about a tenth of a second, and confirmed by the
+compiler's own build; all else takes about as long as `cargo build`.
 
 The key `r` restarts the program at any time, where the terminal cannot be meant for the program: while its standard
 input is something else (`--no-stdin`, `< FILE`), and while no program runs. A restart builds with cargo first, and
@@ -108,9 +106,6 @@ pub struct RunArgs {
     /// Hold a listening socket for the program (LISTEN_FDS), across restarts; may be given several times
     #[arg(long, value_name = "ADDRESS:PORT", action = ArgAction::Append)]
     pub listen: Vec<String>,
-    /// How patches are made [default: exact, but fast where the workspace depends on hotpatch-rt]
-    #[arg(long, value_name = "LANE", value_enum)]
-    pub lane: Option<Lane>,
     /// Give the program an empty standard input, so that the key `r` restarts it
     #[arg(long)]
     pub no_stdin: bool,
@@ -128,11 +123,9 @@ const DOCTOR_EXAMPLES: &str = "\
 Examples:
   cargo hotpatch doctor                           toolchain, linker, flags, permissions, limits
   cargo hotpatch doctor --release -p game         the same for another profile and package
-  cargo hotpatch doctor --functions               try to patch every function of the workspace
-  cargo hotpatch doctor --functions=world::       those with `world::` in their path
-  cargo hotpatch doctor --functions --message-format json > doctor.jsonl
+  cargo hotpatch doctor --message-format json     for editors and scripts: one JSON object a line
 
-Exit status: 0 if edits can be patched, 1 if a check found an error, 101 if the project does not build.";
+Exit status: 0 if edits can be patched, 1 if a check found an error.";
 
 /// How a report is written; cargo's `--message-format`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -148,10 +141,6 @@ pub enum MessageFormat {
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = DOCTOR_EXAMPLES)]
 pub struct DoctorArgs {
-    /// Build, and try to patch every function of the workspace, or those whose path contains TEXT: nothing is started or
-    /// changed
-    #[arg(long, value_name = "TEXT", num_args = 0..=1, require_equals = true, default_missing_value = "")]
-    pub functions: Option<String>,
     /// How the findings are written to standard output
     #[arg(long, value_name = "FMT", value_enum, default_value_t)]
     pub message_format: MessageFormat,

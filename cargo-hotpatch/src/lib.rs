@@ -3,19 +3,19 @@
 //! Data flows one way: capture → base → scope → plan → patch → bind → deliver. See ARCHITECTURE.md.
 #![forbid(unsafe_code)]
 
-pub mod args;
-pub mod build;
-pub mod command;
-pub mod demo;
-pub mod doctor;
-pub mod image;
-pub mod object;
-pub mod patch;
-pub mod plan;
-pub mod run;
-pub mod session;
-pub mod source;
-pub mod ui;
+mod args;
+mod build;
+mod command;
+mod demo;
+mod doctor;
+mod image;
+mod object;
+mod patch;
+mod plan;
+mod run;
+mod session;
+mod source;
+mod ui;
 
 use std::ffi::OsString;
 use std::path::Path;

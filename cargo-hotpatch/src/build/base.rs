@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use cargo_metadata::{Artifact, Message, TargetKind};
 
-use super::capture::{self, Lane, Unit};
+use super::capture::{self, Unit};
 use super::project::Project;
 use super::rustc::library_stem;
 use crate::args::BuildArgs;
@@ -79,7 +79,7 @@ pub fn build(
     args: &BuildArgs,
     cancel: &CancelToken,
 ) -> Result<Base, BuildError> {
-    let wrapper = wrapper(project.target_dir(), project.lane)?;
+    let wrapper = wrapper(project.target_dir())?;
     prepare(project, &wrapper);
     run(
         project,
@@ -99,7 +99,7 @@ pub fn record(
     roots: &[&Path],
     cancel: &CancelToken,
 ) -> Result<Base, BuildError> {
-    let wrapper = wrapper(project.target_dir(), project.lane)?;
+    let wrapper = wrapper(project.target_dir())?;
     let roots = std::env::join_paths(roots).context("a source file has a `:` in its path")?;
     let tool = tool(project, args, &wrapper).env(capture::RECORD_ENV, roots);
     let base = run(project, tool, cancel);
@@ -117,11 +117,13 @@ fn tool(project: &Project, args: &BuildArgs, wrapper: &Path) -> Tool {
         .args(args.cargo_args())
         .arg("--message-format=json-render-diagnostics")
         .env("RUSTC_WORKSPACE_WRAPPER", wrapper)
-        .env(capture::LANE_ENV, project.lane.name())
         .env(
             capture::FOLDER_ENV,
             wrapper.parent().unwrap_or(Path::new("/")),
         );
+    if project.has_marks() {
+        tool = tool.env(capture::MARKS_ENV, "1");
+    }
     if args.package.is_none() {
         tool = tool.args(["--package".to_owned(), project.package.id.repr.clone()]);
     }
@@ -214,13 +216,12 @@ pub fn profile_with_lto(project: &Project, args: &BuildArgs) -> Option<String> {
 
 /// This program under the wrapper's name, in a folder that is another one for another version of it, so
 /// that cargo builds the workspace again when the tool changed.
-fn wrapper(target_dir: &Path, lane: Lane) -> Result<PathBuf, BuildError> {
+fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
     let program = std::env::current_exe().context("failed to find this program")?;
     let meta = fs::metadata(&program).context("failed to find this program")?;
     let version = format!(
-        "{}-{}-{:x}-{:x}",
+        "{}-{:x}-{:x}",
         env!("CARGO_PKG_VERSION"),
-        lane.name(),
         meta.len(),
         meta.mtime()
     );

@@ -2,36 +2,30 @@
 //!
 //! Each crate is compiled as cargo asked, with what a hot build adds, and its command line,
 //! environment and folder are kept as a [`Unit`] beside its outputs, where they live and die with
-//! them. A binary crate becomes a library and a launcher. Everything else (build scripts, proc
-//! macros, cargo's questions to rustc) passes through unchanged.
+//! them. Everything else (build scripts, proc macros, cargo's questions to rustc) passes through.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::rustc::RustcArgs;
 use super::{live, overlay, rustc};
-use crate::source::cfg::Cfg;
-use crate::source::items::{CrateSource, Disk};
 use crate::source::syntax::Edition;
-use crate::source::widen;
 
 /// Tells a wrapper call where the tool keeps what all crates share.
 pub const FOLDER_ENV: &str = "CARGO_HOTPATCH_FOLDER";
 /// A `RUSTC_WORKSPACE_WRAPPER` the user had set; it is run between this program and rustc.
 pub const INNER_ENV: &str = "CARGO_HOTPATCH_INNER_WRAPPER";
-/// Read by the macros: expand `#[hot]`.
-pub const LIVE_ENV: &str = "CARGO_HOTPATCH_LIVE";
+/// Set where a package of the workspace depends on the crate that brings `#[hot]`.
+pub const MARKS_ENV: &str = "CARGO_HOTPATCH_MARKS";
+/// Read by the macros: expand `#[hot]`, as in an optimised crate if it says so.
+const LIVE_ENV: &str = "CARGO_HOTPATCH_LIVE";
 /// The name under which cargo calls this program as a wrapper.
 pub const WRAPPER_NAME: &str = "hotpatch-rustc";
-
-/// How the crates of the workspace are compiled: [`Lane::name`].
-pub const LANE_ENV: &str = "CARGO_HOTPATCH_LANE";
 
 /// The name under which cargo calls this program in place of the user's `RUSTC_WRAPPER`.
 pub const OUTER_NAME: &str = "hotpatch-outer";
@@ -55,7 +49,7 @@ pub fn outer(args: &[OsString]) -> Result<i32> {
     let users = std::env::var_os(OUTER_ENV).with_context(|| format!("`{OUTER_ENV}` is not set"))?;
     // sccache makes every variable of cargo's a part of its key: plain builds shall find what we build.
     let mut command = Command::new(&users);
-    for name in [FOLDER_ENV, INNER_ENV, OUTER_ENV, LANE_ENV, RECORD_ENV] {
+    for name in [FOLDER_ENV, INNER_ENV, OUTER_ENV, MARKS_ENV, RECORD_ENV] {
         command.env_remove(name);
     }
     let status = command
@@ -71,26 +65,6 @@ pub const RECORD_ENV: &str = "CARGO_HOTPATCH_RECORD";
 /// Tells the linker's stand-in the folder of the unit that it links.
 pub const UNIT_ENV: &str = "CARGO_HOTPATCH_UNIT";
 
-/// How a session makes patches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Lane {
-    /// Every function: what cargo would compile is compiled and compared with what runs; bodies alone are live before that
-    Exact,
-    /// Functions marked `#[hot]` and what they call, as tiny patch crates
-    Fast,
-}
-
-impl Lane {
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Fast => "fast",
-        }
-    }
-}
-
 /// What a crate was compiled from: all it takes to compile a part of it again.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Unit {
@@ -98,7 +72,7 @@ pub struct Unit {
     pub rustc: PathBuf,
     /// Its arguments as cargo gave them.
     pub args: RustcArgs,
-    /// The arguments it was called with in the exact lane.
+    /// The arguments it was called with.
     pub compiled: RustcArgs,
     /// Environment of the call.
     pub env: BTreeMap<String, String>,
@@ -108,15 +82,11 @@ pub struct Unit {
     pub krate: String,
     /// The root source file, absolute.
     pub root: PathBuf,
-    /// A program (compiled as library and launcher) and not a library.
+    /// A program and not a library.
     pub bin: bool,
     /// The library with the crate's code, whichever it is.
     pub rlib: PathBuf,
-    /// What `#[cfg]` sees, as rustc prints it.
-    pub cfg: String,
-    /// Fields and enums are visible in it (see [`crate::source::widen::base_text`]).
-    pub widened: bool,
-    /// The agent and slots it was compiled with.
+    /// The agent, for programs, and what `#[hot]` expands to, for crates that can be marked with it.
     pub live: PathBuf,
     /// A folder for what belongs to this unit.
     pub folder: PathBuf,
@@ -149,8 +119,6 @@ impl Unit {
             cwd,
             bin,
             rlib: rustc::rlib_path(&args).context("no --out-dir")?,
-            cfg: String::new(),
-            widened: false,
             live: PathBuf::new(),
             folder,
             args,
@@ -174,6 +142,18 @@ impl Unit {
         std::fs::write(&fresh, serde_json::to_vec(self)?)
             .and_then(|()| std::fs::rename(&fresh, &path))
             .with_context(|| format!("failed to write `{}`", path.display()))
+    }
+
+    /// What rustc is told beside cargo's arguments where `#[hot]` can be: what that expands to.
+    #[must_use]
+    pub fn marks(&self) -> Vec<String> {
+        match self.env.contains_key(LIVE_ENV) {
+            true => vec![
+                rustc::live_extern(&self.live),
+                rustc::search_path(&self.live),
+            ],
+            false => Vec::new(),
+        }
     }
 
     /// The edition of its code.
@@ -213,13 +193,9 @@ pub fn wrapper(args: &[OsString]) -> Result<i32> {
     let folder = std::env::var_os(FOLDER_ENV);
     match (parsed, folder) {
         (Some(parsed), Some(folder)) if is_hot(&parsed) => {
-            if std::env::var_os(LANE_ENV).is_some_and(|lane| lane == Lane::Exact.name()) {
-                compile_exactly(&rustc, parsed, Path::new(&folder))
-            } else {
-                compile(&rustc, parsed, Path::new(&folder))
-            }
+            compile(&rustc, parsed, Path::new(&folder))
         }
-        (Some(parsed), Some(folder)) if parsed.out_dir().is_some() => {
+        (Some(parsed), Some(folder)) if parsed.out_dir().is_some() && has_marks() => {
             // A build script or proc macro may use a crate of the workspace, which needs this.
             let live = live::ensure(&rustc, Path::new(&folder))?;
             let args = parsed.with([rustc::search_path(&live)]);
@@ -246,15 +222,26 @@ fn is_hot(args: &RustcArgs) -> bool {
         && !args.as_slice().iter().any(|arg| arg == "--test")
 }
 
-/// The crate as cargo asks for it, with what the exact lane adds, see [`rustc::exact`].
-fn compile_exactly(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
+fn has_marks() -> bool {
+    std::env::var_os(MARKS_ENV).is_some()
+}
+
+/// The crate as cargo asks for it, with what a hot build adds, see [`rustc::base`].
+fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
     let mut unit = Unit::of_call(rustc, args)?;
     let is_linked = unit
         .args
         .crate_types()
         .any(|kind| matches!(kind, "bin" | "dylib" | "cdylib"));
-    if unit.bin {
+    if unit.bin || has_marks() {
         unit.live = live::ensure(rustc, shared)?;
+    }
+    if has_marks() {
+        let value = match unit.args.optimised() {
+            true => "optimised",
+            false => "1",
+        };
+        unit.env.insert(LIVE_ENV.to_owned(), value.to_owned());
     }
     let mut linker = None;
     if is_linked {
@@ -265,11 +252,12 @@ fn compile_exactly(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> 
         let unit_folder = unit.folder.display().to_string();
         unit.env.insert(UNIT_ENV.to_owned(), unit_folder);
     }
-    unit.compiled = rustc::exact(
+    unit.compiled = rustc::base(
         &unit.args,
         &unit.folder.join("incremental"),
         linker.as_deref(),
-    );
+    )
+    .with(unit.marks());
     // The linker's stand-in reads it.
     unit.write()?;
     if is_only_recorded(&unit) {
@@ -345,150 +333,6 @@ pub fn forget_outputs(unit: &Unit) {
     }
 }
 
-fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
-    let mut unit = Unit::of_call(rustc, args)?;
-    unit.live = live::ensure(rustc, shared)?;
-    unit.widened = true;
-    let cfg = inner(rustc)
-        .args(rustc::print_cfg(&unit.args).as_slice())
-        .output()
-        .with_context(|| format!("failed to run `{}`", rustc.display()))?;
-    unit.cfg = String::from_utf8_lossy(&cfg.stdout).into_owned();
-    let base = rustc::base(&unit.args, &unit.live, &unit.folder.join("incremental"));
-    let mut code = None;
-    for crate_wide in [false, true] {
-        // Where the text is the same, rustc has said all there is to say.
-        let files = match widened(&unit, crate_wide) {
-            Some(files) if !crate_wide || widened(&unit, false).as_ref() != Some(&files) => files,
-            _ => break,
-        };
-        if library(&unit, &base, files, true)? == 0 {
-            code = Some(0);
-            break;
-        }
-    }
-    let code = match code {
-        Some(code) => code,
-        None => as_written(&mut unit, &base)?,
-    };
-    let code = if code == 0 && unit.bin {
-        program(&unit, &base)?
-    } else {
-        code
-    };
-    if code == 0 {
-        unit.write()?;
-    }
-    Ok(code)
-}
-
-const HOT: &[(&str, &str)] = &[(LIVE_ENV, "1")];
-
-/// The crate's files with its types' parts visible, if they can be read: if not, rustc will say why. See
-/// [`widen::base_text`].
-fn widened(unit: &Unit, crate_wide: bool) -> Option<BTreeMap<PathBuf, String>> {
-    let cfg = Cfg::parse(&unit.cfg).in_edition(unit.edition());
-    let source = CrateSource::read(&unit.krate, &unit.root, &cfg, &Disk, None).ok()?;
-    let quiet = source
-        .files
-        .first()
-        .is_some_and(|root| widen::asks_for_lints(&root.parsed));
-    // A `Deref` that a macro writes is for types we cannot tell.
-    let mut items = source.files.iter().flat_map(|file| &file.parsed.items);
-    if items.any(|item| item.kind.is_macro() && item.mentions.contains("Deref")) {
-        return None;
-    }
-    let closed = source.deref_types();
-    let files = source.files.iter();
-    Some(
-        files
-            .map(|file| {
-                (
-                    file.path.clone(),
-                    widen::base_text(&file.parsed, quiet, &closed, crate_wide),
-                )
-            })
-            .collect(),
-    )
-}
-
-/// The crate as the user wrote it, because it does not compile, or not in the other way.
-fn as_written(unit: &mut Unit, base: &RustcArgs) -> Result<i32> {
-    unit.widened = false;
-    if unit.bin {
-        let text = std::fs::read_to_string(&unit.root)
-            .with_context(|| format!("failed to read `{}`", unit.root.display()))?;
-        return library(
-            unit,
-            base,
-            BTreeMap::from([(unit.root.clone(), text)]),
-            false,
-        );
-    }
-    run(&unit.rustc, base.as_slice(), HOT)
-}
-
-/// The crate's code as a library, from these files in place of the user's. With `held`, what rustc has to
-/// say is only passed on if it succeeds.
-fn library(
-    unit: &Unit,
-    base: &RustcArgs,
-    mut files: BTreeMap<PathBuf, String>,
-    held: bool,
-) -> Result<i32> {
-    if unit.bin
-        && let Some(text) = files.get_mut(&unit.root)
-    {
-        // A file that does not parse is given to rustc as it is, which says what is wrong with it.
-        *text = widen::publish_main(text, unit.edition())?;
-    }
-    let overlay = unit.folder.join("main");
-    overlay::write(&overlay, &files).context("failed to lay out the crate's files")?;
-    let root = overlay::seen_at(&overlay, &unit.root);
-    let args = if unit.bin {
-        rustc::bin_as_rlib(base, &root)
-    } else {
-        rustc::from_root(base, &root)
-    };
-    let args = args.with(remap(unit, &overlay));
-    let status = if held {
-        let args = args.with(widen::LINTS.iter().map(|lint| format!("-A{lint}")));
-        run_held(&unit.rustc, args.as_slice(), HOT)?
-    } else {
-        run(&unit.rustc, args.as_slice(), HOT)?
-    };
-    if status == 0 {
-        let out_dir = unit.args.out_dir().context("no --out-dir")?;
-        let stem = unit.args.stem().context("no --crate-name")?;
-        restore_dep_info(&out_dir.join(format!("{stem}.d")), &overlay)?;
-    }
-    Ok(status)
-}
-
-/// A binary crate is a library by now; the launcher is linked as the program.
-fn program(unit: &Unit, base: &RustcArgs) -> Result<i32> {
-    let source = unit.folder.join("launcher.rs");
-    std::fs::write(&source, LAUNCHER)
-        .with_context(|| format!("failed to write `{}`", source.display()))?;
-    let (linker, env) = super::launcher::linker(unit)?;
-    // Third-party crates are as the user has them, and so is what becomes of their debug information.
-    let split = unit.args.codegen("split-debuginfo");
-    let launcher = rustc::launcher(base, &source, &unit.rlib, &unit.live, &linker)
-        .with(split.map(|kind| format!("-Csplit-debuginfo={kind}")));
-    let env: Vec<(&str, &str)> = env
-        .iter()
-        .map(|(key, value)| (*key, value.as_str()))
-        .collect();
-    run(&unit.rustc, launcher.as_slice(), &env)
-}
-
-const LAUNCHER: &str = "\
-fn main() -> impl ::std::process::Termination {
-    ::hotpatch_live::start();
-    ::hp_main::main()
-}
-";
-
 /// Source paths of an overlay are told to debuggers and panics as the user's own.
 #[must_use]
 pub fn remap(unit: &Unit, overlay: &Path) -> Vec<String> {
@@ -502,18 +346,6 @@ pub fn remap(unit: &Unit, overlay: &Path) -> Vec<String> {
         flags.push(format!("--remap-path-prefix={}=", cwd.display()));
     }
     flags
-}
-
-/// cargo watches what the dep-info file names: the user's files, not the overlay's.
-fn restore_dep_info(path: &Path, overlay: &Path) -> Result<()> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(e) => return Err(e).with_context(|| format!("failed to read `{}`", path.display())),
-    };
-    let prefix = overlay.display().to_string().replace(' ', "\\ ");
-    std::fs::write(path, text.replace(&prefix, ""))
-        .with_context(|| format!("failed to write `{}`", path.display()))
 }
 
 fn inner(rustc: &Path) -> Command {
@@ -534,33 +366,6 @@ fn run(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> {
         .status()
         .with_context(|| format!("failed to run `{}`", rustc.display()))?;
     Ok(code(status))
-}
-
-/// The same, but diagnostics wait for the end, and are dropped if the call failed.
-fn run_held(rustc: &Path, args: &[String], env: &[(&str, &str)]) -> Result<i32> {
-    let mut child = inner(rustc)
-        .args(args)
-        .envs(env.iter().copied())
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("failed to run `{}`", rustc.display()))?;
-    let mut held = Vec::new();
-    for line in BufReader::new(child.stderr.take().context("no stderr")?).lines() {
-        let line = line.context("failed to read what rustc says")?;
-        // cargo goes on with other crates as soon as it hears of an output.
-        if line.contains("\"$message_type\":\"artifact\"") {
-            writeln!(std::io::stderr(), "{line}")?;
-        } else {
-            held.push(line);
-        }
-    }
-    let code = code(child.wait().context("failed to wait for rustc")?);
-    if code == 0 {
-        for line in held {
-            writeln!(std::io::stderr(), "{line}")?;
-        }
-    }
-    Ok(code)
 }
 
 /// As a shell gives it: 128 + the signal for a killed compiler.

@@ -1,7 +1,5 @@
-//! Linker mode: the launcher's link, with every Rust library whole and nothing collected.
-//!
-//! rustc calls this program by the name of the user's linker; it passes the call on to that one.
-//! A function nobody called yet is then in the program when a patch calls it.
+//! Linker mode: rustc calls this program by the name of the user's linker, and it passes the call on to that one, with
+//! the workspace's objects as [`super::slotted`] has them.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,7 +9,6 @@ use anyhow::{Context, Result, bail};
 
 use super::base::HOST;
 use super::capture::Unit;
-use super::rustc::library_stem;
 
 /// The folder with this program under linkers' names.
 pub const FOLDER_NAME: &str = "hotpatch-link";
@@ -20,7 +17,7 @@ pub const OBJECTS_ENV: &str = "CARGO_HOTPATCH_OBJECTS";
 const LINKER_ENV: &str = "CARGO_HOTPATCH_LINKER";
 const BUNDLED_ENV: &str = "CARGO_HOTPATCH_BUNDLED_LLD";
 
-/// The linker to name in the launcher's rustc call, and what it must find in its environment.
+/// The linker to name in the program's rustc call, and what it must find in its environment.
 ///
 /// # Errors
 /// The link to this program cannot be made.
@@ -76,15 +73,7 @@ fn bundled_lld(rustc: &Path) -> Option<PathBuf> {
     tools.join("ld.lld").exists().then_some(tools)
 }
 
-/// How much of the Rust libraries goes into the program whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whole {
-    All,
-    Workspace,
-    None,
-}
-
-/// Links, with as many whole libraries as link, and gives back the linker's exit code.
+/// Links, and gives back the linker's exit code.
 ///
 /// # Errors
 /// The linker cannot be run, or its arguments not be read.
@@ -119,31 +108,11 @@ pub fn link(args: &[OsString]) -> Result<i32> {
         search.push(tools);
         extra.extend([search, "-fuse-ld=lld".into()]);
     }
-    if std::env::var_os(super::capture::UNIT_ENV).is_some() {
-        let status = Command::new(&linker)
-            .args(&args)
-            .args(&extra)
-            .status()
-            .with_context(|| format!("failed to run the linker `{}`", linker.to_string_lossy()))?;
-        return Ok(status.code().unwrap_or(1));
-    }
-    let attempt = |whole| {
-        let mut command = Command::new(&linker);
-        command.args(arguments(&args, whole, driver)).args(&extra);
-        command
-    };
-    for whole in [Whole::All, Whole::Workspace] {
-        let output = attempt(whole)
-            .output()
-            .with_context(|| format!("failed to run the linker `{}`", linker.to_string_lossy()))?;
-        if output.status.success() {
-            return Ok(0);
-        }
-    }
-    // What fails now fails in a plain build, too, or is this linker's own matter: let it speak.
-    let status = attempt(Whole::None)
+    let status = Command::new(&linker)
+        .args(&args)
+        .args(&extra)
         .status()
-        .context("failed to run the linker")?;
+        .with_context(|| format!("failed to run the linker `{}`", linker.to_string_lossy()))?;
     Ok(status.code().unwrap_or(1))
 }
 
@@ -155,55 +124,6 @@ fn is_driver(linker: &Path) -> bool {
         || stem.contains("lld")
         || stem == "mold"
         || stem == "wild")
-}
-
-fn arguments(args: &[OsString], whole: Whole, driver: bool) -> Vec<OsString> {
-    let flag = |name: &str| -> OsString {
-        if driver {
-            format!("-Wl,{name}").into()
-        } else {
-            name.into()
-        }
-    };
-    let mut out = Vec::new();
-    for arg in args {
-        let text = arg.to_string_lossy();
-        let path = Path::new(arg);
-        let dropped = [
-            "-Wl,--gc-sections",
-            "--gc-sections",
-            "-Wl,--strip-debug",
-            "-Wl,--strip-all",
-            "--strip-debug",
-            "--strip-all",
-            "-s",
-        ];
-        if dropped.contains(&text.as_ref()) {
-            continue;
-        }
-        let workspace = || {
-            library_stem(path).is_some_and(|stem| {
-                let unit = format!("{stem}.hotpatch");
-                path.with_file_name(unit).exists()
-            })
-        };
-        let is_whole = text.ends_with(".rlib")
-            && match whole {
-                Whole::All => true,
-                Whole::Workspace => workspace(),
-                Whole::None => false,
-            };
-        if is_whole {
-            out.extend([
-                flag("--whole-archive"),
-                arg.clone(),
-                flag("--no-whole-archive"),
-            ]);
-        } else {
-            out.push(arg.clone());
-        }
-    }
-    out
 }
 
 /// Long command lines come in a response file.
@@ -243,26 +163,6 @@ fn unquote(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_rlib_is_whole_and_nothing_is_collected() {
-        let args = ["-m64", "a.o", "liba.rlib", "-Wl,--gc-sections", "-lc"].map(OsString::from);
-        assert_eq!(
-            arguments(&args, Whole::All, true),
-            [
-                "-m64",
-                "a.o",
-                "-Wl,--whole-archive",
-                "liba.rlib",
-                "-Wl,--no-whole-archive",
-                "-lc"
-            ]
-        );
-        assert_eq!(
-            arguments(&args, Whole::None, false),
-            ["-m64", "a.o", "liba.rlib", "-lc"]
-        );
-    }
 
     #[test]
     fn response_files_lose_their_quotes() {

@@ -8,7 +8,6 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, Target, TargetKind};
 
 use super::build_side;
-use super::capture::Lane;
 use super::config::CargoConfig;
 use crate::args::BuildArgs;
 
@@ -25,8 +24,6 @@ pub struct Project {
     pub cargo: PathBuf,
     /// What cargo's configuration says.
     pub config: CargoConfig,
-    /// How its crates are compiled and patched.
-    pub lane: Lane,
     /// What was asked for.
     pub args: BuildArgs,
     target_dir: PathBuf,
@@ -89,7 +86,6 @@ impl Project {
             metadata,
             cargo,
             config: CargoConfig::read(&args.config)?,
-            lane: Lane::Fast,
             args: args.clone(),
             target_dir,
         })

@@ -244,49 +244,10 @@ fn is_codegen(flag: &Flag<'_>, keys: &[&str]) -> bool {
     flag.name == "-C" && keys.contains(&flag.value.split('=').next().unwrap_or(""))
 }
 
-/// What a hot build adds to every crate of the workspace.
-#[must_use]
-pub fn base(args: &RustcArgs, live: &Path, incremental: &Path) -> RustcArgs {
-    let needs_incremental = args.codegen("incremental").is_none();
-    let mut more = vec![
-        "-Csymbol-mangling-version=v0".to_owned(),
-        "-Cstrip=none".to_owned(),
-        "-Clink-dead-code".to_owned(),
-        // Or else rustc optimises across the crate's own units, which makes private functions vanish.
-        "-Clto=off".to_owned(),
-        live_extern(live),
-    ];
-    more.push(search_path(live));
-    if args.optimised() {
-        // With dead code linked, inline functions are made once for the crate; in one unit they are still
-        // inlined, while the units of a crate can no longer look into each other.
-        more.push("-Ccodegen-units=1".to_owned());
-    }
-    if needs_incremental {
-        // It keeps small functions out of other crates' code and gives each a copy of its own.
-        more.push(format!("-Cincremental={}", incremental.display()));
-    }
-    args.without(|flag| {
-        is_codegen(
-            flag,
-            &[
-                "lto",
-                "linker-plugin-lto",
-                "strip",
-                "symbol-mangling-version",
-                "link-dead-code",
-                // What types look like is read from the program itself.
-                "split-debuginfo",
-            ],
-        )
-    })
-    .with(more)
-}
-
-/// What the exact lane adds to every crate of the workspace: each function gets a section and a symbol of its own, and
+/// What a hot build adds to every crate of the workspace: each function gets a section and a symbol of its own, and
 /// what types look like is told. `linker` stands in for the user's where something is linked.
 #[must_use]
-pub fn exact(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> RustcArgs {
+pub fn base(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> RustcArgs {
     let mut more = vec![
         "-Csymbol-mangling-version=v0".to_owned(),
         "-Cstrip=none".to_owned(),
@@ -295,7 +256,8 @@ pub fn exact(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> Rus
         "-Clto=off".to_owned(),
     ];
     if args.optimised() {
-        // See `base`.
+        // With dead code linked, inline functions are made once for the crate; in one unit they are still inlined, while
+        // the units of a crate can no longer look into each other.
         more.push("-Ccodegen-units=1".to_owned());
         // Functions that are merged are no longer told apart by those who refer to them.
         more.push("-Cllvm-args=-mergefunc-preserve-debug-info".to_owned());
@@ -323,7 +285,7 @@ pub fn exact(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> Rus
     .with(more)
 }
 
-/// The crate's MIR on standard output, and nothing else. `args` are those of [`exact`].
+/// The crate's MIR on standard output, and nothing else. `args` are those of [`base`].
 #[must_use]
 pub fn mir(args: &RustcArgs, incremental: &Path) -> RustcArgs {
     args.without(|flag| {
@@ -348,75 +310,6 @@ pub fn search_path(library: &Path) -> String {
 #[must_use]
 pub fn live_extern(live: &Path) -> String {
     format!("--extern=hotpatch_live={}", live.display())
-}
-
-/// A binary crate compiled as a library from another copy of its root file.
-#[must_use]
-pub fn bin_as_rlib(args: &RustcArgs, root: &Path) -> RustcArgs {
-    let emit: Vec<&str> = args
-        .value("--emit")
-        .unwrap_or("link")
-        .split(',')
-        .filter(|kind| matches!(kind.split('=').next(), Some("dep-info" | "link")))
-        .collect();
-    args.without(|flag| matches!(flag.name, "" | "--crate-type" | "--emit"))
-        .with([
-            "--crate-type=rlib".to_owned(),
-            format!("--emit={}", emit.join(",")),
-            root.display().to_string(),
-        ])
-}
-
-/// The same crate from another copy of its root file.
-#[must_use]
-pub fn from_root(args: &RustcArgs, root: &Path) -> RustcArgs {
-    args.without(|flag| flag.name.is_empty())
-        .with([root.display().to_string()])
-}
-
-/// The launcher that is linked as the program: `main` of `library`, behind the agent's start.
-#[must_use]
-pub fn launcher(
-    args: &RustcArgs,
-    source: &Path,
-    library: &Path,
-    live: &Path,
-    linker: &Path,
-) -> RustcArgs {
-    let metadata = args.codegen("metadata").unwrap_or("").to_owned();
-    let extra = args.codegen("extra-filename").unwrap_or("").to_owned();
-    let more = vec![
-        "--edition=2024".to_owned(),
-        "--crate-type=bin".to_owned(),
-        "--emit=link".to_owned(),
-        "--cap-lints=allow".to_owned(),
-        format!("-Cmetadata={metadata}-launcher"),
-        format!("-Cextra-filename={extra}"),
-        "-Csymbol-mangling-version=v0".to_owned(),
-        "-Cstrip=none".to_owned(),
-        "-Clink-dead-code".to_owned(),
-        format!("-Clinker={}", linker.display()),
-        format!("--extern=hp_main={}", library.display()),
-        live_extern(live),
-        search_path(live),
-        source.display().to_string(),
-    ];
-    args.without(|flag| {
-        matches!(
-            flag.name,
-            "" | "--crate-type"
-                | "--emit"
-                | "--edition"
-                | "--cfg"
-                | "--check-cfg"
-                | "--extern"
-                | "--cap-lints"
-                | "--remap-path-prefix"
-                | "-l"
-        ) || is_codegen(flag, REPLACED)
-            || is_codegen(flag, &["linker"])
-    })
-    .with(more)
 }
 
 /// Metadata of a widened copy of the crate: every item visible, bodies of plain functions blank.
@@ -483,47 +376,6 @@ pub fn patch(
             format!("--extern=hp_scope={}", scope.display()),
             root.display().to_string(),
         ])
-}
-
-/// The same code without any call inlined, those of `#[inline(always)]` functions among them.
-#[must_use]
-pub fn bare(args: RustcArgs) -> RustcArgs {
-    // Their default is another one where nothing is optimised.
-    let assertions = match args.codegen("debug-assertions") {
-        None if args.optimised() => Some("-Cdebug-assertions=no".to_owned()),
-        _ => None,
-    };
-    args.with(assertions).with([
-        "-Copt-level=0".to_owned(),
-        "-Cno-prepopulate-passes".to_owned(),
-    ])
-}
-
-/// The crate as the user wrote it, checked only: for diagnostics against the user's own files.
-#[must_use]
-pub fn check(args: &RustcArgs, metadata: &Path, incremental: &Path) -> RustcArgs {
-    let input = args.input().unwrap_or("").to_owned();
-    let types: Vec<String> = args
-        .crate_types()
-        .map(|kind| format!("--crate-type={kind}"))
-        .collect();
-    let identity = args.codegen("metadata").unwrap_or("").to_owned();
-    args.without(|flag| {
-        matches!(
-            flag.name,
-            "" | "--crate-type" | "--emit" | "--out-dir" | "--error-format" | "--json"
-        ) || is_codegen(flag, &["metadata", "extra-filename", "incremental"])
-    })
-    .with(types)
-    .with([
-        format!("--emit=metadata={}", metadata.display()),
-        format!("-Cmetadata={identity}"),
-        format!("-Cincremental={}", incremental.display()),
-        out_dir(metadata),
-        "--error-format=json".to_owned(),
-        "--json=diagnostic-rendered-ansi".to_owned(),
-        input,
-    ])
 }
 
 /// rustc's scratch files go beside the output; without this they would go where the user works.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::base::stamp;
-use super::capture::{LIVE_ENV, Unit, remap};
+use super::capture::{Unit, remap};
 use super::diagnostics::{self, Diagnostic};
 use super::rustc::RustcArgs;
 use super::{overlay, rustc};
@@ -20,7 +20,7 @@ use crate::source::diff::scope_key;
 use crate::source::file::FnKey;
 use crate::source::items::CrateSource;
 use crate::source::own_imports::{Imports, globs_behind};
-use crate::source::{fields, widen};
+use crate::source::widen;
 
 /// A scope that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,41 +37,13 @@ pub struct Wanted<'a> {
     pub unit: &'a Unit,
     /// Its source as of now.
     pub source: &'a CrateSource,
-    /// Libraries of the workspace that are seen by their scopes, because they changed: the file name
-    /// of the captured library and the scope.
-    pub changed: &'a BTreeMap<String, Scope>,
     /// Functions whose bodies stay. They are never run from here, but the instances of generic code they
     /// use are in the program, and a patch that knows of them need not compile them again.
     pub open: &'a BTreeSet<FnKey>,
-    /// Which instances of generic code it may tell of.
-    pub tells: Tells,
-    /// It has the code of functions that macros made: patches bring what the program lacks of it.
-    pub keeps_made: bool,
-}
-
-/// Which instances of generic code a scope tells patches of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Tells {
-    /// Those that the program has.
-    #[default]
-    Instances,
-    /// None. rustc uses the instances of functions that are never inlined even where it is to share none, and of code
-    /// that changed those in the program are old.
-    Nothing,
-}
-
-impl Tells {
-    /// The folder of such scopes, in a crate's.
-    fn folder(self, unit: &Unit) -> PathBuf {
-        unit.folder.join(match self {
-            Self::Instances => "scope",
-            Self::Nothing => "scope-alone",
-        })
-    }
 }
 
 /// Another one for scopes that are made in another way.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// How often imports that cannot be widened are left as they are before giving up.
 const ATTEMPTS: usize = 12;
 /// Old scopes of a crate that are kept, for going back to.
@@ -86,14 +58,9 @@ impl Wanted<'_> {
         scope_key(self.source).hash(&mut hasher);
         self.unit.args.as_slice().hash(&mut hasher);
         self.unit.rustc.hash(&mut hasher);
-        self.unit.widened.hash(&mut hasher);
-        self.tells.hash(&mut hasher);
-        self.keeps_made.hash(&mut hasher);
+        self.open.is_empty().hash(&mut hasher);
         for (path, stamp) in self.unit.libraries() {
             (path, stamp).hash(&mut hasher);
-        }
-        for (name, scope) in self.changed {
-            (name, scope.key).hash(&mut hasher);
         }
         // What macros took in, such as code that a build script wrote, and the environment they read.
         let (files, environment) = self.unit.inputs();
@@ -101,20 +68,13 @@ impl Wanted<'_> {
             (path, stamp(path)).hash(&mut hasher);
         }
         environment.hash(&mut hasher);
-        self.futures().for_each(|key| key.hash(&mut hasher));
+        self.unit.marks().hash(&mut hasher);
         hasher.finish()
-    }
-
-    /// The hot `async` functions.
-    fn futures(&self) -> impl Iterator<Item = &FnKey> {
-        let functions = self.source.functions();
-        let futures = functions.filter(|(_, function)| function.future.is_some());
-        futures.map(|(_, function)| &function.key)
     }
 
     fn place(&self, key: u64) -> PathBuf {
         let name = format!("lib{}-{key:016x}.rmeta", self.unit.krate);
-        self.tells.folder(self.unit).join(name)
+        folder_of(self.unit).join(name)
     }
 
     /// The scope, if it was made before.
@@ -130,7 +90,7 @@ impl Wanted<'_> {
     /// # Errors
     /// rustc fails or was cancelled, or the file system does.
     pub fn make(&self, cancel: &CancelToken) -> Result<Scope> {
-        let folder = self.tells.folder(self.unit);
+        let folder = folder_of(self.unit);
         fs::create_dir_all(&folder)
             .with_context(|| format!("failed to create `{}`", folder.display()))?;
         // The overlay and the incremental state serve one rustc at a time.
@@ -174,15 +134,11 @@ impl Wanted<'_> {
         let root = folder.join("source");
         let macros = self.source.macro_names();
         let closed = self.source.deref_types();
-        let in_place = fields::in_place(self.source);
         let scope = widen::Scope {
             krate: self.source,
             macros: &macros,
             open: self.open,
-            types: self.unit.widened,
             closed: &closed,
-            in_place: &in_place,
-            keeps_made: self.keeps_made,
         };
         let mut files = BTreeMap::new();
         for file in &self.source.files {
@@ -198,24 +154,10 @@ impl Wanted<'_> {
         let incremental = folder.join("incremental");
         let args = rustc::scope(&self.unit.args, &input, fresh, &incremental)
             .with(remap(self.unit, &root))
-            .with([rustc::search_path(&self.unit.live)]);
-        let args = with_scopes(&args, self.changed);
-        // Calls that rustc inlines before it writes the metadata would not be seen in what is made of it.
-        let whole_calls = args.optimised().then_some("-Zinline-mir=no");
-        let made = self.keeps_made.then_some("-Zhint-mostly-unused");
-        let is_unstable = whole_calls.is_some() || made.is_some();
-        let args = args.with(whole_calls).with(made);
-        let has_futures = self.futures().next().is_some();
-        // What awaits a hot `async fn` holds its future, as `#[hot]` has it in the base.
-        let live = has_futures.then(|| rustc::live_extern(&self.unit.live));
-        let mut compile = tool(self.unit, &args.with(live));
-        if has_futures {
-            compile = compile.env(LIVE_ENV, "1");
-        }
-        if is_unstable {
-            compile = compile.env("RUSTC_BOOTSTRAP", "1");
-        }
-        let output = compile.run(cancel).context("failed to compile the scope")?;
+            .with(self.unit.marks());
+        let output = tool(self.unit, &args)
+            .run(cancel)
+            .context("failed to compile the scope")?;
         if output.status.success() {
             return Ok(Attempt::Made);
         }
@@ -285,31 +227,6 @@ enum Attempt {
     Keep(BTreeSet<(PathBuf, usize)>),
 }
 
-/// Makes the captured libraries of changed crates stand for their scopes.
-#[must_use]
-pub fn with_scopes(args: &RustcArgs, changed: &BTreeMap<String, Scope>) -> RustcArgs {
-    let stands = |flag: &rustc::Flag<'_>| {
-        let (name, path) = flag.value.split_once('=')?;
-        let stem = Path::new(path).file_stem()?.to_string_lossy();
-        let scope = changed
-            .get(stem.as_ref())
-            .filter(|_| flag.name == "--extern")?;
-        Some(format!("--extern={name}={}", scope.rmeta.display()))
-    };
-    let externs: Vec<String> = args.flags().filter_map(|flag| stands(&flag)).collect();
-    // Crates that are only used by others are looked for by name in folders; a scope's file has its name.
-    let folders: BTreeSet<&Path> = changed
-        .values()
-        .filter_map(|scope| scope.rmeta.parent())
-        .collect();
-    let folders = folders
-        .into_iter()
-        .map(|folder| format!("-Ldependency={}", folder.display()));
-    args.without(|flag| stands(flag).is_some())
-        .with(externs)
-        .with(folders)
-}
-
 /// rustc as it was called for this unit, with other arguments.
 #[must_use]
 pub fn tool(unit: &Unit, args: &RustcArgs) -> Tool {
@@ -341,8 +258,12 @@ fn write_private(unit: &Unit, private: &BTreeSet<(PathBuf, usize)>) {
     }
 }
 
+fn folder_of(unit: &Unit) -> PathBuf {
+    unit.folder.join("scope")
+}
+
 fn private_list(unit: &Unit) -> PathBuf {
-    Tells::Instances.folder(unit).join("private.json")
+    folder_of(unit).join("private.json")
 }
 
 fn drop_old(folder: &Path, newest: &Path) {

@@ -5,6 +5,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::build::base::HOST;
+use crate::build::capture::Unit;
+
 /// The program that links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Linker {
@@ -26,6 +29,24 @@ pub struct Link<'a> {
     pub soname: Option<&'a str>,
     /// The library to write.
     pub output: &'a Path,
+}
+
+/// lld as it comes with the toolchain, or else whatever `cc` links with.
+#[must_use]
+pub fn linker(unit: Option<&Unit>) -> Linker {
+    let lld = unit.and_then(|unit| {
+        let sysroot = unit.rustc.parent()?.parent()?;
+        let lld = sysroot.join("lib/rustlib").join(HOST).join("bin/rust-lld");
+        lld.exists().then_some(lld)
+    });
+    match lld {
+        Some(path) => Linker::RustLld(path),
+        None => Linker::Cc(PathBuf::from(
+            unit.and_then(|unit| unit.args.codegen("linker"))
+                .filter(|l| !l.contains("ld"))
+                .unwrap_or("cc"),
+        )),
+    }
 }
 
 /// The program and its arguments.

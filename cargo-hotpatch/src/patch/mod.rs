@@ -1,6 +1,4 @@
-//! A patch: compiled, bound to the running program, linked and checked.
-pub mod assemble;
-pub mod bind;
+//! A patch: compiled or taken from objects, bound to the running program, linked and checked.
 pub mod compile;
 pub mod from_objects;
 pub mod link;

@@ -70,7 +70,7 @@ pub enum TlsError {
 /// What a reader calls the thread-local behind a symbol.
 fn shown(symbol: &str) -> String {
     variable(symbol).map_or_else(
-        || super::compile::shown(symbol),
+        || format!("{:#}", rustc_demangle::demangle(symbol)),
         |of| format!("{}::{}", of.owner, of.name),
     )
 }

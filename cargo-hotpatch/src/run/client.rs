@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hotpatch_rt::wire::{
-    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Redirect, Request, Response, Store,
-};
+use hotpatch_rt::wire::{AGENT_ENV, BuildId, LibraryList, PROTOCOL, Redirect, Request, Response};
 use tempfile::TempDir;
 
 /// How long the agent may take to answer.
@@ -275,35 +273,13 @@ impl Client {
         }
     }
 
-    /// Stores all the slots or, when one of them is refused, none; returns how many were stored.
-    ///
-    /// # Errors
-    /// As [`Client::load`].
-    pub fn publish(&mut self, stores: Vec<Store>) -> Result<u32, ClientError> {
-        match self.ask(&Request::Publish { stores })? {
-            Response::Published { count } => Ok(count),
-            other => Err(garbled(&other)),
-        }
-    }
-
     /// Leads all the cells to their functions or, when one of them is refused, none; returns how many were led.
     ///
     /// # Errors
     /// As [`Client::load`].
     pub fn redirect(&mut self, redirects: Vec<Redirect>) -> Result<u32, ClientError> {
         match self.ask(&Request::Redirect { redirects })? {
-            Response::Published { count } => Ok(count),
-            other => Err(garbled(&other)),
-        }
-    }
-
-    /// For each of these slots of hot `async` functions how many futures have begun and not ended.
-    ///
-    /// # Errors
-    /// As [`Client::load`].
-    pub fn count(&mut self, slots: Vec<u64>) -> Result<Vec<u64>, ClientError> {
-        match self.ask(&Request::Count { slots })? {
-            Response::Counted { running } => Ok(running),
+            Response::Redirected { count } => Ok(count),
             other => Err(garbled(&other)),
         }
     }
@@ -429,7 +405,7 @@ mod tests {
         let answers = vec![
             hello(),
             Response::Loaded { bias: 0x7000 },
-            Response::Published { count: 1 },
+            Response::Redirected { count: 1 },
         ];
         let agent = agent(&rendezvous, answers);
         let mut client = connect(&rendezvous).unwrap();
@@ -471,7 +447,7 @@ mod tests {
         };
         let agent = agent(
             &rendezvous,
-            vec![hello(), refused, Response::Published { count: 0 }],
+            vec![hello(), refused, Response::Redirected { count: 0 }],
         );
         let mut client = connect(&rendezvous).unwrap();
         let error = client
@@ -488,7 +464,10 @@ mod tests {
     #[test]
     fn an_answer_to_another_question_is_an_error() {
         let rendezvous = Rendezvous::new().unwrap();
-        let agent = agent(&rendezvous, vec![hello(), Response::Published { count: 1 }]);
+        let agent = agent(
+            &rendezvous,
+            vec![hello(), Response::Redirected { count: 1 }],
+        );
         let mut client = connect(&rendezvous).unwrap();
         let error = client
             .load(1, Path::new("/p.so"), &BuildId(Vec::new()))

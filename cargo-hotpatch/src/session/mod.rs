@@ -3,29 +3,13 @@
 //! One thread takes messages (a save, a verdict, the program's end, a signal) and decides; a
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
-mod broken;
-mod changed;
-mod checks;
-mod compose;
 mod exact;
-pub mod futures;
-mod guard;
-pub mod known;
-mod locals;
-pub mod make;
-pub mod process;
+pub mod outcome;
 pub mod program;
 mod restart;
-mod ruling;
-mod scopes;
 mod shown;
-mod storage;
-mod strangers;
-mod symbols;
 pub mod texts;
-mod turned;
 pub mod worker;
-pub mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -37,16 +21,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
-use self::make::{Outcome, Patched};
+use self::outcome::{Outcome, Patched};
 use self::program::{Running, Stranger, Supplies};
 use self::restart::{About, Asked, Kept};
 use self::shown::{
     confirmed_event, patched_event, phases, shown, shown_note, shown_refusal, without_colour,
 };
-use self::worker::{Patchable, Said, Tools, Verdict, Worker};
+use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
-use crate::build::capture::Lane;
 use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
@@ -105,7 +88,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let mut args = args.clone();
     args.build.manifest_path = args.build.manifest_path.as_deref().map(real_manifest);
     let args = &args;
-    let project = find_project(args)?;
+    let project = Project::find(&args.build)?;
     let log = match &args.events {
         Some(path) => {
             EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
@@ -159,17 +142,6 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let status = session.run();
     drop(interrupts);
     status
-}
-
-/// The project, with the lane that was asked for or that fits it.
-fn find_project(args: &RunArgs) -> Result<Project> {
-    let mut project = Project::find(&args.build)?;
-    project.lane = match args.lane {
-        Some(lane) => lane,
-        None if project.has_marks() => Lane::Fast,
-        None => Lane::Exact,
-    };
-    Ok(project)
 }
 
 struct Session<'a> {
@@ -384,16 +356,11 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
-            Said::Ready(pid, patchable) => {
-                let (hot, replaceable) = match patchable {
-                    Patchable::Hot(hot) => (hot, None),
-                    Patchable::All(count) => (Vec::new(), Some(count)),
-                };
+            Said::Ready(pid, functions) => {
                 let ready = Ready {
                     pid,
                     generation: 0,
-                    hot,
-                    replaceable,
+                    functions,
                     listen: self.sockets.addresses(),
                 };
                 self.report.ready(&ready);
@@ -406,9 +373,6 @@ impl Session<'_> {
                 self.write(Event::TakenBack(TakenBack { generation }));
             }
             Said::Prepared => self.write(Event::Prepared {}),
-            Said::Warning(error) => self.report.setback("prepare for edits", error.as_ref()),
-            Said::Unguarded if self.runs == 1 => self.report.types_are_not_told(),
-            Said::Unguarded => {}
             Said::Lost(error) => {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()

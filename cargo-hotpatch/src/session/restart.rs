@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use super::{Message, Next, Session};
 use crate::args::OnRefuse;
 use crate::build::base::{Base, BuildError};
+use crate::build::project::Project;
 use crate::image::symbols;
 use crate::plan::codes::Code;
 use crate::run::child::{ExitHow, TERM_GRACE};
@@ -247,7 +248,7 @@ impl Session<'_> {
     /// The project as it is now, built; nothing if it cannot be, which is told.
     fn build_anew(&mut self) -> Option<Base> {
         // The manifest may name other packages and programs now.
-        let built = super::find_project(self.args)
+        let built = Project::find(&self.args.build)
             .map_err(BuildError::Other)
             .and_then(|project| {
                 self.project = project;

@@ -3,19 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::make::Patched;
-use crate::build::capture::Lane;
+use super::outcome::{Lane, Patched};
 use crate::plan::verdict::{Note, Refusal};
 use crate::ui::events::{self, Coded, Confirmed, Milliseconds, Phases};
 use crate::ui::report;
 
 pub(super) fn phases(patched: &Patched, settle: Duration, total: Duration) -> Phases {
     let times = patched.times;
-    let others = times.scope + times.compile + times.check + times.link + times.load;
+    let others = times.compile + times.check + times.link + times.load;
     Phases {
         settle,
         plan: total.saturating_sub(settle + others),
-        scope: times.scope,
         compile: times.compile,
         check: times.check,
         link: times.link,

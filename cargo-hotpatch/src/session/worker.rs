@@ -11,37 +11,22 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::exact;
-use super::guard::Guard;
-use super::make::{Maker, Outcome, Patched};
-use super::texts::{Fixed, Texts};
-use super::world::World;
+use super::outcome::{Outcome, Patched};
+use super::texts::Fixed;
 use crate::build::base::Base;
-use crate::build::capture::Lane;
 use crate::build::project::Project;
-use crate::build::scope::Tells;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::run::client::{Client, Saved};
 use crate::run::watch::Change;
-use crate::source::file::{Place, Shape};
-use crate::source::items::{CrateSource, ReadError, plain};
-use crate::ui::events::HotFunction;
-
-/// Which functions of a program can be patched.
-#[derive(Debug)]
-pub enum Patchable {
-    /// These, and what they call.
-    Hot(Vec<HotFunction>),
-    /// So many: all of the workspace.
-    All(usize),
-}
+use crate::source::file::Place;
 
 /// What the worker says.
 #[derive(Debug)]
 pub enum Said {
-    /// Edits of the program in this process can be patched from now on.
-    Ready(u32, Patchable),
+    /// Edits of the program in this process can be patched from now on, and so many functions of it.
+    Ready(u32, usize),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
     /// What a save led to.
@@ -53,10 +38,6 @@ pub enum Said {
     TakenBack(u32),
     /// What the fast lane needs is made, as far as it can be.
     Prepared,
-    /// Something that edits will meet with.
-    Warning(anyhow::Error),
-    /// Nothing but the source tells what types look like.
-    Unguarded,
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }
@@ -136,11 +117,7 @@ impl Worker {
                     connect: tools.connect,
                 };
                 let (project, base) = (tools.project, tools.base);
-                let work = match project.lane {
-                    Lane::Exact => exact::work,
-                    Lane::Fast => work,
-                };
-                if let Err(error) = work(
+                if let Err(error) = exact::work(
                     &project,
                     &base,
                     &tools.folder,
@@ -310,123 +287,6 @@ impl Drop for Worker {
     }
 }
 
-fn work(
-    project: &Project,
-    base: &Base,
-    folder: &Path,
-    agent: &mut Agent,
-    inbox: &Receiver<Job>,
-    cancel: &Mutex<CancelToken>,
-    say: &dyn Fn(Said),
-) -> Result<()> {
-    let texts = Texts::default();
-    let mut world = World::open(base, &texts)?;
-    if base.is_older_than_a_source() {
-        bail!(
-            "a source was saved just as the program started, so what it was built from is not known"
-        );
-    }
-    let client = (agent.connect)(Some(&world.image.build_id))?;
-    let pid = client.pid();
-    agent.client = Some(client);
-    let modules: BTreeSet<PathBuf> = world
-        .state()
-        .sources
-        .iter()
-        .flat_map(|source| source.files.iter().map(|file| file.path.clone()))
-        .collect();
-    let mut fixed = Fixed::read(project, base, &modules);
-    let mut included = taken_in(&world.state().sources);
-    // Those that code names are followed; what a macro finds by itself is not.
-    fixed
-        .included
-        .retain(|path, _| !included.contains(&plain(path)));
-    // What the build wrote itself, such as `Cargo.lock`, is no save.
-    texts.refresh(&fixed.paths());
-    let watched = |included: &BTreeSet<PathBuf>| {
-        // A module may lie outside of all packages.
-        let more = fixed
-            .included
-            .keys()
-            .cloned()
-            .chain(modules.iter().map(|path| plain(path)));
-        Said::Included(more.chain(included.iter().cloned()).collect())
-    };
-    say(watched(&included));
-    // Scopes of earlier sessions are found again; others take their time, and a save waits for them.
-    let everything = vec![true; world.crates.len()];
-    let sources = world.state().sources.clone();
-    let first = CancelToken::new();
-    if let Err(error) = world.scopes(&sources, &everything, Tells::Instances, false, &first) {
-        // Whatever it is, each edit will say so again, and may be the one that mends it.
-        say(Said::Warning(
-            error.context("edits of this program may not be patched"),
-        ));
-    }
-    say(Said::Ready(pid, Patchable::Hot(hot_functions(&world))));
-    world.fetch_graph();
-    world.guard.fetch();
-    let remark = |guard: &mut Guard| guard.is_new_to_blindness().then(|| say(Said::Unguarded));
-    remark(&mut world.guard);
-
-    let mut unfinished: BTreeSet<PathBuf> = BTreeSet::new();
-    let mut paused = false;
-    while let Ok(job) = inbox.recv() {
-        let (saves, token) = agent.take(Some(job), inbox, cancel, &mut paused);
-        let first_event = saves.first_event.unwrap_or_else(Instant::now);
-        let settle = first_event.elapsed();
-        let mut files = texts.refresh(&saves.paths);
-        if saves.rescan {
-            files.extend(texts.refresh_all());
-        }
-        files.append(&mut unfinished);
-        if paused {
-            unfinished = files;
-            continue;
-        }
-        let Some(client) = &mut agent.client else {
-            bail!("the agent in the program is gone");
-        };
-        if files.is_empty() {
-            continue;
-        }
-        let mut maker = Maker {
-            world: &mut world,
-            client,
-            folder,
-            cancel: &token,
-            compiles: false,
-            blamed: Vec::new(),
-        };
-        let outcome = judge(&mut maker, &fixed, &texts);
-        let live = match &outcome {
-            Ok(Outcome::Patched(patched)) => patched.live,
-            _ => None,
-        };
-        let total = live
-            .unwrap_or_else(Instant::now)
-            .duration_since(first_event);
-        if outcome.is_err() && token.is_cancelled() {
-            // A newer save is waiting, or a restart: this one's files are part of its verdict.
-            unfinished = files;
-            continue;
-        }
-        remark(&mut world.guard);
-        let now = taken_in(&world.state().sources);
-        if now != included {
-            included = now;
-            say(watched(&included));
-        }
-        say(Said::Verdict(Box::new(Verdict {
-            files,
-            outcome,
-            settle,
-            total,
-        })));
-    }
-    Ok(())
-}
-
 /// Saves that get one verdict.
 #[derive(Default)]
 pub(super) struct Saves {
@@ -465,74 +325,4 @@ pub(super) fn build_changed(fixed: &Fixed) -> Option<Refusal> {
         return Some(Refusal::new(Code::HP0401, message, path, whole));
     }
     None
-}
-
-fn judge(maker: &mut Maker<'_>, fixed: &Fixed, texts: &Texts) -> Result<Outcome> {
-    let whole = Place { line: 0, column: 0 };
-    if let Some(refusal) = build_changed(fixed) {
-        return Ok(Outcome::Refused(refusal));
-    }
-    if let Some(path) = maker.world.rebuilt() {
-        let message = "a library of the program was built anew since the program started";
-        return Ok(Outcome::Refused(Refusal::new(
-            Code::HP0402,
-            message,
-            path,
-            whole,
-        )));
-    }
-    if let Some(path) = fixed.included_changed() {
-        let message = "a change to a file that code includes is not supported yet";
-        return Ok(Outcome::Refused(Refusal::new(
-            Code::HP0001,
-            message,
-            path,
-            whole,
-        )));
-    }
-    let sources = match maker.world.read_sources(texts) {
-        Ok(sources) => sources,
-        Err(error) => return unreadable(maker, &error),
-    };
-    maker.apply(sources)
-}
-
-/// The source does not parse here: rustc says why, or else the fault is ours.
-fn unreadable(maker: &Maker<'_>, error: &ReadError) -> Result<Outcome> {
-    let found = maker.check_crates(|_| true)?;
-    if !found.is_empty() {
-        return Ok(Outcome::Broken(found));
-    }
-    let (path, line) = match error {
-        ReadError::Syntax { path, error } => (path, error.span().start().line),
-        ReadError::Io { path, .. } => (path, 0),
-    };
-    let refusal = Refusal::new(
-        Code::HP0001,
-        error.to_string(),
-        path,
-        Place { line, column: 1 },
-    );
-    Ok(Outcome::Refused(refusal))
-}
-
-/// Files that the code includes.
-fn taken_in(sources: &[CrateSource]) -> BTreeSet<PathBuf> {
-    sources.iter().flat_map(CrateSource::included).collect()
-}
-
-fn hot_functions(world: &World) -> Vec<HotFunction> {
-    let mut out = Vec::new();
-    for source in &world.state().sources {
-        for (file, function) in source.functions() {
-            if function.hot && function.shape == Shape::Plain {
-                out.push(HotFunction {
-                    name: source.path_of(function),
-                    file: file.path.display().to_string(),
-                    line: u32::try_from(function.place.line).unwrap_or(0),
-                });
-            }
-        }
-    }
-    out
 }

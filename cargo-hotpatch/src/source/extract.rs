@@ -20,52 +20,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
-use super::entries::{RUNNING, local_trait};
-use super::fields;
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
-use super::locals;
 use super::own_imports::{Imports, all_imports, scope_path};
-use super::pieces::{blank, exporting, macro_items, needed_macros, pair};
-use super::rewrite::{associated, declaration, includes, lex, method_path, with_static_lifetimes};
+use super::pieces::{blank, local_trait, macro_items, needed_macros, pair};
+use super::rewrite::{associated, declaration, method_path, with_static_lifetimes};
 use super::widen::splice;
-
-/// A function to extract.
-pub struct Wanted {
-    /// Which.
-    pub key: FnKey,
-    /// It has a slot: calls of its name, its own among them, go there.
-    pub hot: bool,
-    /// Its symbol, needed for `Drop::drop`, which no code may name.
-    pub symbol: Option<String>,
-    /// The storage of the statics inside it, by name.
-    pub statics: BTreeMap<String, Slot>,
-}
-
-/// The storage of a static.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Slot {
-    /// It is in the process, under this symbol.
-    Bound(String),
-    /// The patch brings it, under this symbol.
-    New(String),
-}
-
-/// A static of a module that the patch gives storage to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Added {
-    /// The module.
-    pub module: Vec<String>,
-    /// Its name there.
-    pub name: String,
-    /// The symbol of the storage, or of the function that returns where that is.
-    pub export: String,
-    /// It is a thread-local.
-    pub is_thread_local: bool,
-}
 
 /// The files of a patch crate.
 pub struct PatchCrate {
@@ -90,36 +53,25 @@ pub struct PatchFile {
 /// A function cannot be taken out of its place.
 pub fn patch_crate(
     krate: &CrateSource,
-    wanted: &[Wanted],
-    added: &[Added],
+    wanted: &[FnKey],
     private: &Imports,
     folder: &Path,
 ) -> Result<PatchCrate> {
-    let mut by_key: BTreeMap<&FnKey, (usize, &Wanted)> = BTreeMap::new();
-    for (index, want) in wanted.iter().enumerate() {
-        by_key.insert(&want.key, (index, want));
-    }
+    let numbered = wanted.iter().enumerate();
+    let mut by_key: BTreeMap<&FnKey, usize> = numbered.map(|(index, key)| (key, index)).collect();
     let mut names: BTreeSet<&str> = BTreeSet::new();
-    let mut found: BTreeMap<&Path, Vec<(usize, &Wanted, &Function)>> = BTreeMap::new();
+    let mut found: BTreeMap<&Path, Vec<(usize, &Function)>> = BTreeMap::new();
     let mut modules: BTreeSet<Vec<String>> = BTreeSet::new();
     for (file, function) in krate.functions() {
-        let Some((index, want)) = by_key.remove(&function.key) else {
+        let Some(index) = by_key.remove(&function.key) else {
             continue;
         };
-        found
-            .entry(&file.path)
-            .or_default()
-            .push((index, want, function));
+        found.entry(&file.path).or_default().push((index, function));
         names.extend(function.mentions.iter().map(String::as_str));
         need_module(&mut modules, &function.module);
     }
     if let Some(key) = by_key.keys().next() {
         bail!("the function {key:?} is not in the source");
-    }
-    for (file, item) in added.iter().filter_map(|added| static_item(krate, added)) {
-        need_module(&mut modules, &file.module);
-        need_module(&mut modules, &item.module);
-        names.extend(item.paths.iter().map(String::as_str));
     }
     let macros = needed_macros(krate, names);
     for (file, item) in macro_items(krate) {
@@ -129,7 +81,6 @@ pub fn patch_crate(
         }
     }
 
-    let in_place = fields::in_place(krate);
     let mut files = Vec::new();
     for (number, file) in krate.files.iter().enumerate() {
         let root = number == 0;
@@ -141,23 +92,10 @@ pub fn patch_crate(
             pieces: Vec::new(),
         };
         page.prologue(root, krate, &modules, private);
-        if root && added.iter().any(|item| item.is_thread_local) {
-            page.insert(0, locals::PROLOGUE.to_owned());
-        }
         page.modules(krate, &modules, private, folder);
         page.macros(&macros, &modules);
-        for (index, want, function) in found.get(file.path.as_path()).into_iter().flatten() {
-            if want.hot && in_place.contains(&function.key) {
-                page.in_place(krate, function, *index)?;
-            } else {
-                page.function(function, *index, want)?;
-            }
-        }
-        for want in added {
-            match static_item(krate, want) {
-                Some((of, item)) if of.path == file.path => page.storage(item, &want.export),
-                _ => {}
-            }
+        for (index, function) in found.get(file.path.as_path()).into_iter().flatten() {
+            page.function(function, *index)?;
         }
         files.push(PatchFile {
             path: file_name(folder, number),
@@ -177,24 +115,6 @@ fn need_module(modules: &mut BTreeSet<Vec<String>>, path: &[String]) {
     for depth in 0..=path.len() {
         modules.insert(path[..depth].to_vec());
     }
-}
-
-fn static_item<'a>(
-    krate: &'a CrateSource,
-    added: &Added,
-) -> Option<(&'a SourceFile, &'a super::file::OtherItem)> {
-    krate.files.iter().find_map(|file| {
-        let mut items = file.parsed.items.iter();
-        let item = items.find(|item| {
-            let is_kind = if added.is_thread_local {
-                item.kind == Kind::ThreadLocal
-            } else {
-                item.kind == Kind::Static
-            };
-            is_kind && *item.module == *added.module && item.names.first() == Some(&added.name)
-        })?;
-        Some((file, item))
-    })
 }
 
 /// A stretch of the original file that is kept, with what replaces parts of it.
@@ -365,100 +285,37 @@ impl Page<'_> {
         });
     }
 
-    fn function(&mut self, function: &Function, index: usize, want: &Wanted) -> Result<()> {
+    fn function(&mut self, function: &Function, index: usize) -> Result<()> {
         let mut edits = Vec::new();
         for (range, name) in &function.attrs {
-            let wraps = name == "cfg_attr" || name.rsplit("::").next() == Some("instrument");
-            // A hot function's macros are around the place where it looks for a patch.
-            let keeps = matches!(
-                name.as_str(),
-                "cold" | "target_feature" | "unsafe" | "instruction_set"
-            ) || (function.wrapped && !want.hot && wraps);
-            if !keeps
-                || self.text(range).contains("no_mangle")
-                || self.text(range).contains("export_name")
-                || self.text(range).contains("link_section")
-            {
+            let keeps = matches!(name.as_str(), "cold" | "target_feature" | "instruction_set");
+            if !keeps {
                 edits.push((range.clone(), blank(self.text(range))));
             }
         }
         edits.push((function.vis.clone(), blank(self.text(&function.vis))));
-        let in_trait = function.owner.implements_a_trait();
-        // Its own name must lead to its slot, and must not be ambiguous between two traits.
-        let rename = function.names_itself && (want.hot || in_trait);
         let name = raw(&function.name).into_owned();
-        let own = if rename {
-            format!("__hp_{}", function.name)
-        } else {
-            name.clone()
-        };
-        if rename && function.wrapped && !want.hot {
-            bail!("an attribute macro would be told another name than `{name}`");
-        }
-        if rename {
+        let mut own = name.clone();
+        // Its own name must lead to its slot, and must not be ambiguous between two traits.
+        if function.names_itself {
+            own = format!("__hp_{}", function.name);
             edits.push((function.ident.clone(), own.clone()));
         }
-        for item in &function.statics {
-            let symbol = want.statics.get(&item.name).with_context(|| {
-                format!(
-                    "the storage of `static {}` in `{}` is not known",
-                    item.name, function.name
-                )
-            })?;
-            match symbol {
-                Slot::Bound(symbol) => {
-                    edits.push((item.range.clone(), self.bound_static(item, symbol)?));
-                }
-                Slot::New(symbol) => {
-                    let start = item.range.start;
-                    edits.push((start..start, exporting(symbol)));
-                }
-            }
-        }
-        self.includes(&function.body, &mut edits)?;
-
         let (before, after) = match &function.owner {
             Owner::Free => {
                 let path = scope_path(&function.module, &name);
-                let before = "const _: () = { ".to_owned();
-                let after = match function.future {
-                    Some(future) => {
-                        let running = self.running(function, future, &own)?;
-                        format!(" {}{}", running.text, pair(&path, RUNNING, index))
-                    }
-                    None => pair(&path, &own, index),
-                };
-                (before, after)
+                ("const _: () = { ".to_owned(), pair(&path, &own, index))
             }
             Owner::Impl(head) => {
                 let head = &lifetimes::named(head)?;
                 self.associated(head, &function.sig, &mut edits)?;
                 self.associated(head, &function.body, &mut edits)?;
-                let mut decl = declaration(self.text(&function.sig), head, &own)?;
-                let mut entry = own.as_str();
-                let mut text = String::new();
-                if let Some(future) = function.future {
-                    let callee = format!("<Self as __Hp {}>::{own}", head.params);
-                    let running = self.running(function, future, &callee)?;
-                    decl.push_str(&declaration(&running.sig, head, RUNNING)?);
-                    (entry, text) = (RUNNING, running.text);
-                }
-                let before = local_trait(head, &decl);
-                let self_ty = &head.self_ty;
-                let ty = with_static_lifetimes(self_ty)?;
+                let before = local_trait(head, &declaration(self.text(&function.sig), head, &own)?);
+                let ty = with_static_lifetimes(&head.self_ty)?;
                 let params = with_static_lifetimes(&head.params)?;
-                let old = match &head.trait_path {
-                    Some(_) if head.trait_name.as_deref() == Some("Drop") => {
-                        let symbol = want.symbol.as_ref().with_context(|| {
-                            format!("the symbol of `drop` of `{self_ty}` is not known")
-                        })?;
-                        let item = format!("#[link_name = \"{symbol}\"] fn __hp_old();");
-                        format!("{{ unsafe extern \"Rust\" {{ {item} }} __hp_old }}")
-                    }
-                    _ => method_path(head, &name)?,
-                };
-                let new = format!("<{ty} as __Hp {params}>::{entry}");
-                (before, format!(" {text} }}{}", pair(&old, &new, index)))
+                let new = format!("<{ty} as __Hp {params}>::{own}");
+                let pair = pair(&method_path(head, &name)?, &new, index);
+                (before, format!(" }}{pair}"))
             }
             Owner::Trait(_) => bail!("a default method of a trait cannot be taken out"),
         };
@@ -471,42 +328,6 @@ impl Page<'_> {
         Ok(())
     }
 
-    /// A static of the module, with an exported name; code goes on to call it what the scope does.
-    fn storage(&mut self, item: &super::file::OtherItem, export: &str) {
-        let (before, edits, after) = match item.brought(export) {
-            Some(brought) => {
-                let (before, after) = brought.around();
-                (before, brought.init.into_iter().collect(), after)
-            }
-            None => {
-                let before = format!("const _: () = {{ {}", exporting(export));
-                (before, Vec::new(), " };".to_owned())
-            }
-        };
-        self.pieces.push(Piece {
-            range: item.range.clone(),
-            before,
-            edits,
-            after,
-        });
-    }
-
-    /// `static N: T = init;` as a name for the storage it has in the program.
-    fn bound_static(&self, item: &super::file::NestedStatic, symbol: &str) -> Result<String> {
-        let ty = lifetimes::of_static(self.text(&item.ty))?;
-        let lines = self.text(&item.range).matches('\n').count() - ty.matches('\n').count();
-        let word = if item.mutable {
-            "unsafe static mut"
-        } else {
-            "safe static"
-        };
-        Ok(format!(
-            "unsafe extern \"Rust\" {{ #[link_name = \"{symbol}\"] pub {word} {}: {ty}; }}{}",
-            raw(&item.name),
-            "\n".repeat(lines)
-        ))
-    }
-
     /// See [`associated`].
     pub(super) fn associated(
         &self,
@@ -516,27 +337,6 @@ impl Page<'_> {
     ) -> Result<()> {
         let found = associated(self.text(range), head)?.into_iter();
         edits.extend(found.map(|(at, text)| (at.start + range.start..at.end + range.start, text)));
-        Ok(())
-    }
-
-    /// Relative paths of `include_str!` and its like are relative to the user's file.
-    fn includes(
-        &self,
-        range: &Range<usize>,
-        edits: &mut Vec<(Range<usize>, String)>,
-    ) -> Result<()> {
-        if !self.text(range).contains("include") {
-            return Ok(());
-        }
-        let folder = self.file.path.parent().unwrap_or(Path::new("/"));
-        let tokens = lex(self.text(range))?;
-        includes(&tokens, &mut |at, value| {
-            let path = folder.join(value);
-            edits.push((
-                at.start + range.start..at.end + range.start,
-                format!("{path:?}"),
-            ));
-        });
         Ok(())
     }
 
@@ -580,23 +380,14 @@ mod tests {
     use super::*;
     use crate::source::items::fake::krate;
 
-    fn extract(files: &[(&str, &str)], names: &[&str], hot: bool) -> Vec<String> {
+    fn extract(files: &[(&str, &str)], names: &[&str]) -> Vec<String> {
         let krate = krate(files);
-        let wanted: Vec<Wanted> = krate
+        let wanted: Vec<FnKey> = krate
             .functions()
             .filter(|(_, f)| names.contains(&f.name.as_str()))
-            .map(|(_, f)| Wanted {
-                key: f.key.clone(),
-                hot,
-                symbol: None,
-                statics: f
-                    .statics
-                    .iter()
-                    .map(|s| (s.name.clone(), Slot::Bound("SYM".to_owned())))
-                    .collect(),
-            })
+            .map(|(_, f)| f.key.clone())
             .collect();
-        let out = patch_crate(&krate, &wanted, &[], &Imports::new(), Path::new("/p"))
+        let out = patch_crate(&krate, &wanted, &Imports::new(), Path::new("/p"))
             .expect("it can be extracted");
         out.files.into_iter().map(|file| file.text).collect()
     }
@@ -610,7 +401,7 @@ mod tests {
             ),
             ("src/a.rs", ""),
         ];
-        let texts = extract(&files, &["f"], true);
+        let texts = extract(&files, &["f"]);
         assert_eq!(texts.len(), 1);
         let line = texts[0].lines().nth(6).expect("it has the line");
         assert_eq!(line, "    fn f(x: u32) -> u32 {");
@@ -620,12 +411,8 @@ mod tests {
     }
 
     #[test]
-    fn a_hot_function_that_calls_itself_goes_through_its_slot() {
-        let texts = extract(
-            &[("src/main.rs", "\nfn f(n: u32) { f(n - 1) }\n")],
-            &["f"],
-            true,
-        );
+    fn a_function_that_calls_itself_goes_through_its_slot() {
+        let texts = extract(&[("src/main.rs", "\nfn f(n: u32) { f(n - 1) }\n")], &["f"]);
         assert!(
             texts[0].contains("fn __hp_f(n: u32) { f(n - 1) }"),
             "{}",
@@ -636,7 +423,7 @@ mod tests {
     #[test]
     fn a_method_becomes_one_of_a_local_trait() {
         let text = "mod m {\n    impl<'a> Foo<'a> {\n        fn get(mut self, (a, b): (Self, u8)) -> Option<Self> {\n            None\n        }\n    }\n}\n";
-        let out = &extract(&[("src/lib.rs", text)], &["get"], false)[0];
+        let out = &extract(&[("src/lib.rs", text)], &["get"])[0];
         assert!(out.contains("trait __Hp < 'a >  { fn get (self , _ : (Foo < 'a > , u8)) -> Option < Foo < 'a > > ; }"), "{out}");
         assert!(out.contains("<Foo < 'static >>::get as *const ()"), "{out}");
     }
@@ -644,18 +431,8 @@ mod tests {
     #[test]
     fn associated_types_of_a_trait_are_spelt_out() {
         let text = "\nimpl Add for V {\n type Output = V;\n fn add(self, o: V) -> Self::Output { let x: Self::Output = o; x }\n}\n";
-        let out = &extract(&[("src/lib.rs", text)], &["add"], false)[0];
+        let out = &extract(&[("src/lib.rs", text)], &["add"])[0];
         assert!(out.contains("fn add(self, o: V) -> <Self as Add>::Output { let x: <Self as Add>::Output = o; x }"), "{out}");
-    }
-
-    #[test]
-    fn a_static_of_its_own_is_bound_by_symbol() {
-        let text = "\nfn f() { static N: u32 = 1; static mut M: u8 = 0; }\n";
-        let out = &extract(&[("src/lib.rs", text)], &["f"], false)[0];
-        assert!(
-            out.contains("#[link_name = \"SYM\"] pub safe static N: u32;"),
-            "{out}"
-        );
     }
 
     #[test]
@@ -670,7 +447,7 @@ mod tests {
                 "macro_rules! once { () => {} }\nmacro_rules! twice { ($x:expr) => { once!() } }\nmacro_rules! no { () => {} }\n",
             ),
         ];
-        let texts = extract(&files, &["f"], false);
+        let texts = extract(&files, &["f"]);
         assert!(
             texts[1].contains("once") && texts[1].contains("twice") && !texts[1].contains("no {")
         );

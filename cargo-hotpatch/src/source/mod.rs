@@ -2,7 +2,6 @@
 //! Pure: text and facts in, text and facts out.
 pub mod cfg;
 pub mod diff;
-mod entries;
 pub mod extract;
 pub mod fields;
 pub mod file;

@@ -2,17 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use super::file::{Kind, OtherItem};
+use super::file::{Impl, Kind, OtherItem};
 use super::items::{CrateSource, SourceFile};
-
-pub(super) fn exporting(symbol: &str) -> String {
-    format!("#[unsafe(export_name = \"{symbol}\")] ")
-}
 
 pub(super) fn pair(old: &str, new: &str, index: usize) -> String {
     format!(
         " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
          crate::__HpPair({old} as *const (), {new} as *const (), {index}); }};"
+    )
+}
+
+/// A trait with these methods, and the beginning of its impl for the type.
+pub(super) fn local_trait(head: &Impl, methods: &str) -> String {
+    let Impl {
+        generics,
+        params,
+        bounds,
+        self_ty,
+        ..
+    } = head;
+    format!(
+        "const _: () = {{ trait __Hp {generics} {bounds} {{ {methods} }} \
+         impl {generics} __Hp {params} for {self_ty} {bounds} {{ "
     )
 }
 

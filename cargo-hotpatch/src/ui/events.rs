@@ -51,25 +51,11 @@ pub struct Ready {
     pub pid: u32,
     /// The generation it runs.
     pub generation: u32,
-    /// Its hot functions.
-    pub hot: Vec<HotFunction>,
-    /// In the exact lane: how many functions can be replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaceable: Option<usize>,
+    /// How many functions of it can be replaced.
+    pub functions: usize,
     /// Where the tool listens for it.
     #[serde(default)]
     pub listen: Vec<SocketAddr>,
-}
-
-/// A function marked `#[hot]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HotFunction {
-    /// Its full path, such as `app::world::World::report`.
-    pub name: String,
-    /// The file it is in.
-    pub file: String,
-    /// The line it begins at.
-    pub line: u32,
 }
 
 /// What `patched` says.
@@ -77,9 +63,9 @@ pub struct HotFunction {
 pub struct Patched {
     /// The generation that the patch made.
     pub generation: u32,
-    /// Full paths of the hot functions that now run new code.
+    /// Full paths of the workspace's functions that now run new code.
     pub functions: Vec<String>,
-    /// Full paths of the other functions in the patch.
+    /// Full paths of others, such as instances of generic code for its types.
     pub included: Vec<String>,
     /// What is worth knowing beside the patch.
     pub notes: Vec<Coded>,
@@ -87,7 +73,7 @@ pub struct Patched {
     pub bytes: u64,
     /// How long it took.
     pub ms: Phases,
-    /// In a session of both lanes: the one that made it, `fast` or `exact`.
+    /// The lane that made it, `fast` or `exact`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,
     /// Why the fast lane stepped aside, where the exact one made it.
@@ -214,9 +200,6 @@ pub struct Phases {
     /// Finding out what the edit means, and all that is in no other phase.
     #[serde(with = "milliseconds")]
     pub plan: Duration,
-    /// Bringing the scope up to date.
-    #[serde(with = "milliseconds")]
-    pub scope: Duration,
     /// Compiling the patch crate.
     #[serde(with = "milliseconds")]
     pub compile: Duration,
@@ -346,22 +329,15 @@ mod tests {
 
     #[test]
     fn each_event_has_its_fields() {
-        let hot = HotFunction {
-            name: "app::world::World::report".into(),
-            file: "src/world.rs".into(),
-            line: 9,
-        };
         assert_eq!(
             value(Event::Ready(Ready {
                 pid: 7,
                 generation: 0,
-                hot: vec![hot],
-                replaceable: None,
+                functions: 1234,
                 listen: vec!["127.0.0.1:3000".parse().unwrap()],
             })),
             json!({"event": "ready", "time": 1.5, "pid": 7, "generation": 0,
-                "hot": [{"name": "app::world::World::report", "file": "src/world.rs", "line": 9}],
-                "listen": ["127.0.0.1:3000"]})
+                "functions": 1234, "listen": ["127.0.0.1:3000"]})
         );
         let note = Coded {
             code: "HP0202".into(),
@@ -388,7 +364,7 @@ mod tests {
                 "included": ["app::helper"], "bytes": 12000,
                 "notes": [{"code": "HP0202", "message": "`main` keeps the old code",
                     "file": "src/main.rs", "line": 3}],
-                "ms": {"settle": 8.13, "plan": 0.0, "scope": 0.0, "compile": 0.0, "check": 0.0, "link": 0.0,
+                "ms": {"settle": 8.13, "plan": 0.0, "compile": 0.0, "check": 0.0, "link": 0.0,
                     "load": 0.0, "total": 84.0}})
         );
         assert_eq!(

@@ -101,34 +101,13 @@ pub struct Note {
     pub place: Option<Place>,
 }
 
-/// `4 hot functions are ready (pid 7)`.
+/// `Ready to patch any of 4 functions (pid 7)`.
 #[must_use]
 pub fn render_ready(paint: Paint, ready: &Ready) -> String {
     let pid = ready.pid;
-    if let Some(count) = ready.replaceable {
-        let text = format!("to patch any of {count} functions (pid {pid})");
-        return paint.verb(Hue::Green, "Ready", &text);
-    }
-    match ready.hot.len() {
-        0 => paint.verb(
-            Hue::Yellow,
-            "Ready",
-            &format!("but no function is marked `#[hot]`, so no edit can be patched (pid {pid})"),
-        ),
-        1 => {
-            let name = short_name(&ready.hot[0].name);
-            paint.verb(
-                Hue::Green,
-                "Ready",
-                &format!("to patch {name} and what it calls (pid {pid})"),
-            )
-        }
-        count => paint.verb(
-            Hue::Green,
-            "Ready",
-            &format!("to patch {count} hot functions and what they call (pid {pid})"),
-        ),
-    }
+    let count = ready.functions;
+    let text = format!("to patch any of {count} functions (pid {pid})");
+    paint.verb(Hue::Green, "Ready", &text)
 }
 
 /// `Patched update, World::report (gen 3) in 84 ms`, with its notes, and its phases when asked for.
@@ -283,9 +262,6 @@ pub fn render_warning(paint: Paint, message: &str) -> String {
     format!("{}: {message}\n", paint.bold(Hue::Yellow, "warning"))
 }
 
-const TYPES_ARE_NOT_TOLD: &str = "this build has no debug information about types, so that a patch cannot be held \
-     against the program; from the source alone more edits are refused (`debug = \"full\"` in the profile helps)";
-
 /// An error and what led to it, each cause on a line of its own unless it was said already.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -368,7 +344,6 @@ fn phase_list(ms: &Phases) -> String {
     let phases = [
         ("settle", ms.settle),
         ("plan", ms.plan),
-        ("scope", ms.scope),
         ("compile", ms.compile),
         ("check", ms.check),
         ("link", ms.link),
@@ -488,14 +463,6 @@ impl Report {
         self.say(Verbosity::Normal, &render_warning(self.paint, &text));
     }
 
-    /// The build has no debug information about types.
-    pub fn types_are_not_told(&self) {
-        self.say(
-            Verbosity::Normal,
-            &render_warning(self.paint, TYPES_ARE_NOT_TOLD),
-        );
-    }
-
     /// A stage failed; the session goes on. `what` completes "failed to".
     pub fn setback(&self, what: &str, error: &(dyn Error + 'static)) {
         self.print(Verbosity::Quiet, &render_setback(self.paint, what, error));
@@ -599,7 +566,6 @@ impl Drop for Building<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events::HotFunction;
     use super::*;
 
     const PLAIN: Paint = Paint { color: false };
@@ -619,7 +585,6 @@ mod tests {
             ms: Phases {
                 settle: ms(8),
                 plan: ms(3),
-                scope: ms(0),
                 compile: ms(58),
                 check: ms(0),
                 link: ms(13),
@@ -757,7 +722,7 @@ refused HP0101: layout of `Player` changed
         assert_eq!(
             render_patched(PLAIN, &patched(), &[note], true),
             "     Patched update, World::report (gen 3) in 84 ms\n             \
-             settle 8 ms, plan 3 ms, scope 0 ms, compile 58 ms, check 0 ms, link 13 ms, load 1 ms\n             \
+             settle 8 ms, plan 3 ms, compile 58 ms, check 0 ms, link 13 ms, load 1 ms\n             \
              with helper; 13 kB\n\
              note HP0202: `main` also calls `helper` and keeps the old code\n  --> src/main.rs:4\n"
         );
@@ -791,50 +756,16 @@ refused HP0101: layout of `Player` changed
     }
 
     #[test]
-    fn ready_counts_the_functions_of_the_exact_lane() {
+    fn ready_counts_the_functions() {
         let ready = Ready {
             pid: 7,
             generation: 0,
-            hot: Vec::new(),
-            replaceable: Some(1234),
+            functions: 1234,
             listen: Vec::new(),
         };
         assert_eq!(
             render_ready(PLAIN, &ready),
             "       Ready to patch any of 1234 functions (pid 7)\n"
-        );
-    }
-
-    #[test]
-    fn ready_counts_the_hot_functions() {
-        let hot = |name: &str| HotFunction {
-            name: name.into(),
-            file: "src/main.rs".into(),
-            line: 1,
-        };
-        let ready = |hot| {
-            render_ready(
-                PLAIN,
-                &Ready {
-                    pid: 7,
-                    generation: 0,
-                    hot,
-                    replaceable: None,
-                    listen: Vec::new(),
-                },
-            )
-        };
-        assert_eq!(
-            ready(Vec::new()),
-            "       Ready but no function is marked `#[hot]`, so no edit can be patched (pid 7)\n"
-        );
-        assert_eq!(
-            ready(vec![hot("app::Game::update")]),
-            "       Ready to patch Game::update and what it calls (pid 7)\n"
-        );
-        assert_eq!(
-            ready(vec![hot("app::a"), hot("app::b")]),
-            "       Ready to patch 2 hot functions and what they call (pid 7)\n"
         );
     }
 

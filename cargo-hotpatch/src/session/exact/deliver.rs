@@ -11,6 +11,7 @@ use hotpatch_rt::wire::{Place, Redirect};
 use super::addresses::Found;
 use super::engine::{Engine, all_definitions, is_replaceable};
 use super::krate::Crate;
+use super::libraries::loaded;
 use crate::command::CancelToken;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
@@ -18,7 +19,6 @@ use crate::patch::from_objects::{Library, Parts, library};
 use crate::patch::tls::Reach;
 use crate::plan::changes::{Changes, Selection, select};
 use crate::run::client::Client;
-use crate::session::world::libraries;
 
 /// A library in the process.
 pub(super) struct Loaded {
@@ -216,7 +216,7 @@ impl Engine {
         let texts = |of: &BTreeSet<NameId>| of.iter().map(|name| names.text(*name)).collect();
         let id = |text: &str| names.get(text);
         let image = self.addresses.image();
-        let mut shared = libraries(self.pid, &image.needed);
+        let mut shared = loaded(self.pid, &image.needed);
         shared.extend(siblings(&shared));
         library(
             Parts {

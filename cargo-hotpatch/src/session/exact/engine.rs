@@ -21,7 +21,7 @@ use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
 use crate::build::base::{Base, Stamp};
-use crate::build::capture::{Lane, Unit};
+use crate::build::capture::Unit;
 use crate::build::project::Project;
 use crate::build::replay::{Replayed, mir};
 use crate::build::rustc::library_stem;
@@ -31,11 +31,10 @@ use crate::image::layouts::Layouts;
 use crate::image::symbols::{BaseImage, Kind as SymbolKind};
 use crate::object::names::Names;
 use crate::object::v0;
-use crate::patch::link::Linker;
+use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
 use crate::run::client::Client;
-use crate::session::make::{Outcome, Patched, Times};
-use crate::session::world::linker;
+use crate::session::outcome::{Lane, Outcome, Patched, Times};
 
 /// The process and its crates.
 pub(super) struct Engine {

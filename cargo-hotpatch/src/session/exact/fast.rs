@@ -18,7 +18,6 @@ use super::engine::{Engine, is_replaceable};
 use super::plan::on_stack_notes;
 use super::refusals::{last, shown};
 use super::scoped::{ScopedCrate, source_of};
-use crate::build::capture::Lane;
 use crate::build::identity::Roots;
 use crate::command::CancelToken;
 use crate::image::object_file::Pair;
@@ -29,10 +28,9 @@ use crate::object::v0;
 use crate::patch::compile::{Compiled, Recipe, compile};
 use crate::plan::changes::{Changes, Selection};
 use crate::run::client::Client;
-use crate::session::make::{Patched, Times};
+use crate::session::outcome::{Lane, Patched, Times};
 use crate::session::texts::Texts;
 use crate::source::diff;
-use crate::source::extract::Wanted;
 use crate::source::fields::in_place;
 use crate::source::file::{FnKey, Function, OtherItem, Owner, Shape};
 use crate::source::items::{CrateSource, SourceFile};
@@ -308,7 +306,7 @@ impl Engine {
 }
 
 /// The functions whose bodies differ, if nothing else does and each of them means the same in a patch crate.
-fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
+fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<FnKey>> {
     let changes = diff::compare(old, new);
     if changes.is_empty() && diff::same_code(old, new) {
         return Err(NothingDiffers.into());
@@ -334,12 +332,7 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<Wanted>> {
         if may_misread(new, &namesakes, now, was) {
             bail!("`{}` may name what is private", new.path_of(function));
         }
-        wanted.push(Wanted {
-            key: key.clone(),
-            hot: true,
-            symbol: None,
-            statics: BTreeMap::new(),
-        });
+        wanted.push(key.clone());
     }
     Ok(wanted)
 }
@@ -473,7 +466,7 @@ struct Bodies<'a> {
 fn compiled<'a>(
     scoped: &ScopedCrate,
     source: &CrateSource,
-    wanted: &'a [Wanted],
+    wanted: &'a [FnKey],
     folder: &Path,
     cancel: &CancelToken,
 ) -> Result<Bodies<'a>> {
@@ -483,14 +476,9 @@ fn compiled<'a>(
         unit: &scoped.unit,
         source,
         wanted,
-        added: &[],
         scope: &scoped.scope,
-        changed: &BTreeMap::new(),
         folder,
         identity: &identity,
-        own_instances: false,
-        bare: false,
-        named: true,
     };
     let compiled = compile(&recipe, cancel)?;
     let pairs = &compiled.object.pairs;
@@ -499,8 +487,8 @@ fn compiled<'a>(
         .and_then(|pair| v0::root(&pair.new, &scoped.unit.krate));
     let root = root.context("the patch has no root")?;
     let functions = pairs.iter().filter_map(|pair| {
-        let want = wanted.get(usize::try_from(pair.index).ok()?)?;
-        Some((in_program(&pair.old, &scoped.roots), &want.key))
+        let key = wanted.get(usize::try_from(pair.index).ok()?)?;
+        Some((in_program(&pair.old, &scoped.roots), key))
     });
     Ok(Bodies {
         object: as_the_program_names_it(&compiled, root, &scoped.roots)?,

@@ -99,3 +99,20 @@ fn add(library: usize, path: &Path, found: &mut Index) -> Option<()> {
     }
     Some(())
 }
+/// Shared libraries in the process that the program itself was linked with: what a patch may take
+/// symbols from.
+#[must_use]
+pub(super) fn loaded(pid: u32, needed: &[String]) -> Vec<PathBuf> {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap_or_default();
+    let mut found: Vec<PathBuf> = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| Path::new(&line[at..]).to_owned()))
+        .filter(|path| {
+            path.file_name()
+                .is_some_and(|name| needed.iter().any(|n| name == n.as_str()))
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}

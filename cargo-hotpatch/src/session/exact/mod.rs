@@ -30,9 +30,9 @@ use anyhow::{Result, bail};
 
 use self::engine::Engine;
 use self::fast::FastLane;
-use super::make::{Outcome, Patched};
+use super::outcome::{Outcome, Patched};
 use super::texts::{Fixed, Texts};
-use super::worker::{Agent, Job, Patchable, Said, Verdict, build_changed};
+use super::worker::{Agent, Job, Said, Verdict, build_changed};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
@@ -65,7 +65,7 @@ pub(super) fn work(
     texts.refresh(&files);
     let mut watched = files;
     say(Said::Included(as_watched(&watched, &fixed)));
-    say(Said::Ready(pid, Patchable::All(engine.replaceable())));
+    say(Said::Ready(pid, engine.replaceable()));
     engine.read_base()?;
     engine.warm_up();
     engine.scoped.settle(&engine.crates);
@@ -259,11 +259,10 @@ fn build_changed_here(
             ..Diagnostic::default()
         }])))
     };
-    let mut now = match Project::find(&project.args) {
+    let now = match Project::find(&project.args) {
         Ok(now) => now,
         Err(error) => return says_itself(format!("{error:#}\n")),
     };
-    now.lane = project.lane;
     let roots = engine.roots();
     // What runs in the build has to be built.
     let is_built = |root: &&Path| !now.build_side().any(|folder| root.starts_with(folder));

@@ -20,7 +20,9 @@ use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::worlds::{Alive, OnStack, alive, compare, retyped};
-use crate::session::make::CALL_SITE;
+
+/// What `tracing` keeps for each place that logs: a fresh one registers itself.
+const CALL_SITE: &str = "__CALLSITE";
 
 /// What an edit means for the process.
 pub(super) enum Planned {

@@ -19,7 +19,7 @@ use super::krate::Crate;
 use crate::build::capture::Unit;
 use crate::build::identity::{self, Roots};
 use crate::build::rustc;
-use crate::build::scope::{Scope, Tells, Wanted, tool};
+use crate::build::scope::{Scope, Wanted, tool};
 use crate::command::CancelToken;
 use crate::source::cfg::Cfg;
 use crate::source::diff::scope_key;
@@ -138,17 +138,12 @@ impl ScopedCrates {
         if krate.is_absent || krate.unit.args.optimised() {
             return;
         }
-        let mut unit = krate.unit.clone();
-        // In its scope fields are as visible as all else.
-        unit.widened = true;
-        let program = crates.last().map(|krate| krate.unit.live.clone());
-        unit.live = program.unwrap_or_default();
         let order = Order {
             ticket: Ticket {
                 krate: number,
                 list: self.list,
             },
-            unit,
+            unit: krate.unit.clone(),
             known: known.map(Box::new),
             compiled: krate.inputs.hashes(),
             seen: seen_by(number, crates),
@@ -348,17 +343,7 @@ fn make(order: Order, cancel: &CancelToken) -> Result<Option<ScopedCrate>> {
 }
 
 fn scope_of(unit: &Unit, source: &CrateSource, cancel: &CancelToken) -> Result<Scope> {
-    let made = |open: &BTreeSet<FnKey>| {
-        Wanted {
-            unit,
-            source,
-            changed: &BTreeMap::new(),
-            open,
-            tells: Tells::Instances,
-            keeps_made: false,
-        }
-        .make(cancel)
-    };
+    let made = |open: &BTreeSet<FnKey>| Wanted { unit, source, open }.make(cancel);
     // With its bodies a scope knows which instances of generic code the program has, so that a patch need not compile
     // them. Where everything is visible, a body may be refused.
     let all = source.functions().map(|(_, of)| of.key.clone()).collect();
