@@ -45,7 +45,7 @@ struct Edit {
 
 const EDITS: [Edit; 3] = [
     Edit {
-        what: "another text in `step`, the function marked `#[hot]`",
+        what: "another text in `step`, which runs three times a second",
         replace: &[(
             "total {}\", counter.ticks",
             "{} points so far\", counter.ticks",
@@ -53,7 +53,7 @@ const EDITS: [Edit; 3] = [
         is_new: |_, now| now.line.contains("points so far"),
     },
     Edit {
-        what: "`points`, a function without a mark that `step` calls",
+        what: "`points`, which `step` calls",
         replace: &[("    1\n", "    10\n")],
         is_new: |before, now| now.total == before.total + 10,
     },
@@ -171,22 +171,11 @@ impl Example {
     fn write(folder: &Path) -> Result<Self> {
         let source = folder.join("src/main.rs");
         let events = folder.join("events.jsonl");
-        let tree = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
-        let runtime = tree
-            .map(|tree| tree.join("hotpatch-rt"))
-            .filter(|runtime| runtime.is_dir());
-        let lock = tree
-            .map(|tree| tree.join("Cargo.lock"))
-            .filter(|lock| lock.is_file());
         let write = || {
             fs::create_dir_all(folder.join("src"))?;
             fs::write(&source, COUNTER)?;
             fs::write(&events, "")?;
-            fs::write(folder.join("Cargo.toml"), manifest(runtime.as_deref()))?;
-            // The versions this tool was built with are on this machine already.
-            if let (Some(_), Some(lock)) = (&runtime, &lock) {
-                fs::copy(lock, folder.join("Cargo.lock"))?;
-            }
+            fs::write(folder.join("Cargo.toml"), MANIFEST)?;
             Ok::<(), std::io::Error>(())
         };
         write().with_context(|| format!("failed to write to `{}`", folder.display()))?;
@@ -252,20 +241,9 @@ impl Example {
     }
 }
 
-/// The example's manifest; `runtime` is the folder of the runtime in the tree this tool was built from.
-fn manifest(runtime: Option<&Path>) -> String {
-    let runtime = match runtime {
-        Some(path) => {
-            let path = toml::Value::String(path.display().to_string());
-            format!("{{ path = {path} }}")
-        }
-        None => format!("\"={}\"", env!("CARGO_PKG_VERSION")),
-    };
-    format!(
-        "[package]\nname = \"counter\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n\
-         [dependencies]\nhotpatch-rt = {runtime}\n\n[workspace]\n"
-    )
-}
+/// The example's manifest.
+const MANIFEST: &str =
+    "[package]\nname = \"counter\"\nversion = \"0.1.0\"\nedition = \"2024\"\n\n[workspace]\n";
 
 struct Demo {
     example: Example,
@@ -575,18 +553,6 @@ mod tests {
         assert_eq!(state("tick  10: 13 points ##########"), Some((10, 13)));
         assert_eq!(state("tick 10"), None);
         assert_eq!(state("serving"), None);
-    }
-
-    #[test]
-    fn the_manifest_names_a_runtime() {
-        let path = |text: &str| {
-            let value: toml::Value = toml::from_str(text).unwrap();
-            value["dependencies"]["hotpatch-rt"].clone()
-        };
-        let tree = manifest(Some(Path::new("/a \"b\"/hotpatch-rt")));
-        assert_eq!(path(&tree)["path"].as_str(), Some("/a \"b\"/hotpatch-rt"));
-        let version = concat!("=", env!("CARGO_PKG_VERSION"));
-        assert_eq!(path(&manifest(None)).as_str(), Some(version));
     }
 
     #[test]

@@ -9,8 +9,8 @@
 //!
 //! [`FutureCount::running`] is a number for the user to read and orders nothing: `Relaxed` everywhere.
 
+use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -56,8 +56,18 @@ pub struct Hot<F, R> {
     poll: unsafe fn(NonNull<()>, &mut Context<'_>) -> Poll<R>,
     drop: unsafe fn(NonNull<()>),
     counted: Option<Counted>,
-    /// It owns one, so that borrows and auto traits are those of an `F`.
-    like: PhantomData<F>,
+    like: Like<F>,
+}
+
+/// As if it owned an `F`: borrows and auto traits are those of one, and a future that has itself in it is refused as
+/// without the box. It has no size and, packed, no alignment of an `F`.
+#[repr(C, packed)]
+struct Like<F>([F; 0]);
+
+impl<F> fmt::Debug for Like<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Like")
+    }
 }
 
 /// One of the futures that are counted.
@@ -102,7 +112,7 @@ impl<F: Future<Output = R>, R> Hot<F, R> {
             poll: poll::<F>,
             drop: drop::<F>,
             counted: None,
-            like: PhantomData,
+            like: Like([]),
         }
     }
 }
@@ -164,6 +174,8 @@ mod tests {
     #[test]
     fn futures_are_counted_from_their_begin_to_their_end() {
         assert_eq!(size_of::<FutureCount>(), size_of::<usize>());
+        let of_aligned = size_of::<Hot<std::future::Ready<u128>, u128>>();
+        assert_eq!(of_aligned, 4 * size_of::<usize>());
         let text = "four".to_owned();
         {
             let mut first = pin!(length(&text, true));

@@ -1,6 +1,8 @@
-//! The `#[hot]` attribute for programs run under `cargo hotpatch`.
+//! What a program can tell `cargo hotpatch`: the attribute `#[hot]`, and values to keep over a restart.
 //!
-//! Mark the functions whose new bodies should go live while the program runs:
+//! Under `cargo hotpatch run` an edit of any function takes effect from its next call on, marked or not. The attribute is
+//! for functions that running code would not come back to: `async` ones, whose futures a task keeps inside its own, and
+//! those that an optimised build makes a part of a caller which never returns.
 //!
 //! ```
 //! # #[cfg(not(feature = "live"))]
@@ -24,8 +26,7 @@
 //! # }
 //! ```
 //!
-//! Under `cargo hotpatch run` an edit to such a function, or to anything it calls, takes effect from its
-//! next call on. Under plain `cargo build` and `cargo run` the attribute hands the function back as it was
+//! Under plain `cargo build` and `cargo run` the attribute hands the function back as it was
 //! written, so a release carries nothing of this crate but what the feature `keep` brings.
 //!
 //! # What a function needs to be hot
@@ -34,10 +35,8 @@
 //! parameters, no `impl Trait`, not `const`, not variadic and without `#[track_caller]`.
 //! Lifetime parameters are fine. Functions it calls need no attribute.
 //!
-//! An `async fn` can be hot: what awaits it after a patch runs the new body, and what has begun ends in the old one.
-//! Under `cargo hotpatch` a call of it allocates once, for a box that holds the future of whichever body there is.
-//! New bodies must be such that their futures can be sent between threads. Where the program never does that, say
-//! `#[hot(?Send)]`: any body will do then, and under `cargo hotpatch` the future counts as one that cannot be sent.
+//! Under `cargo hotpatch` a call of a hot `async fn` allocates once, for a box that holds the future of whichever body
+//! there is. What has begun ends in the body it began in.
 //!
 //! # Features
 //!

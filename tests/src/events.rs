@@ -29,10 +29,9 @@ impl Event {
         self.text("lane") == "fast"
     }
 
-    /// Whether `prepared` follows: in a session in which edits of bodies are fast.
+    /// Whether `prepared` follows.
     pub fn precedes_prepared(&self) -> bool {
-        let is_first = self.name() == "ready" && !self.field("replaceable").is_null();
-        is_first || self.field("preparing").as_bool() == Some(true)
+        self.name() == "ready" || self.field("preparing").as_bool() == Some(true)
     }
 
     /// A field, `null` where there is none.

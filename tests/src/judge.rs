@@ -36,42 +36,25 @@ use crate::project::{Project, Tree};
 use crate::scenario::{self, Edit, Expect, Question, Scenario};
 use crate::session::{Options, Session};
 use crate::words;
-use crate::workspace::{hot_target, plain_target};
+use crate::workspace::plain_target;
 
 /// How long the first build of a scenario may take; the first of all builds the dependencies too.
 const FIRST_BUILD: Duration = Duration::from_secs(300);
 
-/// Runs a scenario; in a `lane` that is not its own by the oracle alone, whatever verdicts it expects.
-pub fn judge(name: &str, lane: Option<&str>) -> Result<()> {
+/// Runs a scenario.
+pub fn judge(name: &str) -> Result<()> {
     let scenario = scenario::read(name)?;
-    // The same scenario may run in both lanes at once.
-    let copy = lane.map_or_else(|| name.to_owned(), |lane| format!("{name}-{lane}"));
-    let project = Project::copy(&scenario::folder().join(name), &copy)?;
+    let project = Project::copy(&scenario::folder().join(name), name)?;
     let mut trial = Trial {
         name,
         scenario: &scenario,
         project,
         applied: Vec::new(),
         fresh: PathBuf::new(),
-        plain: lane.map_or_else(plain_target, |lane| plain_target().join(lane)),
+        said: std::cell::RefCell::default(),
     };
     if std::env::var_os("HOTPATCH_TEST_ORACLE_ONLY").is_some() {
         return trial.run_on_fresh_builds();
-    }
-    if let Some(lane) = lane {
-        let words = ["--lane".to_owned(), lane.to_owned()];
-        let options = Options {
-            manifest: scenario.manifest.clone(),
-            options: [&scenario.options[..], &words].concat(),
-            // cargo puts the program of either lane in the same place.
-            target: hot_target().join(lane),
-            args: scenario.args.clone(),
-            ..Options::default()
-        };
-        let mut session = Session::start(&trial.project, &options)?;
-        return trial
-            .run_by_the_oracle(&mut session)
-            .map_err(|error| error.context(format!("{}\n---- failed ----", session.report())));
     }
     let mut words = scenario.options.clone();
     if scenario
@@ -88,9 +71,11 @@ pub fn judge(name: &str, lane: Option<&str>) -> Result<()> {
         ..Options::default()
     };
     let mut session = Session::start(&trial.project, &options)?;
-    trial
-        .run(&mut session)
-        .map_err(|error| error.context(format!("{}\n---- failed ----", session.report())))
+    let done = match std::env::var_os("HOTPATCH_TEST_RECORD") {
+        Some(folder) => trial.record(&mut session, Path::new(&folder)),
+        None => trial.run(&mut session),
+    };
+    done.map_err(|error| error.context(format!("{}\n---- failed ----", session.report())))
 }
 
 struct Trial<'a> {
@@ -101,8 +86,7 @@ struct Trial<'a> {
     applied: Vec<Tree>,
     /// A fresh build of the last of them.
     fresh: PathBuf,
-    /// Where fresh builds go.
-    plain: PathBuf,
+    said: std::cell::RefCell<Vec<String>>,
 }
 
 impl Trial<'_> {
@@ -168,7 +152,7 @@ impl Trial<'_> {
             ask_live(session, &edit.live).with_context(place)?;
             if session.confirmed(&verdict).with_context(place)? {
                 let place = || format!("{}, once it is confirmed", place());
-                self.compare(session, &edit.ask).with_context(place)?;
+                self.compare_again(session, &edit.ask).with_context(place)?;
             }
             session.check_alive().with_context(place)?;
         }
@@ -178,20 +162,24 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// Runs the edits in another lane, which may take more of them, and in its own words: what was patched, or called
-    /// unchanged, must behave as a fresh build.
-    fn run_by_the_oracle(&mut self, session: &mut Session) -> Result<()> {
+    /// RECORD
+    fn record(&mut self, session: &mut Session, folder: &Path) -> Result<()> {
         session.ready(FIRST_BUILD)?;
         self.build_fresh()?;
+        let mut out: Vec<serde_json::Value> = Vec::new();
+        let mut was: Vec<Tree> = vec![self.project.tree()?];
         let start = &self.scenario.start;
+        let replies = |session: &mut Session, questions: &[Question]| -> Result<Vec<String>> {
+            questions.iter().map(|q| session.ask(&q.line)).collect()
+        };
         self.compare(session, &without_replies(&start.ask))
             .context("at the start")?;
-        ask_all(session, &start.live).context("at the start")?;
+        let start_live = replies(session, &start.live)?;
         let edits: Vec<&Edit> = self.scenario.edit.iter().collect();
         for (index, edit) in edits.into_iter().enumerate() {
             let place = || format!("edit {}: {}", index + 1, edit.what);
             let before = self.dump(session).with_context(place)?;
-            let save = || self.project.apply(edit, &self.applied);
+            let save = || self.project.apply(edit, &was);
             if edit.may_save_several() {
                 session.behind_its_back(save)
             } else {
@@ -199,59 +187,65 @@ impl Trial<'_> {
             }
             .with_context(place)?;
             if edit.expect == Expect::Nothing {
+                out.push(serde_json::json!({"name": "nothing"}));
                 continue;
             }
-            if edit.ahead {
-                session.verdict().with_context(place)?;
+            let mut verdict = session.verdict().with_context(place)?;
+            let mut ahead = false;
+            if edit.ahead && verdict.is_ahead() {
+                ahead = true;
+                verdict = session.verdict().with_context(place)?;
             }
-            let verdict = session.verdict().with_context(place)?;
             if edit.hasty {
                 self.applied.push(self.project.tree()?);
+                was.push(self.project.tree()?);
+                out.push(serde_json::json!({"name": verdict.name(), "event": verdict.to_string(), "hasty": true}));
                 continue;
             }
-            let expected = edit.expect.event().unwrap_or_default();
-            let code = verdict.text("code");
-            let wanted = edit.code.as_deref().unwrap_or_default();
-            println!(
-                "LANE {} {} expected {expected} {wanted} got {} {code} {} ({} {}) | {}",
-                self.name,
-                index + 1,
-                verdict.name(),
-                verdict.text("message"),
-                verdict.text("lane"),
-                verdict.text("aside"),
-                edit.what
-            );
             let is_live = matches!(verdict.name(), "patched" | "unchanged");
-            if is_live {
+            let is_restarted = edit.expect == Expect::Restarted && verdict.name() == "refused";
+            if is_restarted {
+                session.restarted().with_context(place)?;
+            }
+            let mut restarted = String::new();
+            if is_live || is_restarted {
                 self.build_fresh().with_context(place)?;
+                if verdict.name() == "unchanged" {
+                    self.applied.pop();
+                }
+            }
+            if matches!(edit.expect, Expect::Patched | Expect::Restarted) {
+                was.push(self.project.tree()?);
             }
             let after = self.dump(session).with_context(place)?;
-            ensure!(
-                before == after,
-                "{}: the state was `{before:?}` and is `{after:?}`",
-                place()
-            );
-            let mut questions = without_replies(&edit.ask);
-            if self.scenario.state {
-                questions.extend(without_replies(&edit.live));
+            if before != after {
+                restarted = format!("state {before:?} -> {after:?}");
             }
-            self.compare(session, &questions).with_context(place)?;
-            if session.confirmed(&verdict).with_context(place)? {
-                let place = || format!("{}, once it is confirmed", place());
-                self.compare(session, &questions).with_context(place)?;
+            let mut problem = String::new();
+            self.said.borrow_mut().clear();
+            let asked = self.compare(session, &without_replies(&edit.ask));
+            if let Err(error) = asked {
+                problem = format!("{error:#}");
+            }
+            let ask = self.said.borrow().clone();
+            let live = replies(session, &edit.live)?;
+            let confirmed = session.confirmed(&verdict).with_context(place)?;
+            if confirmed && problem.is_empty() {
+                let asked = self.compare(session, &without_replies(&edit.ask));
+                if let Err(error) = asked {
+                    problem = format!("confirmed: {error:#}");
+                }
             }
             session.check_alive().with_context(place)?;
-            let is_kept = matches!(
-                edit.expect,
-                Expect::Patched | Expect::Unchanged | Expect::Restarted
-            );
-            if is_live && !is_kept {
-                // An edit that takes back what was refused starts from what was applied before.
-                self.applied.pop();
-            }
+            out.push(serde_json::json!({"name": verdict.name(), "event": verdict.to_string(), "ahead": ahead,
+                "problem": problem, "state": restarted, "live": live, "ask": ask, "restarted": is_restarted}));
         }
         session.stop()?;
+        let all = serde_json::json!({"start_live": start_live, "edits": out});
+        std::fs::write(
+            folder.join(format!("{}.json", self.name)),
+            serde_json::to_string_pretty(&all)?,
+        )?;
         Ok(())
     }
 
@@ -260,44 +254,11 @@ impl Trial<'_> {
             ready.number("generation")? == 0,
             "the base is generation 0, not {ready}"
         );
-        for hot in ready.field("hot").as_array().context("`hot` is no list")? {
-            let (name, file) = (hot["name"].as_str(), hot["file"].as_str());
-            let (name, file) = name
-                .zip(file)
-                .context("a hot function without name or file")?;
-            let line = hot["line"]
-                .as_u64()
-                .context("a hot function without line")?;
-            let text = self
-                .source(file)
-                .with_context(|| format!("of the hot function `{name}`"))?;
-            let near: Vec<&str> = text
-                .lines()
-                .skip(usize::try_from(line)?.saturating_sub(1))
-                .take(4)
-                .collect();
-            let fn_name = format!("fn {}", name.rsplit("::").next().unwrap_or(name));
-            ensure!(
-                near.concat().contains(&fn_name),
-                "`{name}` is not at {file}:{line}"
-            );
-        }
-        match &self.scenario.hot {
-            Some(wanted) => same_names(wanted, &ready.list("hot", Some("name"))?),
-            None => Ok(()),
-        }
-    }
-
-    /// The source file that an event calls `file`.
-    fn source(&self, file: &str) -> Result<String> {
-        let manifest = Path::new(&self.scenario.manifest)
-            .parent()
-            .unwrap_or(Path::new(""));
-        let root = self.project.root();
-        let places = [root.join(file), root.join(manifest).join(file)];
-        let place = places.iter().find(|place| place.is_file());
-        let place = place.with_context(|| format!("there is no file `{file}`"))?;
-        Ok(std::fs::read_to_string(place)?)
+        ensure!(
+            ready.number("functions")? > 0,
+            "nothing can be replaced: {ready}"
+        );
+        Ok(())
     }
 
     /// Takes the source on disk as the live one.
@@ -306,7 +267,7 @@ impl Trial<'_> {
         let Scenario {
             manifest, options, ..
         } = &self.scenario;
-        let built = fresh::build(&self.project, manifest, options, &self.plain)
+        let built = fresh::build(&self.project, manifest, options, &plain_target())
             .context("the oracle's fresh build")?;
         self.fresh = self
             .project
@@ -331,6 +292,7 @@ impl Trial<'_> {
         }
         for Question { line, reply } in questions {
             let given = session.ask(line)?;
+            self.said.borrow_mut().push(given.clone());
             if let Some(reply) = reply {
                 ensure!(
                     given == *reply,
@@ -349,6 +311,17 @@ impl Trial<'_> {
                 state == oracle,
                 "then the state is `{state}`, of a fresh build `{oracle}`"
             );
+        }
+        Ok(())
+    }
+
+    /// Asks the same things once more, and leaves the state as it was.
+    fn compare_again(&self, session: &mut Session, questions: &[Question]) -> Result<()> {
+        let state = self.dump(session)?;
+        self.compare(session, &without_replies(questions))?;
+        if let Some(state) = state.filter(|_| !questions.is_empty()) {
+            let reply = session.ask(&format!("load {state}"))?;
+            ensure!(reply == "ok", "`load {state}` was answered `{reply}`");
         }
         Ok(())
     }
@@ -412,7 +385,7 @@ impl Trial<'_> {
                 let Scenario {
                     manifest, options, ..
                 } = &self.scenario;
-                let built = fresh::build(&self.project, manifest, options, &self.plain);
+                let built = fresh::build(&self.project, manifest, options, &plain_target());
                 match (edit.expect, built) {
                     (Expect::Broken, Err(error)) => {
                         let text = format!("{error:#}");
@@ -438,9 +411,7 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
                 "after {generation}: {verdict}"
             );
             let mut sum = 0.0;
-            for phase in [
-                "settle", "plan", "scope", "compile", "check", "link", "load",
-            ] {
+            for phase in ["settle", "plan", "compile", "check", "link", "load"] {
                 let ms = verdict.field("ms")[phase].as_f64();
                 sum += ms.with_context(|| format!("no `{phase}` in {verdict}"))?;
             }
@@ -540,14 +511,6 @@ fn without_replies(questions: &[Question]) -> Vec<Question> {
         reply: None,
     };
     questions.iter().map(line).collect()
-}
-
-/// Commands whose answers do not matter.
-fn ask_all(session: &mut Session, questions: &[Question]) -> Result<()> {
-    for question in questions {
-        session.ask(&question.line)?;
-    }
-    Ok(())
 }
 
 /// Commands for a fresh build in the hot process's place.

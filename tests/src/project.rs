@@ -56,12 +56,8 @@ impl Project {
         }
         fs::copy(source.join("Cargo.lock"), project.root.join("Cargo.lock"))?;
         let manifest = project.root.join("Cargo.toml");
-        let mut text = fs::read_to_string(&manifest)?;
-        let runtime = workspace::runtime();
-        text += &format!(
-            "\n[workspace]\n\n[dependencies.hotpatch-rt]\npath = \"{}\"\n",
-            runtime.display()
-        );
+        // It is in no workspace but its own.
+        let text = fs::read_to_string(&manifest)? + "\n[workspace]\n";
         fs::write(&manifest, text)?;
         Ok(project)
     }

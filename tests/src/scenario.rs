@@ -9,7 +9,6 @@
 //! options = ["--release"]          # of `cargo hotpatch run`, and of the oracle's `cargo build`
 //! args = ["4"]                     # of the program
 //! state = true                     # the program knows `dump` and `load` (see `crate::judge`)
-//! hot = ["app::step"]              # all of `ready`'s `hot`, in any order
 //!
 //! [start]                          # before the first edit
 //! ask = ["step", "show => 3"]      # commands; after ` => ` the reply, else the oracle's answer is enough
@@ -25,8 +24,8 @@
 //! touch = ["src/main.rs"]          # saved with the bytes it has
 //! save = "rename"                  # a new file takes the old one's place; default: "in-place"
 //! expect = "patched"               # or "unchanged", "refused", "broken", "nothing", "restarted"
-//! functions = ["app::step"]        # patched: all hot functions with new code; `*` stands for any text
-//! included = ["app::helper"]       # patched: among the other functions in the patch
+//! functions = ["app::step"]        # patched: all functions of the workspace with new code; `*` is any text
+//! included = ["app::helper"]       # patched: among the others in the patch
 //! notes = ["HP0202"]               # patched: the codes of all notes; default: none
 //! code = "HP0101"                  # refused, restarted
 //! message = "..."                  # refused, restarted: the exact text
@@ -64,8 +63,6 @@ pub struct Scenario {
     /// Whether the program knows `dump` and `load`.
     #[serde(default)]
     pub state: bool,
-    /// The hot functions that `ready` names.
-    pub hot: Option<Vec<String>>,
     /// What is asked before the first edit.
     #[serde(default)]
     pub start: Questions,

@@ -25,7 +25,7 @@ fn under_valgrind() -> Result<u64> {
     Ok(1)
 }
 
-fn run_in(lane: Option<&str>, edits: u64) -> Result<()> {
+fn run_edits(edits: u64) -> Result<()> {
     let options = RandomOptions {
         seed: number("HOTPATCH_TEST_RANDOM_SEED", 1)?,
         first: 0,
@@ -36,7 +36,6 @@ fn run_in(lane: Option<&str>, edits: u64) -> Result<()> {
         kinds: Vec::new(),
         without: Vec::new(),
         keep: std::env::temp_dir().join("hotpatch-random"),
-        lane: lane.map(str::to_owned),
     };
     let report = run(&options, &|line| println!("{line}"))?;
     println!("{report}");
@@ -57,10 +56,7 @@ fn run_in(lane: Option<&str>, edits: u64) -> Result<()> {
     Ok(())
 }
 
-/// One after the other: each has two programs at a time.
 #[test]
 fn random_edits_do_what_a_fresh_build_does() -> Result<()> {
-    let edits = number("HOTPATCH_TEST_RANDOM_EDITS", 100)?;
-    run_in(Some("exact"), edits).context("in the exact lane")?;
-    run_in(None, edits / 2).context("in the programs' own lane")
+    run_edits(number("HOTPATCH_TEST_RANDOM_EDITS", 150)?)
 }

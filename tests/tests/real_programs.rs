@@ -1,7 +1,7 @@
 //! Two servers that nobody here wrote: edited while a client's connection is open.
 //!
 //! Their sources come from the registry at the versions below and are built with the dependencies they were
-//! published with. The only changes are the dependency on the runtime and one `#[hot]`.
+//! published with, unmodified.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -23,15 +23,15 @@ const STATIC_WEB_SERVER: &str = "2.44.1";
 /// How long the first build of a server may take.
 const FIRST_BUILD: Duration = Duration::from_secs(900);
 
-/// One server, the mark on one of its functions, and edits to that.
+/// One server, and edits of one of its functions.
 struct Server {
     package: &'static str,
     version: &'static str,
     /// The program's arguments that make it serve an empty folder on a port.
     args: fn(port: u16, folder: &str) -> Vec<String>,
     file: &'static str,
-    /// The function as published, and its full path.
-    function: (&'static str, &'static str),
+    /// The function's full path.
+    function: &'static str,
     /// What is asked, what stands in the answer, and the place in the source that says so.
     path: &'static str,
     answer: &'static str,
@@ -51,7 +51,7 @@ fn dufs() -> Result<()> {
                 .to_vec()
         },
         file: "src/server.rs",
-        function: ("fn status_not_found(", "dufs::server::status_not_found"),
+        function: "dufs::server::status_not_found",
         path: "/missing",
         answer: "Not Found",
         code: "body_full(\"Not Found\")",
@@ -83,10 +83,7 @@ fn static_web_server() -> Result<()> {
             .to_vec()
         },
         file: "src/error_page.rs",
-        function: (
-            "fn error_response_inner(",
-            "static_web_server::error_page::error_response_inner",
-        ),
+        function: "static_web_server::error_page::error_response_inner",
         path: "/missing",
         answer: "<h1>404 Not Found</h1>",
         code: "[status_code.as_str(), \" \", reason].concat()",
@@ -108,8 +105,6 @@ fn edit_while_connected(server: &Server) -> Result<()> {
         return skip("the registry cannot be reached");
     };
     let project = Project::copy_published(&source, &format!("real_{}", server.package))?;
-    let marked = format!("#[hotpatch_rt::hot]\n{}", server.function.0);
-    project.replace(server.file, server.function.0, &marked)?;
     let served = project.beside("served");
     fs::create_dir_all(&served)?;
     let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
@@ -128,9 +123,7 @@ fn edit_while_connected(server: &Server) -> Result<()> {
 }
 
 fn test(server: &Server, project: &Project, session: &mut Session, port: u16) -> Result<()> {
-    let ready = session.ready(FIRST_BUILD)?;
-    let hot = ready.list("hot", Some("name"))?;
-    ensure!(hot == [server.function.1], "the hot functions are {hot:?}");
+    session.ready(FIRST_BUILD)?;
     let mut connection = connect(port)?;
     let mut expect = |answer: &str| -> Result<()> {
         let given = get(&mut connection, server.path)?;
@@ -153,10 +146,9 @@ fn test(server: &Server, project: &Project, session: &mut Session, port: u16) ->
             verdict.name() == "patched",
             "`{new_code}` was not patched: {verdict}"
         );
-        ensure!(
-            verdict.list("functions", None)? == [server.function.1],
-            "{verdict}"
-        );
+        let functions = verdict.list("functions", None)?;
+        let is_named = functions.iter().any(|name| name == server.function);
+        ensure!(is_named, "{verdict}");
         expect(answer)?;
         code = new_code;
     }

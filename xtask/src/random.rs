@@ -36,9 +36,6 @@ pub struct RandomOpts {
     /// Where findings are kept.
     #[arg(long, default_value = "target/random-findings")]
     keep: PathBuf,
-    /// The lane that the programs run in; their own without it.
-    #[arg(long)]
-    lane: Option<String>,
     /// Tell each edit.
     #[arg(long, short)]
     verbose: bool,
@@ -70,7 +67,6 @@ pub fn run(opts: &RandomOpts) -> Result<()> {
         kinds: opts.kinds.clone(),
         without: opts.without.clone(),
         keep: opts.keep.clone(),
-        lane: opts.lane.clone(),
     };
     let start = Instant::now();
     let verbose = opts.verbose;

@@ -27,23 +27,24 @@ pub enum Replayed {
 
 /// Compiles a crate again, with the outputs where cargo wants them. Nothing is linked.
 ///
-/// `on_metadata` is called once other crates can be compiled with it. `early` is a folder with libraries that hold
-/// nothing but such metadata, see [`publish_early`]: they stand in for those whose code is still being made.
+/// `on_metadata` is called once other crates can be compiled with it. `scratch` is the session's own folder. In it `early`
+/// has libraries that hold nothing but such metadata, see [`publish_early`]: they stand in for those whose code is still
+/// being made.
 ///
 /// # Errors
 /// rustc cannot be run or fails without saying why, or the work is cancelled.
 pub fn replay(
     unit: &Unit,
-    early: &Path,
+    scratch: &Path,
     cancel: &CancelToken,
     on_metadata: impl FnOnce(),
 ) -> Result<Replayed> {
-    let objects = unit.folder.join("objects");
+    let objects = scratch.join(format!("objects-{}", unit.stem()));
     let _ = fs::remove_dir_all(&objects);
     fs::create_dir_all(&objects)
         .with_context(|| format!("failed to create `{}`", objects.display()))?;
     let args = match unit.bin {
-        true => with_early(&unit.compiled, early),
+        true => with_early(&unit.compiled, &early(scratch)),
         false => unit.compiled.clone(),
     };
     let tool = rustc(unit)
@@ -101,11 +102,16 @@ fn with_early(args: &RustcArgs, early: &Path) -> RustcArgs {
         .with([format!("-Ldependency={}", early.display())])
 }
 
-/// Puts a library into a folder that holds nothing but a crate's metadata, as it is now.
+fn early(scratch: &Path) -> PathBuf {
+    scratch.join("early")
+}
+
+/// Puts a library where [`replay`] finds it that holds nothing but a crate's metadata, as it is now.
 ///
 /// # Errors
 /// There is no metadata, or the folder cannot be written.
-pub fn publish_early(unit: &Unit, folder: &Path) -> Result<()> {
+pub fn publish_early(unit: &Unit, scratch: &Path) -> Result<()> {
+    let folder = &early(scratch);
     let path = unit.rlib.with_extension("rmeta");
     let metadata =
         fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
@@ -114,6 +120,12 @@ pub fn publish_early(unit: &Unit, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(&place, metadata_library(&metadata)))
         .with_context(|| format!("failed to write `{}`", place.display()))
+}
+
+/// What [`publish_early`] put there is out of date.
+pub fn forget_early(scratch: &Path) {
+    // What cannot be removed is written anew before it is used.
+    let _ = fs::remove_dir_all(early(scratch));
 }
 
 /// An archive with one member, as rustc keeps metadata in libraries: the section `.rmeta` of an object.

@@ -44,12 +44,10 @@ pub fn findings(facts: &Facts) -> Vec<Finding> {
         flags(facts),
         linker(facts),
         patch_linker(facts),
-        debug_info(&facts.profile),
         optimisation(&facts.profile),
         target_folder(facts),
         meeting(facts),
         watching(&facts.watching),
-        runtime(facts),
     ]
 }
 
@@ -175,21 +173,6 @@ fn patch_linker(facts: &Facts) -> Finding {
     }
 }
 
-fn debug_info(profile: &Profile) -> Finding {
-    let name = &profile.name;
-    if profile.debug {
-        return ok("debug info", format!("full in profile `{name}`"));
-    }
-    warning(
-        "debug info",
-        format!(
-            "not full in profile `{name}`: what types look like is then known from the source alone, and \
-             debuggers see less of a patch"
-        ),
-        format!("set `debug = true` in `[profile.{name}]`"),
-    )
-}
-
 fn optimisation(profile: &Profile) -> Finding {
     let topic = "profile";
     let name = &profile.name;
@@ -206,10 +189,11 @@ fn optimisation(profile: &Profile) -> Finding {
         return warning(
             topic,
             format!(
-                "profile `{name}` optimises: edits of operators, `drop`, `fmt` and the like, which are called \
-                 in place, are refused, and patches hold more functions"
+                "profile `{name}` optimises: functions become parts of their callers, which stay as they are while a \
+                 thread is in them, and no edit is live before the crate is compiled"
             ),
-            "let dependencies alone be optimised: `[profile.dev.package.\"*\"] opt-level = 3`",
+            "let dependencies alone be optimised, `[profile.dev.package.\"*\"] opt-level = 3`, or mark what a loop calls \
+             with `#[hot]`",
         );
     }
     ok(topic, format!("`{name}`, which does not optimise"))
@@ -304,17 +288,6 @@ fn watching(watching: &Watching) -> Finding {
     )
 }
 
-fn runtime(facts: &Facts) -> Finding {
-    if facts.has_runtime {
-        return ok("hot functions", "the workspace depends on `hotpatch-rt`");
-    }
-    warning(
-        "hot functions",
-        "no package of the workspace depends on `hotpatch-rt`, so no function can be marked `#[hot]`",
-        "`cargo add hotpatch-rt`, then `use hotpatch_rt::hot;`",
-    )
-}
-
 /// The values of `-C key=value` among flags.
 pub(super) fn codegen<'a>(flags: &'a [String], key: &'a str) -> impl Iterator<Item = &'a str> {
     let after_c = flags
@@ -353,7 +326,6 @@ mod tests {
             rustflags: Vec::new(),
             profile: Profile {
                 name: "dev".to_owned(),
-                debug: true,
                 ..Profile::default()
             },
             meeting: Ok(Meeting {
@@ -369,7 +341,6 @@ mod tests {
                 instances: 1,
                 max_instances: Some(128),
             },
-            has_runtime: true,
         }
     }
 
@@ -418,7 +389,6 @@ mod tests {
             }),
             only(Error, |f| f.linker.1 = Err("not found".to_owned())),
             only(Warning, |f| f.lld = None),
-            only(Warning, |f| f.profile.debug = false),
             only(Warning, |f| f.profile.optimised = true),
             only(Warning, |f| f.profile.lto = true),
             only(Error, |f| f.target_dir.1 = Some("read-only".to_owned())),
@@ -430,13 +400,12 @@ mod tests {
             only(Error, |f| f.watching.instances = 128),
             only(Error, |f| f.watching.watches = 995),
             only(Warning, |f| f.watching.watches = 795),
-            only(Warning, |f| f.has_runtime = false),
         ];
         for text in &cases {
             assert!(!text.ends_with("= "), "no advice: {text}");
         }
         assert_eq!(
-            cases[16],
+            cases[15],
             "watching: 10 folders are to be watched, and 995 of 1000 inotify watches are taken = raise the \
              limit: `sudo sysctl fs.inotify.max_user_watches=65536`, for good in `/etc/sysctl.d`"
         );

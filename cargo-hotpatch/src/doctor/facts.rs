@@ -38,8 +38,6 @@ pub struct Facts {
     pub target_dir: (PathBuf, Option<String>),
     /// The system's limits on watching folders.
     pub watching: Watching,
-    /// A package of the workspace depends on the runtime.
-    pub has_runtime: bool,
 }
 
 /// A compiler as `rustc -vV` describes it.
@@ -110,10 +108,6 @@ impl Facts {
                 write_to(project.target_dir()).err().map(|e| e.to_string()),
             ),
             watching: watching(project),
-            has_runtime: project
-                .members()
-                .flat_map(|package| &package.dependencies)
-                .any(|dependency| dependency.name == "hotpatch-rt"),
         }
     }
 }

@@ -14,8 +14,6 @@ use crate::build::project::Project;
 pub struct Profile {
     /// Its name.
     pub name: String,
-    /// It has full debug information.
-    pub debug: bool,
     /// Code is optimised.
     pub optimised: bool,
     /// It asks for link-time optimisation.
@@ -60,9 +58,6 @@ fn resolve(config: &CargoConfig, manifest: &Table, name: &str) -> Profile {
     let ends_in_release = line.last().is_some_and(|last| last == "release");
     Profile {
         name: name.to_owned(),
-        debug: find("debug").map_or(!ends_in_release, |value| {
-            matches!(value.as_str(), "true" | "2" | "full")
-        }),
         optimised: find("opt-level").map_or(ends_in_release, |value| value != "0"),
         lto: find("lto").is_some_and(|value| !matches!(value.as_str(), "false" | "off")),
     }
@@ -86,16 +81,16 @@ mod tests {
         let of = |manifest: &str, name: &str| {
             let manifest = manifest.parse().unwrap();
             let found = resolve(&CargoConfig::default(), &manifest, name);
-            (found.debug, found.optimised, found.lto)
+            (found.optimised, found.lto)
         };
-        assert_eq!(of("", "dev"), (true, false, false));
-        assert_eq!(of("", "test"), (true, false, false));
-        assert_eq!(of("", "release"), (false, true, false));
-        let own = "[profile.dev]\ndebug = 'line-tables-only'\nopt-level = 1\n\
-                   [profile.fast]\ninherits = 'release'\nlto = 'thin'\ndebug = 2\n\
+        assert_eq!(of("", "dev"), (false, false));
+        assert_eq!(of("", "test"), (false, false));
+        assert_eq!(of("", "release"), (true, false));
+        let own = "[profile.dev]\nopt-level = 1\n\
+                   [profile.fast]\ninherits = 'release'\nlto = 'thin'\n\
                    [profile.a]\ninherits = 'b'\n[profile.b]\ninherits = 'a'";
-        assert_eq!(of(own, "dev"), (false, true, false));
-        assert_eq!(of(own, "fast"), (true, true, true));
-        assert_eq!(of(own, "a"), (true, false, false));
+        assert_eq!(of(own, "dev"), (true, false));
+        assert_eq!(of(own, "fast"), (true, true));
+        assert_eq!(of(own, "a"), (false, false));
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::facts::{Facts, FunctionFacts};
-use super::mentions::{Needles, is_std, key, mentions, words};
+use super::mentions::{Needles, is_box_of_a_future, is_std, key, mentions, without_boxed, words};
 use crate::image::layouts::{Kind, Layout, Layouts, differing, last};
 
 /// The types that an edit changed.
@@ -212,6 +212,9 @@ fn closure(old: &Layouts, new: &Layouts, roots: &[String]) -> Needles {
             continue;
         }
         all.push(path);
+        if is_box_of_a_future(path) {
+            continue;
+        }
         for layout in old.all(path).chain(new.all(path)) {
             for member in layout.members.iter().filter(|member| !member.ty.is_empty()) {
                 holders.entry(&member.ty).or_default().push(path);
@@ -232,7 +235,7 @@ fn closure(old: &Layouts, new: &Layouts, roots: &[String]) -> Needles {
     while let Some(needle) = waiting.pop() {
         let word = key(&needle);
         for text in by_word.get(word).into_iter().flatten() {
-            if !mentions(text, &needle) || !changed.insert(text) {
+            if !mentions(&without_boxed(text), &needle) || !changed.insert(text) {
                 continue;
             }
             let mut texts = vec![*text];

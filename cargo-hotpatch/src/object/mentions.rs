@@ -4,6 +4,7 @@
 //! closures captured like the closure itself, with the impl instead of its number: there a type is found by its
 //! first path, and a closure by the function around it and the numbers of the closures in that.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::image::layouts::{closure, last};
@@ -52,11 +53,12 @@ impl Needles {
     }
 
     pub(super) fn are_in_type(&self, name: &str) -> bool {
-        are_in(&self.in_types, name)
+        are_in(&self.in_types, &without_boxed(name))
     }
 
     /// The same of a demangled symbol.
     pub(super) fn are_in_symbol(&self, text: &str) -> bool {
+        let text = &*without_boxed(text);
         are_in(&self.in_symbols, text)
             || !self.closures.is_empty()
                 && text.match_indices("{closure").any(|(at, _)| {
@@ -64,6 +66,48 @@ impl Needles {
                     owner(&text[..end]).is_some_and(|owner| self.closures.contains(&owner))
                 })
     }
+}
+
+/// What a call of a hot `async fn` awaits, before its arguments: the future in its box, and what that comes to.
+const BOX: &str = "hotpatch_live::future::Hot<";
+
+/// Whether a symbol is of code of such a box. Of the future's type it only takes what makes a future; which code that is,
+/// the rest of its symbol and of its signature say.
+pub fn is_of_a_box(symbol: &str) -> bool {
+    symbol.contains("hotpatch_live") && {
+        let text = format!("{:#}", rustc_demangle::demangle(symbol));
+        text.strip_prefix('<').is_some_and(is_box_of_a_future)
+    }
+}
+
+/// Whether a type is such a box. What it says of the future it does not have in it: older and newer code may share it
+/// whatever that is (`hotpatch-rt/src/future.rs`).
+pub(super) fn is_box_of_a_future(name: &str) -> bool {
+    name.starts_with(BOX)
+}
+
+/// The name of a type without the futures in such boxes.
+pub(super) fn without_boxed(name: &str) -> Cow<'_, str> {
+    let Some(at) = name.find(BOX) else {
+        return Cow::Borrowed(name);
+    };
+    let (head, arguments) = name.split_at(at + BOX.len());
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    let end = arguments.find(|c: char| {
+        match c {
+            '<' | '(' | '[' => depth += 1,
+            // Of `->`.
+            '>' if before == '-' => {}
+            '>' | ')' | ']' if depth > 0 => depth -= 1,
+            ',' | '>' if depth == 0 => return true,
+            _ => {}
+        }
+        before = c;
+        false
+    });
+    let rest = &arguments[end.unwrap_or(arguments.len())..];
+    Cow::Owned(format!("{head}_{}", without_boxed(rest)))
 }
 
 fn are_in(needles: &HashMap<String, Vec<String>>, text: &str) -> bool {
@@ -156,4 +200,24 @@ fn owner(path: &str) -> Option<String> {
     }
     closures.reverse();
     Some(closures.join("::"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_boxed;
+
+    #[test]
+    fn what_is_in_the_box_of_a_future_is_not_in_the_type() {
+        assert_eq!(
+            without_boxed("alloc::vec::Vec<app::A>"),
+            "alloc::vec::Vec<app::A>"
+        );
+        assert_eq!(
+            without_boxed(
+                "(hotpatch_live::future::Hot<app::f<u8, (a, b)>::{async_block_env#0}, app::R<u8>>, \
+                 hotpatch_live::future::Hot<fn(u8) -> app::B, u8>)"
+            ),
+            "(hotpatch_live::future::Hot<_, app::R<u8>>, hotpatch_live::future::Hot<_, u8>)"
+        );
+    }
 }

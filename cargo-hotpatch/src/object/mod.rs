@@ -8,7 +8,7 @@ pub mod changed_types;
 mod entries;
 pub mod facts;
 pub mod fingerprint;
-mod mentions;
+pub mod mentions;
 pub mod names;
 pub mod rename;
 pub mod retarget;

@@ -27,8 +27,12 @@ pub struct Parts<'a> {
     pub brought: Vec<&'a str>,
     /// Those of them whose distances from the thread pointer are wanted.
     pub thread_locals: Vec<&'a str>,
-    /// The address that the library is linked for, near a program that has a fixed one.
-    pub preferred: Option<u64>,
+    /// An address near a program that has a fixed one: the library is linked for it where it has to be near.
+    pub near: Option<u64>,
+    /// It brings data that later patches may have to be near to.
+    pub brings_data: bool,
+    /// Whether it is likely that it has to be near, in any case.
+    pub is_near_likely: bool,
     /// Where in the process a symbol lies that the patch does not bring.
     pub address: &'a dyn Fn(&str) -> Option<u64>,
     /// How a thread-local of the process is reached.
@@ -129,7 +133,7 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         let made = retarget(
             &bytes,
             &mut cells,
-            parts.preferred.is_some().then_some(&mut fixes),
+            parts.near.is_some().then_some(&mut fixes),
             true,
             |name, _| match (numbers.get(name), is_here(name)) {
                 (Some(cell), _) => Target::Slot(*cell),
@@ -152,36 +156,53 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         soname: None,
         output: parts.output,
     };
-    let mut command = link_command(parts.linker, &link).into_iter();
-    let program = command.next().context("the linker has no name")?;
     let option = |option: &str| match parts.linker {
         Linker::RustLld(_) => option.to_owned(),
         Linker::Cc(_) => format!("-Wl,{option}"),
     };
-    let place = parts.preferred.map(|address| match parts.linker {
-        Linker::RustLld(_) => format!("--image-base={address:#x}"),
-        Linker::Cc(_) => format!("-Wl,-Ttext-segment={address:#x}"),
-    });
     let has_roots = !(parts.redirected.is_empty() && parts.brought.is_empty());
     let roots = has_roots.then(|| option(&format!("--undefined={ROOTS}")));
     let loads = !parts.thread_locals.is_empty();
     let loads = loads.then(|| option(&format!("--undefined={JUMPS}")));
-    Tool::new(program)
-        .args(command)
-        .args([
-            option("--gc-sections"),
-            option(&format!("--undefined={CELLS}")),
-        ])
-        .args(roots)
-        .args(loads)
-        .args(place)
-        .run_checked(cancel)
-        .context("failed to link the patch")?;
-    let mut data = fs::read(parts.output)
-        .with_context(|| format!("failed to read `{}`", parts.output.display()))?;
-    let image = PatchImage::parse(&data).context("failed to read the linked patch")?;
-    let is_fixed = fill_in(&mut data, &image, &fixes)?;
-    if is_fixed {
+    let linked = |place: Option<u64>| -> Result<(Vec<u8>, PatchImage)> {
+        let mut command = link_command(parts.linker, &link).into_iter();
+        let program = command.next().context("the linker has no name")?;
+        let place = place.map(|address| match parts.linker {
+            Linker::RustLld(_) => format!("--image-base={address:#x}"),
+            Linker::Cc(_) => format!("-Wl,-Ttext-segment={address:#x}"),
+        });
+        Tool::new(program)
+            .args(command)
+            .args([
+                option("--gc-sections"),
+                option(&format!("--undefined={CELLS}")),
+            ])
+            .args(roots.clone())
+            .args(loads.clone())
+            .args(place)
+            .run_checked(cancel)
+            .context("failed to link the patch")?;
+        let data = fs::read(parts.output)
+            .with_context(|| format!("failed to read `{}`", parts.output.display()))?;
+        let image = PatchImage::parse(&data).context("failed to read the linked patch")?;
+        Ok((data, image))
+    };
+    // What was not selected is not in the library.
+    let has_fixes = |image: &PatchImage| {
+        let mut fixes = fixes.iter();
+        fixes.any(|fix| image.symbols.get(&fix.symbol).is_some())
+    };
+    let is_near_likely = parts.is_near_likely || parts.brings_data;
+    let (mut data, mut image) = linked(parts.near.filter(|_| is_near_likely))?;
+    let has_fixes = has_fixes(&image);
+    let is_fixed = parts.near.is_some() && (has_fixes || parts.brings_data);
+    // std takes a library that lies where it was linked for to be the program itself, and finds no names in it for its
+    // backtraces: only what has to be near is.
+    if parts.near.is_some() && is_fixed != is_near_likely {
+        (data, image) = linked(parts.near.filter(|_| is_fixed))?;
+    }
+    if has_fixes {
+        fill_in(&mut data, &image, &fixes)?;
         write(parts.output, &data)?;
     }
     let end = Elf::parse(&data)?
@@ -231,8 +252,8 @@ fn file_offset(elf: &Elf<'_>, address: u64) -> Result<usize> {
     Ok(section.offset + usize::try_from(address - section.address)?)
 }
 
-/// Fills in the references that no linker could make, and says whether there was one in what was linked.
-fn fill_in(data: &mut [u8], image: &PatchImage, fixes: &[Fix]) -> Result<bool> {
+/// Fills in the references that no linker could make.
+fn fill_in(data: &mut [u8], image: &PatchImage, fixes: &[Fix]) -> Result<()> {
     let mut places = Vec::new();
     {
         let elf = Elf::parse(data)?;
@@ -250,13 +271,12 @@ fn fill_in(data: &mut [u8], image: &PatchImage, fixes: &[Fix]) -> Result<bool> {
             places.push((at, distance.to_le_bytes()));
         }
     }
-    let is_fixed = !places.is_empty();
     for (at, bytes) in places {
         let place = data.get_mut(at..at + bytes.len());
         let place = place.context("a reference lies outside of the library")?;
         place.copy_from_slice(&bytes);
     }
-    Ok(is_fixed)
+    Ok(())
 }
 
 fn write(path: &Path, data: &[u8]) -> Result<()> {

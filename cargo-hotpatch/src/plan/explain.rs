@@ -97,7 +97,8 @@ pub fn markdown() -> String {
         "Written from the table in `cargo-hotpatch/src/plan/explain.rs` by `HOTPATCH_WRITE_DOCS=1 cargo \
          test -p cargo-hotpatch explain`; `cargo hotpatch explain` prints the same. A *refusal* leaves the \
          program as it is, a *note* comes with a patch. HP01 is about what a value looks like, HP02 about \
-         what code is reached, HP03 about hot functions themselves, HP04 about the build.",
+         which code runs, HP03 about hot functions themselves, HP04 about the build. Codes that are no longer given keep \
+         their page and their number.",
     );
     text += "\n| code | meaning |\n|---|---|\n";
     for code in Code::ALL {
@@ -137,43 +138,37 @@ pub const fn explanation(code: Code) -> Explanation {
     match code {
         Code::HP0001 => Explanation {
             what: "\
-                The edit is one that this version does not know how to bring into a running \
-                program. The message names what it is about: a constant with a closure in it, a \
-                method that an impl overrides from now on, an attribute of the crate, ...",
+                Something that nobody has thought of. Given where a run of the program cannot be \
+                patched at all, with what went wrong: the agent in it does not answer, or its files \
+                cannot be read.",
             why: "\
-                A patch is only made where it is known to do what a fresh build would do. Where \
-                that is not known, the tool refuses rather than guess.",
-            example: r"-const SPEED: fn(u32) -> u32 = |level| level + 2;
-+const SPEED: fn(u32) -> u32 = |level| level + 3;",
+                A patch is only made where it is known to do what a fresh build would do. Where that \
+                is not known, the tool refuses rather than guess.",
+            example: " # the program closed the descriptors that it did not open itself, the agent's among them",
             way_out: "\
-                Restart the program to use the edit. Or write it another way: what you are still \
-                trying out can be the body of a plain function, such as `fn speed(level: u32) -> \
-                u32 { level + 3 }`, and edits to that are patched.",
+                Restart the program. If it comes again, please report it: a refusal of this kind is \
+                a fault of the tool.",
         },
         Code::HP0101 => Explanation {
             what: "\
-                A struct, enum or union that the program knows has other fields, variants, `repr` \
-                or generics now, or how its values are dropped changed, and values of it may be \
-                alive: the refusal says where, which may be a stack that cannot be read, such as \
-                that of a thread that another debugger follows. Also where only a constant, an \
-                import or a macro that the type is made of changed. Where the source shows nothing of it (a macro \
-                reads a file, a type comes back as another), the patch and the running program \
-                disagree about it in their debug information.",
+                A struct, enum or union has other fields, variants, `repr` or generics now, how its \
+                values are dropped changed, or what a closure that has a name captured, and old \
+                values of it can be met by new code. The refusal says where: in a static, in a \
+                variable of a function that a thread runs, on a stack that cannot be read, behind a \
+                pointer that only a type id tells apart, or where `unsafe` code takes one type for \
+                another.",
             why: "\
-                Values of the old type may be alive in statics, on the heap or on the stacks of \
-                running functions. New code would read them with the new layout: a `u32` where \
-                there is a pointer. No check at run time could tell. A type whose values all end \
-                within a call of a hot function may change, but not in an optimised build, which \
-                does not show who keeps one. A build without debug information about types has \
-                only the source to go by: there, what might change one is refused, too.",
+                New code would read the value with the new layout: a `u32` where there is a pointer. \
+                No check at run time could tell. Where no old value can be met, the type may change: \
+                older code goes on with older values, newer code makes new ones.",
             example: r" struct Player {
      health: u32,
 +    shield: u32,
  }",
             way_out: "\
-                Restart the program to use the edit. To try something without a restart, add a \
-                type instead of changing one, or keep the new data beside the old, such as in a \
-                `static` map from the player's number to its shield.",
+                Restart the program to use the edit. To try something without a restart, add a type \
+                instead of changing one, or keep the new data beside the old, such as in a `static` \
+                map from the player's number to its shield.",
         },
         Code::HP0102 => Explanation {
             what: "\
@@ -192,95 +187,83 @@ pub const fn explanation(code: Code) -> Explanation {
         },
         Code::HP0103 => Explanation {
             what: "\
-                A `static` or a thread-local has another type, also if it comes back with another one \
-                than it had, or a thread-local another initialiser. In the exact lane also where a \
-                static that could not be written now can, or the other way round, as with a first \
-                `AtomicU32` in it, or where code needs it larger or better aligned than it is.",
+                A `static` or a thread-local has another type. Also where a static that could not be \
+                written now can, or the other way round, as with a first `AtomicU32` in it, or where \
+                code needs it larger or better aligned than it is.",
             why: "\
-                The static holds a value of the old type, and code that stays goes on using it. A \
-                thread-local also gives later threads their first value, and code that stays \
-                would give them the old one.",
+                The static holds a value of the old type in a place of the old size, and code that \
+                stays goes on using it.",
             example: r"-static LIMIT: u32 = 10;
 +static LIMIT: u64 = 10;",
             way_out: "\
-                Restart the program to use the edit, or add a static of another name and use that \
-                in hot code.",
+                Restart the program to use the edit, or add a static of another name and use that.",
         },
         Code::HP0104 => Explanation {
-            what: "An edit adds a thread-local that a patch cannot give storage to.",
+            what: "\
+                No longer given: new thread-locals live in the patch that brings them. It said that \
+                one could not be given storage.",
             why: "\
-                A new thread-local of a module lives in the patch that first uses it, and all \
-                later patches use it there. That needs a `thread_local!` of the standard library's \
-                form that stands in a module and has no attributes such as `cfg`. Of others it is \
-                not known which is which in the next patch, and the value would be lost or shared.",
+                An earlier engine understood only the usual form of `thread_local!`.",
             example: r" fn next_id() -> u32 {
 +    thread_local! { static NEXT: Cell<u32> = const { Cell::new(0) }; }",
             way_out: "\
-                Move it out of the function into the module, restart the program to use the edit, \
-                or use a `static` with a `Mutex`.",
+                Nothing has to be done.",
         },
         Code::HP0201 => Explanation {
             what: "\
-                In the exact lane, a note: a thread is in a function that was edited. It goes on in \
-                the old code, and its next call of the function runs the new. In the fast lane: no \
-                hot function reaches what was edited, or what names another item now because one \
-                came or went beside it, so nothing that runs again would run the new code. As a \
-                note there: a part of the edit is like that, and the rest was patched.",
+                This is a note: a thread is in a function that was edited. It goes on in the old \
+                code, and the function's next call runs the new.",
             why: "\
-                New code takes over at the next call of a `#[hot]` function. Code that no such \
-                function calls, such as `main` and what it does at the start, is running or has \
-                run, and cannot be taken over.",
+                The variables of a call that is under way are where its own code put them. New code \
+                cannot take over in the middle.",
             example: r" fn main() {
 -    let mut world = World::new(10);
 +    let mut world = World::new(20);
      loop { world.step() }
  }",
             way_out: "\
-                Put what a loop does at each turn into a function of its own, or restart. In the fast \
-                lane mark a function that leads to the edit with `#[hot]`, one that is called again \
-                and again.",
+                If the function never returns, such as `main` with its loop, put what the loop does \
+                at each turn into a function of its own, or restart. In an optimised build mark that \
+                function with `#[hot]`, so that it is not a part of the loop's code.",
         },
         Code::HP0202 => Explanation {
             what: "\
-                A function that was patched is also called from code that no hot function reaches, \
-                through a trait object, function pointer, closure or future made earlier, or such \
-                code uses a constant or macro that changed. It keeps the old code. This is a note: \
-                the patch is live.",
+                No longer given: all calls of a function go through its slot. It said that code \
+                which no hot function reached kept the old code.",
             why: "\
-                Only hot functions have a slot through which all their callers go. A plain \
-                function is new for those of its callers that are in the patch too.",
+                An earlier engine had slots for functions marked `#[hot]` alone.",
             example: r" // called from `main` and from the hot `update`
  fn scale(x: f32) -> f32 {
 -    x * 2.0
 +    x * 3.0
  }",
             way_out: "\
-                If the other callers matter, mark the function itself with `#[hot]`: it counts \
-                from the next start.",
+                Nothing has to be done.",
         },
         Code::HP0203 => Explanation {
             what: "\
-                A function was deleted or renamed, and code that was not patched still calls it. \
-                This is a note.",
+                No longer given. It said that a function which was deleted is still called by code \
+                that runs on as it was compiled; the function stays in memory for it.",
             why: "\
-                That code runs on as it was compiled, with the old function, which stays in \
-                memory.",
+                Code that is under way, and closures and futures made before, finish as they were \
+                compiled.",
             example: r"-fn scale(x: f32) -> f32 { x * 2.0 }
 +fn scaled(x: f32) -> f32 { x * 2.0 }",
-            way_out: "Nothing has to be done; a restart runs the new code only.",
+            way_out: "\
+                Nothing has to be done; a restart runs the new code only.",
         },
         Code::HP0204 => Explanation {
             what: "\
-                The initial value of a `static` was edited; the static keeps the value it has. \
-                This is a note. A `#[hot] static` takes the new one; there it names code that \
-                keeps the old. In the exact lane also a static that has moved to another module and \
-                keeps its value there.",
-            why: "The value is part of the program's state, and a patch keeps the state.",
+                This is a note: the initial value of a `static` or a thread-local that the program \
+                can write to was edited, and it keeps the value it has. Also where one has moved to \
+                another module or has another name. A static that nothing can write takes the new \
+                value.",
+            why: "\
+                The value is part of the program's state, and a patch keeps the state.",
             example: r"-static LEVEL: AtomicU32 = AtomicU32::new(1);
 +static LEVEL: AtomicU32 = AtomicU32::new(5);",
             way_out: "\
-                Restart the program to begin with the new value, or store it from hot code once. A \
-                static that never changes by itself can be marked `#[hot]`.",
+                Restart the program to begin with the new value, or store it from code once.",
         },
         Code::HP0206 => Explanation {
             what: "\
@@ -298,46 +281,48 @@ pub const fn explanation(code: Code) -> Explanation {
         },
         Code::HP0205 => Explanation {
             what: "\
-                A hot `async fn` was patched while futures of it were waiting. This is a note: what \
-                begins from now on runs the new code, and those futures, as many as it says, finish \
-                in the code they began in.",
+                This is a note: an `async` function or block was edited while futures of it may be \
+                waiting, or, where the function is marked `#[hot]`, while as many as it says are. \
+                What begins from now on runs the new code, and those futures finish in the code they \
+                began in.",
             why: "\
-                A future that has begun keeps its variables where its own code put them, and goes \
-                on in the middle of that code.",
+                A future that has begun keeps its variables where its own code put them, and goes on \
+                in the middle of that code. What awaits it keeps it inside its own future, unless \
+                the function is marked `#[hot]`: then it is in a box, and the task that awaits it \
+                takes up the new code with its next call.",
             example: r" #[hot]
  async fn answer(question: Question) -> Answer {
 -    ask(question).await
 +    ask(question).await.shortened()
  }",
             way_out: "\
-                Nothing has to be done. Where such a future never ends, such as that of a server's \
-                loop, put what one turn does into a hot function of its own.",
+                Where such a future never ends, such as that of a server's loop, mark the `async fn` \
+                that does what one turn does with `#[hot]`.",
         },
         Code::HP0301 => Explanation {
             what: "\
-                The signature of a hot function changed: its parameters, its result, its safety or \
-                its ABI. For an `async fn` that includes whether its future can be sent to another \
-                thread.",
+                No longer given: callers that were compiled with the old signature go on with the \
+                old function, all others are compiled anew. It said that the signature of a hot \
+                function changed.",
             why: "\
-                Code that stays calls the function through its slot, with the old arguments. The \
-                new function would find something else in their place. And such code may send the \
-                future to another thread, which `Rc` and its like do not survive.",
+                An earlier engine led all callers of a hot function to one body.",
             example: r" #[hot]
 -fn update(world: &mut World) {
 +fn update(world: &mut World, dt: f32) {",
             way_out: "\
-                Restart the program to use the edit. Or keep the hot function as it is and let it \
-                call a new one with the signature you want: signatures of functions that only hot \
-                functions call may change, and so may the names of its parameters.",
+                Nothing has to be done.",
         },
         Code::HP0302 => Explanation {
-            what: "A function that exists was marked `#[hot]`. Taking the mark away is fine.",
+            what: "\
+                No longer given: every function can be replaced, marked or not. It said that a \
+                function became hot.",
             why: "\
-                A hot function is compiled with a slot in front of its body. The function in the \
-                running program has none, so its callers cannot be led elsewhere.",
+                An earlier engine had slots for functions marked `#[hot]` alone.",
             example: r"+#[hot]
  fn draw(world: &World) {",
-            way_out: "Restart the program: the function is hot from then on.",
+            way_out: "\
+                Nothing has to be done. What the mark does beside that, it does from the next start \
+                on.",
         },
         Code::HP0401 => Explanation {
             what: "\

@@ -14,6 +14,7 @@ use crate::object::changed_types::{
 };
 use crate::object::facts::{Facts, FunctionFacts, StaticFacts};
 use crate::object::fingerprint::Kind;
+use crate::object::mentions::is_of_a_box;
 use crate::object::names::{NameId, Names};
 
 /// What the states of `async` functions, `async` blocks and the like have in their names.
@@ -45,16 +46,39 @@ impl Worlds {
 }
 
 impl Worlds {
-    /// The `async` functions, and those with `async` blocks, whose futures are of another kind now.
+    /// The `async` functions, and those with `async` blocks, whose futures are of another kind now, by path, each with the
+    /// place where the future is written. `old` is what was known of the code that they go on in.
     #[must_use]
-    pub fn futures(&self) -> BTreeSet<String> {
-        let roots = self.types.roots();
-        let functions = roots.filter_map(|root| {
-            let end = FUTURES.iter().filter_map(|mark| root.find(mark)).min()?;
-            Some(root[..end].to_owned())
+    pub fn futures<'a>(&self, old: &'a Facts) -> BTreeMap<String, (&'a Option<String>, u32)> {
+        let roots: BTreeSet<&str> = self.types.roots().collect();
+        let functions = old.functions.iter();
+        let futures = functions.filter(|(_, facts)| {
+            let environment = facts.environment.as_deref();
+            environment.is_some_and(|of| is_future(of) && roots.contains(of))
         });
-        functions.collect()
+        let named = futures.map(|(symbol, facts)| {
+            let path = format!("{:#}", rustc_demangle::demangle(symbol));
+            (function_of(&path), (&facts.file, facts.line))
+        });
+        named.collect()
     }
+}
+
+fn is_future(environment: &str) -> bool {
+    FUTURES.iter().any(|mark| environment.contains(mark))
+}
+
+/// The function that a closure, a future or a shim is of; any other path as it is.
+#[must_use]
+pub fn function_of(path: &str) -> String {
+    let mut path = path;
+    while let Some((around, part)) = path.rsplit_once("::{")
+        && part.ends_with('}')
+        && !part.contains("::")
+    {
+        path = around;
+    }
+    path.to_owned()
 }
 
 /// Compares what the objects that differ said of types, before and after.
@@ -108,7 +132,7 @@ pub fn compare(
             && ([was, is]
                 .into_iter()
                 .flatten()
-                .any(|facts| mentions_one(facts, &types))
+                .any(|facts| mentions_one(symbol, facts, &types))
                 || types.mentioned_in_symbol(symbol));
         let is_called_otherwise = was
             .zip(is)
@@ -135,8 +159,7 @@ fn futures_with_other_code(
     };
     let futures = new.functions.iter().filter_map(|(symbol, facts)| {
         let environment = facts.environment.as_ref()?;
-        let is_future = FUTURES.iter().any(|mark| environment.contains(mark));
-        (is_future && differs(symbol)).then(|| environment.clone())
+        (is_future(environment) && differs(symbol)).then(|| environment.clone())
     });
     futures.collect()
 }
@@ -195,8 +218,11 @@ fn closures(definitions: &Definitions<'_>, names: &Names) -> BTreeMap<String, BT
     found
 }
 
-fn mentions_one(facts: &FunctionFacts, types: &ChangedTypes) -> bool {
-    let named = facts.signature.iter().chain(&facts.generics);
+fn mentions_one(symbol: &str, facts: &FunctionFacts, types: &ChangedTypes) -> bool {
+    let generics = facts.generics.iter();
+    // Older code may have it make a newer future: that is what a hot `async fn` is for.
+    let generics = generics.filter(|_| !is_of_a_box(symbol));
+    let named = facts.signature.iter().chain(generics);
     let mut named = named.chain(&facts.environment);
     named.any(|ty| types.mentioned_in(ty))
 }
@@ -256,16 +282,20 @@ pub struct StackFunction {
     pub thread: String,
     /// The function's symbol.
     pub symbol: String,
+    /// The address of the body that it runs: an older one than the newest, perhaps.
+    pub body: u64,
 }
 
 /// Where values of types that differ may be met by new code, or would keep an edit from showing.
 ///
-/// What closures captured has no name by which new code could ask for it, so that only named types count.
+/// What closures captured has no name by which new code could ask for it, so that only named types count. `erasers` are
+/// functions about type ids that the source had once: values that they were made for may still be there.
 #[must_use]
 pub fn alive(
     worlds: &Worlds,
     old: &Facts,
     old_definitions: &Definitions<'_>,
+    erasers: &BTreeSet<NameId>,
     names: &Names,
     on_stack: &OnStack,
 ) -> Vec<Alive> {
@@ -304,11 +334,11 @@ pub fn alive(
             });
         }
     }
-    for (name, definition) in old_definitions {
-        let symbol = names.text(*name);
-        if definition.kind == Kind::Function
-            && symbol.contains("3any")
-            && is_about_type_ids(symbol)
+    let functions = old_definitions.iter();
+    let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
+    let functions = functions.map(|(name, _)| name).chain(erasers);
+    for symbol in functions.map(|name| names.text(*name)) {
+        if is_eraser(symbol)
             && worlds.types.mentioned_in_symbol(symbol)
             && !is_environment_symbol(symbol)
         {
@@ -333,11 +363,14 @@ fn rank(alive: &Alive) -> (u8, String) {
 }
 
 /// Whether a function takes or gives type ids, as those of `core::any` do.
-fn is_about_type_ids(symbol: &str) -> bool {
-    let text = format!("{:#}", rustc_demangle::demangle(symbol));
-    text.contains("core::any::Any>::type_id")
-        || text.contains("TypeId::of::<")
-        || text.contains("dyn core::any::Any") && text.contains("downcast")
+#[must_use]
+pub fn is_eraser(symbol: &str) -> bool {
+    symbol.contains("3any") && {
+        let text = format!("{:#}", rustc_demangle::demangle(symbol));
+        text.contains("core::any::Any>::type_id")
+            || text.contains("TypeId::of::<")
+            || text.contains("dyn core::any::Any") && text.contains("downcast")
+    }
 }
 
 fn is_environment_symbol(symbol: &str) -> bool {

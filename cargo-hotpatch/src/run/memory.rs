@@ -74,6 +74,15 @@ fn mapping(line: &str) -> Option<Mapping> {
     })
 }
 
+/// Eight bytes of a process, little-endian, as they are now.
+#[must_use]
+pub fn word(pid: u32, address: u64) -> Option<u64> {
+    let file = File::open(format!("/proc/{pid}/mem")).ok()?;
+    let mut bytes = [0; 8];
+    file.read_exact_at(&mut bytes, address).ok()?;
+    Some(u64::from_le_bytes(bytes))
+}
+
 /// Reads the memory of a process, a page at a time.
 pub(super) struct Memory<'a> {
     file: &'a File,

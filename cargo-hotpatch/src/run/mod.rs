@@ -5,7 +5,7 @@ pub mod client;
 mod code;
 mod fence;
 pub mod listen;
-mod memory;
+pub mod memory;
 pub mod news;
 mod scan;
 pub mod signals;

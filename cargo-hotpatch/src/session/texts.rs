@@ -184,13 +184,14 @@ impl Fixed {
             .collect()
     }
 
-    /// The first file of the build that is not as it was.
+    /// A file of the build that is not as it was; one that chooses the toolchain before all others.
     #[must_use]
     pub fn build_changed(&self) -> Option<&Path> {
-        self.build
-            .iter()
-            .find(|(path, text)| normal(path) != **text)
-            .map(|(path, _)| path.as_path())
+        let changed = self.build.iter();
+        let changed = changed.filter(|(path, text)| normal(path) != **text);
+        let mut changed: Vec<&Path> = changed.map(|(path, _)| path.as_path()).collect();
+        changed.sort_by_key(|path| !chooses_the_toolchain(path));
+        changed.first().copied()
     }
 
     /// The first included file that is not as it was.
@@ -201,6 +202,13 @@ impl Fixed {
             .find(|(path, text)| normal(path) != **text)
             .map(|(p, _)| p.as_path())
     }
+}
+
+/// Whether rustup reads it.
+#[must_use]
+pub fn chooses_the_toolchain(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with("rust-toolchain")
 }
 
 /// The text, or for TOML what it says: comments and layout decide nothing.

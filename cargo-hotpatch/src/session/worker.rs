@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::exact;
 use super::outcome::{Outcome, Patched};
-use super::texts::Fixed;
+use super::texts::{Fixed, chooses_the_toolchain};
 use crate::build::base::Base;
 use crate::build::project::Project;
 use crate::command::CancelToken;
@@ -309,7 +309,7 @@ pub(super) fn build_changed(fixed: &Fixed) -> Option<Refusal> {
     let whole = Place { line: 0, column: 0 };
     if let Some(path) = fixed.build_changed() {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("rust-toolchain") {
+        if chooses_the_toolchain(path) {
             // What started this tool chose the toolchain for all that it starts, unless that was no rustup.
             let is_chosen = std::env::var_os("RUSTUP_TOOLCHAIN").is_some();
             let message = if is_chosen {

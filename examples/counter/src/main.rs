@@ -5,8 +5,6 @@
 use std::thread;
 use std::time::Duration;
 
-use hotpatch_rt::hot;
-
 /// What must survive an edit: it lives on the stack of `main`, which never returns.
 struct Counter {
     ticks: u64,
@@ -21,15 +19,14 @@ fn main() {
     }
 }
 
-/// `#[hot]` makes the next call run what you saved last.
-#[hot]
+/// Its next call runs what you saved last.
 fn step(counter: &mut Counter) {
     counter.ticks += 1;
     counter.total += points();
     println!("tick {:>3}: total {}", counter.ticks, counter.total);
 }
 
-/// Needs no attribute: `step` calls it, so an edit here goes live as well.
+/// So does that of any other function.
 fn points() -> u64 {
     1
 }

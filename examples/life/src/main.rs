@@ -7,8 +7,6 @@ use std::fmt::Write;
 use std::thread;
 use std::time::Duration;
 
-use hotpatch_rt::hot;
-
 const WIDTH: usize = 48;
 const HEIGHT: usize = 16;
 
@@ -25,8 +23,7 @@ fn main() {
     }
 }
 
-/// The board of the next generation. `lives` and `neighbours` need no mark: this function calls them.
-#[hot]
+/// The board of the next generation.
 fn advance(board: &Board) -> Board {
     std::array::from_fn(|y| std::array::from_fn(|x| lives(board[y][x], neighbours(board, x, y))))
 }
@@ -39,7 +36,6 @@ fn lives(alive: bool, neighbours: usize) -> bool {
 }
 
 /// Draws everything again at the same place. Try other characters.
-#[hot]
 fn draw(board: &Board, generation: u64) {
     // Escape sequences of the terminal: cursor to the top left, and later clear what is below.
     let mut picture = String::from("\x1b[H");

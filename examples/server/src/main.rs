@@ -8,8 +8,6 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use hotpatch_rt::hot;
-
 /// Statics keep their values: the new code counts on where the old code was.
 static VISITS: AtomicU64 = AtomicU64::new(0);
 
@@ -33,7 +31,6 @@ fn main() -> io::Result<()> {
 ///
 /// It runs for as long as the browser keeps the connection, so an edit of this very function is for later
 /// connections. What it calls for each request is new at the next request.
-#[hot]
 fn serve(stream: &TcpStream) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     while let Some(request) = lines.next().transpose()? {
@@ -49,7 +46,6 @@ fn serve(stream: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-#[hot]
 fn respond(mut stream: &TcpStream, path: &str) -> io::Result<()> {
     let visits = VISITS.fetch_add(1, Ordering::Relaxed) + 1;
     let body = page(path, visits);

@@ -90,6 +90,7 @@ async fn attend(stream: TcpStream, mut ends: watch::Receiver<bool>) {
     }
 }
 
+/// The mark is for what is awaited: connections that are open answer their next request with the newest body.
 #[hot]
 async fn serve(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     // What a real server does here takes time, too.
@@ -99,7 +100,6 @@ async fn serve(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infa
 }
 
 /// Edit me.
-#[hot]
 fn page(path: &str) -> String {
     let mut visits = VISITS.lock();
     *visits += 1;

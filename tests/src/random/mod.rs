@@ -58,8 +58,6 @@ pub struct RandomOptions {
     pub without: Vec<String>,
     /// Where findings are kept.
     pub keep: PathBuf,
-    /// The lane that the programs run in; their own without it.
-    pub lane: Option<String>,
 }
 
 /// What all programs of a run share.
@@ -154,7 +152,6 @@ impl Run<'_> {
             slot,
             restart: rng.u8(..5) == 0,
             valgrind: None,
-            lane: self.options.lane.clone(),
         };
         if number - self.options.first < self.options.valgrind {
             std::fs::create_dir_all(&self.options.keep)?;

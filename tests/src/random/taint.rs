@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{Kind, Model};
+use super::model::Model;
 use super::print;
 
 /// The names that notes named.
@@ -50,35 +50,6 @@ impl Taint {
     pub fn reaches(&self, model: &Model, command: &str) -> bool {
         !self.names.is_empty() && leads_to(model, command, &self.names, &self.kept)
     }
-}
-
-/// Whether what something keeps runs hot code, and so newer code than its own.
-///
-/// What was hot in an `earlier` source counts: code made then goes on to call it through its slot.
-pub fn runs_hot_code(earlier: &[Model], model: &Model, maker: &str) -> bool {
-    let mut hot: BTreeSet<String> = earlier.iter().chain([model]).flat_map(hot_names).collect();
-    hot.remove(maker);
-    leads_to(model, maker, &hot, &BTreeSet::new())
-}
-
-fn hot_names(model: &Model) -> BTreeSet<String> {
-    let mut hot = BTreeSet::new();
-    for item in model.items.values() {
-        match &item.kind {
-            Kind::Function(function) if function.hot => {
-                hot.insert(item.name.clone());
-            }
-            Kind::Type(def) => {
-                let methods = def.methods.iter().filter(|method| method.hot);
-                hot.extend(methods.map(|method| method.name.clone()));
-            }
-            _ => {}
-        }
-    }
-    for one in model.impls.iter().filter(|one| one.hot) {
-        hot.extend(one.bodies.keys().cloned());
-    }
-    hot
 }
 
 /// Whether one thing leads to any of some others.

@@ -1,7 +1,6 @@
 //! Crates compiled again in their order, each as soon as what it sees of others is known.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -10,7 +9,7 @@ use anyhow::Result;
 
 use super::krate::{Crate, metadata_of};
 use crate::build::capture::Unit;
-use crate::build::replay::{Replayed, publish_early, replay};
+use crate::build::replay::{Replayed, forget_early, publish_early, replay};
 use crate::command::CancelToken;
 
 /// What came of the crates that were compiled, in their order.
@@ -32,7 +31,7 @@ enum Progress {
 /// What is known of the compiles under way.
 struct Schedule<'a> {
     crates: &'a [Crate],
-    early: &'a Path,
+    scratch: &'a Path,
     states: Vec<State>,
     results: BTreeMap<usize, Result<Replayed>>,
 }
@@ -53,7 +52,7 @@ impl Schedule<'_> {
             Progress::Metadata(index) => {
                 let unit = &self.crates[index].unit;
                 // Without it the others wait for the library itself.
-                if publish_early(unit, self.early).is_ok() {
+                if publish_early(unit, self.scratch).is_ok() {
                     self.know(index);
                 }
             }
@@ -81,19 +80,19 @@ impl Schedule<'_> {
     }
 }
 
-/// Compiles the crates that are `dirty`, and those that see something else of one of them. `early` is a folder for
-/// metadata of crates whose code is still being made.
+/// Compiles the crates that are `dirty`, and those that see something else of one of them. `scratch` is
+/// the session's own folder.
 pub(super) fn compile(
     crates: &[Crate],
     dirty: &[bool],
-    early: &Path,
+    scratch: &Path,
     cancel: &CancelToken,
 ) -> Compiled {
-    let _ = fs::remove_dir_all(early);
+    forget_early(scratch);
     let mut before = BTreeMap::new();
     let mut schedule = Schedule {
         crates,
-        early,
+        scratch,
         states: vec![State::Kept; crates.len()],
         results: BTreeMap::new(),
     };
@@ -115,7 +114,7 @@ pub(super) fn compile(
             let tell = tell.clone();
             scope.spawn(move || {
                 let on_metadata = || drop(tell.send(Progress::Metadata(index)));
-                let result = replay(&krate.unit, early, cancel, on_metadata);
+                let result = replay(&krate.unit, scratch, cancel, on_metadata);
                 let _ = tell.send(Progress::Done(index, result));
             });
         }
@@ -126,7 +125,7 @@ pub(super) fn compile(
             }
         }
     });
-    let _ = fs::remove_dir_all(early);
+    forget_early(scratch);
     Compiled {
         results: schedule.results,
         before,

@@ -169,7 +169,8 @@ impl Engine {
             let output = self.folder.join(format!("patch-{}.so", self.loaded));
             let library = self.link(selection, threads, supply, &output, cancel)?;
             let bias = client.load(self.loaded, &library.path, &image)?;
-            if let Some(next) = &mut self.next_place {
+            self.was_near = library.is_fixed;
+            if let Some(next) = self.next_place.as_mut().filter(|_| library.is_fixed) {
                 *next = library.end.max(*next + 1).next_multiple_of(PLACE_ALIGN);
             }
             if bias == 0 || !library.is_fixed {
@@ -199,6 +200,15 @@ impl Engine {
                 || selection.slotted.contains(name)
                 || selection.brought.contains(name)
         };
+        let is_data = |of: &Definition| of.kind != Kind::Function;
+        let is_brought = |of: &&Definition| selection.brought.contains(&of.name) && is_data(of);
+        let crates = self.supplied(supply).flat_map(|krate| &krate.latest);
+        let lent = supply
+            .lent
+            .values()
+            .flat_map(|(_, definitions)| definitions);
+        let mut all = crates.flat_map(|object| &object.definitions).chain(lent);
+        let brings_data = all.any(|of| is_brought(&of));
         let mut objects = Vec::new();
         for (index, krate) in self.supplied(supply).enumerate() {
             for object in &krate.latest {
@@ -225,7 +235,9 @@ impl Engine {
                 redirected: texts(&selection.redirected),
                 brought: texts(&selection.brought),
                 thread_locals: texts(threads),
-                preferred: self.next_place,
+                near: self.next_place,
+                brings_data,
+                is_near_likely: self.was_near,
                 address: &|text| {
                     let found = id(text).map(|name| self.addresses.find(name, names));
                     match found {
@@ -283,12 +295,13 @@ impl Engine {
             let offset = library.offset(self.names.text(*name))?;
             bodies.push((*name, Place { generation, offset }));
         }
+        // Before code of the library runs, or a panic in it would not find its names.
+        client.relist(self.addresses.image().library_list.as_ref());
         client.redirect(redirects)?;
         for (name, body) in bodies {
             self.addresses.lead(name, body);
         }
         self.code.learn(&library.image, bias);
-        client.relist(self.addresses.image().library_list.as_ref());
         for (text, cell, jump) in library.slots() {
             let found = Found {
                 address: bias + jump,

@@ -16,7 +16,7 @@ use super::krate::{Crate, metadata_of, spellings};
 use super::libraries::Libraries;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
-use super::plan::Planned;
+use super::plan::{PassedBy, Planned};
 use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
@@ -29,10 +29,11 @@ use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
 use crate::image::symbols::{BaseImage, Kind as SymbolKind};
-use crate::object::names::Names;
+use crate::object::names::{NameId, Names};
 use crate::object::v0;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
+use crate::plan::worlds::is_eraser;
 use crate::run::client::Client;
 use crate::session::outcome::{Lane, Outcome, Patched, Times};
 
@@ -54,11 +55,19 @@ pub(super) struct Engine {
     pub(super) pid: u32,
     pub(super) bias: u64,
     pub(super) folder: PathBuf,
+    /// For what a compile needs meanwhile, beside its outputs, so that these can have second names there.
+    pub(super) scratch: PathBuf,
     pub(super) code: CodeMap,
     /// Types that the source had once.
     pub(super) gone_types: Layouts,
-    /// Where the next library is linked for, near a program whose addresses are fixed.
+    /// Functions about type ids that it had.
+    pub(super) gone_erasers: BTreeSet<NameId>,
+    /// What bodies under way do not come to any more.
+    pub(super) passed_by: PassedBy,
+    /// Where the next library is linked for if it has to be near the program, whose addresses are fixed then.
     pub(super) next_place: Option<u64>,
+    /// Whether the last one had to be.
+    pub(super) was_near: bool,
     /// Cancelled with the session, for what goes on in the background.
     pub(super) ending: CancelToken,
     /// What runs ahead of the exact lane.
@@ -134,9 +143,13 @@ impl Engine {
             pid: client.pid(),
             bias: client.bias(),
             folder: folder.to_owned(),
+            scratch: scratch(program)?,
             code,
             next_place,
+            was_near: false,
             gone_types: Layouts::default(),
+            gone_erasers: BTreeSet::new(),
+            passed_by: PassedBy::new(),
             ahead: Ahead::new(),
             scoped: ScopedCrates::new(ending.clone()),
             ending,
@@ -299,8 +312,12 @@ impl Engine {
         for name in plan.changes.gone.iter().chain(left_out) {
             self.addresses.forget(*name);
         }
+        let gone = plan.changes.gone.iter();
+        let erasers = gone.filter(|name| is_eraser(self.names.text(**name)));
+        self.gone_erasers.extend(erasers);
         let mut gone = self.gone_types.without(&plan.known);
         gone.learn(plan.gone);
+        self.passed_by = plan.passed_by;
         self.gone_types = gone;
         for krate in &mut self.crates {
             krate.running.clone_from(&krate.latest);
@@ -330,7 +347,7 @@ impl Engine {
                 is_dirty && !krate.is_absent
             });
         let dirty: Vec<bool> = dirty.collect();
-        let mut compiled = compile(&self.crates, &dirty, &self.early_folder(), cancel);
+        let mut compiled = compile(&self.crates, &dirty, &self.scratch, cancel);
         let mut stopped = Ok(None);
         for (index, result) in compiled.results {
             let krate = &mut self.crates[index];
@@ -360,18 +377,37 @@ impl Engine {
         }
         stopped
     }
-
-    /// For metadata of crates whose code is still being made.
-    fn early_folder(&self) -> PathBuf {
-        let program = self.crates.last().map(|of| of.unit.folder.clone());
-        program.unwrap_or_default().join("early")
-    }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
         self.ending.cancel();
+        // What is left is removed by the next session.
+        let _ = fs::remove_dir_all(&self.scratch);
     }
+}
+
+/// What the names of such folders begin with, before the session's process id.
+const SCRATCH: &str = "session-";
+
+/// A folder for this session alone, and none of sessions that are gone.
+fn scratch(program: &Unit) -> Result<PathBuf> {
+    for entry in fs::read_dir(&program.folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(SCRATCH));
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let own = program
+        .folder
+        .join(format!("{SCRATCH}{}", std::process::id()));
+    fs::create_dir_all(&own).with_context(|| format!("failed to create `{}`", own.display()))?;
+    Ok(own)
 }
 
 /// The lowest address of a patch.

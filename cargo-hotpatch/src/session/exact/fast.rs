@@ -128,7 +128,11 @@ impl Engine {
         let others = others.filter(|name| !self.names.text(**name).contains(&root));
         let (own, others) = self.shown(others);
         included.extend(own.into_iter().chain(others));
-        let is_changed = |name: NameId| selection.redirected.contains(&name);
+        let is_changed = |name: NameId, body: u64| {
+            let mut passed_by = self.passed_by.get(&body).into_iter().flatten();
+            selection.redirected.contains(&name)
+                || passed_by.any(|of| selection.redirected.contains(of))
+        };
         Ok(FastLane::Patched(Patched {
             generation: self.generation,
             functions,

@@ -271,9 +271,9 @@ fn build_changed_here(
         .map(PathBuf::as_path)
         .filter(is_built)
         .collect();
-    let program = Uplifted::keep(&engine.program)?;
+    let outputs = Outputs::keep(engine)?;
     let recorded = base::record(&now, &now.args, &roots, cancel);
-    program.put_back();
+    outputs.put_back();
     let base = match recorded {
         Ok(base) => base,
         Err(BuildError::Failed { .. }) => {
@@ -292,26 +292,34 @@ fn build_changed_here(
     Ok(None)
 }
 
-/// The program where users find it. cargo puts there what it believes to have linked.
-struct Uplifted {
-    path: PathBuf,
-    kept: PathBuf,
-}
+/// What cargo replaces or removes when it believes to compile: the program where users find it, and libraries, which it
+/// removes before a compile, so that their metadata is taken.
+struct Outputs(Vec<(PathBuf, PathBuf)>);
 
-impl Uplifted {
-    fn keep(path: &Path) -> Result<Self> {
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".hotpatch-kept");
-        let kept = path.with_file_name(name);
-        keep(path, &kept)?;
-        Ok(Self {
-            path: path.to_owned(),
-            kept,
-        })
+impl Outputs {
+    fn keep(engine: &Engine) -> Result<Self> {
+        let crates = engine.crates.iter().filter(|krate| !krate.is_absent);
+        let libraries = crates.map(|krate| &krate.unit).filter(|unit| !unit.bin);
+        let libraries = libraries.map(|unit| unit.rlib.clone());
+        let paths = libraries.filter(|path| path.exists());
+        let paths = paths.chain([engine.program.clone()]);
+        let kept = paths.map(|path| {
+            let mut name = path.file_name().unwrap_or_default().to_owned();
+            name.push(".hotpatch-kept");
+            let kept = path.with_file_name(name);
+            keep(&path, &kept)?;
+            Ok((path, kept))
+        });
+        Ok(Self(kept.collect::<Result<_>>()?))
     }
 
     fn put_back(self) {
-        // What cannot be put back is linked again at the next start.
-        let _ = std::fs::rename(&self.kept, &self.path);
+        for (path, kept) in self.0 {
+            // What cargo compiled itself, for the build, is newer; what cannot be put back is built again at the next start.
+            let _ = match path.exists() && path.extension().is_some() {
+                true => std::fs::remove_file(&kept),
+                false => std::fs::rename(&kept, &path),
+            };
+        }
     }
 }

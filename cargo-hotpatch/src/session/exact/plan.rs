@@ -1,28 +1,34 @@
 //! What the crates as they were compiled last mean for the process: nothing, a refusal, or a patch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
 use super::objects::{facts_beside, hashes};
-use super::refusals::{is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive};
+use super::refusals::{
+    is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive, variable,
+};
 use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
 use crate::object::changed_types::ChangedTypes;
 use crate::object::fingerprint::Kind;
 use crate::object::names::{NameId, Names};
-use crate::plan::changes::Changes;
+use crate::plan::changes::{Changes, Definitions, refers_to};
 use crate::plan::codes::Code;
 use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
-use crate::plan::worlds::{Alive, OnStack, alive, compare, retyped};
+use crate::plan::worlds::{Alive, OnStack, alive, compare, function_of, retyped};
+use crate::run::memory::word;
 
 /// What `tracing` keeps for each place that logs: a fresh one registers itself.
 const CALL_SITE: &str = "__CALLSITE";
+
+/// The static in which `#[hot]` counts the futures of an `async` function, see `hotpatch-macros`.
+const RUNNING: &str = "__HOTPATCH_RUNNING";
 
 /// What an edit means for the process.
 pub(super) enum Planned {
@@ -40,7 +46,13 @@ pub(super) struct Plan {
     pub(super) gone: Layouts,
     /// Types that are.
     pub(super) known: Layouts,
+    /// What the bodies under way do not come to any more.
+    pub(super) passed_by: PassedBy,
 }
+
+/// For each body that a thread is in, by its address, the functions of which it goes on to call older ones, or older ones
+/// still that these call: edits of them do not show there.
+pub(super) type PassedBy = BTreeMap<u64, BTreeSet<NameId>>;
 
 impl Engine {
     /// What the compiled crates mean for the process.
@@ -86,7 +98,7 @@ impl Engine {
             .layouts
             .learn(self.gone_types.without(&old_facts.layouts));
         let can_be_replaced = |name| is_replaceable(names.text(name), &crates);
-        let worlds = compare(&old_facts, &new_facts, &new, &old, names, can_be_replaced);
+        let worlds = compare(&old_facts, &new_facts, &new, &old, names, &can_be_replaced);
         if let Some((symbol, (was, is))) = retyped(&old_facts, &new_facts, &old, names)
             .into_iter()
             .next()
@@ -104,8 +116,28 @@ impl Engine {
             let facts = new_facts.statics.get(symbol);
             Some(is_outgrown(symbol, old.get(name)?, new.get(name)?, facts))
         });
+        let counts = old
+            .keys()
+            .filter(|name| names.text(**name).contains(RUNNING));
+        let counts: Vec<NameId> = counts.copied().collect();
+        let outdated = outdated(&changes, &worlds.twice, &new, can_be_replaced);
         let on_stack = self.code.look(self.pid);
-        let mut alive = alive(&worlds, &old_facts, &old, names, &on_stack);
+        let passed_by = passed_by(
+            &on_stack,
+            &self.passed_by,
+            &changes,
+            &worlds.twice,
+            &old,
+            names,
+        );
+        let mut alive = alive(
+            &worlds,
+            &old_facts,
+            &old,
+            &self.gone_erasers,
+            names,
+            &on_stack,
+        );
         if alive.is_empty() {
             let functions = old.iter().chain(&new);
             let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
@@ -125,9 +157,12 @@ impl Engine {
         notes.extend(on_stack_notes(
             &on_stack,
             names,
-            |name| {
+            |name, body| {
                 let now = renumbered.iter().find(|(_, was)| **was == name);
-                changes.changed.contains(now.map_or(&name, |(now, _)| now))
+                let is_edited =
+                    |of: &NameId| changes.changed.contains(of) || worlds.twice.contains(of);
+                let mut passed_by = self.passed_by.get(&body).into_iter().flatten();
+                outdated.contains(now.map_or(&name, |(now, _)| now)) || passed_by.any(is_edited)
             },
             |symbol| {
                 let facts = old_facts.functions.get(symbol);
@@ -136,19 +171,23 @@ impl Engine {
         ));
         for (name, was) in &renumbered {
             let symbol = names.text(*name);
-            let (now, was) = (shown(symbol), shown(names.text(*was)));
+            let ((what, now), (_, was)) = (variable(symbol), variable(names.text(*was)));
             if let Some(facts) = new_facts.statics.get(symbol).filter(|_| now != was) {
-                let message = format!("static `{now}` keeps the value of `{was}`");
+                let message = format!("{what} `{now}` keeps the value of `{was}`");
                 notes.push(note(Code::HP0204, message, Some((&facts.file, facts.line))));
             }
         }
-        for name in &changes.initialisers {
-            let symbol = names.text(*name);
-            notes.push(note(
-                Code::HP0204,
-                format!("static `{}` keeps its value", shown(symbol)),
-                new_facts.statics.get(symbol).map(|of| (&of.file, of.line)),
-            ));
+        let kept: BTreeMap<String, Option<(&Option<String>, u32)>> = changes
+            .initialisers
+            .iter()
+            .map(|name| {
+                let symbol = names.text(*name);
+                let place = new_facts.statics.get(symbol).map(|of| (&of.file, of.line));
+                (keeps_its_value(symbol), place)
+            })
+            .collect();
+        for (message, place) in kept {
+            notes.push(note(Code::HP0204, message, place));
         }
         for name in &changes.listed {
             let part = match changes.gone.contains(name) {
@@ -159,11 +198,7 @@ impl Engine {
             let message = format!("`{symbol}` {part} from the next start on");
             notes.push(note(Code::HP0206, message, None));
         }
-        for function in worlds.futures() {
-            let message =
-                format!("futures of `{function}` that have begun finish in their own code");
-            notes.push(note(Code::HP0205, message, None));
-        }
+        notes.extend(self.future_notes(worlds.futures(&old_facts), &counts));
         let gone = old_facts.layouts.without(&new_facts.layouts);
         Ok(Planned::Patch(Box::new(Plan {
             changes,
@@ -171,7 +206,40 @@ impl Engine {
             notes,
             gone,
             known: new_facts.layouts,
+            passed_by,
         })))
+    }
+
+    /// A note for each function of which futures go on in their own code, with their number where they are counted.
+    fn future_notes(
+        &self,
+        futures: BTreeMap<String, (&Option<String>, u32)>,
+        counts: &[NameId],
+    ) -> Vec<Note> {
+        let names = &self.names;
+        let counts = counts.iter().filter_map(|name| {
+            let path = shown(names.text(*name));
+            let function = function_of(path.strip_suffix(RUNNING)?.strip_suffix("::")?);
+            let found = self.addresses.find(*name, names)?;
+            Some((function, word(self.pid, found.address)?))
+        });
+        let counts: BTreeMap<String, u64> = counts.collect();
+        let notes = futures.into_iter().filter_map(|(function, place)| {
+            let message = match counts.get(&function) {
+                Some(0) => return None,
+                Some(1) => {
+                    format!("1 future of `{function}` already begun finishes in its own code")
+                }
+                Some(count) => {
+                    format!(
+                        "{count} futures of `{function}` already begun finish in their own code"
+                    )
+                }
+                None => format!("futures of `{function}` already begun finish in their own code"),
+            };
+            Some(note(Code::HP0205, message, Some((place.0, place.1))))
+        });
+        notes.collect()
     }
 
     /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
@@ -230,24 +298,84 @@ impl Engine {
     }
 }
 
-/// A note for each function that a thread is in and that is another one now.
+/// The functions that go on as they were where they are under way: those that do something else now, and those that would
+/// call something else or refer to it.
+fn outdated(
+    changes: &Changes,
+    twice: &BTreeSet<NameId>,
+    new: &Definitions<'_>,
+    can_be_replaced: impl Fn(NameId) -> bool,
+) -> BTreeSet<NameId> {
+    let functions = new.iter();
+    let functions =
+        functions.filter(|(name, of)| of.kind == Kind::Function && can_be_replaced(**name));
+    let refers = functions
+        .filter(|(_, of)| refers_to(of, twice) || refers_to(of, &changes.constants))
+        .map(|(name, _)| *name);
+    let own = changes.changed.iter().chain(twice).copied();
+    own.chain(refers).collect()
+}
+
+/// What the bodies that threads are in pass by from now on, with what they did before.
+fn passed_by(
+    on_stack: &OnStack,
+    before: &PassedBy,
+    changes: &Changes,
+    twice: &BTreeSet<NameId>,
+    old: &Definitions<'_>,
+    names: &Names,
+) -> PassedBy {
+    let bodies = on_stack.functions.iter().map(|function| {
+        let mut passed_by = before.get(&function.body).cloned().unwrap_or_default();
+        if !passed_by.is_empty() {
+            // What it calls may call them.
+            passed_by.extend(twice);
+        }
+        let definition = names.get(&function.symbol).and_then(|name| old.get(&name));
+        let references = definition.into_iter().flat_map(|of| &of.references);
+        let is_renewed = |name: &&NameId| twice.contains(name) || changes.constants.contains(name);
+        passed_by.extend(references.filter(is_renewed));
+        (function.body, passed_by)
+    });
+    bodies.collect()
+}
+
+/// A note for each function that a thread is in and that is another one now. `is_changed` is asked with the address of the
+/// body that runs.
 pub(super) fn on_stack_notes<'a>(
     on_stack: &OnStack,
     names: &Names,
-    is_changed: impl Fn(NameId) -> bool,
+    is_changed: impl Fn(NameId, u64) -> bool,
     place: impl Fn(&str) -> Option<(&'a Option<String>, u32)>,
 ) -> Vec<Note> {
     let functions = on_stack.functions.iter();
-    let changed = functions.filter(|of| names.get(&of.symbol).is_some_and(&is_changed));
-    let notes = changed.map(|of| {
-        let message = format!(
-            "thread `{}` is in `{}` and runs its old code until it is called again",
-            of.thread,
-            shown(&of.symbol)
-        );
-        note(Code::HP0201, message, place(&of.symbol))
+    let changed = functions.filter(|of| {
+        let name = names.get(&of.symbol);
+        name.is_some_and(|name| is_changed(name, of.body))
     });
-    notes.collect()
+    let mut notes: Vec<Note> = changed
+        .map(|of| {
+            let message = format!(
+                "thread `{}` is in `{}` and runs its old code until it is called again",
+                of.thread,
+                shown(&of.symbol)
+            );
+            note(Code::HP0201, message, place(&of.symbol))
+        })
+        .collect();
+    // Of a function that calls itself two bodies may be under way.
+    notes.dedup_by(|one, other| one.message == other.message);
+    notes
+}
+
+/// What is said of a static or a thread-local with another initial value.
+fn keeps_its_value(symbol: &str) -> String {
+    match variable(symbol) {
+        (what @ "thread-local", path) => format!(
+            "{what} `{path}` keeps its value, and threads to come begin with the one it had at first"
+        ),
+        (what, path) => format!("{what} `{path}` keeps its value"),
+    }
 }
 
 fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> Note {
@@ -258,16 +386,4 @@ fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> N
         file: file.as_deref().map(PathBuf::from).unwrap_or_default(),
         line: usize::try_from(line).unwrap_or_default(),
     }
-}
-
-/// The function that a closure or a shim is of; any other text as it is.
-fn function_of(text: &str) -> String {
-    let mut text = text;
-    while let Some((around, part)) = text.rsplit_once("::{")
-        && part.ends_with('}')
-        && !part.contains("::")
-    {
-        text = around;
-    }
-    text.to_owned()
 }

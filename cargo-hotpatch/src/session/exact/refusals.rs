@@ -15,6 +15,35 @@ pub(super) fn shown(symbol: &str) -> String {
     format!("{:#}", rustc_demangle::demangle(symbol))
 }
 
+/// What follows the name of a thread-local in the path of what `thread_local!` makes for it.
+const THREAD_LOCAL: &str = "::{K#0}";
+
+/// What a symbol is of, a static or a thread-local, and its path.
+pub(super) fn variable(symbol: &str) -> (&'static str, String) {
+    let path = shown(symbol);
+    match path.split_once(THREAD_LOCAL) {
+        Some((of, _)) => ("thread-local", of.to_owned()),
+        None => ("static", path),
+    }
+}
+
+/// A type of a variable as its declaration has it: without what a thread-local keeps it in, and without the allocator that
+/// nobody writes.
+fn declared(ty: &str) -> String {
+    let inner = ty
+        .strip_prefix("std::sys::thread_local::native::eager::Storage<")
+        .or_else(|| ty.strip_prefix("std::sys::thread_local::native::lazy::Storage<"));
+    let ty = match inner.and_then(|inner| inner.strip_suffix('>')) {
+        // The second argument tells whether there is something to drop.
+        Some(inner) => inner
+            .strip_suffix(", ()")
+            .or(inner.strip_suffix(", !"))
+            .unwrap_or(inner),
+        None => ty,
+    };
+    ty.replace(", alloc::alloc::Global>", ">")
+}
+
 /// How many of the places where a value is alive are told.
 const MOST: usize = 4;
 
@@ -38,12 +67,12 @@ pub(super) fn values_are_alive(worlds: &Worlds, alive: &[Alive], files: &[PathBu
 
 /// A static or thread-local is of another type.
 pub(super) fn is_retyped(symbol: &str, was: &StaticFacts, is: &StaticFacts) -> Refusal {
-    let text = shown(symbol);
+    let (what, path) = variable(symbol);
     let message = format!(
-        "type of static `{}` changed from `{}` to `{}`",
-        last(&text),
-        was.ty,
-        is.ty
+        "type of {what} `{}` changed from `{}` to `{}`",
+        last(&path),
+        declared(&was.ty),
+        declared(&is.ty)
     );
     about_static(message, Some(is))
 }
@@ -76,9 +105,9 @@ pub(super) fn is_outgrown(
         true => ("is aligned to", was.align, is.align),
         false => ("takes", was.size, is.size),
     };
-    let text = shown(symbol);
-    let name = last(&text);
-    let message = format!("static `{name}` {what} {was} bytes, where {is} are needed now");
+    let (variable, path) = variable(symbol);
+    let name = last(&path);
+    let message = format!("{variable} `{name}` {what} {was} bytes, where {is} are needed now");
     about_static(message, facts)
 }
 
@@ -93,7 +122,8 @@ fn about_static(message: String, facts: Option<&StaticFacts>) -> Refusal {
 fn place(alive: &Alive) -> String {
     match alive {
         Alive::Static { symbol, file, line } => {
-            format!("static `{}`{}", last(&shown(symbol)), at(file, *line))
+            let (what, path) = variable(symbol);
+            format!("{what} `{}`{}", last(&path), at(file, *line))
         }
         Alive::Variable {
             function,

@@ -90,13 +90,15 @@ impl CodeMap {
             let behind = self
                 .functions
                 .partition_point(|(start, ..)| *start <= address);
-            let Some((_, end, name)) = behind.checked_sub(1).map(|at| &self.functions[at]) else {
+            let Some((start, end, name)) = behind.checked_sub(1).map(|at| &self.functions[at])
+            else {
                 continue;
             };
             if address < *end {
                 let function = StackFunction {
                     thread: thread.name.clone(),
                     symbol: name.clone(),
+                    body: *start,
                 };
                 if !found.contains(&function) {
                     found.push(function);

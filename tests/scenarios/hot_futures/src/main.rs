@@ -69,7 +69,7 @@ impl Answer for Desk {
 }
 
 /// What is in it stays on its thread.
-#[hot(?Send)]
+#[hot]
 async fn local(by: Rc<Cell<u32>>) -> u32 {
     turn().await;
     by.get() + 1

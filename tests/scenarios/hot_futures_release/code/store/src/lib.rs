@@ -58,7 +58,7 @@ fn shorten(entry: &str) -> &str {
 }
 
 /// A pointer stays on its thread.
-#[hotpatch_rt::hot(?Send)]
+#[hotpatch_rt::hot]
 pub async unsafe fn fill(to: *mut u8, with: u8) {
     turn().await;
     unsafe { *to = with }
