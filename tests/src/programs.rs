@@ -26,7 +26,50 @@ pub fn program(kind: &str, name: &str) -> Result<Project> {
         &format!("\"errors_{kind}\""),
         &format!("\"{name}\""),
     )?;
+    add_shape(&project)?;
     Ok(project)
+}
+
+/// The number that decides the type of a static.
+const SHAPE: &str = "const SHAPE: usize = ";
+
+/// Gives a program a static whose type can be changed: no running program can follow that.
+pub fn add_shape(project: &Project) -> Result<()> {
+    let path = project.root().join("src/main.rs");
+    let text = fs::read_to_string(&path)?;
+    let of = "std::sync::Mutex";
+    let shape =
+        format!("\n{SHAPE}1;\nstatic _SHAPED: {of}<[u8; SHAPE]> = {of}::new([0; SHAPE]);\n");
+    Ok(fs::write(path, text + &shape)?)
+}
+
+/// Makes these edits in one save, and one that is refused as HP0103.
+pub fn edit_and_be_refused(
+    session: &mut Session,
+    project: &Project,
+    edits: &[(&str, &str)],
+) -> Result<()> {
+    let path = project.root().join("src/main.rs");
+    let mut text = fs::read_to_string(&path)?;
+    for (from, to) in edits {
+        ensure!(
+            text.matches(from).count() == 1,
+            "`{from}` stands there once"
+        );
+        text = text.replace(from, to);
+    }
+    let (before, after) = text.split_once(SHAPE).context("no shape")?;
+    let (number, after) = after.split_once(';').context("no end")?;
+    let number: usize = number.parse()?;
+    fs::write(&path, format!("{before}{SHAPE}{};{after}", number + 1))?;
+    expect_refusal(session, "HP0103")
+}
+
+/// The code of the refusal that answers the last save.
+pub fn expect_refusal(session: &mut Session, code: &str) -> Result<()> {
+    let verdict = session.expect("refused")?;
+    ensure!(verdict.text("code") == code, "{verdict}");
+    Ok(())
 }
 
 /// Runs a test on a session and shows the session when the test fails.

@@ -12,7 +12,9 @@ use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use hotpatch_tests::LIMIT;
-use hotpatch_tests::programs::{FIRST_BUILD, program, wait_until, with_session};
+use hotpatch_tests::programs::{
+    FIRST_BUILD, add_shape, edit_and_be_refused, program, wait_until, with_session,
+};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
 use hotpatch_tests::workspace::{root, runtime};
@@ -40,6 +42,7 @@ fn web(name: &str) -> Result<Project> {
         examples.join("Cargo.lock"),
         project.root().join("Cargo.lock"),
     )?;
+    add_shape(&project)?;
     Ok(project)
 }
 
@@ -208,15 +211,9 @@ fn restart_often<T>(
             Ok(failed || answered.load(Ordering::Relaxed) > before + CLIENTS.len())
         })
     };
-    for round in 0..RESTARTS {
+    for _ in 0..RESTARTS {
         more_answers()?;
-        project.replace(
-            "src/main.rs",
-            &format!("\"serving{} http", "!".repeat(round)),
-            &format!("\"serving{} http", "!".repeat(round + 1)),
-        )?;
-        let refused = session.expect("refused")?;
-        ensure!(refused.text("code") == "HP0201", "{refused}");
+        edit_and_be_refused(session, project, &[])?;
         let (restarted, between) = session.restarted()?;
         ensure!(restarted.list("kept", None)? == ["visits"], "{restarted}");
         ensure!(between.is_empty(), "{between:?}");

@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::events::Event;
 use hotpatch_tests::programs::{
-    FIRST_BUILD, Shim, expect_answer, expect_patch, is_running, program, wait_until, with_session,
+    FIRST_BUILD, Shim, edit_and_be_refused, expect_answer, expect_patch, expect_refusal,
+    is_running, program, wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{At, Options, Session};
@@ -31,12 +32,6 @@ fn edit(project: &Project, edits: &[(&str, &str)]) -> Result<()> {
     Ok(fs::write(path, text)?)
 }
 
-fn expect_refusal(session: &mut Session, code: &str) -> Result<()> {
-    let refused = session.expect("refused")?;
-    ensure!(refused.text("code") == code, "not {code}: {refused}");
-    Ok(())
-}
-
 /// Waits until the screen shows `text` for the `count`th time.
 fn shows(session: &Session, text: &str, count: usize) -> Result<()> {
     wait_until(&format!("`{text}`, {count} times"), || {
@@ -58,26 +53,26 @@ fn answers_are_remembered_for_each_code() -> Result<()> {
     with_session(&project, &at(At::Terminal, &[]), |session| {
         session.ready(FIRST_BUILD)?;
         let old = session.pid()?;
-        edit(&project, &[("fn boot() {", "fn boot() { let _ = 1;")])?;
-        expect_refusal(session, "HP0201")?;
+        edit_and_be_refused(
+            session,
+            &project,
+            &[("fn boot() {", "fn boot() { let _ = 1;")],
+        )?;
         shows(session, KEYS, 1)?;
         session.type_keys("y")?;
         session.restarted()?;
         ensure!(session.pid()? != old, "it is the old program");
 
-        edit(&project, &[("let _ = 1;", "let _ = 2;")])?;
-        expect_refusal(session, "HP0201")?;
+        edit_and_be_refused(session, &project, &[("let _ = 1;", "let _ = 2;")])?;
         shows(session, KEYS, 2)?;
         session.type_keys("n")?;
 
         // For good: no more questions about this code,
-        edit(&project, &[("let _ = 2;", "let _ = 3;")])?;
-        expect_refusal(session, "HP0201")?;
+        edit_and_be_refused(session, &project, &[("let _ = 2;", "let _ = 3;")])?;
         shows(session, KEYS, 3)?;
         session.type_keys("a")?;
         session.restarted()?;
-        edit(&project, &[("let _ = 3;", "let _ = 4;")])?;
-        expect_refusal(session, "HP0201")?;
+        edit_and_be_refused(session, &project, &[("let _ = 3;", "let _ = 4;")])?;
         session.restarted()?;
 
         // but about another one, whose answer is another one, too.
@@ -115,8 +110,7 @@ fn a_program_that_reads_the_terminal_shares_it_line_by_line() -> Result<()> {
     let project = program("server", "lines")?;
     with_session(&project, &at(At::Terminal, &[]), |session| {
         session.ready(FIRST_BUILD)?;
-        project.replace("src/main.rs", "fn main() {", "fn main() { let _ = 1;")?;
-        expect_refusal(session, "HP0201")?;
+        edit_and_be_refused(session, &project, &[])?;
         shows(session, LINES, 1)?;
         let terminal = session.terminal.as_ref().context("a terminal")?;
         ensure!(terminal.is_as_it_was()?, "keys are read one by one");
@@ -138,8 +132,11 @@ fn a_program_that_begins_to_read_gets_the_keyboard_back() -> Result<()> {
     )?;
     with_session(&project, &at(At::Terminal, &[]), |session| {
         session.ready(FIRST_BUILD)?;
-        edit(&project, &[("fn boot() {", "fn boot() { let _ = 1;")])?;
-        expect_refusal(session, "HP0201")?;
+        edit_and_be_refused(
+            session,
+            &project,
+            &[("fn boot() {", "fn boot() { let _ = 1;")],
+        )?;
         shows(session, KEYS, 1)?;
         fs::write(project.root().join("now"), "")?;
         shows(session, LINES, 1)?;

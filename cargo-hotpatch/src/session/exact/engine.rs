@@ -12,7 +12,7 @@ use super::addresses::Addresses;
 use super::compile::compile;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
-use super::krate::{Crate, metadata_of, spellings};
+use super::krate::{Crate, metadata_of, sources};
 use super::libraries::Libraries;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
@@ -163,11 +163,11 @@ impl Engine {
     /// # Errors
     /// They cannot be read.
     pub(super) fn read_base(&mut self) -> Result<()> {
+        let sources = sources(&self.crates);
+        let is_source = |path: &[u8]| sources.contains(path);
         for krate in &mut self.crates {
             let kept = self.linked.objects.get(&krate.unit.stem());
             let paths: Vec<PathBuf> = kept.into_iter().flatten().map(|k| k.path.clone()).collect();
-            let sources = spellings(&krate.unit, &krate.inputs);
-            let is_source = |path: &[u8]| sources.contains(path);
             krate.running = objects::read(&paths, &Objects::new(), &mut self.names, &is_source)?;
             krate.latest.clone_from(&krate.running);
         }
@@ -347,6 +347,7 @@ impl Engine {
                 is_dirty && !krate.is_absent
             });
         let dirty: Vec<bool> = dirty.collect();
+        let sources = sources(&self.crates);
         let mut compiled = compile(&self.crates, &dirty, &self.scratch, cancel);
         let mut stopped = Ok(None);
         for (index, result) in compiled.results {
@@ -354,7 +355,9 @@ impl Engine {
             match result {
                 Ok(Replayed::Compiled(paths)) if matches!(stopped, Ok(None)) => {
                     let look = compiled.before.remove(&index).unwrap_or_default();
-                    if let Err(error) = krate.read_compiled(&paths, &look, &mut self.names) {
+                    if let Err(error) =
+                        krate.read_compiled(&paths, &look, &sources, &mut self.names)
+                    {
                         stopped = Err(error);
                         continue;
                     }

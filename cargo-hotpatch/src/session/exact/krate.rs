@@ -53,11 +53,12 @@ impl Crate {
         &mut self,
         paths: &[PathBuf],
         look: &BTreeMap<PathBuf, Option<u128>>,
+        others: &HashSet<Vec<u8>>,
         names: &mut Names,
     ) -> Result<()> {
         self.inputs.compiled(&self.unit, look);
-        let sources = spellings(&self.unit, &self.inputs);
-        let is_source = |path: &[u8]| sources.contains(path);
+        let own = spellings(&self.unit, &self.inputs);
+        let is_source = |path: &[u8]| own.contains(path) || others.contains(path);
         let mut known = self.running.clone();
         known.extend(self.latest.iter().cloned());
         match objects::read(paths, &known, names, &is_source) {
@@ -77,9 +78,19 @@ pub(super) fn metadata_of(unit: &Unit) -> Option<u128> {
     fs::read(path).ok().map(|bytes| xxh3_128(&bytes))
 }
 
-/// The crate's files as rustc spells them in panic messages.
-pub(super) fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
-    let spelled = inputs.files().map(|file| unit.spelling(file));
+/// The files of these crates as rustc spells them in panic messages. Code of one crate may be inlined into another's.
+pub(super) fn sources(crates: &[Crate]) -> HashSet<Vec<u8>> {
+    let spelled = crates
+        .iter()
+        .map(|krate| spellings(&krate.unit, &krate.inputs));
+    spelled.flatten().collect()
+}
+
+/// The crate's files as rustc spells them in panic messages, with and without the folder that it ran in.
+fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
+    let spelled = inputs
+        .files()
+        .flat_map(|file| [unit.spelling(file), file.clone()]);
     spelled
         .map(|path| path.into_os_string().into_encoded_bytes())
         .collect()
@@ -109,7 +120,12 @@ mod tests {
         let whole = samples.object("pub fn one() -> u32 { 1 }", &["-Clink-dead-code"]);
         let mut names = Names::default();
         let mut read = |krate: &mut Crate| {
-            krate.read_compiled(std::slice::from_ref(&object), &BTreeMap::new(), &mut names)
+            krate.read_compiled(
+                std::slice::from_ref(&object),
+                &BTreeMap::new(),
+                &HashSet::new(),
+                &mut names,
+            )
         };
 
         fs::write(&object, &whole).unwrap();
