@@ -1,4 +1,4 @@
-//! One patch crate, compiled: from functions of the plan to an object.
+//! One patch crate, compiled: from functions to an object.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::build::diagnostics::{self, Diagnostic};
 use crate::build::rustc;
 use crate::build::scope::{Scope, private_imports, tool};
 use crate::command::CancelToken;
-use crate::image::object_file::PatchObject;
+use crate::image::object_file::{self, Pair};
 use crate::source::extract;
 use crate::source::file::FnKey;
 use crate::source::items::CrateSource;
@@ -35,8 +35,8 @@ pub struct Recipe<'a> {
 pub struct Compiled {
     /// The object's bytes.
     pub data: Vec<u8>,
-    /// What is in it.
-    pub object: PatchObject,
+    /// Which of the crate's functions are which of the object's.
+    pub pairs: Vec<Pair>,
 }
 
 /// rustc did not take the patch crate.
@@ -98,11 +98,8 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     }
     let data =
         fs::read(&object).with_context(|| format!("failed to read `{}`", object.display()))?;
-    let parsed = PatchObject::parse(&data).context("failed to read the patch's object")?;
-    Ok(Compiled {
-        data,
-        object: parsed,
-    })
+    let pairs = object_file::pairs(&data).context("failed to read the patch's object")?;
+    Ok(Compiled { data, pairs })
 }
 
 /// With `HOTPATCH_SAVE_DIR` set, what was compiled and how stays there: a report of a fault can replay it.

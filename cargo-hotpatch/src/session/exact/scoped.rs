@@ -382,11 +382,9 @@ pub(super) fn source_of(
     files: &dyn Files,
     old: Option<&CrateSource>,
 ) -> Result<CrateSource> {
-    let source = CrateSource::read(&unit.krate, &unit.root, cfg, files, old)?;
-    let mut sources = [source];
+    let mut source = CrateSource::read(&unit.krate, &unit.root, cfg, files, old)?;
     // The crate's own glob imports alone: it sees all others as they are.
-    shadows::note(&mut sources, &BTreeSet::new());
-    let [source] = sources;
+    shadows::note(&mut source);
     Ok(source)
 }
 
