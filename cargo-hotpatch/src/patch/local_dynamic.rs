@@ -154,6 +154,7 @@ fn call<'a>(
 
 #[cfg(test)]
 mod tests {
+    use crate::image::elf::{RawSymbol, SHN_UNDEF};
     use crate::image::samples::{Samples, run, rust_lld};
     use crate::image::symbols::BaseImage;
     use crate::object::cells::Cells;
@@ -258,20 +259,11 @@ mod tests {
 
         tls::rewrite(&mut patch, |name| base.tls_offset_of(name)).unwrap();
         let mut cells = Cells::default();
-        let target = |name: &str| match base.symbols.get(name) {
-            Some(symbol) if !name.ends_with("4tick") && name != "entry" => {
-                Target::Address(symbol.address + moved)
-            }
+        let target = |name: &str, raw: &RawSymbol| match base.symbols.get(name) {
+            Some(symbol) if raw.section == SHN_UNDEF => Target::Address(symbol.address + moved),
             _ => Target::Same,
         };
-        let patch = retarget(
-            &patch,
-            &mut cells,
-            None,
-            true,
-            |name, _| target(name),
-            |_, _| false,
-        );
+        let patch = retarget(&patch, &mut cells, None, false, target, |_, _| false);
         let objects = [samples.path("patch.o"), samples.path("cells.o")];
         std::fs::write(&objects[0], patch.unwrap()).unwrap();
         std::fs::write(&objects[1], cells.object().unwrap()).unwrap();

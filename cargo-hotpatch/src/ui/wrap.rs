@@ -112,7 +112,7 @@ mod tests {
         let wanted = [
             "\u{1b}[1;31mrefused HP0101\u{1b}[0m: layout of\n    `Player` changed here",
             "  --> src/a/very/long/path/player.rs:12:5",
-            "   |  12 | pub shield: Option<Sh…",
+            "   |  12 | pub shield: Option<S…",
             "   = alive in: static `WORLD`\n     (src/main.rs:8)",
             "     Patched update and three\n             others (gen 3)",
         ];

@@ -355,20 +355,14 @@ fn may_misread(
 fn is_plain(function: &Function) -> bool {
     let is_drop =
         matches!(&function.owner, Owner::Impl(head) if head.trait_name.as_deref() == Some("Drop"));
-    function.plain
-        && !is_drop
-        && !(function.name == "main" && function.module.is_empty())
-        && !function.attrs.iter().any(|(_, name)| {
-            matches!(
-                name.as_str(),
-                "no_mangle"
-                    | "export_name"
-                    | "unsafe"
-                    | "link_section"
-                    | "cfg_attr"
-                    | "track_caller"
-            )
-        })
+    let is_main = function.name == "main" && function.module.is_empty();
+    let is_special = function.attrs.iter().any(|(_, name)| {
+        matches!(
+            name.as_str(),
+            "no_mangle" | "export_name" | "unsafe" | "link_section" | "cfg_attr" | "track_caller"
+        )
+    });
+    function.plain && !is_drop && !is_main && !is_special
 }
 
 /// Functions that some of these may not name, in a scope they may: each by the last name of what it belongs to, or nothing
