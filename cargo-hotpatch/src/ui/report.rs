@@ -31,8 +31,6 @@ pub enum Verbosity {
     Normal,
     /// And how long each phase took.
     Phases,
-    /// And which commands were run.
-    Commands,
 }
 
 impl Verbosity {
@@ -42,8 +40,7 @@ impl Verbosity {
         match (quiet, verbose) {
             (true, _) => Self::Quiet,
             (false, 0) => Self::Normal,
-            (false, 1) => Self::Phases,
-            (false, _) => Self::Commands,
+            (false, _) => Self::Phases,
         }
     }
 }
@@ -752,7 +749,7 @@ refused HP0101: layout of `Player` changed
         assert_eq!(Verbosity::from_flags(true, 0), Verbosity::Quiet);
         assert_eq!(Verbosity::from_flags(false, 0), Verbosity::Normal);
         assert_eq!(Verbosity::from_flags(false, 1), Verbosity::Phases);
-        assert_eq!(Verbosity::from_flags(false, 3), Verbosity::Commands);
-        assert!(Verbosity::Quiet < Verbosity::Normal && Verbosity::Phases < Verbosity::Commands);
+        assert_eq!(Verbosity::from_flags(false, 3), Verbosity::Phases);
+        assert!(Verbosity::Quiet < Verbosity::Normal && Verbosity::Normal < Verbosity::Phases);
     }
 }

@@ -18,15 +18,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 pub(crate) use self::compare::differing;
 pub use self::environment::is_environment;
 pub(crate) use self::environment::{closure, last};
 pub use self::sections::LayoutError;
 
 /// What a type is, as far as debug information tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A struct, a tuple, a wide pointer, or the fields of a variant.
     Struct,
@@ -37,7 +35,7 @@ pub enum Kind {
 }
 
 /// A part of a type: a field, a variant, or the number that tells variants apart (without a name).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// As in the source; fields of tuples are `__0`, `__1`, ...
     pub name: String,
@@ -50,7 +48,7 @@ pub struct Member {
 }
 
 /// A type's layout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// What it is.
     pub kind: Kind,
@@ -64,7 +62,7 @@ pub struct Layout {
 
 /// The layouts that a file knows, by the full path of the type with its generic arguments. A vtable's is
 /// ``<T as Trait>::{vtable_type}``.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layouts {
     types: BTreeMap<String, Layout>,
     /// Paths that mean several types, such as those of two versions of a crate: what else they mean.
