@@ -33,7 +33,6 @@ pub(crate) const SHF_TLS: u64 = elf::SHF_TLS.0;
 const SHF_ALLOC: u64 = elf::SHF_ALLOC.0;
 const SHF_EXECINSTR: u64 = elf::SHF_EXECINSTR.0;
 pub(crate) const SHN_UNDEF: u32 = elf::SHN_UNDEF.0 as u32;
-pub(crate) const SHN_COMMON: u32 = elf::SHN_COMMON.0 as u32;
 pub(crate) const STB_LOCAL: u8 = elf::STB_LOCAL.0;
 pub(crate) const STT_NOTYPE: u8 = elf::STT_NOTYPE.0;
 pub(crate) const STT_FUNC: u8 = elf::STT_FUNC.0;
@@ -109,7 +108,6 @@ pub struct RawSymbol {
     pub kind: u8,
     /// `STB_*`.
     pub binding: u8,
-    /// Section index, or a reserved one (`SHN_UNDEF`, `SHN_COMMON`, ...).
     pub section: u32,
     /// `st_value`.
     pub value: u64,

@@ -3,8 +3,9 @@
 //! The table of pairs is the section [`PAIRS_SECTION`]: records `{ old: *const (), new: *const (), index: usize }`.
 //! The relocations of the first two words name the base's symbol and the one compiled for the patch.
 
+use std::cmp::Reverse;
+
 use crate::image::elf::{self, Elf, ElfError, RawSymbol, Relocation, Symbols};
-use crate::image::symbols::Kind;
 use thiserror::Error;
 
 /// The section in which a patch crate lists its pairs.
@@ -47,28 +48,26 @@ pub fn pairs(data: &[u8]) -> Result<Vec<Pair>, ObjectError> {
     let elf = Elf::parse(data)?;
     let symbols = elf.symbols()?;
     let mut pairs = Vec::new();
-    for (target, section) in elf.relocation_sections() {
-        let target = &elf.sections[target];
-        if target.name != PAIRS_SECTION {
+    for (index, section) in elf.relocation_sections() {
+        let table = &elf.sections[index];
+        if table.name != PAIRS_SECTION {
             continue;
         }
-        let places = SymbolsByPlace::new(&elf, &symbols);
-        let mut names = vec![(None, None); target.size / PAIR_SIZE];
+        let mut names = vec![(None, None); table.size / PAIR_SIZE];
         for relocation in elf.relocations(section)? {
             let place = relocation.place as usize;
             let Some((old, new)) = names.get_mut(place / PAIR_SIZE) else {
                 continue;
             };
-            let name = places
-                .target(&symbols, &relocation)
-                .map(|symbol| symbols.name(&symbol).to_owned());
+            let name = target(&symbols, &relocation);
+            let name = name.map(|symbol| symbols.name(&symbol).to_owned());
             match place % PAIR_SIZE {
                 0 => *old = name,
                 8 => *new = name,
                 _ => {}
             }
         }
-        let bytes = elf.bytes(target)?;
+        let bytes = elf.bytes(table)?;
         for (record, (old, new)) in names.into_iter().enumerate() {
             let missing = |field| ObjectError::PairWithoutSymbol { record, field };
             pairs.push(Pair {
@@ -81,76 +80,20 @@ pub fn pairs(data: &[u8]) -> Result<Vec<Pair>, ObjectError> {
     Ok(pairs)
 }
 
-/// What a defined symbol is; `None` for labels and for what is not part of the image.
-pub(crate) fn kind_of(elf: &Elf<'_>, raw: &RawSymbol) -> Option<Kind> {
-    if raw.section == elf::SHN_COMMON {
-        return Some(Kind::Data);
+/// The symbol an absolute relocation (`R_X86_64_64`) refers to, through a section symbol if need be.
+fn target(symbols: &Symbols<'_>, relocation: &Relocation) -> Option<RawSymbol> {
+    let raw = symbols.get(relocation.symbol as usize)?;
+    if raw.kind != elf::STT_SECTION {
+        return Some(raw);
     }
-    let section = elf
-        .sections
-        .get(raw.section as usize)
-        .filter(|section| section.is_loaded())?;
-    match raw.kind {
-        elf::STT_TLS => Some(Kind::Tls),
-        elf::STT_FUNC | elf::STT_GNU_IFUNC => Some(Kind::Function),
-        elf::STT_NOTYPE if is_table_for_unwinding(section.name) => None,
-        elf::STT_NOTYPE if section.is_code() => Some(Kind::Function),
-        _ => Some(Kind::Data),
-    }
-}
-
-/// Sections that describe functions and call nothing.
-pub(crate) fn is_table_for_unwinding(section: &str) -> bool {
-    section == ".eh_frame" || section.starts_with(".gcc_except_table")
-}
-
-/// The defined symbols of each section, by offset.
-#[derive(Debug, Default)]
-pub(crate) struct SymbolsByPlace {
-    /// `(section, offset, symbol index)`, sorted.
-    places: Vec<(u32, u64, u32)>,
-}
-
-impl SymbolsByPlace {
-    pub(crate) fn new(elf: &Elf<'_>, symbols: &Symbols<'_>) -> Self {
-        let named = symbols.iter().enumerate().filter(|(_, raw)| {
-            raw.section != elf::SHN_UNDEF
-                && !matches!(raw.kind, elf::STT_SECTION | elf::STT_FILE)
-                && kind_of(elf, raw).is_some()
-        });
-        let mut places: Vec<_> = named
-            .map(|(index, raw)| (raw.section, raw.value, index as u32))
-            .collect();
-        places.sort_unstable();
-        SymbolsByPlace { places }
-    }
-
-    /// The symbol that starts at or last before an offset of a section.
-    pub(crate) fn at(&self, section: u32, offset: u64) -> Option<u32> {
-        let after = self
-            .places
-            .partition_point(|(s, o, _)| (*s, *o) <= (section, offset));
-        let (_, start, _) = *self.places[..after]
-            .last()
-            .filter(|(s, _, _)| *s == section)?;
-        // Of several names for one place the first one stands for all.
-        let first = self
-            .places
-            .partition_point(|(s, o, _)| (*s, *o) < (section, start));
-        Some(self.places[first].2)
-    }
-
-    /// The symbol an absolute relocation (`R_X86_64_64`) refers to, through a section symbol if need be.
-    fn target(&self, symbols: &Symbols<'_>, relocation: &Relocation) -> Option<RawSymbol> {
-        let raw = symbols.get(relocation.symbol as usize)?;
-        if raw.kind != elf::STT_SECTION {
-            return Some(raw);
-        }
-        symbols.get(self.at(
-            raw.section,
-            raw.value.checked_add_signed(relocation.addend)?,
-        )? as usize)
-    }
+    let place = raw.value.checked_add_signed(relocation.addend)?;
+    let named = symbols.iter().filter(|symbol| {
+        symbol.section == raw.section
+            && symbol.value <= place
+            && !matches!(symbol.kind, elf::STT_SECTION | elf::STT_FILE)
+    });
+    // Of several names for one place the first one stands for all.
+    named.min_by_key(|symbol| Reverse(symbol.value))
 }
 
 #[cfg(test)]

@@ -239,8 +239,7 @@ impl BaseImage {
     /// The offset of a thread-local from the thread pointer (`%fs:0`); always negative.
     ///
     /// `None` if the program has no thread-locals.
-    #[must_use]
-    pub fn tls_offset(&self, value: u64) -> Option<i64> {
+    fn tls_offset(&self, value: u64) -> Option<i64> {
         let tls = self.tls?;
         Some(value as i64 - tls.memsz.next_multiple_of(tls.align.max(1)) as i64)
     }

@@ -1,6 +1,6 @@
-//! What types look like in memory, read from the debug information of a program or an object.
+//! What types look like in memory, read from the debug information of objects.
 //!
-//! rustc's DWARF describes each type that compiled code handles, with those it consists of. Two files that share
+//! rustc's DWARF describes each type that compiled code handles, with those it consists of. Two objects that share
 //! values must describe a type they both know in the same words: [`differing`] says where they do not. Kept
 //! are types of the wanted crates and every instance, pointer and tuple that mentions one of them, by full path.
 //! Types in a `const _` block are not kept: such blocks have no names of their own, and what a patch defines for
