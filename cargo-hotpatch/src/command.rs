@@ -515,25 +515,6 @@ pub enum CommandError {
     },
 }
 
-impl CommandError {
-    /// The command this is about.
-    #[must_use]
-    pub fn line(&self) -> &CommandLine {
-        match self {
-            Self::NotStarted { line, .. }
-            | Self::Failed { line, .. }
-            | Self::Cancelled { line }
-            | Self::Unreadable { line, .. } => line,
-        }
-    }
-
-    /// Whether nothing went wrong but the result was no longer wanted.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Cancelled { .. })
-    }
-}
-
 fn why_not_started(source: &io::Error, missing_folder: &Option<PathBuf>) -> String {
     match missing_folder {
         Some(folder) => format!("the folder {} does not exist", folder.display()),
@@ -664,7 +645,7 @@ mod tests {
         });
         // `sleep` holds the pipes: had it lived on, the run would have waited for it.
         assert!(begun.elapsed() < Duration::from_secs(30));
-        assert!(error.is_cancelled());
+        assert!(matches!(error, CommandError::Cancelled { .. }));
     }
 
     #[test]
@@ -672,7 +653,7 @@ mod tests {
         let cancel = CancelToken::new();
         cancel.cancel();
         let error = Tool::new("/no/such/tool").run(&cancel).unwrap_err();
-        assert!(error.is_cancelled());
+        assert!(matches!(error, CommandError::Cancelled { .. }));
     }
 
     #[test]

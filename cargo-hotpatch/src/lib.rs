@@ -1,6 +1,7 @@
-//! `cargo hotpatch`: edit a hot function and the running program follows.
+//! `cargo hotpatch`: edit a function and the running program follows.
 //!
-//! Data flows one way: capture → base → scope → plan → patch → bind → deliver. See ARCHITECTURE.md.
+//! Data flows one way: what a build recorded → objects that are compiled anew → plan → patch → running program. See
+//! ARCHITECTURE.md.
 #![forbid(unsafe_code)]
 
 mod args;

@@ -489,11 +489,7 @@ mod tests {
     #[test]
     fn the_base_keeps_the_users_flags_and_drops_lto() {
         let args = args("--crate-name a -C lto -C opt-level=3 -Ctarget-cpu=native a.rs");
-        let base = base(
-            &args,
-            Path::new("/l/libhotpatch_live.rlib"),
-            Path::new("/i"),
-        );
+        let base = base(&args, Path::new("/i"), None);
         assert_eq!(base.codegen("lto"), Some("off"));
         assert_eq!(base.codegen("target-cpu"), Some("native"));
         assert_eq!(base.codegen("incremental"), Some("/i"));
@@ -506,7 +502,7 @@ mod tests {
         assert!(of("-g") && of("-Cdebuginfo=2") && of("-C debuginfo=full"));
         assert!(!of("") && !of("-g -Cdebuginfo=0") && !of("-C debuginfo=line-tables-only"));
         let args = args("--crate-name a -C debuginfo=2 -Csplit-debuginfo=unpacked a.rs");
-        let base = base(&args, Path::new("/l/liblive.rlib"), Path::new("/i"));
+        let base = base(&args, Path::new("/i"), None);
         let at = Path::new("/p/x");
         for derived in [base, patch(&args, at, at, "id", at)] {
             assert_eq!(derived.codegen("split-debuginfo"), None);

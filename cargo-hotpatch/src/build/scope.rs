@@ -22,15 +22,6 @@ use crate::source::items::CrateSource;
 use crate::source::own_imports::{Imports, globs_behind};
 use crate::source::widen;
 
-/// A scope that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
-    /// Equal for equal scopes.
-    pub key: u64,
-    /// The metadata.
-    pub rmeta: PathBuf,
-}
-
 /// What it takes to make one.
 pub struct Wanted<'a> {
     /// The crate as captured.
@@ -50,9 +41,8 @@ const ATTEMPTS: usize = 12;
 const KEPT: usize = 4;
 
 impl Wanted<'_> {
-    /// The key of the scope.
-    #[must_use]
-    pub fn key(&self) -> u64 {
+    /// Equal for equal scopes.
+    fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         FORMAT.hash(&mut hasher);
         scope_key(self.source).hash(&mut hasher);
@@ -77,29 +67,21 @@ impl Wanted<'_> {
         folder_of(self.unit).join(name)
     }
 
-    /// The scope, if it was made before.
-    #[must_use]
-    pub fn existing(&self) -> Option<Scope> {
-        let key = self.key();
-        let rmeta = self.place(key);
-        rmeta.exists().then_some(Scope { key, rmeta })
-    }
-
-    /// The scope, made now if need be.
+    /// The scope's metadata, made now if need be.
     ///
     /// # Errors
     /// rustc fails or was cancelled, or the file system does.
-    pub fn make(&self, cancel: &CancelToken) -> Result<Scope> {
+    pub fn make(&self, cancel: &CancelToken) -> Result<PathBuf> {
         let folder = folder_of(self.unit);
         fs::create_dir_all(&folder)
             .with_context(|| format!("failed to create `{}`", folder.display()))?;
         // The overlay and the incremental state serve one rustc at a time.
         let lock = File::create(folder.join("lock")).context("failed to make the scope's lock")?;
         lock.lock().context("failed to lock the scope")?;
-        if let Some(scope) = self.existing() {
-            return Ok(scope);
+        let rmeta = self.place(self.key());
+        if rmeta.exists() {
+            return Ok(rmeta);
         }
-        let key = self.key();
         let fresh = folder
             .join("new")
             .join(format!("lib{}.rmeta", self.unit.krate));
@@ -108,12 +90,11 @@ impl Wanted<'_> {
         for _ in 0..ATTEMPTS {
             match self.attempt(&folder, &fresh, &private, cancel)? {
                 Attempt::Made => {
-                    let rmeta = self.place(key);
                     fs::rename(&fresh, &rmeta)
                         .with_context(|| format!("failed to write `{}`", rmeta.display()))?;
                     write_private(self.unit, &private);
                     drop_old(&folder, &rmeta);
-                    return Ok(Scope { key, rmeta });
+                    return Ok(rmeta);
                 }
                 Attempt::Keep(more) => private.extend(more),
             }

@@ -33,9 +33,7 @@ pub(crate) const SHF_TLS: u64 = elf::SHF_TLS.0;
 const SHF_ALLOC: u64 = elf::SHF_ALLOC.0;
 const SHF_EXECINSTR: u64 = elf::SHF_EXECINSTR.0;
 pub(crate) const SHN_UNDEF: u32 = elf::SHN_UNDEF.0 as u32;
-pub(crate) const SHN_COMMON: u32 = elf::SHN_COMMON.0 as u32;
 pub(crate) const STB_LOCAL: u8 = elf::STB_LOCAL.0;
-pub(crate) const STB_WEAK: u8 = elf::STB_WEAK.0;
 pub(crate) const STT_NOTYPE: u8 = elf::STT_NOTYPE.0;
 pub(crate) const STT_FUNC: u8 = elf::STT_FUNC.0;
 pub(crate) const STT_SECTION: u8 = elf::STT_SECTION.0;
@@ -47,7 +45,6 @@ pub(crate) const STT_GNU_IFUNC: u8 = elf::STT_GNU_IFUNC.0;
 pub(crate) mod r {
     use object::elf;
 
-    pub(crate) const NONE: u32 = elf::R_X86_64_NONE.0;
     pub(crate) const ABS64: u32 = elf::R_X86_64_64.0;
     pub(crate) const PC32: u32 = elf::R_X86_64_PC32.0;
     pub(crate) const PLT32: u32 = elf::R_X86_64_PLT32.0;
@@ -111,7 +108,6 @@ pub struct RawSymbol {
     pub kind: u8,
     /// `STB_*`.
     pub binding: u8,
-    /// Section index, or a reserved one (`SHN_UNDEF`, `SHN_COMMON`, ...).
     pub section: u32,
     /// `st_value`.
     pub value: u64,
@@ -146,12 +142,6 @@ impl<'data> Symbols<'data> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.table.len()
-    }
-
-    /// Whether there is no table.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
     }
 
     /// The entry with this index.
@@ -249,14 +239,6 @@ impl<'data> Elf<'data> {
     /// If the table is out of bounds.
     pub fn symbols(&self) -> Result<Symbols<'data>, ElfError> {
         self.symbols_in(elf::SHT_SYMTAB)
-    }
-
-    /// `.dynsym`; empty in a relocatable object.
-    ///
-    /// # Errors
-    /// If the table is out of bounds.
-    pub fn dynamic_symbols(&self) -> Result<Symbols<'data>, ElfError> {
-        self.symbols_in(elf::SHT_DYNSYM)
     }
 
     fn symbols_in(&self, kind: elf::SectionType) -> Result<Symbols<'data>, ElfError> {

@@ -3,7 +3,6 @@
 //! Everything here is a pure function over bytes; nothing opens a file. Only little-endian ELF64 for
 //! x86-64 is understood.
 
-pub mod demangle;
 pub mod elf;
 pub mod hash;
 pub mod layouts;
@@ -12,4 +11,3 @@ pub mod object_file;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod symbols;
-pub mod variable;

@@ -163,18 +163,6 @@ impl SymbolTable {
             (!entry.ambiguous).then_some((name, entry.symbol))
         })
     }
-
-    /// Number of different names.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    /// Whether the file has no symbols, as after `strip`.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
-    }
 }
 
 /// The definition a table entry makes; `None` for undefined, absolute, indirect, section and file symbols.
@@ -226,7 +214,6 @@ pub struct BaseImage {
     pub library_list: Option<LibraryList>,
     /// Sonames of the libraries it is linked with, in order.
     pub needed: Vec<String>,
-    imports: Vec<String>,
 }
 
 impl BaseImage {
@@ -236,15 +223,6 @@ impl BaseImage {
     /// If the bytes are not a complete x86-64 ELF file.
     pub fn parse(data: &[u8]) -> Result<Self, ElfError> {
         let elf = Elf::parse(data)?;
-        let dynamic = elf.dynamic_symbols()?;
-        let undefined = dynamic
-            .iter()
-            .filter(|symbol| symbol.section == elf::SHN_UNDEF);
-        let mut imports: Vec<String> = undefined
-            .map(|symbol| dynamic.name(&symbol).to_owned())
-            .filter(|name| !name.is_empty())
-            .collect();
-        imports.sort_unstable();
         let symbols = SymbolTable::read(&elf, |_| true)?;
         Ok(BaseImage {
             build_id: build_id(&elf)?,
@@ -255,39 +233,15 @@ impl BaseImage {
             library_list: library_list::find(&elf, &symbols),
             symbols,
             needed: needed(&elf)?,
-            imports,
         })
-    }
-
-    /// Whether the program itself takes this symbol from a shared library, so that a patch may do so too.
-    #[must_use]
-    pub fn imports(&self, name: &str) -> bool {
-        self.imports
-            .binary_search_by(|other| other.as_str().cmp(name))
-            .is_ok()
     }
 
     /// The offset of a thread-local from the thread pointer (`%fs:0`); always negative.
     ///
     /// `None` if the program has no thread-locals.
-    #[must_use]
-    pub fn tls_offset(&self, value: u64) -> Option<i64> {
+    fn tls_offset(&self, value: u64) -> Option<i64> {
         let tls = self.tls?;
         Some(value as i64 - tls.memsz.next_multiple_of(tls.align.max(1)) as i64)
-    }
-
-    /// The symbol of one of these kinds that reads like this, if there is one and no other. Numbers that tell an `impl` from
-    /// others of its module, which come and go with those, are not read.
-    #[must_use]
-    pub fn read_as(&self, text: &str, kinds: &[Kind]) -> Option<(&str, Symbol)> {
-        let is_plain = |part: &&str| part.chars().all(|c| c.is_alphanumeric() || c == '_');
-        let name = text.rsplit("::").find(is_plain)?;
-        let mut found = self
-            .symbols
-            .iter()
-            .filter(|(symbol, at)| kinds.contains(&at.kind) && symbol.contains(name))
-            .filter(|(symbol, _)| rustc_demangle::demangle(symbol).to_string() == text);
-        found.next().filter(|_| found.next().is_none())
     }
 
     /// The offset from the thread pointer of the thread-local with this name.

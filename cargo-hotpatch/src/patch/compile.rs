@@ -1,16 +1,16 @@
-//! One patch crate, compiled: from functions of the plan to an object.
+//! One patch crate, compiled: from functions to an object.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::build::capture::Unit;
-use crate::build::diagnostics::{self, Diagnostic};
+use crate::build::diagnostics;
 use crate::build::rustc;
-use crate::build::scope::{Scope, private_imports, tool};
+use crate::build::scope::{private_imports, tool};
 use crate::command::CancelToken;
-use crate::image::object_file::PatchObject;
+use crate::image::object_file::{self, Pair};
 use crate::source::extract;
 use crate::source::file::FnKey;
 use crate::source::items::CrateSource;
@@ -23,8 +23,8 @@ pub struct Recipe<'a> {
     pub source: &'a CrateSource,
     /// The functions.
     pub wanted: &'a [FnKey],
-    /// The crate's scope.
-    pub scope: &'a Scope,
+    /// The metadata of the crate's scope.
+    pub scope: &'a Path,
     /// A fresh folder for the text and the object.
     pub folder: &'a Path,
     /// Tells the patch's symbols from those of all others.
@@ -35,19 +35,14 @@ pub struct Recipe<'a> {
 pub struct Compiled {
     /// The object's bytes.
     pub data: Vec<u8>,
-    /// What is in it.
-    pub object: PatchObject,
+    /// Which of the crate's functions are which of the object's.
+    pub pairs: Vec<Pair>,
 }
-
-/// rustc did not take the patch crate.
-#[derive(Debug, thiserror::Error)]
-#[error("rustc refused the patch crate")]
-pub struct Rejected(pub Vec<Diagnostic>);
 
 /// Compiles a patch crate.
 ///
 /// # Errors
-/// [`Rejected`] with rustc's reasons; other errors are the file system's or those of running rustc.
+/// rustc does not take it, or cannot be run, or what the file system says.
 pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     let Recipe {
         unit,
@@ -78,7 +73,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         .map(|file| file.path.clone())
         .unwrap_or_default();
     let object = folder.join("patch.o");
-    let args = rustc::patch(&unit.args, &root, &object, identity, &scope.rmeta)
+    let args = rustc::patch(&unit.args, &root, &object, identity, scope)
         .with(remaps)
         .with(unit.marks())
         // Each function has a symbol and a section of its own, also where nobody else can name it.
@@ -92,17 +87,14 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
             return Err(output.saying(said).into_error()).context("failed to compile the patch");
         }
         if found.iter().any(|diagnostic| diagnostic.error) {
-            return Err(Rejected(found).into());
+            bail!("rustc refused the patch crate");
         }
         return Err(output.into_error()).context("failed to compile the patch");
     }
     let data =
         fs::read(&object).with_context(|| format!("failed to read `{}`", object.display()))?;
-    let parsed = PatchObject::parse(&data).context("failed to read the patch's object")?;
-    Ok(Compiled {
-        data,
-        object: parsed,
-    })
+    let pairs = object_file::pairs(&data).context("failed to read the patch's object")?;
+    Ok(Compiled { data, pairs })
 }
 
 /// With `HOTPATCH_SAVE_DIR` set, what was compiled and how stays there: a report of a fault can replay it.

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::link::{Link, Linker, link_command};
-use super::tls::{self, Reach};
+use super::tls;
 use crate::command::{CancelToken, Tool};
 use crate::image::elf::{self, Elf, ElfError, Section};
-use crate::image::symbols::{BaseImage, PatchImage};
+use crate::image::symbols::PatchImage;
 use crate::object::cells::{CELLS, Cells, Content, JUMPS, LOAD_OPERAND, ROOTS, SIZE};
 use crate::object::fingerprint::is_list;
 use crate::object::retarget::{Fix, Target, retarget};
@@ -35,10 +35,8 @@ pub struct Parts<'a> {
     pub is_near_likely: bool,
     /// Where in the process a symbol lies that the patch does not bring.
     pub address: &'a dyn Fn(&str) -> Option<u64>,
-    /// How a thread-local of the process is reached.
-    pub thread_local: &'a dyn Fn(&str) -> Option<Reach>,
-    /// The program.
-    pub image: &'a BaseImage,
+    /// How far from the thread pointer a thread-local of the process is.
+    pub thread_local: &'a dyn Fn(&str) -> Option<i64>,
     /// The linker.
     pub linker: &'a Linker,
     /// Shared libraries that symbols may come from.
@@ -125,7 +123,7 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
     let mut fixes = Vec::new();
     for (name, mut bytes) in parts.objects {
         without_lists(&mut bytes)?;
-        tls::rewrite_defined(&mut bytes, |name| match is_here(name) {
+        tls::rewrite(&mut bytes, |name| match is_here(name) {
             true => None,
             false => (parts.thread_local)(name),
         })
@@ -153,7 +151,6 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
     let link = Link {
         objects: &files,
         libraries: parts.libraries,
-        soname: None,
         output: parts.output,
     };
     let option = |option: &str| match parts.linker {

@@ -4,7 +4,7 @@
 //! If the thread-locals are the program's, the thread pointer takes the place of the block's start. **Invariant:** all
 //! that is added to one start is rewritten, or nothing.
 
-use super::tls::{Access, Edits, Reach, TlsError};
+use super::tls::{Access, Edits, TlsError};
 use crate::image::elf::{Relocation, Symbols, r};
 
 /// `mov %fs:0,%rax`, then a `nop` of three bytes or of four.
@@ -32,10 +32,10 @@ struct Added<'a> {
 
 /// Rewrites what one section does with the block; a compiler gives each function a section.
 ///
-/// `part` gives a relocation's symbol and where that thread-local is.
+/// `part` gives a relocation's symbol and the offset of that thread-local, if it is known.
 pub(super) fn rewrite<'a, 'data: 'a>(
     relocations: &'a [Relocation],
-    part: impl Fn(&Relocation) -> (&'a str, Option<Reach>),
+    part: impl Fn(&Relocation) -> (&'a str, Option<i64>),
     access: impl Fn(&'a str) -> Access<'a, 'data>,
     symbols: &Symbols<'_>,
     edits: &mut Edits,
@@ -48,16 +48,11 @@ pub(super) fn rewrite<'a, 'data: 'a>(
     let mut starts = Vec::new();
     let mut added = Vec::new();
     for relocation in &in_order {
-        let (symbol, reach) = part(relocation);
+        let (symbol, offset) = part(relocation);
         if relocation.kind == r::TLSLD {
             starts.push((*relocation, symbol));
             continue;
         }
-        let offset = match reach {
-            None | Some(Reach::Here) => None,
-            Some(Reach::Offset(offset)) => Some(offset),
-            Some(Reach::Call) => return Err(access(symbol).unsupported(relocation)),
-        };
         added.push(Added {
             relocation,
             symbol,
@@ -106,7 +101,6 @@ pub(super) fn rewrite<'a, 'data: 'a>(
         edits.bytes.push((at, new));
         edits.drop_relocation(start);
         edits.drop_relocation(call);
-        edits.count.local_dynamic += 1;
     }
     for one in &added {
         if let Some(offset) = one.offset {
@@ -160,10 +154,13 @@ fn call<'a>(
 
 #[cfg(test)]
 mod tests {
+    use crate::image::elf::{RawSymbol, SHN_UNDEF};
     use crate::image::samples::{Samples, run, rust_lld};
     use crate::image::symbols::BaseImage;
+    use crate::object::cells::Cells;
+    use crate::object::retarget::{Target, retarget};
     use crate::patch::link::{Link, Linker, link_command};
-    use crate::patch::{bind, tls};
+    use crate::patch::tls;
     use std::io::{BufRead, BufReader, Read, Write};
     use std::path::PathBuf;
     use std::process::{Command, Stdio};
@@ -260,15 +257,16 @@ mod tests {
         let named = symbols.find(|(name, _)| name.ends_with("3app6anchor"));
         let moved = anchor - named.unwrap().1.address;
 
-        let reach = |name: &str| base.tls_offset_of(name).map(tls::Reach::Offset);
-        let count = tls::rewrite_defined(&mut patch, reach).unwrap();
-        assert!(count.local_dynamic + count.general_dynamic > 0);
-        let bound = bind::bind(&mut patch, |name| {
-            Some(base.symbols.get(name)?.address + moved)
-        });
-        let objects = [samples.path("patch.o"), samples.path("table.o")];
-        std::fs::write(&objects[0], &patch).unwrap();
-        std::fs::write(&objects[1], bound.unwrap().table).unwrap();
+        tls::rewrite(&mut patch, |name| base.tls_offset_of(name)).unwrap();
+        let mut cells = Cells::default();
+        let target = |name: &str, raw: &RawSymbol| match base.symbols.get(name) {
+            Some(symbol) if raw.section == SHN_UNDEF => Target::Address(symbol.address + moved),
+            _ => Target::Same,
+        };
+        let patch = retarget(&patch, &mut cells, None, false, target, |_, _| false);
+        let objects = [samples.path("patch.o"), samples.path("cells.o")];
+        std::fs::write(&objects[0], patch.unwrap()).unwrap();
+        std::fs::write(&objects[1], cells.object().unwrap()).unwrap();
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", child.id())).unwrap();
         let mut libraries: Vec<PathBuf> = maps
             .lines()
@@ -282,7 +280,6 @@ mod tests {
             &Link {
                 objects: &objects,
                 libraries: &libraries,
-                soname: None,
                 output: &library,
             },
         );

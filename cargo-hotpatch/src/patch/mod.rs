@@ -1,4 +1,4 @@
-//! A patch: compiled or taken from objects, bound to the running program, linked and checked.
+//! A patch: compiled or taken from objects, bound to the running program, and linked.
 pub mod compile;
 pub mod from_objects;
 pub mod link;

@@ -4,7 +4,6 @@ use std::fmt;
 
 /// A code of a refusal or a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "`meaning` says it")]
 pub enum Code {
     HP0001,
     HP0101,

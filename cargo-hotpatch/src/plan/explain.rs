@@ -91,7 +91,8 @@ fn wrap(text: &str) -> String {
 
 /// All codes in full, in Markdown.
 #[must_use]
-pub fn markdown() -> String {
+#[cfg(test)]
+fn markdown() -> String {
     let mut text = String::from("# The codes of refusals and notes\n\n");
     text += &wrap(
         "Written from the table in `cargo-hotpatch/src/plan/explain.rs` by `HOTPATCH_WRITE_DOCS=1 cargo \
@@ -123,6 +124,7 @@ pub fn markdown() -> String {
     text
 }
 
+#[cfg(test)]
 fn sentence(text: &str) -> String {
     let mut letters = text.chars();
     letters

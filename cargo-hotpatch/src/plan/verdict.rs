@@ -17,8 +17,6 @@ pub struct Refusal {
     pub file: PathBuf,
     /// The place in it.
     pub place: Place,
-    /// What is at that place, in a few words such as `added field`; may be empty.
-    pub label: String,
     /// What stands behind it, a line each.
     pub reasons: Vec<String>,
     /// A restart does not bring the edit into the program, only a new session does.
@@ -39,17 +37,9 @@ impl Refusal {
             message,
             file,
             place,
-            label: String::new(),
             reasons: Vec::new(),
             for_next_session: false,
         }
-    }
-
-    /// With a few words about the place.
-    #[must_use]
-    pub fn labelled(mut self, label: impl Into<String>) -> Self {
-        self.label = label.into();
-        self
     }
 
     /// With a reason more.

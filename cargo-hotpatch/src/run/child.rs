@@ -180,12 +180,6 @@ impl Child {
         self.life.lock().is_none()
     }
 
-    /// How it ended, if it has.
-    #[must_use]
-    pub fn exit(&self) -> Option<ExitHow> {
-        *self.life.lock()
-    }
-
     /// Whether a signal would not end it at once: it has a handler, ignores the signal, or waits for it in a way of its
     /// own (see `proc_pid_status(5)`).
     #[must_use]
@@ -313,7 +307,7 @@ mod tests {
         );
         assert!(exits.recv().is_err());
         assert!(!child.is_running());
-        assert_eq!(child.exit(), Some(ExitHow::Code(3)));
+        assert_eq!(child.wait(), ExitHow::Code(3));
     }
 
     #[test]

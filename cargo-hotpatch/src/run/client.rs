@@ -360,7 +360,7 @@ fn garbled(response: &Response) -> ClientError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hotpatch_rt::wire::Target;
+    use hotpatch_rt::wire::Place;
     use std::os::unix::net::UnixListener;
 
     /// Plays the agent: checks the hello, then gives the answers in order and hangs up.
@@ -413,14 +413,17 @@ mod tests {
         let image = client.image().clone();
         assert_eq!(image, BuildId(vec![1, 2]));
         assert_eq!(client.load(1, Path::new("/p.so"), &image).unwrap(), 0x7000);
-        let store = Store {
-            slot: 8,
-            target: Target::Patch {
+        let redirect = Redirect {
+            cell: Place {
+                generation: 0,
+                offset: 8,
+            },
+            function: Place {
                 generation: 1,
                 offset: 16,
             },
         };
-        assert_eq!(client.publish(vec![store]).unwrap(), 1);
+        assert_eq!(client.redirect(vec![redirect]).unwrap(), 1);
         let seen = agent.join().unwrap();
         assert_eq!(
             seen[1..],
@@ -430,12 +433,12 @@ mod tests {
                     path: "/p.so".into(),
                     image
                 },
-                Request::Publish {
-                    stores: vec![store]
+                Request::Redirect {
+                    redirects: vec![redirect]
                 },
             ]
         );
-        let error = client.publish(Vec::new()).unwrap_err();
+        let error = client.redirect(Vec::new()).unwrap_err();
         assert!(matches!(error, ClientError::AgentGone(_)), "{error:?}");
     }
 
@@ -457,7 +460,7 @@ mod tests {
             error.to_string(),
             "the agent refused: made for another image"
         );
-        assert_eq!(client.publish(Vec::new()).unwrap(), 0);
+        assert_eq!(client.redirect(Vec::new()).unwrap(), 0);
         agent.join().unwrap();
     }
 

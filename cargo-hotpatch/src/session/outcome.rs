@@ -27,7 +27,6 @@ impl Lane {
 
 /// How long each step took; what is none of them is the plan's.
 #[derive(Debug, Clone, Copy, Default)]
-#[expect(missing_docs, reason = "the steps of the pipeline")]
 pub struct Times {
     pub compile: Duration,
     pub check: Duration,

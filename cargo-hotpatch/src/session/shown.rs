@@ -78,14 +78,10 @@ pub(super) fn shown_refusal(refusal: &Refusal) -> report::Refusal {
         code: refusal.code.to_string(),
         message: refusal.message.clone(),
         place: place(&refusal.file, line, refusal.place.column),
-        excerpts: excerpt
-            .map(|text| report::Excerpt {
-                line: u32::try_from(line).unwrap_or(0),
-                text: text.to_owned(),
-                label: refusal.label.clone(),
-            })
-            .into_iter()
-            .collect(),
+        excerpt: excerpt.map(|text| report::Excerpt {
+            line: u32::try_from(line).unwrap_or(0),
+            text: text.to_owned(),
+        }),
         reasons: refusal.reasons.clone(),
         for_next_session: refusal.for_next_session,
     }

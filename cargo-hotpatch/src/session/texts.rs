@@ -6,7 +6,6 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::build::base::Base;
 use crate::build::build_side;
 use crate::build::project::Project;
 use crate::source::items::{Files, fingerprint, plain};
@@ -112,19 +111,17 @@ impl Texts {
     }
 }
 
-/// Files that are part of the base without being modules: of the build, or included by a macro.
+/// Files that decide the build, with what they said when they were looked at last.
 #[derive(Debug, Default)]
 pub struct Fixed {
     /// Manifests, build scripts, macro crates.
     pub build: BTreeMap<PathBuf, Option<String>>,
-    /// Files that `include_str!` and its like, or macros, took in.
-    pub included: BTreeMap<PathBuf, Option<String>>,
 }
 
 impl Fixed {
     /// Reads them as they are now.
     #[must_use]
-    pub fn read(project: &Project, base: &Base, modules: &BTreeSet<PathBuf>) -> Self {
+    pub fn read(project: &Project) -> Self {
         let mut out = Self::default();
         let root = project.metadata.workspace_root.as_std_path();
         let mut build: BTreeSet<PathBuf> = project
@@ -155,14 +152,6 @@ impl Fixed {
             let text = normal(&path);
             out.build.insert(path, text);
         }
-        for unit in &base.units {
-            for path in unit.files() {
-                if !modules.contains(&path) && !out.build.contains_key(&path) {
-                    let text = normal(&path);
-                    out.included.insert(path, text);
-                }
-            }
-        }
         out
     }
 
@@ -177,11 +166,7 @@ impl Fixed {
     /// All of them.
     #[must_use]
     pub fn paths(&self) -> BTreeSet<PathBuf> {
-        self.build
-            .keys()
-            .chain(self.included.keys())
-            .cloned()
-            .collect()
+        self.build.keys().cloned().collect()
     }
 
     /// A file of the build that is not as it was; one that chooses the toolchain before all others.
@@ -192,15 +177,6 @@ impl Fixed {
         let mut changed: Vec<&Path> = changed.map(|(path, _)| path.as_path()).collect();
         changed.sort_by_key(|path| !chooses_the_toolchain(path));
         changed.first().copied()
-    }
-
-    /// The first included file that is not as it was.
-    #[must_use]
-    pub fn included_changed(&self) -> Option<&Path> {
-        self.included
-            .iter()
-            .find(|(path, text)| normal(path) != **text)
-            .map(|(p, _)| p.as_path())
     }
 }
 

@@ -1,232 +1,93 @@
 //! What an edit changed: two versions of a crate, compared item by item.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
 use std::sync::Arc;
 
-use super::fields;
-use super::file::{FnKey, Function, Kind, OtherItem, ParsedFile, Place, Shape};
+use super::file::{FnKey, Function, Kind, ParsedFile};
 use super::items::{CrateSource, SourceFile};
 
-/// What became of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum Became {
-    Added,
-    Removed,
-    Changed,
-    /// It is as it was written, but a name in it may mean something else; the name is that of `old`.
-    Unclear,
-}
-
-/// A change of an item that is no function.
-#[derive(Debug, Clone)]
-pub struct ItemChange {
-    /// What became of it.
-    pub became: Became,
-    /// The item, as it is now or was last.
-    pub item: OtherItem,
-    /// The item before.
-    pub old: Option<OtherItem>,
-    /// Its file.
-    pub file: PathBuf,
-    /// Its line and column.
-    pub place: Place,
-}
-
-impl ItemChange {
-    /// A type, static or trait that is for others what it was: only derives, an initialiser or bodies changed.
-    #[must_use]
-    pub fn keeps_values(&self) -> bool {
-        self.became == Became::Changed
-            && matches!(self.item.kind, Kind::Type | Kind::Static | Kind::Trait)
-            && self
-                .old
-                .as_ref()
-                .is_some_and(|old| old.surface == self.item.surface)
-            && !self.revalues()
-    }
-
-    /// A `#[hot]` static has a new value, which code takes up.
-    #[must_use]
-    pub fn revalues(&self) -> bool {
-        let other =
-            |old: &OtherItem| old.surface == self.item.surface && old.helpers != self.item.helpers;
-        self.became == Became::Changed
-            && self.item.kind == Kind::Static
-            && self.item.hot
-            && self.old.as_ref().is_some_and(other)
-    }
-
-    /// Traits whose derived impls came or went.
-    #[must_use]
-    pub fn derives(&self) -> BTreeSet<String> {
-        let of = |item: &OtherItem| item.derives.iter().cloned().collect::<BTreeSet<_>>();
-        let before = self.old.as_ref().map(of).unwrap_or_default();
-        &before ^ &of(&self.item)
-    }
-
-    /// What derive macros make of the type is something else now.
-    #[must_use]
-    pub fn rederives(&self) -> bool {
-        self.item.kind == Kind::Type
-            && !self.item.derives.is_empty()
-            && self
-                .old
-                .as_ref()
-                .is_some_and(|old| old.helpers != self.item.helpers)
-    }
-}
-
-/// All changes between two versions of a crate.
-#[derive(Debug, Clone, Default)]
+/// What differs between two versions of a crate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Functions with another body and the same signature.
     pub bodies: Vec<FnKey>,
-    /// Functions with another signature.
-    pub signatures: Vec<FnKey>,
-    /// New functions.
-    pub added: Vec<FnKey>,
-    /// Functions that are gone.
-    pub removed: Vec<FnKey>,
-    /// Functions that were not marked `#[hot]` and are now.
-    pub heated: Vec<FnKey>,
-    /// Functions with a static or type of their own that is another one now, and what it is.
-    pub nested: Vec<(FnKey, String)>,
-    /// Other items.
-    pub items: Vec<ItemChange>,
-    /// Names that may mean something else now, because an item of that name came or went.
-    pub names: BTreeSet<String>,
-    /// Constants and macros that say something else now.
-    pub values: BTreeSet<String>,
-    /// Modules in which any method may mean something else now, because an import of unknown names came or went.
-    pub modules: BTreeSet<Arc<[String]>>,
-}
-
-impl Changes {
-    /// Nothing a compiler would notice.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.bodies.is_empty() && self.is_bodies_only()
-    }
-}
-
-impl Changes {
-    /// Code that stays as it is written may not compile any more.
-    #[must_use]
-    pub fn may_break_others(&self) -> bool {
-        let is_old = |change: &ItemChange| change.became != Became::Added;
-        !self.signatures.is_empty() || !self.removed.is_empty() || self.items.iter().any(is_old)
-    }
-
-    /// No item came or went, and none changed but for bodies.
-    #[must_use]
-    pub fn is_bodies_only(&self) -> bool {
-        self.signatures.is_empty()
-            && self.added.is_empty()
-            && self.removed.is_empty()
-            && self.heated.is_empty()
-            && self.nested.is_empty()
-            && self.items.is_empty()
-            && self.names.is_empty()
-            && self.modules.is_empty()
-    }
+    /// More than bodies differs: something came or went, or an item or a signature is another one.
+    pub more: bool,
 }
 
 /// Compares two versions of a crate.
 #[must_use]
 pub fn compare(old: &CrateSource, new: &CrateSource) -> Changes {
-    let mut out = Changes::default();
     let (before_files, after_files) = (unshared(old, new), unshared(new, old));
-    let functions = |files: &[&SourceFile]| -> BTreeMap<FnKey, Function> {
-        let all = files.iter().flat_map(|file| &file.parsed.functions);
-        all.map(|function| (function.key.clone(), function.clone()))
-            .collect()
-    };
-    let before = functions(&before_files);
-    let after = functions(&after_files);
-    for (key, function) in &after {
+    let (before, after) = (functions(&before_files), functions(&after_files));
+    let mut bodies = Vec::new();
+    let mut more = before.len() != after.len() || items(&before_files) != items(&after_files);
+    for (key, is) in after {
         match before.get(key) {
-            None => {
-                out.added.push(key.clone());
-                out.names.insert(function.name.clone());
+            Some(was) if was.signature == is.signature => {
+                if was.code != is.code {
+                    bodies.push(key.clone());
+                }
             }
-            Some(was) => compare_function(key, was, function, &mut out),
+            _ => more = true,
         }
     }
-    for (key, function) in &before {
-        if !after.contains_key(key) {
-            out.removed.push(key.clone());
-            out.names.insert(function.name.clone());
-        }
-    }
-    compare_items(&before_files, &after_files, &mut out);
-    for new in &after_files {
-        let old = before_files
-            .iter()
-            .find(|old| old.path == new.path && old.module == new.module);
-        out.names.extend(
-            old.map(|old| moved_macros(&old.parsed, &new.parsed))
-                .unwrap_or_default(),
-        );
+    more |= after_files.iter().any(|new| {
+        let mut old = before_files.iter();
+        let old = old.find(|old| old.path == new.path && old.module == new.module);
+        old.is_some_and(|old| macros_moved(&old.parsed, &new.parsed))
+    });
+    Changes { bodies, more }
+}
+
+fn functions<'a>(files: &[&'a SourceFile]) -> BTreeMap<&'a FnKey, &'a Function> {
+    let all = files.iter().flat_map(|file| &file.parsed.functions);
+    all.map(|function| (&function.key, function)).collect()
+}
+
+/// What items say, by what they are called: one that moved from a file to another is the same.
+fn items<'a>(files: &[&'a SourceFile]) -> BTreeMap<(&'a [String], Kind, &'a str, usize), u64> {
+    let mut out = BTreeMap::new();
+    let mut seen = BTreeMap::new();
+    for item in files.iter().flat_map(|file| &file.parsed.items) {
+        let count: &mut usize = seen
+            .entry((&*item.module, item.kind, &*item.name))
+            .or_default();
+        *count += 1;
+        out.insert((&*item.module, item.kind, &*item.name, *count), item.code);
     }
     out
 }
 
-/// Macros that other functions and modules stand below than before: those know them only now, or no more.
-fn moved_macros(old: &ParsedFile, new: &ParsedFile) -> BTreeSet<String> {
-    let below = |file: &ParsedFile| -> Vec<(String, BTreeSet<String>)> {
-        let functions = file
-            .functions
-            .iter()
-            .map(|f| (f.place, format!("{:?}", f.key)));
-        let modules = file
-            .module_files
-            .iter()
-            .map(|module| (module.place, module.path.join("::")));
-        let others: Vec<_> = functions.chain(modules).collect();
-        let macros = file
-            .items
-            .iter()
-            .filter(|item| item.kind == Kind::MacroRules);
+/// Whether other functions and modules stand below a macro than before: those know it only now, or no more.
+fn macros_moved(old: &ParsedFile, new: &ParsedFile) -> bool {
+    let others = |file: &ParsedFile| {
+        let functions = file.functions.iter();
+        let functions = functions.map(|of| (of.place, format!("{:?}", of.key)));
+        let modules = file.module_files.iter();
+        let modules = modules.map(|module| (module.place, module.path.join("::")));
+        functions.chain(modules).collect::<Vec<_>>()
+    };
+    let (before, after) = (others(old), others(new));
+    let keys = |others: &[(_, String)]| -> BTreeSet<String> {
+        others.iter().map(|(_, key)| key.clone()).collect()
+    };
+    let common = &keys(&before) & &keys(&after);
+    let below = |file: &ParsedFile, others: &[_]| -> BTreeSet<(String, BTreeSet<String>)> {
+        let macros = file.items.iter();
+        let macros = macros.filter(|item| item.kind == Kind::MacroRules);
         macros
             .map(|item| {
-                let at = (item.place.line, item.place.column);
-                let later = others
-                    .iter()
-                    .filter(|(place, _)| (place.line, place.column) > at);
-                let name = item.names.first().cloned().unwrap_or_default();
-                (name, later.map(|(_, key)| key.clone()).collect())
+                let later = others.iter().filter(|(place, _)| *place > item.place);
+                let keys = later.map(|(_, key): &(_, String)| key.clone());
+                let keys = keys.filter(|key| common.contains(key));
+                (item.name.clone(), keys.collect())
             })
             .collect()
     };
-    let keys = |file: &ParsedFile| -> BTreeSet<String> {
-        let functions = file.functions.iter().map(|f| format!("{:?}", f.key));
-        functions
-            .chain(
-                file.module_files
-                    .iter()
-                    .map(|module| module.path.join("::")),
-            )
-            .collect()
-    };
-    let (before, after) = (below(old), below(new));
-    if before.is_empty() || after.is_empty() {
-        return BTreeSet::new();
-    }
-    let common = &keys(old) & &keys(new);
-    let only_common =
-        |found: Vec<(String, BTreeSet<String>)>| -> BTreeSet<(String, BTreeSet<String>)> {
-            found
-                .into_iter()
-                .map(|(name, keys)| (name, &keys & &common))
-                .collect()
-        };
-    let (before, after) = (only_common(before), only_common(after));
-    before
-        .symmetric_difference(&after)
-        .map(|(name, _)| name.clone())
-        .collect()
+    below(old, &before) != below(new, &after)
 }
 
 /// The files of a crate that another version of it does not share.
@@ -239,77 +100,6 @@ fn unshared<'a>(krate: &'a CrateSource, other: &CrateSource) -> Vec<&'a SourceFi
     let is_shared =
         |file: &&SourceFile| shared.contains(&(file.path.as_path(), Arc::as_ptr(&file.parsed)));
     krate.files.iter().filter(|file| !is_shared(file)).collect()
-}
-
-fn compare_function(key: &FnKey, was: &Function, is: &Function, out: &mut Changes) {
-    let other = was.nested.iter().find(|(name, code)| {
-        let now = is.nested.iter().find(|(other, _)| other == name);
-        // Types of a function that is taken out of its place are new ones.
-        let counts = is.shape != Shape::Plain || name.starts_with("static");
-        counts && now.is_some_and(|(_, now)| now != code)
-    });
-    if let Some((name, _)) = other {
-        out.nested.push((key.clone(), name.clone()));
-    }
-    if was.signature != is.signature || was.shape != is.shape {
-        out.signatures.push(key.clone());
-        out.names.insert(is.name.clone());
-    } else if was.code != is.code || (was.hot && !is.hot) {
-        out.bodies.push(key.clone());
-    }
-    if is.hot && !was.hot {
-        out.heated.push(key.clone());
-    }
-}
-
-type Entry<'a> = (&'a SourceFile, &'a OtherItem);
-
-/// Items by what they are called; what moved between files is equal by key.
-fn items<'a>(files: &[&'a SourceFile]) -> BTreeMap<String, Entry<'a>> {
-    let mut out = BTreeMap::new();
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    for file in files {
-        for item in &file.parsed.items {
-            let text = format!("{}|{:?}|{}", item.module.join("::"), item.kind, item.name);
-            let count = seen.entry(text.clone()).or_default();
-            *count += 1;
-            out.insert(format!("{text}#{count}"), (*file, item));
-        }
-    }
-    out
-}
-
-fn compare_items(old: &[&SourceFile], new: &[&SourceFile], out: &mut Changes) {
-    let before = items(old);
-    let after = items(new);
-    let mut change = |became, (file, item): Entry<'_>, old: Option<&OtherItem>| {
-        let change = ItemChange {
-            became,
-            item: item.clone(),
-            old: old.cloned(),
-            file: file.path.clone(),
-            place: item.place,
-        };
-        // What imports mean, `names::follow` finds out.
-        if item.kind != Kind::Use && !change.keeps_values() {
-            out.names.extend(item.names.iter().cloned());
-        }
-        out.items.push(change);
-    };
-    for (key, entry) in &after {
-        match before.get(key) {
-            None => change(Became::Added, *entry, None),
-            Some((_, was)) if was.code != entry.1.code => {
-                change(Became::Changed, *entry, Some(was));
-            }
-            Some(_) => {}
-        }
-    }
-    for (key, entry) in &before {
-        if !after.contains_key(key) {
-            change(Became::Removed, *entry, Some(entry.1));
-        }
-    }
 }
 
 /// Whether two versions of a crate say the same.
@@ -328,7 +118,6 @@ pub fn same_code(old: &CrateSource, new: &CrateSource) -> bool {
 /// A key that is equal for equal scopes, up to where their lines are.
 #[must_use]
 pub fn scope_key(krate: &CrateSource) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     let parts: BTreeSet<(&[String], u64)> = krate
         .files
@@ -336,40 +125,16 @@ pub fn scope_key(krate: &CrateSource) -> u64 {
         .map(|file| (&*file.module, file.parsed.surface))
         .collect();
     parts.hash(&mut hasher);
-    let in_place = fields::in_place(krate);
-    if !in_place.is_empty() {
-        let functions = krate.functions().map(|(_, function)| function);
-        let kept = functions.filter(|function| in_place.contains(&function.key));
-        let codes: BTreeMap<&FnKey, u64> = kept
-            .map(|function| (&function.key, function.code))
-            .collect();
-        codes.hash(&mut hasher);
-    }
     krate.shadows.hash(&mut hasher);
     hasher.finish()
 }
 
 /// The same files with the same text: nothing to compare.
-#[must_use]
-pub fn same_text(old: &CrateSource, new: &CrateSource) -> bool {
+fn same_text(old: &CrateSource, new: &CrateSource) -> bool {
     old.files.len() == new.files.len()
         && old.files.iter().zip(&new.files).all(|(a, b)| {
             a.path == b.path && a.module == b.module && Arc::ptr_eq(&a.parsed, &b.parsed)
         })
-}
-
-/// What an added or removed item of this kind means for code that stays as it is written.
-#[must_use]
-pub fn is_harmless(change: &ItemChange) -> bool {
-    matches!(
-        (change.became, change.item.kind),
-        (Became::Added, Kind::Type | Kind::Trait)
-            | (_, Kind::Const | Kind::MacroRules)
-            | (
-                Became::Added | Became::Removed,
-                Kind::Use | Kind::Module | Kind::Static | Kind::ThreadLocal
-            )
-    )
 }
 
 #[cfg(test)]
@@ -386,28 +151,40 @@ mod tests {
 
     #[test]
     fn layout_and_comments_are_no_change() {
-        assert!(changes("fn f() { 1; }", "// x\n/// y\nfn f()\n{\n  1;\n}\n").is_empty());
+        let found = changes("fn f() { 1; }", "// x\n/// y\nfn f()\n{\n  1;\n}\n");
+        assert_eq!(found, Changes::default());
     }
 
     #[test]
-    fn a_body_a_signature_and_a_new_function_are_told_apart() {
-        let c = changes(
-            "fn f() {} fn g() {}",
-            "fn f() { g() } fn g(a: u8) {} fn h() {}",
-        );
+    fn bodies_are_told_from_all_else() {
+        let found = |old, new| {
+            let found = changes(old, new);
+            (found.bodies.len(), found.more)
+        };
         assert_eq!(
-            (c.bodies.len(), c.signatures.len(), c.added.len()),
-            (1, 1, 1)
+            found("fn f() {} fn g() {}", "fn f() { g() } fn g() {}"),
+            (1, false)
         );
-        assert!(c.names.contains("g") && c.names.contains("h") && !c.names.contains("f"));
+        for (old, new) in [
+            ("fn g() {}", "fn g(a: u8) {}"),
+            ("fn g() {}", "#[cold] fn g() {}"),
+            ("fn g() {}", "fn g() {} fn h() {}"),
+            ("fn g() {} fn h() {}", "fn g() {}"),
+            ("struct S { a: u8 }", "struct S { a: u16 }"),
+            ("const A: u8 = 1;", "const A: u8 = 2;"),
+            ("impl S {}", "impl S {} impl S {}"),
+        ] {
+            assert_eq!(found(old, new), (0, true), "{old} -> {new}");
+        }
     }
 
     #[test]
-    fn a_type_is_named_with_its_place() {
-        let c = changes("struct S { a: u8 }", "\nstruct S { a: u16 }");
-        assert_eq!(c.items[0].became, Became::Changed);
-        assert_eq!(c.items[0].item.title, "struct `S`");
-        assert_eq!(c.items[0].place, Place { line: 2, column: 8 });
+    fn a_macro_that_moves_past_a_function_is_a_change() {
+        let mac = "macro_rules! m { () => {} }";
+        let (above, below) = (format!("{mac} fn f() {{}}"), format!("fn f() {{}} {mac}"));
+        assert!(changes(&above, &below).more);
+        let moved = format!("use a::b; fn f() {{}} {mac}");
+        assert!(!changes(&format!("use a::b; {below}"), &moved).more);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The text of a patch crate: the crate's module tree with only the functions of the plan.
+//! The text of a patch crate: the crate's module tree with only the functions that are compiled for the patch.
 //!
 //! Every piece stands on the line and, where that is possible, the column it has in the user's
 //! file; all else is blank. What the functions name comes from the scope by a glob import in each

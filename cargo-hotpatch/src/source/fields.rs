@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-use super::file::{FnKey, Function, Kind, Owner, Shape};
+use super::file::{FnKey, Function, Kind, Owner};
 use super::items::{CrateSource, SourceFile};
 
 /// Private fields of types with a `Deref`: the module that may use them, and their name.
-#[must_use]
-pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, String)> {
+fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, String)> {
     let derefs: BTreeSet<&str> = source
         .functions()
         .filter_map(|(_, function)| match &function.owner {
@@ -20,44 +19,31 @@ pub fn private_fields_before_deref(source: &CrateSource) -> Vec<(Arc<[String]>, 
             _ => None,
         })
         .collect();
-    let items = source.files.iter().flat_map(|file| &file.parsed.items);
-    let types = items.filter(|item| {
+    let types = source.items().filter(|item| {
         item.kind == Kind::Type
-            && (item.paths.contains("Deref")
-                || item.names.iter().any(|name| derefs.contains(name.as_str())))
+            && (item.names_deref || item.names.iter().any(|name| derefs.contains(name.as_str())))
     });
     types
         .flat_map(|item| {
-            let fields = item
-                .members
-                .iter()
-                .filter(|member| member.private && !member.name.contains('.'));
-            fields.map(|member| {
-                // `pub(super)` is taken for `pub(crate)`: a function too many stays in its place.
-                let home = if member.restricted {
+            item.private_fields.iter().map(|field| {
+                // `pub(super)` is taken for `pub(crate)`: that is a function too many.
+                let home = if field.restricted {
                     Arc::from([])
                 } else {
                     item.module.clone()
                 };
-                (home, member.name.clone())
+                (home, field.name.clone())
             })
         })
         .collect()
 }
 
-/// Functions whose code stays where it is and is compiled through the scope: those that may use such a field, which
-/// taken out of their module might be led past it to what is behind the `Deref`, those with thread-locals of their own, and
-/// those that rustc refused.
+/// Functions that may use such a field: taken out of their module they might be led past it to what is behind the `Deref`.
 #[must_use]
 pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
-    let placed = source
-        .functions()
-        .filter(|(_, function)| function.placed)
-        .map(|(_, function)| function.key.clone());
-    let known = source.in_place.iter().cloned().chain(placed);
     let fields = private_fields_before_deref(source);
     if fields.is_empty() {
-        return known.collect();
+        return BTreeSet::new();
     }
     let uses = |file: &SourceFile, function: &Function| {
         let near: Vec<&str> = fields
@@ -76,36 +62,15 @@ pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
     };
     let functions = source.functions();
     functions
-        .filter(|(_, function)| function.shape == Shape::Plain)
+        .filter(|(_, function)| function.plain)
         .filter(|(file, function)| uses(file, function))
         .map(|(_, function)| function.key.clone())
-        .chain(known)
         .collect()
-}
-
-/// Whether a function's code can be compiled where it stands. The body of a hot method of a trait has to go by another name,
-/// as a method of the type's, for which that must be one of the crate's own.
-#[must_use]
-pub fn can_be_in_place(source: &CrateSource, function: &Function) -> bool {
-    let Owner::Impl(head) = &function.owner else {
-        return true;
-    };
-    let named = |kind: Kind, name: &str| {
-        let mut items = source.files.iter().flat_map(|file| &file.parsed.items);
-        items.any(|item| item.kind == kind && item.names.iter().any(|known| known == name))
-    };
-    let path = head.self_ty.replace(' ', "");
-    let first = path.split_once("::").map_or("self", |(first, _)| first);
-    let is_own = named(Kind::Type, &head.self_name)
-        && path.starts_with(|c: char| c.is_alphabetic())
-        && (matches!(first, "crate" | "self" | "super") || named(Kind::Module, first));
-    !function.hot || head.trait_path.is_none() || (function.future.is_none() && is_own)
 }
 
 /// What stands after a dot in the function and is not called, and what stands where the fields of a value or of
 /// a pattern do.
-#[must_use]
-pub fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
+fn fields_used(file: &SourceFile, function: &Function) -> BTreeSet<String> {
     fn walk(tokens: TokenStream, out: &mut BTreeSet<String>) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         for (index, token) in tokens.iter().enumerate() {

@@ -9,14 +9,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::cfg::Cfg;
 use super::read::Reader;
 use super::syntax;
 
 /// A place in a file, both counted from 1, columns in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Place {
     /// The line.
     pub line: usize,
@@ -24,19 +22,8 @@ pub struct Place {
     pub column: usize,
 }
 
-/// How a function's new body can get into a patch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Shape {
-    /// Compiled once, under one symbol: it is extracted.
-    Plain,
-    /// Compiled wherever it is used (generic, `#[inline]`): its callers compile it again.
-    Reinstantiated,
-    /// Not patched yet, and why.
-    Fixed(Cow<'static, str>),
-}
-
 /// What a function belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
     /// A module.
     Free,
@@ -65,7 +52,7 @@ impl Owner {
 }
 
 /// The head of an `impl` block.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Impl {
     /// `<'a, T: X>` with the brackets, or nothing.
     pub generics: String,
@@ -87,38 +74,12 @@ pub struct Impl {
     pub generic: bool,
 }
 
-/// A `static` inside a function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NestedStatic {
-    /// Its name.
-    pub name: String,
-    /// It is a `static mut`.
-    pub mutable: bool,
-    /// The whole item.
-    pub range: Range<usize>,
-    /// The type.
-    pub ty: Range<usize>,
-    /// Fingerprint of the initialiser.
-    pub value: u64,
-    /// The initialiser.
-    pub init: Range<usize>,
-}
-
 /// Names a function of a crate for as long as its path, owner and name stay.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FnKey(Arc<str>);
 
-/// Where the future of a hot `async fn` may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Future {
-    /// Anywhere: newer bodies must be such that it may be sent there.
-    Sent,
-    /// On one thread, says `#[hot(?Send)]`.
-    Local,
-}
-
 /// A function with a body.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Function {
     /// Its key in the crate.
     pub key: FnKey,
@@ -128,18 +89,10 @@ pub struct Function {
     pub name: String,
     /// What it belongs to.
     pub owner: Owner,
-    /// How it is patched.
-    pub shape: Shape,
-    /// It is patched as such, but its code is compiled through the scope, see [`super::fields::in_place`].
-    pub placed: bool,
-    /// It is marked `#[hot]`.
-    pub hot: bool,
-    /// It is a hot `async fn` whose newer bodies come as boxed futures.
-    pub future: Option<Future>,
-    /// It is `#[inline(always)]`, and so inlined even where nothing else is.
-    pub inline: bool,
-    /// Code calls it that does not name it: it implements a trait such as `Add`, `Drop` or `Display`.
-    pub implicit: bool,
+    /// Its body can be compiled elsewhere without anybody noticing, as far as the function itself tells.
+    pub plain: bool,
+    /// Its body goes into the scope as it is.
+    pub kept: bool,
     /// The module that with those below it may name it, if not everybody may; in a scope everybody may.
     pub home: Option<Arc<[String]>>,
     /// Of the name.
@@ -156,42 +109,20 @@ pub struct Function {
     pub ident: Range<usize>,
     /// What is between the braces.
     pub body: Range<usize>,
-    /// Statics of its own.
-    pub statics: Vec<NestedStatic>,
-    /// Where functions inside of it start, of which rustc keeps no code for other crates.
-    pub inner: Vec<usize>,
-    /// Fingerprint of attributes (not docs, not `hot`) and of what callers see of the signature.
+    /// Fingerprint of attributes (not docs) and of what callers see of the signature.
     pub signature: u64,
     /// Fingerprint of the body and of what it calls its parameters.
     pub code: u64,
-    /// The body goes into the scope as it is.
-    pub kept: bool,
-    /// rustc keeps code for other crates only of what is generic or `#[inline]`; if this is re-instantiated,
-    /// a scope must say that it is.
-    pub opened: bool,
-    /// It is a `const fn`: other items may be what it says.
-    pub constant: bool,
-    /// It has type parameters, or its `impl` has.
-    pub generic: bool,
-    /// Statics and types of its own, with the fingerprint of what their values are.
-    pub nested: Vec<(String, u64)>,
-    /// Fingerprint of the calls of macros that may make statics of their own.
-    pub macros: u64,
-    /// It stands under attribute macros that a patch applies as well.
-    pub wrapped: bool,
     /// The body names a function of this name.
     pub names_itself: bool,
     /// Files it takes in, as written.
     pub includes: Vec<String>,
-    /// Modules that glob imports in the body take all from, by the last name of the path.
-    pub globs: Vec<String>,
     /// Identifiers in signature and body.
     pub mentions: Arc<BTreeSet<String>>,
 }
 
 /// What an item that is no function is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "Rust's own words")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Type,
     Trait,
@@ -214,25 +145,17 @@ impl Kind {
     }
 }
 
-/// A field or variant of a type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// `field`, or `Variant` and `Variant.field`.
+/// A field that not everybody may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateField {
+    /// Its name, or its number.
     pub name: String,
-    /// It is a variant.
-    pub variant: bool,
-    /// Not everybody may name it.
-    pub private: bool,
-    /// Not everybody may name it, but more than its module may.
+    /// More than its module may name it.
     pub restricted: bool,
-    /// Where it stands.
-    pub place: Place,
-    /// Fingerprint; that of a variant is without its fields.
-    pub code: u64,
 }
 
 /// An item that is no function.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct OtherItem {
     /// The module it stands in.
     pub module: Arc<[String]>,
@@ -240,49 +163,30 @@ pub struct OtherItem {
     pub kind: Kind,
     /// Its name, or its text where it has none.
     pub name: String,
-    /// What a reader calls it: ``struct `World` ``.
-    pub title: String,
     /// Names it brings into its module.
     pub names: Vec<String>,
     /// Where it starts.
     pub place: Place,
-    /// All of it, where that is known (imports are).
+    /// For a `use`: all of it.
     pub range: Range<usize>,
     /// Fingerprint of all of it (methods of an impl are not part of it).
     pub code: u64,
-    /// For traits: fingerprint without default bodies. For statics and thread-locals: without the initialiser. For
-    /// types: of what values of it look like.
-    pub surface: u64,
-    /// For types: fingerprint of what derive macros read besides. For traits: of all but the methods. For statics and
-    /// thread-locals: of the initialiser.
-    pub helpers: u64,
-    /// For types: the last names of the traits it derives.
-    pub derives: Vec<String>,
-    /// For statics and thread-locals: the initialiser as written.
-    pub value: String,
-    /// For thread-locals: the macro that declares it, as written.
-    pub maker: String,
-    /// For thread-locals: its initialiser is a constant.
-    pub is_constant: bool,
     /// Files it takes in, as written.
     pub includes: Vec<String>,
-    /// Identifiers in it (macros, thread-locals) or in its initialiser (statics), or the names of its methods (traits), of
-    /// its types (impls), or of attribute macros on it (types); for a constant with functions or closures in it, `fn`.
+    /// Identifiers in it (macros), or the names of its methods (traits).
     pub mentions: Arc<BTreeSet<String>>,
-    /// What it names: `a` for the beginning of a path, `a::b` for two segments of one.
-    pub paths: Arc<BTreeSet<String>>,
     /// For a `use`: what it brings in.
     pub imports: Vec<Import>,
     /// The module that with those below it may name it, if not everybody may; in a scope everybody may.
     pub home: Option<Arc<[String]>>,
-    /// For a static: it is marked `#[hot]`.
-    pub hot: bool,
-    /// For types: what values consist of, in order.
-    pub members: Vec<Member>,
+    /// For structs and unions: the fields that not everybody may name.
+    pub private_fields: Vec<PrivateField>,
+    /// For types: it names `Deref`, perhaps to derive it.
+    pub names_deref: bool,
 }
 
 /// A name that a `use` brings in.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Import {
     /// The whole path; for a glob that of what all is taken from.
     pub path: Vec<String>,
@@ -291,7 +195,7 @@ pub struct Import {
 }
 
 /// `mod name;`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct ModuleFile {
     /// Its full path in the crate.
     pub path: Arc<[String]>,
@@ -308,7 +212,7 @@ pub struct ModuleFile {
 }
 
 /// `mod name { … }`
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct InlineModule {
     /// Its full path in the crate.
     pub path: Arc<[String]>,
@@ -321,7 +225,7 @@ pub struct InlineModule {
 }
 
 /// A replacement of a piece of the text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
     /// What is replaced; empty to insert.
     pub range: Range<usize>,
@@ -334,7 +238,7 @@ pub struct Edit {
 }
 
 /// A file and all that is known of it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct ParsedFile {
     /// The text.
     pub text: Arc<str>,
@@ -415,11 +319,10 @@ impl ParsedFile {
                 key,
                 signature,
                 code,
-                hot,
                 kept,
                 ..
             } = function;
-            (key, signature, code, hot).hash(&mut all);
+            (key, signature, code).hash(&mut all);
             (key, signature, kept.then_some(code)).hash(&mut surface);
         }
         for item in &self.items {

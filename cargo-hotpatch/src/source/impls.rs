@@ -8,7 +8,6 @@ use super::file::{Impl, Kind, Owner};
 use super::function::Parts;
 use super::read::Reader;
 use super::tree::{mentions_impl_trait, start_of, type_name};
-use super::values::code_in;
 
 impl Reader<'_> {
     pub(super) fn impl_item(&mut self, item: &syn::ItemImpl, module: &Arc<[String]>) {
@@ -54,17 +53,10 @@ impl Reader<'_> {
         let entry = self.other(
             module,
             Kind::Impl,
-            "impl",
             bare.to_token_stream(),
             item.impl_token.span,
         );
         entry.name = name.to_token_stream().to_string();
-        entry.title = match &head.trait_path {
-            Some(path) => format!("`impl {path} for {}`", head.self_ty),
-            None => format!("`impl {}`", head.self_ty),
-        };
-        entry.names = head.trait_name.iter().cloned().collect();
-        entry.mentions = Arc::new(head.types.iter().cloned().collect());
         let key = entry.name.clone();
         for part in &item.items {
             match part {
@@ -85,7 +77,6 @@ impl Reader<'_> {
                     let tokens = constant.to_token_stream();
                     let entry = self.named(module, Kind::Const, "const", &constant.ident, tokens);
                     entry.name = format!("const {} of {key}", constant.ident);
-                    entry.mentions = Arc::new(code_in(&constant.expr));
                     if item.trait_.is_none() {
                         self.seen_by(&constant.vis, module);
                         self.widen(&constant.vis, constant.const_token.span);

@@ -7,13 +7,10 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::cfg::Cfg;
-use super::file::{self, FnKey, Function, Owner, ParsedFile};
+use super::file::{self, FnKey, Function, OtherItem, Owner, ParsedFile};
 use super::foreign::ForeignTraits;
 use super::shadows::Shadows;
-use super::text;
 
 /// Where texts come from.
 pub trait Files: Sync {
@@ -39,21 +36,8 @@ pub fn fingerprint(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// The file system.
-pub struct Disk;
-
-impl Files for Disk {
-    fn read(&self, path: &Path) -> io::Result<Arc<str>> {
-        text::from_bytes(std::fs::read(path)?)
-    }
-
-    fn fingerprint(&self, path: &Path) -> Option<u64> {
-        std::fs::read(path).ok().map(|bytes| fingerprint(&bytes))
-    }
-}
-
 /// One file of a crate.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct SourceFile {
     /// Absolute path.
     pub path: PathBuf,
@@ -64,20 +48,15 @@ pub struct SourceFile {
 }
 
 /// All files of a crate, the root first.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default)]
 pub struct CrateSource {
     /// The crate's name.
     pub name: String,
     /// Its files in the order they are reached.
     pub files: Vec<SourceFile>,
-    /// Functions whose code was found to be understood in its place only, see [`super::fields::in_place`].
-    #[serde(skip)]
-    pub in_place: BTreeSet<FnKey>,
     /// The names that a scope would take away, see [`super::shadows`].
-    #[serde(skip)]
     pub shadows: Shadows,
     /// The traits that a scope shows where the crate does not, see [`super::foreign`].
-    #[serde(skip)]
     pub foreign_traits: ForeignTraits,
 }
 
@@ -117,7 +96,6 @@ impl CrateSource {
         let mut out = Self {
             name: name.to_owned(),
             files: Vec::new(),
-            in_place: BTreeSet::new(),
             shadows: Shadows::new(),
             foreign_traits: ForeignTraits::new(),
         };
@@ -174,6 +152,11 @@ impl CrateSource {
         })
     }
 
+    /// All other items.
+    pub fn items(&self) -> impl Iterator<Item = &OtherItem> {
+        self.files.iter().flat_map(|file| &file.parsed.items)
+    }
+
     /// The function with this key.
     #[must_use]
     pub fn function(&self, key: &FnKey) -> Option<(&SourceFile, &Function)> {
@@ -192,9 +175,9 @@ impl CrateSource {
                 }
                 _ => None,
             });
-        let items = self.files.iter().flat_map(|file| &file.parsed.items);
-        let derived = items
-            .filter(|item| item.kind == file::Kind::Type && item.paths.contains("Deref"))
+        let derived = self
+            .items()
+            .filter(|item| item.names_deref)
             .flat_map(|item| item.names.iter().cloned());
         impls.chain(derived).collect()
     }
@@ -202,8 +185,7 @@ impl CrateSource {
     /// For each trait the module that may name it, if not everybody may. Where two have one name it is not known.
     #[must_use]
     pub fn homes_of_traits(&self) -> BTreeMap<&str, Option<Arc<[String]>>> {
-        let items = self.files.iter().flat_map(|file| &file.parsed.items);
-        let traits = items.filter(|item| item.kind == file::Kind::Trait);
+        let traits = self.items().filter(|item| item.kind == file::Kind::Trait);
         let mut out = BTreeMap::new();
         for item in traits {
             for name in &item.names {
@@ -218,9 +200,7 @@ impl CrateSource {
     /// Names of `macro_rules!` macros.
     #[must_use]
     pub fn macro_names(&self) -> BTreeSet<&str> {
-        self.files
-            .iter()
-            .flat_map(|file| &file.parsed.items)
+        self.items()
             .filter(|item| item.kind == file::Kind::MacroRules)
             .flat_map(|item| item.names.iter().map(String::as_str))
             .collect()
@@ -248,17 +228,6 @@ impl CrateSource {
         let name = raw(&function.name);
         path.push(&name);
         path.join("::")
-    }
-
-    /// Files that `include_str!` and `include_bytes!` take in.
-    pub fn included(&self) -> impl Iterator<Item = PathBuf> {
-        self.files.iter().flat_map(|file| {
-            let folder = file.path.parent().unwrap_or(Path::new("/"));
-            file.parsed
-                .included
-                .iter()
-                .map(move |(name, _)| plain(&folder.join(name)))
-        })
     }
 
     /// The file at this path.

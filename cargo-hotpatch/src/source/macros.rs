@@ -32,9 +32,6 @@ impl Reader<'_> {
             // What it makes of them is just what they are.
             return self.items(&items, module, inline);
         }
-        let mut idents = BTreeSet::new();
-        mentions(item.mac.tokens.clone(), &mut idents);
-        let idents = Arc::new(idents);
         match &item.ident {
             Some(ident) if called == "macro_rules" => {
                 self.out.macros.push(self.range(item.span()));
@@ -45,21 +42,15 @@ impl Reader<'_> {
                     ident,
                     item.to_token_stream(),
                 );
-                entry.mentions = idents;
+                let mut idents = BTreeSet::new();
+                mentions(item.mac.tokens.clone(), &mut idents);
+                entry.mentions = Arc::new(idents);
             }
             _ if STD.contains(&called.as_str()) && self.thread_locals(item, module) => {
                 self.widen_statics(item.mac.tokens.clone());
             }
             _ => {
-                let entry = self.other(
-                    module,
-                    Kind::ItemMacro,
-                    "macro call",
-                    item.to_token_stream(),
-                    item.span(),
-                );
-                entry.title = format!("`{called}!` at item level");
-                entry.mentions = idents;
+                self.other(module, Kind::ItemMacro, item.to_token_stream(), item.span());
                 match called.rsplit("::").next().unwrap_or_default() {
                     "thread_local" | "lazy_static" => self.widen_statics(item.mac.tokens.clone()),
                     _ => {}
@@ -183,43 +174,6 @@ fn braced(token: TokenTree) -> Option<TokenStream> {
 fn is_punct(token: Option<&TokenTree>, character: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == character)
 }
-
-/// Macros that make no statics that anybody could tell apart.
-pub(super) const STATELESS: &[&str] = &[
-    "assert",
-    "assert_eq",
-    "assert_ne",
-    "cfg",
-    "column",
-    "compile_error",
-    "concat",
-    "dbg",
-    "debug_assert",
-    "debug_assert_eq",
-    "debug_assert_ne",
-    "env",
-    "eprint",
-    "eprintln",
-    "file",
-    "format",
-    "format_args",
-    "include_bytes",
-    "include_str",
-    "line",
-    "matches",
-    "module_path",
-    "option_env",
-    "panic",
-    "print",
-    "println",
-    "stringify",
-    "todo",
-    "unimplemented",
-    "unreachable",
-    "vec",
-    "write",
-    "writeln",
-];
 
 #[cfg(test)]
 mod tests {

@@ -61,8 +61,10 @@ pub(super) fn needed_macros<'a>(
                 names.extend(item.mentions.iter().map(String::as_str));
             }
         }
-        let items = krate.files.iter().flat_map(|file| &file.parsed.items);
-        for import in items.filter(|item| item.kind == Kind::Use && item.names.len() > 1) {
+        for import in krate
+            .items()
+            .filter(|item| item.kind == Kind::Use && item.names.len() > 1)
+        {
             if import
                 .names
                 .iter()

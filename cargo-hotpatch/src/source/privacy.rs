@@ -4,82 +4,47 @@ use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::diff::{Became, Changes, ItemChange};
-use super::file::{FnKey, Function, Kind, Member, OtherItem, Owner};
+use super::file::{FnKey, Function, Kind, OtherItem, Owner};
 use super::foreign;
-use super::globs::Module;
 use super::items::{CrateSource, SourceFile};
-use super::kin::names_of_module;
 use super::tokens::paths;
 
-/// A place in the code of a workspace.
-#[derive(Debug, Clone, Copy)]
-pub struct Spot<'a> {
-    /// The number of the crate.
-    pub krate: usize,
-    /// The module.
-    pub module: &'a [String],
-}
-
-impl<'a> Spot<'a> {
-    /// Anywhere in this module.
-    #[must_use]
-    pub fn of((krate, module): &'a Module) -> Self {
-        Self {
-            krate: *krate,
-            module,
-        }
-    }
-
-    /// Whether code here may name what of crate `of` has this home.
-    #[must_use]
-    pub fn may_name(self, of: usize, home: Option<&Arc<[String]>>) -> bool {
-        home.is_none_or(|home| of == self.krate && self.module.starts_with(home))
-    }
+/// Whether code in a module may name what has this home.
+#[must_use]
+pub fn may_name(module: &[String], home: Option<&Arc<[String]>>) -> bool {
+    home.is_none_or(|home| module.starts_with(home))
 }
 
 /// Whether a function names something now, and did not before, that may be private to another place.
 ///
-/// Names are all there is to go by, so this may well be wrong, and rustc has to be asked.
+/// Names are all there is to go by, so this may well be wrong.
 #[must_use]
 pub fn may_trespass(
-    krates: &[CrateSource],
-    krate: usize,
+    krate: &CrateSource,
     now: (&SourceFile, &Function),
-    before: Option<(&SourceFile, &Function)>,
+    before: (&SourceFile, &Function),
 ) -> bool {
     let names = |(file, function): (&SourceFile, &Function)| -> BTreeSet<String> {
         let fields = tuple_fields(&file.parsed.text[function.body.clone()]);
         function.mentions.iter().cloned().chain(fields).collect()
     };
-    let known = before.map(names).unwrap_or_default();
-    let fresh: BTreeSet<String> = names(now).difference(&known).cloned().collect();
+    let fresh: BTreeSet<String> = names(now).difference(&names(before)).cloned().collect();
     if fresh.is_empty() {
         return false;
     }
     let (file, function) = now;
-    let spot = Spot {
-        krate,
-        module: &function.module,
-    };
-    let traits = krates[krate].foreign_traits.get(spot.module);
+    let module = &function.module;
+    let traits = krate.foreign_traits.get(module);
     if traits.is_some_and(|traits| {
         let text = &file.parsed.text[function.body.clone()];
         foreign::may_be_called(traits, &fresh, text)
     }) {
         return true;
     }
-    let mut fields = krates
-        .iter()
-        .enumerate()
-        .flat_map(|(of, krate)| items(krate).map(move |item| (of, item)))
-        .filter(|(of, item)| !spot.may_name(*of, Some(&item.module)))
-        .flat_map(|(_, item)| item.members.iter().filter(|member| member.private));
-    let is_fresh_field = |field: &Member| {
-        let name = field.name.rsplit('.').next().unwrap_or_default();
-        fresh.contains(name) && !field.name.contains('.')
-    };
-    if fields.any(is_fresh_field) {
+    let elsewhere = krate.items();
+    let elsewhere = elsewhere.filter(|item| !may_name(module, Some(&item.module)));
+    let mut fields = elsewhere.flat_map(|item| &item.private_fields);
+    if fields.any(|field| fresh.contains(&field.name)) {
         return true;
     }
     let said = LazyCell::new(|| {
@@ -91,83 +56,69 @@ pub fn may_trespass(
         }
         said
     });
-    names_hidden(krates, spot, &|name| fresh.contains(name), &said)
+    names_hidden(krate, module, &fresh, &said)
 }
 
-/// Whether an import or another item names something now, and did not before, that may be private to another place.
-#[must_use]
-pub fn may_trespass_in_item(krates: &[CrateSource], krate: usize, change: &ItemChange) -> bool {
-    let names = |item: &OtherItem| -> BTreeSet<String> {
-        let imports = item.imports.iter().flat_map(|import| {
-            let pairs = import.path.windows(2).map(|pair| pair.join("::"));
-            import.path.first().cloned().into_iter().chain(pairs)
-        });
-        item.paths.iter().cloned().chain(imports).collect()
-    };
-    let known = change.old.as_ref().map(names).unwrap_or_default();
-    let now = names(&change.item);
-    let said: BTreeSet<String> = now.difference(&known).cloned().collect();
-    let fresh: BTreeSet<&str> = said
-        .iter()
-        .filter_map(|path| path.rsplit("::").next())
-        .collect();
-    let spot = Spot {
-        krate,
-        module: &change.item.module,
-    };
-    let is_there = change.became != Became::Removed && !fresh.is_empty();
-    is_there && names_hidden(krates, spot, &|name| fresh.contains(name), &said)
-}
-
-/// Whether these paths may lead to something that is private to another place and has one of the names in question.
+/// Whether these paths, said in a module, may lead to something that is private to another place and has one of the names
+/// in question.
 fn names_hidden(
-    krates: &[CrateSource],
-    spot: Spot<'_>,
-    is_in_question: &dyn Fn(&str) -> bool,
+    krate: &CrateSource,
+    module: &[String],
+    in_question: &BTreeSet<String>,
     said: &BTreeSet<String>,
 ) -> bool {
-    let own = &krates[spot.krate];
     // What the module has itself comes before what its glob imports bring.
     let is_brought_by_a_glob = |name: &str| {
-        let here = || items(own).filter(|item| *item.module == *spot.module);
+        let here = || krate.items().filter(|item| *item.module == *module);
         let is_named = |item: &OtherItem| item.names.iter().any(|known| known == name);
         let is_function = |function: &Function| {
-            *function.module == *spot.module
-                && function.owner == Owner::Free
-                && function.name == name
+            *function.module == *module && function.owner == Owner::Free && function.name == name
         };
-        let mut functions = own.functions();
+        let mut functions = krate.functions();
         said.contains(name)
             && here().any(|item| item.imports.iter().any(|import| import.name == "*"))
             && !here().any(is_named)
             && !functions.any(|(_, function)| is_function(function))
     };
-    let all: Vec<&CrateSource> = krates.iter().collect();
-    let leads_there = |of: usize, module: &[String], name: &str| {
-        let last = module.last().unwrap_or(&krates[of].name);
+    let leads_there = |of: &[String], name: &str| {
+        let last = of.last().unwrap_or(&krate.name);
         let near = ["self", "super", "crate", "Self"].map(str::to_owned);
-        let mut before = names_of_module(last, &all).into_iter().chain(near);
+        let mut before = names_of_module(krate, last).into_iter().chain(near);
         before.any(|before| said.contains(&format!("{before}::{name}")))
             || is_brought_by_a_glob(name)
     };
-    krates.iter().enumerate().any(|(of, krate)| {
-        let mut items = items(krate);
-        let mut functions = krate.functions();
-        items.any(|item| {
-            let names = || item.names.iter().filter(|name| is_in_question(name));
-            item.kind != Kind::Impl
-                && !spot.may_name(of, item.home.as_ref())
-                && names().any(|name| {
-                    let of_a_type = item.name.contains(" of ");
-                    of_a_type || leads_there(of, &item.module, name)
-                })
-        }) || functions.any(|(_, function)| {
-            function.owner == Owner::Free
-                && is_in_question(&function.name)
-                && !spot.may_name(of, function.home.as_ref())
-                && leads_there(of, &function.module, &function.name)
-        })
+    let mut functions = krate.functions();
+    krate.items().any(|item| {
+        let names = || item.names.iter().filter(|name| in_question.contains(*name));
+        item.kind != Kind::Impl
+            && !may_name(module, item.home.as_ref())
+            && names().any(|name| {
+                let of_a_type = item.name.contains(" of ");
+                of_a_type || leads_there(&item.module, name)
+            })
+    }) || functions.any(|(_, function)| {
+        function.owner == Owner::Free
+            && in_question.contains(&function.name)
+            && !may_name(module, function.home.as_ref())
+            && leads_there(&function.module, &function.name)
     })
+}
+
+/// The names under which a module of this name may be known: its own, and those of imports.
+fn names_of_module(krate: &CrateSource, name: &str) -> BTreeSet<String> {
+    let mut out = BTreeSet::from([name.to_owned()]);
+    loop {
+        let before = out.len();
+        for import in krate.items().flat_map(|item| &item.imports) {
+            let is_one = import.path.last().is_some_and(|last| out.contains(last));
+            if is_one && import.name != "*" && import.name != "_" {
+                out.insert(import.name.clone());
+            }
+        }
+        if out.len() == before {
+            return out;
+        }
+    }
 }
 
 /// The numbers after single dots: `0` of `point.0`.
@@ -185,78 +136,40 @@ fn tuple_fields(text: &str) -> BTreeSet<String> {
 }
 
 /// Private associated constants that share their name with a trait's: where they may not be named such a name means the
-/// trait's, and in a scope it does not. With the numbers of their crates.
+/// trait's, and in a scope it does not.
 #[must_use]
-pub fn namesakes(krates: &[CrateSource]) -> Vec<(usize, &OtherItem)> {
-    let all = krates
-        .iter()
-        .enumerate()
-        .flat_map(|(number, krate)| items(krate).map(move |item| (number, item)));
-    let of_impl =
-        |(_, item): &(usize, &OtherItem)| item.kind == Kind::Const && item.name.contains(" of ");
-    let (private, visible): (Vec<_>, Vec<_>) = all
-        .filter(of_impl)
-        .partition(|(_, item)| item.home.is_some());
+pub fn namesakes(krate: &CrateSource) -> Vec<&OtherItem> {
+    let of_impl = |item: &&OtherItem| item.kind == Kind::Const && item.name.contains(" of ");
+    let all = krate.items().filter(of_impl);
+    let (private, visible): (Vec<_>, Vec<_>) = all.partition(|item| item.home.is_some());
     let of_traits: BTreeSet<&String> = visible
         .into_iter()
-        .filter(|(_, item)| item.name.contains(" for "))
-        .filter_map(|(_, item)| item.names.first())
+        .filter(|item| item.name.contains(" for "))
+        .filter_map(|item| item.names.first())
         .collect();
-    let shares =
-        |(_, item): &(usize, &OtherItem)| item.names.iter().any(|name| of_traits.contains(name));
+    let shares = |item: &&OtherItem| item.names.iter().any(|name| of_traits.contains(name));
     private.into_iter().filter(shares).collect()
 }
 
-/// The name of one of these constants that code which mentions these names would take for the trait's.
+/// The name of one of these constants that code in a module which mentions these names would take for the trait's.
 #[must_use]
 pub fn mistaken<'a>(
-    namesakes: &[(usize, &'a OtherItem)],
-    spot: Spot<'_>,
+    namesakes: &[&'a OtherItem],
+    module: &[String],
     mentions: &BTreeSet<String>,
 ) -> Option<&'a str> {
     let outside = namesakes
         .iter()
-        .filter(|(of, item)| !spot.may_name(*of, item.home.as_ref()));
-    let mut names = outside.filter_map(|(_, item)| item.names.first());
+        .filter(|item| !may_name(module, item.home.as_ref()));
+    let mut names = outside.filter_map(|item| item.names.first());
     names
         .find(|name| mentions.contains(*name))
         .map(String::as_str)
 }
 
-/// Methods that not everybody may call, by name: the number of the crate, and the module that may.
+/// Whether fewer may name a function than before, so that code which nobody edited may not compile.
 #[must_use]
-pub fn private_methods(
-    krates: &[CrateSource],
-    counts: impl Fn(&Function) -> bool,
-) -> BTreeMap<&str, Vec<Module>> {
-    let mut out: BTreeMap<&str, Vec<Module>> = BTreeMap::new();
-    for (number, krate) in krates.iter().enumerate() {
-        let functions = krate.functions().map(|(_, function)| function);
-        let methods = functions.filter(|function| function.owner != Owner::Free);
-        let traits = LazyCell::new(|| krate.homes_of_traits());
-        for function in methods.filter(|function| counts(function)) {
-            let of_trait = || traits.get(function.owner.trait_name()?).cloned().flatten();
-            if let Some(home) = function.home.clone().or_else(of_trait) {
-                out.entry(&function.name).or_default().push((number, home));
-            }
-        }
-    }
-    out
-}
-
-fn items(krate: &CrateSource) -> impl Iterator<Item = &OtherItem> {
-    krate.files.iter().flat_map(|file| &file.parsed.items)
-}
-
-/// Whether somewhere less may be done with something than before, so that code which nobody edits may not compile:
-/// a function that fewer may name, or a type with other attributes, derives or visibility.
-#[must_use]
-pub fn narrowed(old: &[CrateSource], new: &[CrateSource], changes: &[Changes]) -> bool {
-    let mut items = changes.iter().flat_map(|changes| &changes.items);
-    let of_a_type = |change: &ItemChange| change.item.kind == Kind::Type && change.keeps_values();
-    if items.any(of_a_type) {
-        return true;
-    }
+pub fn narrowed(old: &CrateSource, new: &CrateSource) -> bool {
     let visible = |file: &SourceFile, function: &Function| -> String {
         file.parsed.text[function.vis.clone()]
             .split_whitespace()
@@ -275,12 +188,10 @@ pub fn narrowed(old: &[CrateSource], new: &[CrateSource], changes: &[Changes]) -
             now != "pub" && was.is_some_and(|was| was != now)
         })
     };
-    old.iter().zip(new).any(|(old, new)| {
-        new.files.iter().any(|file| {
-            let before = old.file(&file.path);
-            before.is_some_and(|before| {
-                !Arc::ptr_eq(&before.parsed, &file.parsed) && narrows(before, file)
-            })
+    new.files.iter().any(|file| {
+        let before = old.file(&file.path);
+        before.is_some_and(|before| {
+            !Arc::ptr_eq(&before.parsed, &file.parsed) && narrows(before, file)
         })
     })
 }
@@ -302,7 +213,7 @@ mod tests {
             (found.0.clone(), found.1.clone())
         };
         let (before, now) = (of(&old), of(&new));
-        may_trespass(&[new], 0, (&now.0, &now.1), Some((&before.0, &before.1)))
+        may_trespass(&new, (&now.0, &now.1), (&before.0, &before.1))
     }
 
     #[test]
@@ -324,16 +235,19 @@ mod tests {
         let of = |name: &str| {
             let mut all = krate.functions();
             let (_, function) = all.find(|(_, function)| function.name == name).unwrap();
-            let spot = Spot {
-                krate: 0,
-                module: &function.module,
-            };
-            mistaken(
-                &namesakes(std::slice::from_ref(&krate)),
-                spot,
-                &function.mentions,
-            )
+            mistaken(&namesakes(&krate), &function.module, &function.mentions)
         };
         assert_eq!((of("f"), of("g"), of("near")), (Some("ID"), None, None));
+    }
+
+    #[test]
+    fn a_module_goes_by_the_names_of_its_imports() {
+        let krate = krate(&[(
+            "src/main.rs",
+            "use crate::types as t; mod a { pub use super::t as u; use std::types::*; } use x::y;",
+        )]);
+        let found = names_of_module(&krate, "types");
+        let found: Vec<&str> = found.iter().map(String::as_str).collect();
+        assert_eq!(found, ["t", "types", "u"]);
     }
 }

@@ -9,14 +9,14 @@ use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{Attribute, Item, Meta, Visibility};
 
-use super::cfg::{self, Cfg};
-use super::file::{InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place};
-use super::function::{Parts, is_hot};
-use super::members::Looks;
+use super::cfg::Cfg;
+use super::file::{
+    InlineModule, Kind, ModuleFile, OtherItem, Owner, ParsedFile, Place, PrivateField,
+};
+use super::function::Parts;
 use super::rewrite::included;
-use super::tokens::{fingerprint, mentions, paths};
+use super::tokens::{fingerprint, paths};
 use super::tree::{attributes, bare_name, home, imports, leaves, start_of};
-use super::values::code_in;
 
 impl OtherItem {
     /// An item of which only its code is known.
@@ -27,24 +27,16 @@ impl OtherItem {
             module: module.clone(),
             kind,
             name: String::new(),
-            title: String::new(),
             names: Vec::new(),
             place: Place::default(),
             range: 0..0,
             code,
-            surface: code,
-            helpers: 0,
-            derives: Vec::new(),
-            value: String::new(),
-            maker: String::new(),
-            is_constant: false,
             includes,
             mentions: Arc::default(),
-            paths: Arc::default(),
             imports: Vec::new(),
             home: None,
-            hot: false,
-            members: Vec::new(),
+            private_fields: Vec::new(),
+            names_deref: false,
         }
     }
 }
@@ -93,13 +85,7 @@ impl Reader<'_> {
             let is_doc = attr.path().is_ident("doc");
             if !is_doc {
                 self.out.inner_attrs.push(self.range(attr.span()));
-                self.other(
-                    module,
-                    Kind::Other,
-                    "attribute",
-                    attr.to_token_stream(),
-                    attr.span(),
-                );
+                self.other(module, Kind::Other, attr.to_token_stream(), attr.span());
             }
         }
     }
@@ -108,24 +94,17 @@ impl Reader<'_> {
         &mut self,
         module: &Arc<[String]>,
         kind: Kind,
-        what: &str,
         tokens: TokenStream,
         span: Span,
     ) -> &mut OtherItem {
         let place = self.place(span);
         let range = self.range(span);
         let name = tokens.to_string();
-        let mut named = BTreeSet::new();
-        if kind != Kind::Use {
-            paths(tokens.clone(), &mut named);
-        }
         let item = OtherItem::new(module, kind, tokens);
         self.push(OtherItem {
-            title: what.to_owned(),
             name,
             place,
             range,
-            paths: Arc::new(named),
             ..item
         })
     }
@@ -154,17 +133,16 @@ impl Reader<'_> {
         tokens: TokenStream,
     ) -> &mut OtherItem {
         let mut named = BTreeSet::new();
-        if !matches!(kind, Kind::Module | Kind::MacroRules) {
+        if kind == Kind::Type {
             paths(tokens.clone(), &mut named);
         }
         let place = self.place(ident.span());
         let item = OtherItem::new(module, kind, tokens);
         self.push(OtherItem {
-            title: format!("{what} `{ident}`"),
             name: format!("{what} {ident}"),
             names: vec![bare_name(ident)],
             place,
-            paths: Arc::new(named),
+            names_deref: named.contains("Deref"),
             ..item
         })
     }
@@ -196,7 +174,7 @@ impl Reader<'_> {
             }
             Item::Struct(item) => {
                 self.widen_attributes(&item.attrs);
-                let members = self.members("", &item.fields);
+                let fields = private_fields(self.cfg, &item.fields);
                 self.named(
                     module,
                     Kind::Type,
@@ -204,14 +182,13 @@ impl Reader<'_> {
                     &item.ident,
                     item.to_token_stream(),
                 )
-                .members = members;
+                .private_fields = fields;
                 self.seen_by(&item.vis, module);
-                self.looks(&item.attrs, Looks::Struct(item));
                 self.widen(&item.vis, item.struct_token.span);
                 self.fields(&item.ident, &item.fields);
             }
             Item::Union(item) => {
-                let members = self.members("", &syn::Fields::Named(item.fields.clone()));
+                let fields = private_fields(self.cfg, &item.fields.named);
                 self.named(
                     module,
                     Kind::Type,
@@ -219,9 +196,8 @@ impl Reader<'_> {
                     &item.ident,
                     item.to_token_stream(),
                 )
-                .members = members;
+                .private_fields = fields;
                 self.seen_by(&item.vis, module);
-                self.looks(&item.attrs, Looks::Union(item));
                 self.widen(&item.vis, item.union_token.span);
                 for field in &item.fields.named {
                     self.widen_type(&item.ident, &field.vis, field.ident.span());
@@ -229,17 +205,14 @@ impl Reader<'_> {
             }
             Item::Enum(item) => {
                 self.widen_attributes(&item.attrs);
-                let members = self.variants(item);
                 self.named(
                     module,
                     Kind::Type,
                     "enum",
                     &item.ident,
                     item.to_token_stream(),
-                )
-                .members = members;
+                );
                 self.seen_by(&item.vis, module);
-                self.looks(&item.attrs, Looks::Enum(item));
                 self.widen_type(&item.ident, &item.vis, item.enum_token.span);
             }
             Item::Type(item) => {
@@ -254,55 +227,26 @@ impl Reader<'_> {
                 self.widen(&item.vis, item.type_token.span);
             }
             Item::Const(item) => {
-                // An `impl` inside counts everywhere, and nobody looks for its methods there.
-                let mut idents = BTreeSet::new();
-                mentions(item.expr.to_token_stream(), &mut idents);
-                let kind = if idents.contains("impl") {
-                    Kind::Other
-                } else {
-                    Kind::Const
-                };
-                let entry = self.named(module, kind, "const", &item.ident, item.to_token_stream());
-                entry.mentions = Arc::new(code_in(&item.expr));
+                self.named(
+                    module,
+                    Kind::Const,
+                    "const",
+                    &item.ident,
+                    item.to_token_stream(),
+                );
                 self.seen_by(&item.vis, module);
                 if item.ident != "_" {
                     self.widen(&item.vis, item.const_token.span);
                 }
             }
             Item::Static(item) => {
-                let mut surface = item.mutability.to_token_stream();
-                item.ty.to_tokens(&mut surface);
-                let mut named = BTreeSet::new();
-                paths(surface.clone(), &mut named);
-                let surface = fingerprint(surface);
-                let value = self.out.text[self.range(item.expr.span())].to_owned();
-                let helpers = fingerprint(item.expr.to_token_stream());
-                let hot = self
-                    .cfg
-                    .attributes(&item.attrs)
-                    .iter()
-                    .any(|meta| is_hot(&cfg::name(meta.path())));
-                let (start, end) = (
-                    self.range(item.static_token.span).start,
-                    self.range(item.semi_token.span).end,
-                );
-                let entry = self.named(
+                self.named(
                     module,
                     Kind::Static,
                     "static",
                     &item.ident,
                     item.to_token_stream(),
                 );
-                entry.surface = surface;
-                entry.value = value;
-                entry.helpers = helpers;
-                entry.hot = hot;
-                entry.range = start..end;
-                // Its value is there already, whatever the initialiser means.
-                entry.paths = Arc::new(named);
-                let mut idents = BTreeSet::new();
-                mentions(item.expr.to_token_stream(), &mut idents);
-                entry.mentions = Arc::new(idents);
                 self.seen_by(&item.vis, module);
                 self.widen(&item.vis, item.static_token.span);
             }
@@ -322,14 +266,7 @@ impl Reader<'_> {
             Item::Use(item) => {
                 let mut names = Vec::new();
                 leaves(&item.tree, &mut names);
-                let entry = self.other(
-                    module,
-                    Kind::Use,
-                    "import",
-                    item.to_token_stream(),
-                    item.span(),
-                );
-                entry.title = format!("`{}`", entry.name);
+                let entry = self.other(module, Kind::Use, item.to_token_stream(), item.span());
                 entry.names = names;
                 imports(&item.tree, &mut Vec::new(), &mut entry.imports);
                 self.seen_by(&item.vis, module);
@@ -337,13 +274,7 @@ impl Reader<'_> {
                 self.widen_import(&item.vis, item.use_token.span, import);
             }
             Item::ExternCrate(item) => {
-                let entry = self.other(
-                    module,
-                    Kind::Other,
-                    "`extern crate`",
-                    item.to_token_stream(),
-                    item.span(),
-                );
+                let entry = self.other(module, Kind::Other, item.to_token_stream(), item.span());
                 entry.names = vec![item.ident.to_string()];
                 self.seen_by(&item.vis, module);
                 if item
@@ -358,13 +289,7 @@ impl Reader<'_> {
                 }
             }
             Item::ForeignMod(item) => {
-                self.other(
-                    module,
-                    Kind::Other,
-                    "`extern` block",
-                    item.to_token_stream(),
-                    item.span(),
-                );
+                self.other(module, Kind::Other, item.to_token_stream(), item.span());
                 for foreign in &item.items {
                     match foreign {
                         syn::ForeignItem::Fn(f) => self.widen(&f.vis, start_of(&f.sig)),
@@ -383,34 +308,16 @@ impl Reader<'_> {
             Item::Macro(item) => self.macro_item(item, module, inline),
             Item::Mod(item) => self.module(item, module, inline),
             other => {
-                self.other(
-                    module,
-                    Kind::Other,
-                    "item",
-                    other.to_token_stream(),
-                    other.span(),
-                );
+                self.other(module, Kind::Other, other.to_token_stream(), other.span());
             }
         }
     }
 
     pub(super) fn trait_item(&mut self, item: &syn::ItemTrait, module: &Arc<[String]>) {
-        let mut bare = item.clone();
-        for part in &mut bare.items {
-            if let syn::TraitItem::Fn(func) = part {
-                func.default = func.default.take().map(|_| syn::parse_quote!({}));
-            }
-        }
-        let mut named = BTreeSet::new();
-        paths(bare.to_token_stream(), &mut named);
         let methods = item.items.iter().filter_map(|part| match part {
             syn::TraitItem::Fn(func) => Some(bare_name(&func.sig.ident)),
             _ => None,
         });
-        let surface = fingerprint(bare.to_token_stream());
-        bare.items
-            .retain(|part| !matches!(part, syn::TraitItem::Fn(_)));
-        let frame = fingerprint(bare.into_token_stream());
         let entry = self.named(
             module,
             Kind::Trait,
@@ -418,9 +325,6 @@ impl Reader<'_> {
             &item.ident,
             item.to_token_stream(),
         );
-        entry.surface = surface;
-        entry.helpers = frame;
-        entry.paths = Arc::new(named);
         entry.mentions = Arc::new(methods.collect());
         entry.home = home(&item.vis, module);
         self.widen(&item.vis, item.trait_token.span);
@@ -483,9 +387,8 @@ impl Reader<'_> {
             .iter()
             .flat_map(ToTokens::to_token_stream)
             .collect();
-        let entry = self.named(module, Kind::Module, "mod", &item.ident, attrs);
         // Inline or in a file is one and the same module.
-        entry.title = format!("module `{}`", item.ident);
+        self.named(module, Kind::Module, "mod", &item.ident, attrs);
         self.seen_by(&item.vis, module);
         match &item.content {
             Some((brace, items)) => {
@@ -514,4 +417,23 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// The fields of a struct or union that not everybody may name.
+fn private_fields<'a>(
+    cfg: &Cfg,
+    fields: impl IntoIterator<Item = &'a syn::Field>,
+) -> Vec<PrivateField> {
+    let fields = fields.into_iter().filter(|field| cfg.keeps(&field.attrs));
+    let fields = fields.enumerate();
+    let private = fields.filter(|(_, field)| !matches!(field.vis, Visibility::Public(_)));
+    private
+        .map(|(index, field)| PrivateField {
+            name: field
+                .ident
+                .as_ref()
+                .map_or_else(|| index.to_string(), bare_name),
+            restricted: matches!(field.vis, Visibility::Restricted(_)),
+        })
+        .collect()
 }

@@ -149,10 +149,6 @@ fn self_assoc(tokens: &TokenStream, names: &[String], found: &mut impl FnMut(Ran
     }
 }
 
-pub(super) fn includes(tokens: &TokenStream, found: &mut impl FnMut(Range<usize>, &str)) {
-    walk_includes(tokens, &["include_str", "include_bytes", "include"], found);
-}
-
 fn walk_includes(tokens: &TokenStream, words: &[&str], found: &mut impl FnMut(Range<usize>, &str)) {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
     for window in tokens.windows(3) {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use super::file::{Import, Kind, Owner};
 use super::foreign::{self, ForeignTraits};
-use super::globs::{Module, Modules, crates_called};
+use super::globs::{Module, Modules};
 use super::items::{CrateSource, raw};
-use super::privacy::Spot;
+use super::privacy::may_name;
 
 /// What every module knows without an import; from the library reference's `std::prelude` and the language's own types.
 const PRELUDE: &[&str] = &[
@@ -95,17 +95,13 @@ pub enum Origin {
 }
 
 /// The names that a scope would take, by module.
-pub type Shadows = BTreeMap<Arc<[String]>, BTreeMap<String, Origin>>;
+pub type Shadows = BTreeMap<Module, BTreeMap<String, Origin>>;
 
-/// Notes in each crate which names mean something else in which of its modules in a scope, and which traits are seen there.
-///
-/// `externs` are the names by which crates know each other, where those are not their own.
-pub fn note(krates: &mut [CrateSource], externs: &BTreeSet<(usize, String)>) {
-    let found = shadows(krates, externs);
-    for (krate, (shadows, traits)) in krates.iter_mut().zip(found) {
-        krate.shadows = shadows;
-        krate.foreign_traits = traits;
-    }
+/// Notes in a crate which names mean something else in which of its modules in a scope, and which traits are seen there.
+pub fn note(krate: &mut CrateSource) {
+    let (shadows, traits) = shadows(krate);
+    krate.shadows = shadows;
+    krate.foreign_traits = traits;
 }
 
 /// What gives such names back the meaning that they have in the crate, on one line. A glob import may hand on what it
@@ -178,22 +174,18 @@ fn begins_path(text: &str, name: &str) -> bool {
     })
 }
 
-fn shadows(
-    krates: &[CrateSource],
-    externs: &BTreeSet<(usize, String)>,
-) -> Vec<(Shadows, ForeignTraits)> {
-    let modules = Modules::of(krates, krates, externs);
-    let mut out = vec![(Shadows::new(), ForeignTraits::new()); krates.len()];
-    // A module sees all of those that it is in, and mostly that is all there is.
-    let is_inside = |of: &Module, at: &Module| at.0 == of.0 && at.1.starts_with(&of.1);
+fn shadows(krate: &CrateSource) -> (Shadows, ForeignTraits) {
+    let modules = Modules::of(krate);
+    let (mut shadows, mut foreign) = (Shadows::new(), ForeignTraits::new());
     let globs = modules.globs();
     let mut all = globs
         .iter()
         .flat_map(|(of, at)| at.iter().map(move |at| (of, at)));
-    if all.all(|(of, at)| is_inside(of, at)) {
-        return out;
+    // A module sees all of those that it is in, and mostly that is all there is.
+    if all.all(|(of, at)| at.starts_with(of)) {
+        return (shadows, foreign);
     }
-    let known = Known::of(krates);
+    let known = Known::of(krate);
     let importers = known.importers(&modules);
     for (of, names) in &known.named {
         let mut reached = BTreeSet::new();
@@ -221,14 +213,13 @@ fn shadows(
             let seen = traits().filter(|(_, other)| *other == home);
             let seen: BTreeSet<String> = seen.map(|(name, _)| name.to_owned()).collect();
             for at in reached.iter().filter(|at| !visible.contains(**at)) {
-                let (shadows, foreign) = &mut out[at.0];
                 if !seen.is_empty() {
-                    let foreign = foreign.entry(at.1.clone()).or_default();
+                    let foreign = foreign.entry((*at).clone()).or_default();
                     foreign.extend(seen.iter().cloned());
                 }
                 let hidden = names.iter().filter(|(_, other)| **other == home);
                 for (name, _) in hidden.filter(|(name, _)| known.home(at, name).is_none()) {
-                    let names = shadows.entry(at.1.clone()).or_default();
+                    let names = shadows.entry((*at).clone()).or_default();
                     names.extend(known.methods(name).map(|name| (name, Origin::Unknown)));
                     if let Some(origin) = known.origin(&modules, at, name) {
                         names.insert((*name).to_owned(), origin);
@@ -237,10 +228,8 @@ fn shadows(
             }
         }
     }
-    for (shadows, _) in &mut out {
-        shadows.retain(|_, names| !names.is_empty());
-    }
-    out
+    shadows.retain(|_, names| !names.is_empty());
+    (shadows, foreign)
 }
 
 /// Modules that what stands in `of` and has this home reaches by glob imports that may be followed.
@@ -254,7 +243,7 @@ fn visible_from<'a>(
     while let Some((module, home)) = queue.pop() {
         for (at, of_import) in importers.get(module).into_iter().flatten() {
             // Whoever takes all from `at` has it if the import there is for them.
-            if Spot::of(at).may_name(module.0, home) && seen.insert((at, *of_import)) {
+            if may_name(at, home) && seen.insert((at, *of_import)) {
                 queue.push((at, *of_import));
             }
         }
@@ -267,53 +256,6 @@ type Home<'a> = Option<&'a Arc<[String]>>;
 
 /// For each module those with a glob import of it, and who has what that brings.
 type Importers<'a> = BTreeMap<Module, BTreeSet<(&'a Module, Home<'a>)>>;
-
-/// What glob imports inside of functions would take in a scope.
-pub struct Inside<'a> {
-    krates: &'a [CrateSource],
-    externs: &'a BTreeSet<(usize, String)>,
-    named: NamedBy<'a>,
-}
-
-impl<'a> Inside<'a> {
-    /// Of these crates; `externs` as for [`note`].
-    #[must_use]
-    pub fn of(krates: &'a [CrateSource], externs: &'a BTreeSet<(usize, String)>) -> Self {
-        Self {
-            krates,
-            externs,
-            named: Known::of(krates).named,
-        }
-    }
-
-    /// A name in a function with such imports of modules that go by these names: something private in such a module.
-    #[must_use]
-    pub fn taken(
-        &self,
-        spot: Spot<'_>,
-        globs: &[String],
-        mentions: &BTreeSet<String>,
-    ) -> Option<&'a str> {
-        let near = ["crate", "self", "super"];
-        let may_be_any = globs.iter().any(|glob| near.contains(&glob.as_str()));
-        let roots: BTreeSet<usize> = globs
-            .iter()
-            .flat_map(|glob| crates_called(self.krates, self.externs, glob))
-            .collect();
-        let may_be = |(krate, module): &Module| match module.last() {
-            _ if may_be_any => true,
-            Some(name) => globs.contains(name),
-            None => roots.contains(krate),
-        };
-        let mut all = self.named.iter().filter(|(at, _)| may_be(at));
-        all.find_map(|(at, names)| {
-            let mut names = names
-                .iter()
-                .filter(|(name, home)| mentions.contains(**name) && !spot.may_name(at.0, **home));
-            names.next().map(|(name, _)| *name)
-        })
-    }
-}
 
 /// Names, with who may name that, by module.
 type NamedBy<'a> = BTreeMap<Module, BTreeMap<&'a str, Home<'a>>>;
@@ -332,7 +274,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(krates: &'a [CrateSource]) -> Self {
+    fn of(krate: &'a CrateSource) -> Self {
         let mut out = Self {
             named: BTreeMap::new(),
             globs: BTreeMap::new(),
@@ -340,43 +282,38 @@ impl<'a> Known<'a> {
             traits: BTreeMap::new(),
             made: BTreeSet::new(),
         };
-        for (krate, source) in krates.iter().enumerate() {
-            for file in &source.files {
-                let functions = file.parsed.functions.iter();
-                for function in functions.filter(|function| function.owner == Owner::Free) {
-                    let at = (krate, function.module.clone());
-                    let names = out.named.entry(at).or_default();
-                    names.insert(&function.name, function.home.as_ref());
-                }
-                for item in &file.parsed.items {
-                    let at = (krate, item.module.clone());
-                    if item.kind == Kind::ItemMacro {
-                        out.made.insert(at);
-                        continue;
-                    }
-                    let is_elsewhere = matches!(item.kind, Kind::Impl | Kind::MacroRules)
-                        || (item.kind == Kind::Const && item.name.contains(" of "));
-                    if is_elsewhere {
-                        continue;
-                    }
-                    for import in &item.imports {
-                        let all = match import.name.as_str() {
-                            "*" => &mut out.globs,
-                            _ if foreign::may_be_trait(&import.path) => &mut out.imports,
-                            _ => continue,
-                        };
-                        let all = all.entry(at.clone()).or_default();
-                        all.push((import, item.home.as_ref()));
-                    }
-                    if let (Kind::Trait, Some(name)) = (item.kind, item.names.first()) {
-                        out.traits.insert(name, &item.mentions);
-                    }
-                    let names = item.names.iter().map(String::as_str);
-                    let names = names.filter(|name| !matches!(*name, "*" | "_"));
-                    let own = out.named.entry(at).or_default();
-                    own.extend(names.map(|name| (name, item.home.as_ref())));
-                }
+        let functions = krate.functions().map(|(_, function)| function);
+        for function in functions.filter(|function| function.owner == Owner::Free) {
+            let names = out.named.entry(function.module.clone()).or_default();
+            names.insert(&function.name, function.home.as_ref());
+        }
+        for item in krate.items() {
+            let at = &item.module;
+            if item.kind == Kind::ItemMacro {
+                out.made.insert(at.clone());
+                continue;
             }
+            let is_elsewhere = matches!(item.kind, Kind::Impl | Kind::MacroRules)
+                || (item.kind == Kind::Const && item.name.contains(" of "));
+            if is_elsewhere {
+                continue;
+            }
+            for import in &item.imports {
+                let all = match import.name.as_str() {
+                    "*" => &mut out.globs,
+                    _ if foreign::may_be_trait(&import.path) => &mut out.imports,
+                    _ => continue,
+                };
+                let all = all.entry(at.clone()).or_default();
+                all.push((import, item.home.as_ref()));
+            }
+            if let (Kind::Trait, Some(name)) = (item.kind, item.names.first()) {
+                out.traits.insert(name, &item.mentions);
+            }
+            let names = item.names.iter().map(String::as_str);
+            let names = names.filter(|name| !matches!(*name, "*" | "_"));
+            let own = out.named.entry(at.clone()).or_default();
+            own.extend(names.map(|name| (name, item.home.as_ref())));
         }
         out
     }
@@ -476,14 +413,14 @@ impl<'a> Known<'a> {
             return Some(false);
         }
         if let Some(home) = self.home(&from, name) {
-            return Some(Spot::of(to).may_name(from.0, home));
+            return Some(may_name(to, home));
         }
         if self.made.contains(&from) {
             return None;
         }
         let mut found = Some(false);
         let globs = self.globs(&from);
-        for (import, _) in globs.filter(|(_, home)| Spot::of(to).may_name(from.0, *home)) {
+        for (import, _) in globs.filter(|(_, home)| may_name(to, *home)) {
             match self.brings(modules, (&from, import), (to, name), seen) {
                 Some(true) => return Some(true),
                 Some(false) => {}
@@ -513,14 +450,14 @@ mod tests {
     #[test]
     fn a_module_names_what_it_means() {
         let text = "#![no_std] mod a { struct Vec; struct Option; fn drop() {} struct u8; } mod b { use super::a::*; }";
-        let mut krates = [krate(&[("src/main.rs", text)])];
-        note(&mut krates, &BTreeSet::new());
+        let mut krate = krate(&[("src/main.rs", text)]);
+        note(&mut krate);
         assert_eq!(
-            imports(&krates[0], &["b".to_owned()], false),
+            imports(&krate, &["b".to_owned()], false),
             " #[allow(unused_imports)] use ::core::prelude::rust_2021::Option; \
              #[allow(unused_imports)] use ::core::mem::drop; #[allow(unused_imports)] use ::core::primitive::u8;"
         );
-        assert_eq!(imports(&krates[0], &["a".to_owned()], false), "");
+        assert_eq!(imports(&krate, &["a".to_owned()], false), "");
     }
 
     #[test]
@@ -530,9 +467,9 @@ mod tests {
             mod x { use super::a::*; use other::*; } \
             mod y { pub mod util { pub fn g() {} } } mod z { pub mod util { pub fn f() {} pub struct Vec; } } \
             mod u { use super::a::*; use super::y::util::*; } mod m { use super::a::*; make!(); }";
-        let mut krates = [krate(&[("src/main.rs", text)])];
-        note(&mut krates, &BTreeSet::new());
-        let all = |module: &str| imports(&krates[0], &[module.to_owned()], false);
+        let mut krate = krate(&[("src/main.rs", text)]);
+        note(&mut krate);
+        let all = |module: &str| imports(&krate, &[module.to_owned()], false);
         assert_eq!(
             all("b"),
             " #[allow(unused_imports)] use super::c::Vec; #[allow(unused_imports)] use super::c::f;"
@@ -549,17 +486,16 @@ mod tests {
         assert_eq!(all("m"), "");
         let mentions = BTreeSet::from(["Vec".to_owned(), "f".to_owned(), "h".to_owned()]);
         assert_eq!(
-            unknown(&krates[0], &["x".to_owned()], ("", &mentions)),
+            unknown(&krate, &["x".to_owned()], ("", &mentions)),
             Some("Vec")
         );
-        let in_b = |text| unknown(&krates[0], &["b".to_owned()], (text, &mentions));
+        let in_b = |text| unknown(&krate, &["b".to_owned()], (text, &mentions));
         assert_eq!(in_b("let h = x::h; f(h);"), None);
         assert_eq!(in_b("f(h::new())"), Some("h"));
     }
 
     fn shadowed(text: &str) -> Vec<(String, Vec<String>)> {
-        let found = shadows(&[krate(&[("src/main.rs", text)])], &BTreeSet::new());
-        let (found, _) = found.into_iter().next().expect("one crate");
+        let (found, _) = shadows(&krate(&[("src/main.rs", text)]));
         found
             .into_iter()
             .map(|(module, names)| {

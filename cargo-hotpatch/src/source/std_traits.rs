@@ -1,15 +1,5 @@
 //! The standard library's traits and the methods that come with them.
 
-use std::collections::BTreeSet;
-
-/// The methods of these of the standard library's traits.
-pub(super) fn methods_of_std(traits: &BTreeSet<String>) -> Vec<String> {
-    let known = STD_TRAITS.iter().filter(|(name, _)| traits.contains(*name));
-    known
-        .flat_map(|(_, methods)| methods.split_whitespace().map(str::to_owned))
-        .collect()
-}
-
 /// The standard library's traits that are imported by name, with their methods.
 pub(super) const STD_TRAITS: &[(&str, &str)] = &[
     ("Add", "add"),

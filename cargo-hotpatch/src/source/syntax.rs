@@ -18,7 +18,6 @@ pub struct Parsed {
 
 /// The editions that are read differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[expect(missing_docs, reason = "their names say it")]
 pub enum Edition {
     E2015,
     E2018,

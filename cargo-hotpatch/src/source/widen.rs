@@ -9,9 +9,6 @@ use super::shadows;
 
 /// What runs should a blanked body ever be reached: it must not go unnoticed.
 const BLANK: &str = r#" panic!("cargo-hotpatch: a blanked body was called, please report this") "#;
-/// Code that has this in it has such a body.
-pub const BLANK_MARK: &str = "cargo-hotpatch: a blanked body was called";
-
 /// What counts in a crate's scope besides the text of a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
@@ -50,11 +47,7 @@ pub fn scope_text(file: &SourceFile, private: &BTreeSet<usize>, scope: &Scope<'_
             edits.push((edit.range.clone(), edit.text.clone().into_owned()));
         }
     }
-    let is_blank = |function: &&Function| {
-        let is_open = function.kept || open.contains(&function.key);
-        // Whether its future may be sent, rustc tells from the body.
-        !is_open && function.future.is_none()
-    };
+    let is_blank = |function: &&Function| !function.kept && !open.contains(&function.key);
     for function in file.functions.iter().filter(is_blank) {
         let lines = file.text[function.body.clone()].matches('\n').count();
         edits.push((

@@ -8,17 +8,14 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::events::{Patched, Phases, Ready};
 use super::paint::{Hue, Paint};
 use super::terminal::Terminal;
 use super::wrap::fitted;
 use crate::args::OnRefuse;
-use crate::command::{CommandLine, signal_name};
+use crate::command::signal_name;
 use crate::run::child::ExitHow;
 
 /// Longest piece of a source line that a refusal shows.
@@ -34,8 +31,6 @@ pub enum Verbosity {
     Normal,
     /// And how long each phase took.
     Phases,
-    /// And which commands were run.
-    Commands,
 }
 
 impl Verbosity {
@@ -45,8 +40,7 @@ impl Verbosity {
         match (quiet, verbose) {
             (true, _) => Self::Quiet,
             (false, 0) => Self::Normal,
-            (false, 1) => Self::Phases,
-            (false, _) => Self::Commands,
+            (false, _) => Self::Phases,
         }
     }
 }
@@ -62,15 +56,13 @@ pub struct Place {
     pub column: Option<u32>,
 }
 
-/// A source line with what there is to say about it.
+/// A source line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Excerpt {
     /// Its number.
     pub line: u32,
     /// Its text.
     pub text: String,
-    /// A few words, such as "added field".
-    pub label: String,
 }
 
 /// An edit that cannot be patched.
@@ -82,8 +74,8 @@ pub struct Refusal {
     pub message: String,
     /// Where.
     pub place: Option<Place>,
-    /// The lines that show it.
-    pub excerpts: Vec<Excerpt>,
+    /// The line there.
+    pub excerpt: Option<Excerpt>,
     /// Why, one fragment each, such as "alive in: static `WORLD` (src/main.rs:8)".
     pub reasons: Vec<String>,
     /// A restart does not bring the edit into the program, only a new session does.
@@ -171,20 +163,9 @@ pub fn render_refused(paint: Paint, refusal: &Refusal, on_refuse: OnRefuse) -> S
     let head = paint.bold(Hue::Red, &format!("refused {}", refusal.code));
     let mut text = format!("{head}: {}\n", refusal.message);
     text += &arrow(refusal.place.as_ref());
-    let cut = |excerpt: &Excerpt| shorten(excerpt.text.trim(), EXCERPT_WIDTH);
-    let width = refusal
-        .excerpts
-        .iter()
-        .map(|excerpt| cut(excerpt).chars().count())
-        .max();
-    for excerpt in &refusal.excerpts {
-        let shown = format!(
-            "{:width$}        {}",
-            cut(excerpt),
-            excerpt.label,
-            width = width.unwrap_or(0)
-        );
-        let _ = writeln!(text, "   | {:>3} | {}", excerpt.line, shown.trim_end());
+    if let Some(Excerpt { line, text: code }) = &refusal.excerpt {
+        let code = shorten(code.trim(), EXCERPT_WIDTH);
+        let _ = writeln!(text, "   | {line:>3} | {code}");
     }
     for reason in &refusal.reasons {
         let _ = writeln!(text, "   = {reason}");
@@ -359,10 +340,8 @@ fn phase_list(ms: &Phases) -> String {
 pub struct Report {
     paint: Paint,
     verbosity: Verbosity,
-    is_terminal: bool,
     /// Columns, of a terminal.
     width: Option<usize>,
-    building: Mutex<Option<ProgressBar>>,
 }
 
 impl Report {
@@ -374,16 +353,8 @@ impl Report {
                 color: terminal.color,
             },
             verbosity,
-            is_terminal: terminal.is_terminal,
             width: terminal.is_terminal.then_some(terminal.width),
-            building: Mutex::new(None),
         }
-    }
-
-    /// How much is said.
-    #[must_use]
-    pub fn verbosity(&self) -> Verbosity {
-        self.verbosity
     }
 
     /// How text is coloured.
@@ -397,7 +368,7 @@ impl Report {
         self.say(Verbosity::Normal, &render_ready(self.paint, ready));
     }
 
-    /// Hot functions run new code.
+    /// Functions run new code.
     pub fn patched(&self, patched: &Patched, notes: &[Note]) {
         let phases = self.verbosity >= Verbosity::Phases;
         self.say(
@@ -473,54 +444,9 @@ impl Report {
         self.say(Verbosity::Quiet, &render_fatal(self.paint, error));
     }
 
-    /// Something the user may want to change.
-    pub fn warning(&self, message: &str) {
-        self.say(Verbosity::Quiet, &render_warning(self.paint, message));
-    }
-
-    /// A command is run; shown with `-vv`.
-    pub fn command(&self, line: &CommandLine) {
-        let text = format!("`{}`", line.full());
-        self.print(
-            Verbosity::Commands,
-            &self.paint.verb(Hue::Green, "Running", &text),
-        );
-    }
-
-    /// A line in cargo's manner, for texts of one command only, such as the demo's.
-    pub fn status(&self, verb: &str, text: &str) {
-        self.say(Verbosity::Normal, &self.paint.verb(Hue::Green, verb, text));
-    }
-
     /// Plain text, printed as it is.
     pub fn text(&self, text: &str) {
         self.print(Verbosity::Normal, text);
-    }
-
-    /// Shows a spinner with `what` until the result is dropped, on a terminal only. Not while the program runs: its
-    /// output would run into it.
-    #[must_use]
-    pub fn building(&self, what: &str) -> Building<'_> {
-        if self.is_terminal && self.verbosity > Verbosity::Quiet {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            let template = if self.paint.color {
-                "{prefix:>12.cyan.bold} {msg} {spinner}"
-            } else {
-                "{prefix:>12} {msg} {spinner}"
-            };
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            bar.set_prefix("Building");
-            bar.set_message(what.to_owned());
-            bar.enable_steady_tick(Duration::from_millis(120));
-            *self.bar() = Some(bar);
-        }
-        Building { report: self }
-    }
-
-    fn bar(&self) -> MutexGuard<'_, Option<ProgressBar>> {
-        self.building.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says it in lines that the terminal does not have to break.
@@ -536,31 +462,10 @@ impl Report {
         if self.verbosity < at_least {
             return;
         }
-        let print = || {
-            let mut stderr = io::stderr().lock();
-            let _ = stderr
-                .write_all(text.as_bytes())
-                .and_then(|()| stderr.flush());
-        };
-        match &*self.bar() {
-            // `println` of the bar would drop the text where it draws nothing.
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-}
-
-/// A spinner that is shown.
-#[derive(Debug)]
-pub struct Building<'a> {
-    report: &'a Report,
-}
-
-impl Drop for Building<'_> {
-    fn drop(&mut self) {
-        if let Some(bar) = self.report.bar().take() {
-            bar.finish_and_clear();
-        }
+        let mut stderr = io::stderr().lock();
+        let _ = stderr
+            .write_all(text.as_bytes())
+            .and_then(|()| stderr.flush());
     }
 }
 
@@ -604,11 +509,10 @@ mod tests {
                 line: 12,
                 column: Some(5),
             }),
-            excerpts: vec![Excerpt {
+            excerpt: Some(Excerpt {
                 line: 12,
                 text: "    pub shield: u32,".into(),
-                label: "added field".into(),
-            }],
+            }),
             reasons: strings(&[
                 "alive in: static `WORLD` (src/main.rs:8), argument `world` of hot fn `update` (src/game.rs:20)",
             ]),
@@ -623,7 +527,7 @@ mod tests {
             "\
 refused HP0101: layout of `Player` changed
   --> src/player.rs:12:5
-   |  12 | pub shield: u32,        added field
+   |  12 | pub shield: u32,
    = alive in: static `WORLD` (src/main.rs:8), argument `world` of hot fn `update` (src/game.rs:20)
    = restart to use it [y/n/always/never]; `cargo hotpatch explain HP0101`
 "
@@ -681,23 +585,18 @@ refused HP0101: layout of `Player` changed
     }
 
     #[test]
-    fn excerpts_are_aligned_and_cut() {
-        let mut refusal = refusal();
-        refusal.excerpts.push(Excerpt {
+    fn excerpts_are_cut() {
+        let excerpt = Excerpt {
             line: 1234,
             text: "x".repeat(100),
-            label: "removed field".into(),
-        });
+        };
+        let refusal = Refusal {
+            excerpt: Some(excerpt),
+            ..refusal()
+        };
         let text = render_refused(PLAIN, &refusal, OnRefuse::Stay);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            lines[2],
-            format!("   |  12 | {:72}        added field", "pub shield: u32,")
-        );
-        assert_eq!(
-            lines[3],
-            format!("   | 1234 | {}…        removed field", "x".repeat(71))
-        );
+        let shown = format!("   | 1234 | {}…", "x".repeat(71));
+        assert_eq!(text.lines().nth(2), Some(shown.as_str()));
     }
 
     #[test]
@@ -830,12 +729,6 @@ refused HP0101: layout of `Player` changed
              = the old code runs on; the next save tries again\n"
         );
         assert_eq!(render_warning(PLAIN, "slow disk"), "warning: slow disk\n");
-        assert_eq!(
-            render_warning(PLAIN, TYPES_ARE_NOT_TOLD),
-            "warning: this build has no debug information about types, so that a patch cannot be held \
-             against the program; from the source alone more edits are refused (`debug = \"full\"` in the \
-             profile helps)\n"
-        );
     }
 
     #[test]
@@ -856,7 +749,7 @@ refused HP0101: layout of `Player` changed
         assert_eq!(Verbosity::from_flags(true, 0), Verbosity::Quiet);
         assert_eq!(Verbosity::from_flags(false, 0), Verbosity::Normal);
         assert_eq!(Verbosity::from_flags(false, 1), Verbosity::Phases);
-        assert_eq!(Verbosity::from_flags(false, 3), Verbosity::Commands);
-        assert!(Verbosity::Quiet < Verbosity::Normal && Verbosity::Phases < Verbosity::Commands);
+        assert_eq!(Verbosity::from_flags(false, 3), Verbosity::Phases);
+        assert!(Verbosity::Quiet < Verbosity::Normal && Verbosity::Normal < Verbosity::Phases);
     }
 }

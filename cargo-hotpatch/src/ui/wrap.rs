@@ -7,8 +7,8 @@ pub fn wrapped(text: &str, width: usize, indent: usize) -> String {
     broken(text, width, indent, indent)
 }
 
-/// A message in lines that fit: what follows `= ` or a verb stays below it, a source line keeps its shape with
-/// what is said about it on a line of its own. Places and single long words stay whole.
+/// A message in lines that fit: what follows `= ` or a verb stays below it, and a source line is cut. Places and single long
+/// words stay whole.
 #[must_use]
 pub fn fitted(text: &str, width: usize) -> String {
     let mut out = String::with_capacity(text.len());
@@ -19,18 +19,9 @@ pub fn fitted(text: &str, width: usize) -> String {
         if columns(line) <= width || line.starts_with("  --> ") {
             out += line;
         } else if let Some(excerpt) = line.strip_prefix("   | ") {
-            let (code, label) = excerpt.rsplit_once(LABEL_GAP).unwrap_or((excerpt, ""));
+            let room = width.saturating_sub(5 + 1);
             out += "   | ";
-            let code = code.trim_end();
-            let room = width.saturating_sub(5);
-            if code.chars().count() > room {
-                out.extend(code.chars().take(room.saturating_sub(1)).chain(['…']));
-            } else {
-                out += code;
-            }
-            if !label.is_empty() {
-                out += &format!("\n   |     | {label}");
-            }
+            out.extend(excerpt.chars().take(room).chain(['…']));
         } else {
             let spaces = line.len() - line.trim_start_matches(' ').len();
             let indent = match line.strip_prefix("   = ") {
@@ -45,9 +36,6 @@ pub fn fitted(text: &str, width: usize) -> String {
     }
     out
 }
-
-/// What stands between a source line and what is said about it.
-const LABEL_GAP: &str = "        ";
 
 /// A word that ends in the twelfth column, as cargo writes them.
 fn has_verb(line: &str) -> bool {
@@ -117,14 +105,14 @@ mod tests {
         let lines = [
             "\u{1b}[1;31mrefused HP0101\u{1b}[0m: layout of `Player` changed here",
             "  --> src/a/very/long/path/player.rs:12:5",
-            "   |  12 | pub shield: u32,        added field",
+            "   |  12 | pub shield: Option<Shield>,",
             "   = alive in: static `WORLD` (src/main.rs:8)",
             "     Patched update and three others (gen 3)",
         ];
         let wanted = [
             "\u{1b}[1;31mrefused HP0101\u{1b}[0m: layout of\n    `Player` changed here",
             "  --> src/a/very/long/path/player.rs:12:5",
-            "   |  12 | pub shield: u32,\n   |     | added field",
+            "   |  12 | pub shield: Option<S…",
             "   = alive in: static `WORLD`\n     (src/main.rs:8)",
             "     Patched update and three\n             others (gen 3)",
         ];

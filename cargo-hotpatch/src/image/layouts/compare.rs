@@ -1,6 +1,6 @@
 //! Where two files disagree about a type that both know.
 
-use super::environment::{Bound, is_environment};
+use super::environment::is_environment;
 use super::read::UNKNOWN;
 use super::{Kind, Layout, Layouts, Member};
 
@@ -28,36 +28,12 @@ enum Rank {
     Whole,
 }
 
-/// The types about which `patch` does not say what `known` says, those nearest to the cause first. `bound` are the
-/// symbols of code outside the patch that it is bound to: what closures captured is compared where that code is
-/// about them.
-#[must_use]
-pub fn disagreements(known: &Layouts, patch: &Layouts, bound: &[&str]) -> Vec<Disagreement> {
-    let mut differing: Vec<(&String, Difference)> = patch
-        .types
-        .iter()
-        .filter_map(|(path, layout)| Some((path, against(known, patch, path, layout)?)))
-        .collect();
-    if differing.iter().any(|(path, _)| is_environment(path)) {
-        let bound = Bound::new(bound);
-        differing.retain(|(path, _)| !is_environment(path) || bound.meets(path));
-    }
-    ranked(patch, differing.into_iter())
-}
-
-/// The same about all that differ, whoever is bound to what.
+/// The types about which `patch` does not say what `known` says, those nearest to the cause first.
 pub(crate) fn differing(known: &Layouts, patch: &Layouts) -> Vec<Disagreement> {
     let differing = patch
         .types
         .iter()
         .filter_map(|(path, layout)| Some((path, against(known, patch, path, layout)?)));
-    ranked(patch, differing)
-}
-
-fn ranked<'a>(
-    patch: &Layouts,
-    differing: impl Iterator<Item = (&'a String, Difference)>,
-) -> Vec<Disagreement> {
     let mut found: Vec<Disagreement> = differing
         .map(|(path, difference)| {
             // The fields of a variant are a type of their own, which nobody knows by name.

@@ -1,9 +1,4 @@
-//! What closures and `async` blocks captured: whether code of a patch can come before a value of an older version.
-//!
-//! Such a type has no name that code could spell, so that no static, field or argument of a hot function is of it:
-//! a value goes to whoever is given it by the function it stands in, directly or through generic code. New code
-//! meets one of an older version only where it is bound to older code of that kind: the function itself, the
-//! closure's body, or an instance of generic code for it. Behind `dyn` a value runs its own code.
+//! What closures and `async` blocks captured, by the names that debug information gives to such types.
 
 /// Whether a type is, or is made of, what a closure or an `async` block captured.
 #[must_use]
@@ -12,42 +7,6 @@ pub fn is_environment(path: &str) -> bool {
 }
 
 const MARK: &str = "_env#";
-
-/// Functions outside a patch that it is bound to, by what of them matters here.
-pub(super) struct Bound {
-    /// Their names as people read them.
-    texts: Vec<String>,
-}
-
-impl Bound {
-    pub(super) fn new(symbols: &[&str]) -> Self {
-        let text = |symbol: &&str| format!("{:#}", rustc_demangle::demangle(symbol));
-        Self {
-            texts: symbols.iter().map(text).collect(),
-        }
-    }
-
-    /// Whether one of them takes, makes or is code of an environment that this type's path names.
-    pub(super) fn meets(&self, path: &str) -> bool {
-        path.match_indices(MARK).any(|(at, _)| {
-            let start = path[..at].rfind('{').unwrap_or_default();
-            let number = path[at + MARK.len()..]
-                .split('}')
-                .next()
-                .unwrap_or_default();
-            let around = path[..start].strip_suffix("::").unwrap_or_default();
-            let owner = closure(last(around));
-            let body = format!("{{closure#{number}}}");
-            let function = function(around);
-            self.texts.iter().any(|text| {
-                let is_body = text
-                    .match_indices(&body)
-                    .any(|(at, _)| last(text[..at].trim_end_matches("::")) == owner);
-                is_body || last(text) == function
-            })
-        })
-    }
-}
 
 /// The last part of a path, without generic arguments.
 pub(crate) fn last(path: &str) -> &str {
@@ -85,21 +44,9 @@ pub(crate) fn closure(part: &str) -> String {
     }
 }
 
-/// The named function around a closure, or one in another.
-fn function(around: &str) -> &str {
-    let mut around = around;
-    loop {
-        let name = last(around);
-        match around.strip_suffix(name).and_then(|a| a.strip_suffix("::")) {
-            Some(outer) if name.starts_with('{') => around = outer,
-            _ => return name,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{function, last};
+    use super::last;
 
     #[test]
     fn the_last_part_of_a_path_has_no_arguments() {
@@ -109,11 +56,5 @@ mod tests {
         assert_eq!(last("<app::A as app::T<u8>>::f::<u8>"), "f");
         assert_eq!(last("core::ops::Fn<(app::A,)>"), "Fn");
         assert_eq!(last("<app::A>"), "<app::A>");
-    }
-
-    #[test]
-    fn a_closure_in_a_closure_is_of_the_function_around_both() {
-        assert_eq!(function("app::f::{closure#1}::{async_block#0}"), "f");
-        assert_eq!(function("app::{impl#0}::f"), "f");
     }
 }

@@ -11,8 +11,6 @@ pub(crate) struct Found {
     types: HashMap<u32, Type>,
     /// What else a path means.
     others: HashMap<u32, Vec<Type>>,
-    /// How many units were read.
-    pub(crate) units: usize,
 }
 
 impl Found {
@@ -57,7 +55,6 @@ impl Found {
         Layouts {
             types: types.map(|(path, ty)| (text(*path), layout(ty))).collect(),
             ambiguous: others,
-            units: self.units,
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What types look like in memory, read from the debug information of a program or an object.
+//! What types look like in memory, read from the debug information of objects.
 //!
-//! rustc's DWARF describes each type that compiled code handles, with those it consists of. Two files that share
-//! values must describe a type they both know in the same words: [`disagreements`] says where they do not. Kept
+//! rustc's DWARF describes each type that compiled code handles, with those it consists of. Two objects that share
+//! values must describe a type they both know in the same words: [`differing`] says where they do not. Kept
 //! are types of the wanted crates and every instance, pointer and tuple that mentions one of them, by full path.
 //! Types in a `const _` block are not kept: such blocks have no names of their own, and what a patch defines for
 //! itself stands in one.
@@ -16,18 +16,15 @@ pub(crate) mod sections;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 pub(crate) use self::compare::differing;
-pub use self::compare::{Disagreement, disagreements};
 pub use self::environment::is_environment;
 pub(crate) use self::environment::{closure, last};
 pub use self::sections::LayoutError;
 
 /// What a type is, as far as debug information tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A struct, a tuple, a wide pointer, or the fields of a variant.
     Struct,
@@ -38,7 +35,7 @@ pub enum Kind {
 }
 
 /// A part of a type: a field, a variant, or the number that tells variants apart (without a name).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// As in the source; fields of tuples are `__0`, `__1`, ...
     pub name: String,
@@ -51,7 +48,7 @@ pub struct Member {
 }
 
 /// A type's layout.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     /// What it is.
     pub kind: Kind,
@@ -65,50 +62,14 @@ pub struct Layout {
 
 /// The layouts that a file knows, by the full path of the type with its generic arguments. A vtable's is
 /// ``<T as Trait>::{vtable_type}``.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Layouts {
     types: BTreeMap<String, Layout>,
     /// Paths that mean several types, such as those of two versions of a crate: what else they mean.
     ambiguous: BTreeMap<String, Vec<Layout>>,
-    /// How many units of the crates there were.
-    units: usize,
 }
 
 impl Layouts {
-    /// Reads the types that mention one of these crates, from a program, a shared library or an object.
-    ///
-    /// # Errors
-    /// If the file or its debug information is damaged.
-    pub fn read(data: &[u8], crates: &[&str]) -> Result<Self, LayoutError> {
-        read::read(data, crates)
-    }
-
-    /// Whether no type is known.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.types.is_empty()
-    }
-
-    /// Whether there was debug information about the crates at all.
-    #[must_use]
-    pub fn has_units(&self) -> bool {
-        self.units > 0
-    }
-
-    /// How many types are known.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.types.len()
-    }
-
-    /// The layout of a type, unless several have this path.
-    #[must_use]
-    pub fn get(&self, path: &str) -> Option<&Layout> {
-        self.types
-            .get(path)
-            .filter(|_| !self.ambiguous.contains_key(path))
-    }
-
     /// All layouts that are known, the first of each path.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Layout)> {
         self.types.iter()
@@ -150,12 +111,6 @@ impl Layouts {
         left
     }
 
-    /// Forgets the types with these last names, and those that are made of them.
-    pub fn forget(&mut self, names: &BTreeSet<String>) {
-        self.types.retain(|path, _| !names_one_of(path, names));
-        self.ambiguous.retain(|path, _| !names_one_of(path, names));
-    }
-
     fn add(&mut self, path: String, layout: Layout) {
         match self.types.get(&path) {
             Some(known) if *known != layout => {
@@ -170,11 +125,4 @@ impl Layouts {
             }
         }
     }
-}
-
-/// Whether a type's path has one of these names in it, as itself or as an argument.
-#[must_use]
-pub fn names_one_of(path: &str, names: &BTreeSet<String>) -> bool {
-    path.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .any(|word| names.contains(word))
 }

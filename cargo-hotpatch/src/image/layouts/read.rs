@@ -7,29 +7,11 @@
 
 use gimli::{DwTag, Dwarf, Unit, UnitOffset};
 
+use super::Kind;
 use super::entry::{Entry, number, reference};
 use super::found::{Found, Part, Type};
-use super::paths::{Paths, ROOT, is_of};
-use super::sections::{self, LayoutError, Reader};
-use super::{Kind, Layouts};
-
-/// Reads all units of `data` that may be of one of `crates`.
-pub(super) fn read(data: &[u8], crates: &[&str]) -> Result<Layouts, LayoutError> {
-    let sections = sections::load(data)?;
-    let dwarf = sections.borrow(|section| Reader::new(section, gimli::LittleEndian));
-    let mut paths = Paths::new(crates);
-    let mut found = Found::default();
-    let mut units = dwarf.units();
-    while let Some(header) = units.next()? {
-        let unit = dwarf.unit(header)?;
-        let name = unit.name.map(|name| name.to_string_lossy());
-        if name.is_some_and(|name| is_of(&name, crates)) {
-            let walk = Walk::new(&dwarf, &unit, &mut paths);
-            walk.run(Some(&mut found), &mut ())?;
-        }
-    }
-    Ok(found.layouts(&paths))
-}
+use super::paths::{Paths, ROOT};
+use super::sections::{LayoutError, Reader};
 
 /// What else is read while a unit is walked over.
 pub(crate) trait Beside<'data> {
@@ -46,25 +28,6 @@ pub(crate) trait Beside<'data> {
 
     /// Reads what could not be before all entries were known.
     fn end(&mut self, walk: &mut Walk<'_, '_, 'data>) -> Result<(), LayoutError>;
-}
-
-impl<'data> Beside<'data> for () {
-    fn takes(_: DwTag, _: Scope) -> bool {
-        false
-    }
-
-    fn entry(
-        &mut self,
-        _: &mut Walk<'_, '_, 'data>,
-        _: &Entry<'_, 'data>,
-        _: Scope,
-    ) -> Result<Scope, LayoutError> {
-        Ok(Scope::Opaque)
-    }
-
-    fn end(&mut self, _: &mut Walk<'_, '_, 'data>) -> Result<(), LayoutError> {
-        Ok(())
-    }
 }
 
 /// What an entry that others refer to is called.
@@ -176,7 +139,6 @@ impl<'a, 'crates, 'data> Walk<'a, 'crates, 'data> {
         let Some(found) = found else {
             return Ok(());
         };
-        found.units += 1;
         for raw in std::mem::take(&mut self.types) {
             let parts = raw.members.iter().map(|member| Part {
                 name: member.name,

@@ -27,12 +27,6 @@ pub(crate) type Reader<'data> = EndianSlice<'data, LittleEndian>;
 /// Sections as they are in the file, or unpacked and relocated.
 type Sections<'data> = DwarfSections<Cow<'data, [u8]>>;
 
-/// All debug sections; those that are not there are empty.
-pub(super) fn load(data: &[u8]) -> Result<Sections<'_>, LayoutError> {
-    let file = object::File::parse(data)?;
-    DwarfSections::load(|id| section(&file, id, None))
-}
-
 /// An address of 8 bytes in a debug section.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Address {
@@ -56,7 +50,7 @@ pub(crate) fn load_with_addresses<'data>(
     file: &object::File<'data>,
 ) -> Result<(Sections<'data>, Addresses), LayoutError> {
     let mut addresses = Addresses::default();
-    let sections = DwarfSections::load(|id| section(file, id, Some(&mut addresses)))?;
+    let sections = DwarfSections::load(|id| section(file, id, &mut addresses))?;
     for list in [&mut addresses.info, &mut addresses.table] {
         if !list.is_sorted_by_key(|address| address.at) {
             list.sort_by_key(|address| address.at);
@@ -68,7 +62,7 @@ pub(crate) fn load_with_addresses<'data>(
 fn section<'data>(
     file: &object::File<'data>,
     id: SectionId,
-    mut addresses: Option<&mut Addresses>,
+    addresses: &mut Addresses,
 ) -> Result<Cow<'data, [u8]>, LayoutError> {
     // Of the rest nothing is asked; of lines and addresses only that they are there.
     let is_wanted = matches!(
@@ -85,12 +79,13 @@ fn section<'data>(
         return Ok(Cow::Borrowed(&[]));
     };
     let mut bytes = section.uncompressed_data()?;
-    // Names of files are only asked for together with addresses.
-    let is_followed = match id {
-        SectionId::DebugInfo | SectionId::DebugStrOffsets => true,
-        SectionId::DebugLine | SectionId::DebugAddr => addresses.is_some(),
-        _ => false,
-    };
+    let is_followed = matches!(
+        id,
+        SectionId::DebugInfo
+            | SectionId::DebugStrOffsets
+            | SectionId::DebugLine
+            | SectionId::DebugAddr
+    );
     if file.kind() != ObjectKind::Relocatable || !is_followed {
         return Ok(bytes);
     }
@@ -99,9 +94,7 @@ fn section<'data>(
         let RelocationTarget::Symbol(symbol) = relocation.target() else {
             continue;
         };
-        if relocation.size() == 64
-            && let Some(addresses) = &mut addresses
-        {
+        if relocation.size() == 64 {
             let list = match id {
                 SectionId::DebugInfo => Some(&mut addresses.info),
                 SectionId::DebugAddr => Some(&mut addresses.table),

@@ -16,7 +16,6 @@ use crate::command::CancelToken;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
 use crate::patch::from_objects::{Library, Parts, library};
-use crate::patch::tls::Reach;
 use crate::plan::changes::{Changes, Selection, select};
 use crate::run::client::Client;
 
@@ -248,14 +247,10 @@ impl Engine {
                         }
                     }
                 },
-                thread_local: &|text| {
-                    let offset = match id(text) {
-                        Some(name) => self.addresses.thread_local(name, names),
-                        None => image.tls_offset_of(text),
-                    };
-                    offset.map(Reach::Offset)
+                thread_local: &|text| match id(text) {
+                    Some(name) => self.addresses.thread_local(name, names),
+                    None => image.tls_offset_of(text),
                 },
-                image,
                 linker: &self.linker,
                 libraries: &shared,
                 output,

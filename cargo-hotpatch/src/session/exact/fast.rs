@@ -7,7 +7,6 @@
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::slice;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -32,10 +31,9 @@ use crate::session::outcome::{Lane, Patched, Times};
 use crate::session::texts::Texts;
 use crate::source::diff;
 use crate::source::fields::in_place;
-use crate::source::file::{FnKey, Function, OtherItem, Owner, Shape};
+use crate::source::file::{FnKey, Function, OtherItem, Owner};
 use crate::source::items::{CrateSource, SourceFile};
-use crate::source::privacy::{self, Spot};
-use crate::source::shadows;
+use crate::source::{privacy, shadows};
 
 /// Functions that run code of the fast lane, each with the body that its slot led to before; nothing for those that it
 /// brought.
@@ -312,18 +310,17 @@ impl Engine {
 /// The functions whose bodies differ, if nothing else does and each of them means the same in a patch crate.
 fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<FnKey>> {
     let changes = diff::compare(old, new);
-    if changes.is_empty() && diff::same_code(old, new) {
+    if changes == diff::Changes::default() && diff::same_code(old, new) {
         return Err(NothingDiffers.into());
     }
-    if changes.bodies.is_empty() || !changes.is_bodies_only() || !changes.values.is_empty() {
+    if changes.bodies.is_empty() || changes.more {
         bail!("it is no edit of bodies alone");
     }
-    let (before, after) = (slice::from_ref(old), slice::from_ref(new));
-    if privacy::narrowed(before, after, slice::from_ref(&changes)) {
+    if privacy::narrowed(old, new) {
         bail!("less is visible than before");
     }
     let in_place = in_place(new);
-    let namesakes = privacy::namesakes(after);
+    let namesakes = privacy::namesakes(new);
     let mut wanted = Vec::new();
     for key in &changes.bodies {
         let found = new.function(key).zip(old.function(key));
@@ -345,53 +342,31 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<FnKey>> {
 /// everything is visible.
 fn may_misread(
     source: &CrateSource,
-    namesakes: &[(usize, &OtherItem)],
+    namesakes: &[&OtherItem],
     now: (&SourceFile, &Function),
     was: (&SourceFile, &Function),
 ) -> bool {
     let (file, function) = now;
-    let krates = slice::from_ref(source);
-    let spot = Spot {
-        krate: 0,
-        module: &function.module,
-    };
+    let module = &function.module;
     let body = &file.parsed.text[function.body.clone()];
     let mentions = &function.mentions;
-    privacy::may_trespass(krates, 0, now, Some(was))
-        || privacy::mistaken(namesakes, spot, mentions).is_some()
-        || shadows::unknown(source, &function.module, (body, mentions)).is_some()
+    privacy::may_trespass(source, now, was)
+        || privacy::mistaken(namesakes, module, mentions).is_some()
+        || shadows::unknown(source, module, (body, mentions)).is_some()
 }
 
 /// A function whose body can be compiled elsewhere without anybody noticing.
 fn is_plain(function: &Function) -> bool {
     let is_drop =
         matches!(&function.owner, Owner::Impl(head) if head.trait_name.as_deref() == Some("Drop"));
-    function.shape == Shape::Plain
-        && !function.placed
-        && !function.wrapped
-        && function.future.is_none()
-        && !function.generic
-        && !function.constant
-        && !function.inline
-        && !is_drop
-        && !matches!(function.owner, Owner::Trait(_))
-        && function.statics.is_empty()
-        && function.nested.is_empty()
-        && function.inner.is_empty()
-        && function.includes.is_empty()
-        && function.globs.is_empty()
-        && !(function.name == "main" && function.module.is_empty())
-        && !function.attrs.iter().any(|(_, name)| {
-            matches!(
-                name.as_str(),
-                "no_mangle"
-                    | "export_name"
-                    | "unsafe"
-                    | "link_section"
-                    | "cfg_attr"
-                    | "track_caller"
-            )
-        })
+    let is_main = function.name == "main" && function.module.is_empty();
+    let is_special = function.attrs.iter().any(|(_, name)| {
+        matches!(
+            name.as_str(),
+            "no_mangle" | "export_name" | "unsafe" | "link_section" | "cfg_attr" | "track_caller"
+        )
+    });
+    function.plain && !is_drop && !is_main && !is_special
 }
 
 /// Functions that some of these may not name, in a scope they may: each by the last name of what it belongs to, or nothing
@@ -485,7 +460,7 @@ fn compiled<'a>(
         identity: &identity,
     };
     let compiled = compile(&recipe, cancel)?;
-    let pairs = &compiled.object.pairs;
+    let pairs = &compiled.pairs;
     let root = pairs
         .first()
         .and_then(|pair| v0::root(&pair.new, &scoped.unit.krate));
@@ -508,12 +483,8 @@ fn in_program(symbol: &str, roots: &Roots) -> String {
 
 /// The object with the names that the program has for the same. `own` is the root of the patch's symbols.
 fn as_the_program_names_it(compiled: &Compiled, own: &str, roots: &Roots) -> Result<Vec<u8>> {
-    let Compiled { data, object } = compiled;
-    let pairs: BTreeMap<&str, &Pair> = object
-        .pairs
-        .iter()
-        .map(|pair| (pair.new.as_str(), pair))
-        .collect();
+    let Compiled { data, pairs } = compiled;
+    let pairs: BTreeMap<&str, &Pair> = pairs.iter().map(|pair| (pair.new.as_str(), pair)).collect();
     let renamed = with_names(data, |name| {
         if let Some(pair) = pairs.get(name) {
             return Some(in_program(&pair.old, roots));

@@ -59,7 +59,7 @@ pub(super) fn work(
     agent.client = Some(client);
     let texts = Texts::default();
     let files = engine.files();
-    let mut fixed = Fixed::read(project, base, &files);
+    let mut fixed = Fixed::read(project);
     fixed.also(script_inputs::of(base));
     texts.refresh(&fixed.paths());
     texts.refresh(&files);
@@ -282,8 +282,7 @@ fn build_changed_here(
         Err(BuildError::Unsupported(why)) => bail!("{why}"),
         Err(BuildError::Other(error)) => return Err(error),
     };
-    let files = engine.files();
-    let mut next = Fixed::read(&now, &base, &files);
+    let mut next = Fixed::read(&now);
     next.also(script_inputs::of(&base));
     if let Some(refusal) = engine.adopt(base, file) {
         return Ok(Some(Outcome::Refused(refusal)));

@@ -19,7 +19,7 @@ use super::krate::Crate;
 use crate::build::capture::Unit;
 use crate::build::identity::{self, Roots};
 use crate::build::rustc;
-use crate::build::scope::{Scope, Wanted, tool};
+use crate::build::scope::{Wanted, tool};
 use crate::command::CancelToken;
 use crate::source::cfg::Cfg;
 use crate::source::diff::scope_key;
@@ -37,7 +37,8 @@ pub(super) struct ScopedCrate {
     pub(super) unit: Unit,
     pub(super) cfg: Cfg,
     pub(super) roots: Roots,
-    pub(super) scope: Scope,
+    /// The metadata of its scope.
+    pub(super) scope: PathBuf,
     /// The text of the code that runs, with what the fast lane brought.
     pub(super) source: CrateSource,
     /// The text that the exact lane has compiled.
@@ -342,7 +343,7 @@ fn make(order: Order, cancel: &CancelToken) -> Result<Option<ScopedCrate>> {
     }))
 }
 
-fn scope_of(unit: &Unit, source: &CrateSource, cancel: &CancelToken) -> Result<Scope> {
+fn scope_of(unit: &Unit, source: &CrateSource, cancel: &CancelToken) -> Result<PathBuf> {
     let made = |open: &BTreeSet<FnKey>| Wanted { unit, source, open }.make(cancel);
     // With its bodies a scope knows which instances of generic code the program has, so that a patch need not compile
     // them. Where everything is visible, a body may be refused.
@@ -382,11 +383,9 @@ pub(super) fn source_of(
     files: &dyn Files,
     old: Option<&CrateSource>,
 ) -> Result<CrateSource> {
-    let source = CrateSource::read(&unit.krate, &unit.root, cfg, files, old)?;
-    let mut sources = [source];
+    let mut source = CrateSource::read(&unit.krate, &unit.root, cfg, files, old)?;
     // The crate's own glob imports alone: it sees all others as they are.
-    shadows::note(&mut sources, &BTreeSet::new());
-    let [source] = sources;
+    shadows::note(&mut source);
     Ok(source)
 }
 
