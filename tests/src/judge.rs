@@ -231,7 +231,7 @@ impl Trial<'_> {
             let live = replies(session, &edit.live)?;
             let confirmed = session.confirmed(&verdict).with_context(place)?;
             if confirmed && problem.is_empty() {
-                let asked = self.compare(session, &without_replies(&edit.ask));
+                let asked = self.compare_again(session, &edit.ask);
                 if let Err(error) = asked {
                     problem = format!("confirmed: {error:#}");
                 }
@@ -439,8 +439,9 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
             notes.sort();
             ensure!(
                 notes == edit.notes,
-                "the notes were to be {:?}, not {notes:?}",
-                edit.notes
+                "the notes were to be {:?}, not {:?}",
+                edit.notes,
+                verdict.list("notes", Some("message"))?
             );
         }
         Expect::Refused | Expect::Restarted => {

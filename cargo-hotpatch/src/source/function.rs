@@ -247,14 +247,6 @@ impl<'a> Nested<'a> {
             is_special: false,
         }
     }
-
-    /// An inner function.
-    fn inner(&mut self, attrs: &[Attribute]) {
-        // What else stands on it may mind another attribute.
-        let known = ["allow", "expect", "doc", "must_use", "cold"];
-        let is_known = |attr: &Attribute| known.iter().any(|name| attr.path().is_ident(name));
-        self.is_special |= attrs.iter().all(is_known);
-    }
 }
 
 /// Whether a macro call may declare a static: it has the word in it, and not as a lifetime.
@@ -308,7 +300,7 @@ impl<'ast> Visit<'ast> for Nested<'_> {
             Item::Struct(_) | Item::Enum(_) | Item::Union(_) | Item::Trait(_) | Item::Impl(_) => {
                 self.is_bound = true
             }
-            Item::Fn(item) => self.inner(&item.attrs),
+            Item::Fn(_) => self.is_special = true,
             _ => {}
         }
         self.depth += 1;
@@ -318,7 +310,7 @@ impl<'ast> Visit<'ast> for Nested<'_> {
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
         if self.cfg.keeps(&item.attrs) {
-            self.inner(&item.attrs);
+            self.is_special = true;
             syn::visit::visit_impl_item_fn(self, item);
         }
     }

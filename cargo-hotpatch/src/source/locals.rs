@@ -12,6 +12,7 @@ use syn::{Attribute, Token, Visibility};
 
 use super::file::Kind;
 use super::read::Reader;
+use super::tree::home;
 
 /// Attributes that say nothing of the value.
 const QUIET: &[&str] = &["doc", "allow", "expect", "warn", "deny", "forbid"];
@@ -77,7 +78,9 @@ impl Reader<'_> {
             let (ty, init) = (&local.ty, &local.init);
             let outer = &item.attrs;
             let tokens = quote!(#(#outer)* #path! { #(#attrs)* #vis #word #ident: #ty = #init });
-            self.named(module, Kind::ThreadLocal, "thread-local", ident, tokens);
+            let home = home(vis, module);
+            self.named(module, Kind::ThreadLocal, "thread-local", ident, tokens)
+                .home = home;
         }
         true
     }

@@ -16,7 +16,7 @@ use super::krate::{Crate, metadata_of, sources};
 use super::libraries::Libraries;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
-use super::plan::{PassedBy, Planned};
+use super::plan::{PassedBy, Planned, still_under_way};
 use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
@@ -325,6 +325,12 @@ impl Engine {
         times.load = begun.elapsed();
         patched.times = times;
         patched.live = Some(Instant::now());
+        if !plan.under_way.is_empty() {
+            let now = self.code.look(self.pid);
+            let others = std::mem::take(&mut patched.notes);
+            patched.notes = still_under_way(plan.under_way, &now);
+            patched.notes.extend(others);
+        }
         Ok(Outcome::Patched(patched))
     }
 

@@ -14,7 +14,7 @@ use hotpatch_rt::wire::{Place, Redirect};
 
 use super::deliver::Supply;
 use super::engine::{Engine, is_replaceable};
-use super::plan::on_stack_notes;
+use super::plan::{still_under_way, under_way};
 use super::refusals::{last, shown};
 use super::scoped::{ScopedCrate, source_of};
 use crate::build::identity::Roots;
@@ -26,6 +26,7 @@ use crate::object::rename::with_names;
 use crate::object::v0;
 use crate::patch::compile::{Compiled, Recipe, compile};
 use crate::plan::changes::{Changes, Selection};
+use crate::plan::worlds::OnStack;
 use crate::run::client::Client;
 use crate::session::outcome::{Lane, Patched, Times};
 use crate::session::texts::Texts;
@@ -131,14 +132,20 @@ impl Engine {
             selection.redirected.contains(&name)
                 || passed_by.any(|of| selection.redirected.contains(of))
         };
+        let under_way = under_way(&on_stack, &self.names, is_changed, |_| None);
+        let live = Instant::now();
+        let now = match under_way.is_empty() {
+            true => OnStack::default(),
+            false => self.code.look(self.pid),
+        };
         Ok(FastLane::Patched(Patched {
             generation: self.generation,
             functions,
             included,
-            notes: on_stack_notes(&on_stack, &self.names, is_changed, |_| None),
+            notes: still_under_way(under_way, &now),
             bytes: loaded.library.bytes,
             times,
-            live: Some(Instant::now()),
+            live: Some(live),
             lane: Some(Lane::Fast),
             ..Patched::default()
         }))

@@ -98,12 +98,13 @@ fn spellings(unit: &Unit, inputs: &Inputs) -> HashSet<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, HashSet};
+
     use super::{Crate, Inputs};
     use crate::build::capture::Unit;
     use crate::build::rustc::RustcArgs;
     use crate::image::samples::Samples;
     use crate::object::names::Names;
-    use std::collections::BTreeMap;
     use std::ffi::OsString;
     use std::fs;
     use std::path::Path;

@@ -21,7 +21,7 @@ use crate::plan::codes::Code;
 use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
-use crate::plan::worlds::{Alive, OnStack, alive, compare, function_of, retyped};
+use crate::plan::worlds::{Alive, OnStack, StackFunction, alive, compare, function_of, retyped};
 use crate::run::memory::word;
 
 /// What `tracing` keeps for each place that logs: a fresh one registers itself.
@@ -46,6 +46,7 @@ pub(super) struct Plan {
     pub(super) gone: Layouts,
     /// Types that are.
     pub(super) known: Layouts,
+    pub(super) under_way: Vec<UnderWay>,
     /// What the bodies under way do not come to any more.
     pub(super) passed_by: PassedBy,
 }
@@ -98,7 +99,7 @@ impl Engine {
             .layouts
             .learn(self.gone_types.without(&old_facts.layouts));
         let can_be_replaced = |name| is_replaceable(names.text(name), &crates);
-        let worlds = compare(&old_facts, &new_facts, &new, &old, names, &can_be_replaced);
+        let worlds = compare(&old_facts, &new_facts, &new, &old, names, can_be_replaced);
         if let Some((symbol, (was, is))) = retyped(&old_facts, &new_facts, &old, names)
             .into_iter()
             .next()
@@ -153,8 +154,7 @@ impl Engine {
         if let Some(refusal) = outgrown {
             return Ok(Planned::Refused(refusal));
         }
-        let mut notes = Vec::new();
-        notes.extend(on_stack_notes(
+        let under_way = under_way(
             &on_stack,
             names,
             |name, body| {
@@ -168,7 +168,8 @@ impl Engine {
                 let facts = old_facts.functions.get(symbol);
                 facts.map(|of| (&of.file, of.line))
             },
-        ));
+        );
+        let mut notes = Vec::new();
         for (name, was) in &renumbered {
             let symbol = names.text(*name);
             let ((what, now), (_, was)) = (variable(symbol), variable(names.text(*was)));
@@ -206,6 +207,7 @@ impl Engine {
             notes,
             gone,
             known: new_facts.layouts,
+            under_way,
             passed_by,
         })))
     }
@@ -340,29 +342,41 @@ fn passed_by(
     bodies.collect()
 }
 
-/// A note for each function that a thread is in and that is another one now. `is_changed` is asked with the address of the
-/// body that runs.
-pub(super) fn on_stack_notes<'a>(
+/// A function that a thread is in, and what there is to say if it still is once new code is live.
+pub(super) type UnderWay = (StackFunction, Note);
+
+/// The functions that threads are in and that are others from now on. `is_changed` is asked with the address of the body that
+/// runs.
+pub(super) fn under_way<'a>(
     on_stack: &OnStack,
     names: &Names,
     is_changed: impl Fn(NameId, u64) -> bool,
     place: impl Fn(&str) -> Option<(&'a Option<String>, u32)>,
-) -> Vec<Note> {
+) -> Vec<UnderWay> {
     let functions = on_stack.functions.iter();
     let changed = functions.filter(|of| {
         let name = names.get(&of.symbol);
         name.is_some_and(|name| is_changed(name, of.body))
     });
-    let mut notes: Vec<Note> = changed
+    changed
         .map(|of| {
             let message = format!(
                 "thread `{}` is in `{}` and runs its old code until it is called again",
                 of.thread,
                 shown(&of.symbol)
             );
-            note(Code::HP0201, message, place(&of.symbol))
+            (of.clone(), note(Code::HP0201, message, place(&of.symbol)))
         })
-        .collect();
+        .collect()
+}
+
+/// What there is to say of those that threads are still in, in the same body: the others have come to their end, and run
+/// new code when they are called again.
+pub(super) fn still_under_way(before: Vec<UnderWay>, now: &OnStack) -> Vec<Note> {
+    let still = before
+        .into_iter()
+        .filter(|(of, _)| now.functions.contains(of));
+    let mut notes: Vec<Note> = still.map(|(_, note)| note).collect();
     // Of a function that calls itself two bodies may be under way.
     notes.dedup_by(|one, other| one.message == other.message);
     notes
