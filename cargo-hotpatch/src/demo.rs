@@ -461,6 +461,7 @@ impl Demo {
             | Event::Confirmed(_)
             | Event::TakenBack(_)
             | Event::Prepared {}
+            | Event::Live(_)
             | Event::Ready(_)
             | Event::Patched(_)
             | Event::NotRestarted(_)

@@ -79,6 +79,7 @@ pub struct Session {
     tool: Child,
     stderr: Text,
     events: EventLog,
+    live: Vec<Event>,
     program: Option<Process>,
     /// The conversation with the program.
     pub talk: Talk,
@@ -147,6 +148,7 @@ impl Session {
             tool,
             stderr,
             events: EventLog::new(&events),
+            live: Vec::new(),
             program: None,
             talk,
         })
@@ -257,9 +259,36 @@ impl Session {
 
     /// Checks that no event lies unread.
     pub fn nothing_more(&mut self) -> Result<()> {
-        match self.events.poll()? {
+        match self.poll()? {
             Some(event) if event.is_verdict() => bail!("a second verdict came: {event}"),
             _ => Ok(()),
+        }
+    }
+
+    /// The next event that was written. What was called of a patch is said at any time, and kept for [`Session::live`].
+    fn poll(&mut self) -> Result<Option<Event>> {
+        while let Some(event) = self.events.poll()? {
+            if event.name() != "live" {
+                return Ok(Some(event));
+            }
+            self.live.push(event);
+        }
+        Ok(None)
+    }
+
+    /// What is said of the calls of a generation's functions.
+    pub fn live(&mut self, generation: u64) -> Result<Event> {
+        let start = Instant::now();
+        loop {
+            if let Some(event) = self.poll()? {
+                bail!("`live` was expected, not {event}");
+            }
+            let is_meant = |event: &&Event| event.number("generation").ok() == Some(generation);
+            if let Some(event) = self.live.iter().find(is_meant) {
+                return Ok(event.clone());
+            }
+            ensure!(start.elapsed() < LIMIT, "no word on what was called");
+            std::thread::sleep(GLANCE);
         }
     }
 
@@ -267,7 +296,7 @@ impl Session {
     pub fn event(&mut self, limit: Duration) -> Result<Event> {
         let start = Instant::now();
         loop {
-            if let Some(event) = self.events.poll()? {
+            if let Some(event) = self.poll()? {
                 return Ok(event);
             }
             if let Some(status) = self.tool.try_wait()? {

@@ -102,10 +102,17 @@ fn write(path: &Path, said: &dyn Fn() -> String) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("failed to write `{}`", path.display()))
 }
 
-/// The text with times made equal.
+/// What lines about calls begin with.
+const CALLS: [&str; 2] = ["        Live ", "  Not called "];
+
+/// The text with times made equal, without what is said of calls.
 fn normal(text: &str) -> String {
     let mut out = String::new();
     for line in text.split_inclusive('\n') {
+        // Said at any time.
+        if CALLS.iter().any(|verb| line.starts_with(verb)) {
+            continue;
+        }
         let time = line.rsplit_once(" in ").and_then(|(head, tail)| {
             let digits = tail.trim_end().strip_suffix(" ms")?;
             let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -38,6 +38,8 @@ pub enum Content {
     /// Nothing: in the jump's place is an instruction that loads how far from the thread pointer a thread-local is that
     /// is linked with it. Linkers put that number only where such an instruction finds it.
     ThreadOffset(String),
+    /// Zero, until the code in the jump's place runs: it makes it one, and goes on with the jump behind it.
+    Told,
 }
 
 /// The cells of one link.
@@ -65,6 +67,17 @@ impl Cells {
         let number = u32::try_from(self.contents.len()).expect("invariant: fewer than 2^32 cells");
         self.known.insert(content.clone(), number);
         self.contents.push(content);
+        number
+    }
+
+    /// The number of a new cell that tells whether a function was called through it. Behind it is one that leads there.
+    ///
+    /// # Panics
+    /// As [`Cells::cell`].
+    pub fn teller(&mut self, function: &str) -> u32 {
+        let number = u32::try_from(self.contents.len()).expect("invariant: fewer than 2^32 cells");
+        let body = Content::Symbol(function.to_owned());
+        self.contents.extend([Content::Told, body]);
         number
     }
 
@@ -141,16 +154,22 @@ impl Writer<'_> {
             .iter()
             .flat_map(|content| match content {
                 Content::Address(address) => address.to_le_bytes(),
-                Content::Symbol(_) | Content::Jump(_) | Content::ThreadOffset(_) => [0; 8],
+                Content::Symbol(_)
+                | Content::Jump(_)
+                | Content::ThreadOffset(_)
+                | Content::Told => [0; 8],
             })
             .collect();
         // `jmp *cell(%rip)` and a two-byte nop.
         let jump = [0xff, 0x25, 0, 0, 0, 0, 0x66, 0x90];
         // `mov offset(%rip),%rax` and a nop.
         let load = [0x48, 0x8b, 0x05, 0, 0, 0, 0, 0x90];
+        // `movb $1,cell(%rip)` and a nop.
+        let tell = [0xc6, 0x05, 0, 0, 0, 0, 1, 0x90];
         let code: Vec<u8> = contents
             .iter()
             .flat_map(|content| match content {
+                Content::Told => tell,
                 Content::ThreadOffset(_) => load,
                 _ => jump,
             })
@@ -168,6 +187,11 @@ impl Writer<'_> {
                     let symbol = self.undefined(name);
                     let place = at + LOAD_OPERAND;
                     self.relocate(self.jumps, place, symbol, -4, r::GOTTPOFF)?;
+                    continue;
+                }
+                Content::Told => {
+                    // The instruction ends with the byte that it stores.
+                    self.relocate(self.jumps, at + 2, cells, at as i64 - 5, r::PC32)?;
                     continue;
                 }
                 Content::Address(_) => {

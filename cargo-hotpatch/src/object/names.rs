@@ -54,10 +54,7 @@ impl Names {
         if !v0::is_mangled(text) || v0::mentions(text, &crates) {
             return text;
         }
-        let mut stripped = crates
-            .iter()
-            .filter_map(|krate| v0::without_crate(text, krate));
-        stripped.next().unwrap_or(text)
+        v0::without_crate(text).unwrap_or(text)
     }
 
     /// The number of a name, if it was met.
@@ -88,8 +85,7 @@ mod tests {
         let push = "_RNvMs_NtCsab_5alloc3vecINtB4_3VechE4push";
         assert_eq!(means(&format!("{push}Cs12_3app")), push);
         assert_eq!(means(&format!("{push}Cs34_3lib")), push);
-        let other = format!("{push}Cs34_5other");
-        assert_eq!(means(&other), other);
+        assert_eq!(means(&format!("{push}Cs34_5other")), push);
         let own = "_RINvNtCsab_4core3ptr13drop_in_placeNtCs12_3app5TokenECs34_3lib";
         assert_eq!(means(own), own);
         assert_eq!(means("_RNvCs12_3app4main"), "_RNvCs12_3app4main");

@@ -39,9 +39,27 @@ fn spelled(krate: &str) -> String {
 
 /// The part of a symbol before the crate that it was compiled for, if that stands at its end in full.
 #[must_use]
-pub fn without_crate<'a>(symbol: &'a str, krate: &str) -> Option<&'a str> {
-    let root = symbol.strip_suffix(&format!("_{}", spelled(krate)))?;
-    root.rfind("Cs").map(|at| &symbol[..at])
+pub fn without_crate(symbol: &str) -> Option<&str> {
+    let mut roots = symbol.rmatch_indices("Cs");
+    let (at, _) = roots.find(|(at, _)| *at > PREFIX.len() && is_root(&symbol[*at..]))?;
+    Some(&symbol[..at])
+}
+
+/// Whether a text is a crate's root and nothing more: `Cs4YUYtxHDUIo_3app`.
+fn is_root(text: &str) -> bool {
+    let name = text.strip_prefix("Cs").and_then(|rest| {
+        let (disambiguator, name) = rest.split_once('_')?;
+        let is_number = disambiguator
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric());
+        is_number.then_some(name)
+    });
+    name.is_some_and(|name| {
+        let digits = name.bytes().take_while(u8::is_ascii_digit).count();
+        let (length, name) = name.split_at(digits);
+        let name = name.strip_prefix('_').unwrap_or(name);
+        length.parse() == Ok(name.len())
+    })
 }
 
 /// A symbol that ends with the root of the crate that it was compiled for, as rustc writes it: a root that stands in it
@@ -97,11 +115,12 @@ mod tests {
             compiled_for(bytes, "Cs12_3app"),
             format!("{bytes}Cs12_3app")
         );
-        assert_eq!(
-            without_crate(&format!("{bytes}Cs12_3app"), "app"),
-            Some(bytes)
-        );
-        assert_eq!(without_crate(bytes, "app"), None);
+        for root in ["Cs12_3app", "Csab_4core", "Cs1_6_2bits"] {
+            assert_eq!(without_crate(&format!("{bytes}{root}")), Some(bytes));
+        }
+        assert_eq!(without_crate(bytes), None);
+        assert_eq!(without_crate("_RNvCs12_3app4main"), None);
+        assert_eq!(without_crate("_RCs12_3app"), None);
     }
 
     #[test]

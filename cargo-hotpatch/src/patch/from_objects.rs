@@ -23,6 +23,8 @@ pub struct Parts<'a> {
     pub slotted: Vec<&'a str>,
     /// Functions that slots outside of it are led to.
     pub redirected: Vec<&'a str>,
+    /// Those of them of which it is wanted whether they are called.
+    pub told: Vec<&'a str>,
     /// Statics and thread-locals that the patch brings.
     pub brought: Vec<&'a str>,
     /// Those of them whose distances from the thread pointer are wanted.
@@ -61,6 +63,7 @@ pub struct Library {
     cells: u64,
     jumps: u64,
     slots: Vec<(String, u32)>,
+    tellers: Vec<(String, u32)>,
     thread_locals: Vec<(String, u64)>,
 }
 
@@ -68,6 +71,15 @@ impl Library {
     /// Slot and stub of each function that has them in the patch, as addresses of the file.
     pub fn slots(&self) -> impl Iterator<Item = (&str, u64, u64)> {
         self.slots.iter().map(|(name, number)| {
+            let at = u64::from(*number) * SIZE;
+            (name.as_str(), self.cells + at, self.jumps + at)
+        })
+    }
+
+    /// For each function of which it is wanted whether it is called: a byte that says so, and where it has to be called, as
+    /// addresses of the file.
+    pub fn tellers(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        self.tellers.iter().map(|(name, number)| {
             let at = u64::from(*number) * SIZE;
             (name.as_str(), self.cells + at, self.jumps + at)
         })
@@ -102,6 +114,11 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         let cell = cells.cell(Content::Symbol((*name).to_owned()));
         slots.push(((*name).to_owned(), cell));
     }
+    let tellers = parts.told.iter().map(|name| {
+        let cell = cells.teller(name);
+        ((*name).to_owned(), cell)
+    });
+    let tellers: Vec<(String, u32)> = tellers.collect();
     let mut thread_locals = Vec::new();
     for name in &parts.thread_locals {
         let cell = cells.cell(Content::ThreadOffset((*name).to_owned()));
@@ -225,6 +242,7 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
         is_fixed,
         end,
         slots,
+        tellers,
         thread_locals: offsets,
     })
 }

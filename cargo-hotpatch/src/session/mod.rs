@@ -39,7 +39,7 @@ use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
-use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Ready, TakenBack};
+use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Live, Ready, TakenBack};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{self, Report, Verbosity};
 use crate::ui::terminal::{Answer, Question, Terminal};
@@ -373,6 +373,15 @@ impl Session<'_> {
                 self.write(Event::TakenBack(TakenBack { generation }));
             }
             Said::Prepared => self.write(Event::Prepared {}),
+            Said::Live(live) => {
+                let live = Live {
+                    generation: live.generation,
+                    called: live.called,
+                    not_called: live.not_called,
+                };
+                self.report.live(&live);
+                self.write(Event::Live(live));
+            }
             Said::Lost(error) => {
                 if let Some(program) = self.program.as_mut()
                     && program.running.child.is_running()

@@ -38,6 +38,8 @@ pub enum Said {
     TakenBack(u32),
     /// What the fast lane needs is made, as far as it can be.
     Prepared,
+    /// What of a patch was called since.
+    Live(exact::Live),
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }

@@ -1,6 +1,6 @@
-//! What the exact lane says of a patch that the fast lane has made.
+//! What follows a patch: the exact lane's word on one of the fast lane, and whether its functions are called.
 
-use super::events::{Confirmed, Milliseconds};
+use super::events::{Confirmed, Live, Milliseconds};
 use super::paint::{Hue, Paint};
 use super::report::{Note, Report, Verbosity, list_of_names, render_note, time};
 
@@ -26,7 +26,29 @@ pub fn render_taken_back(paint: Paint, generation: u32) -> String {
     paint.verb(Hue::Yellow, "Taken back", &said)
 }
 
+/// `Live step, World::report (gen 3)`, and what has not been called.
+#[must_use]
+pub fn render_live(paint: Paint, live: &Live) -> String {
+    let generation = live.generation;
+    let mut text = String::new();
+    if !live.called.is_empty() {
+        let called = list_of_names(&live.called);
+        text += &paint.verb(Hue::Green, "Live", &format!("{called} (gen {generation})"));
+    }
+    if !live.not_called.is_empty() {
+        let not_called = list_of_names(&live.not_called);
+        let said = format!("since it is live: {not_called} (gen {generation})");
+        text += &paint.verb(Hue::Yellow, "Not called", &said);
+    }
+    text
+}
+
 impl Report {
+    /// Functions of a patch have been called, or not.
+    pub fn live(&self, live: &Live) {
+        self.say(Verbosity::Normal, &render_live(self.paint(), live));
+    }
+
     /// The exact lane agrees with a patch.
     pub fn confirmed(&self, confirmed: &Confirmed, notes: &[Note]) {
         let text = render_confirmed(self.paint(), confirmed, notes);
@@ -44,7 +66,9 @@ impl Report {
 mod tests {
     use std::time::Duration;
 
-    use super::{Confirmed, Milliseconds, Paint, render_confirmed, render_taken_back};
+    use super::{
+        Confirmed, Live, Milliseconds, Paint, render_confirmed, render_live, render_taken_back,
+    };
 
     const PLAIN: Paint = Paint { color: false };
 
@@ -62,5 +86,34 @@ mod tests {
         assert_eq!(said, "   Confirmed gen 3 in 840 ms, with World::report\n");
         let said = render_taken_back(PLAIN, 3);
         assert!(said.starts_with("  Taken back gen 3: "), "{said}");
+    }
+
+    #[test]
+    fn what_was_called_and_what_was_not() {
+        let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let live = |called: &[&str], not_called: &[&str]| {
+            let (called, not_called) = (strings(called), strings(not_called));
+            let generation = 3;
+            render_live(
+                PLAIN,
+                &Live {
+                    generation,
+                    called,
+                    not_called,
+                },
+            )
+        };
+        assert_eq!(
+            live(&["app::step", "app::world::World::report"], &[]),
+            "        Live step, World::report (gen 3)\n"
+        );
+        assert_eq!(
+            live(&["app::step"], &["app::router"]),
+            "        Live step (gen 3)\n  Not called since it is live: router (gen 3)\n"
+        );
+        assert_eq!(
+            live(&[], &["app::router"]),
+            "  Not called since it is live: router (gen 3)\n"
+        );
     }
 }

@@ -26,6 +26,9 @@ pub enum Event {
     Confirmed(Confirmed),
     /// The exact lane does not agree with what the fast lane patched and was not confirmed; its verdict follows.
     TakenBack(TakenBack),
+    /// Which functions of a patch have been called since it went live; said once, of patches with functions of the workspace
+    /// that no newer one follows at once.
+    Live(Live),
     /// What the fast lane needs is made, for every crate of which that can be.
     Prepared {},
     /// A save that changes nothing that runs.
@@ -105,6 +108,17 @@ pub struct Confirmed {
 pub struct TakenBack {
     /// The generation of the patch: its functions run again what they ran before.
     pub generation: u32,
+}
+
+/// What `live` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Live {
+    /// The generation of the patch.
+    pub generation: u32,
+    /// Full paths of its functions that have been called since.
+    pub called: Vec<String>,
+    /// Full paths of those that have not.
+    pub not_called: Vec<String>,
 }
 
 /// A time; milliseconds in JSON.

@@ -12,6 +12,7 @@ use super::addresses::Found;
 use super::engine::{Engine, all_definitions, is_replaceable};
 use super::krate::Crate;
 use super::libraries::loaded;
+use super::live::Told;
 use crate::command::CancelToken;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
@@ -232,6 +233,11 @@ impl Engine {
                 objects,
                 slotted: texts(&selection.slotted),
                 redirected: texts(&selection.redirected),
+                told: self
+                    .told(selection)
+                    .into_iter()
+                    .map(|name| names.text(name))
+                    .collect(),
                 brought: texts(&selection.brought),
                 thread_locals: texts(threads),
                 near: self.next_place,
@@ -272,17 +278,38 @@ impl Engine {
             generation,
         } = loaded;
         let (generation, bias) = (*generation, *bias);
+        let tellers: BTreeMap<&str, (u64, u64)> = library
+            .tellers()
+            .map(|(name, flag, jump)| (name, (flag, jump)))
+            .collect();
         let mut redirects = Vec::new();
+        let mut told = Vec::new();
         for name in &selection.redirected {
             let found = self.addresses.find(*name, &self.names);
             let text = self.names.text(*name);
             let slot = found.and_then(|found| found.slot);
-            redirects.push(Redirect {
+            let redirect = Redirect {
                 cell: slot.with_context(|| format!("`{text}` has no slot"))?,
                 function: Place {
                     generation,
                     offset: library.offset(text)?,
                 },
+            };
+            let Some((flag, jump)) = tellers.get(text) else {
+                redirects.push(redirect);
+                continue;
+            };
+            redirects.push(Redirect {
+                function: Place {
+                    generation,
+                    offset: *jump,
+                },
+                ..redirect
+            });
+            told.push(Told {
+                name: *name,
+                flag: bias + flag,
+                to_its_body: redirect,
             });
         }
         let mut bodies = Vec::new();
@@ -293,6 +320,7 @@ impl Engine {
         // Before code of the library runs, or a panic in it would not find its names.
         client.relist(self.addresses.image().library_list.as_ref());
         client.redirect(redirects)?;
+        self.listen_for(told);
         for (name, body) in bodies {
             self.addresses.lead(name, body);
         }

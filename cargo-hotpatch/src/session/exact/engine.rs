@@ -14,6 +14,7 @@ use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
 use super::krate::{Crate, metadata_of, sources};
 use super::libraries::Libraries;
+use super::live::Listening;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
 use super::plan::{PassedBy, Planned, still_under_way};
@@ -70,6 +71,8 @@ pub(super) struct Engine {
     pub(super) was_near: bool,
     /// Cancelled with the session, for what goes on in the background.
     pub(super) ending: CancelToken,
+    /// Calls of new bodies.
+    pub(super) listening: Listening,
     /// What runs ahead of the exact lane.
     pub(super) ahead: Ahead,
     /// What the fast lane stands on.
@@ -150,6 +153,7 @@ impl Engine {
             gone_types: Layouts::default(),
             gone_erasers: BTreeSet::new(),
             passed_by: PassedBy::new(),
+            listening: Listening::default(),
             ahead: Ahead::new(),
             scoped: ScopedCrates::new(ending.clone()),
             ending,
@@ -301,6 +305,9 @@ impl Engine {
         self.lead_back(|name| !is_replaced(name), client)?;
         if let Some((selection, loaded)) = made {
             patched.bytes = loaded.library.bytes;
+            if self.ahead.is_empty() {
+                self.stop_listening();
+            }
             self.apply(&selection, &loaded, client)?;
             brought.extend(selection.slotted);
             brought.extend(selection.brought);

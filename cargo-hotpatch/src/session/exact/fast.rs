@@ -109,6 +109,7 @@ impl Engine {
         for (name, body) in ahead {
             self.ahead.entry(name).or_insert(body);
         }
+        self.stop_listening();
         self.apply(&selection, &loaded, client)?;
         // Closures of a patch count as what they are in.
         let texts = selection
@@ -280,6 +281,9 @@ impl Engine {
     /// The agent is gone.
     pub(super) fn take_back(&mut self, client: &mut Client) -> Result<bool> {
         let is_any = !self.ahead.is_empty();
+        if is_any {
+            self.stop_listening();
+        }
         self.lead_back(|_| true, client)?;
         self.ahead.clear();
         self.scoped.take_back();

@@ -10,6 +10,7 @@ mod engine;
 mod fast;
 mod krate;
 mod libraries;
+mod live;
 mod manifest;
 mod objects;
 mod outsiders;
@@ -30,6 +31,7 @@ use anyhow::{Result, bail};
 
 use self::engine::Engine;
 use self::fast::FastLane;
+pub use self::live::Live;
 use super::outcome::{Outcome, Patched};
 use super::texts::{Fixed, Texts};
 use super::worker::{Agent, Job, Said, Verdict, build_changed};
@@ -83,7 +85,7 @@ pub(super) fn work(
     loop {
         let job = match std::mem::take(&mut first) {
             true => None,
-            false => match next(inbox, &mut engine, say) {
+            false => match next(inbox, &mut engine, agent, say) {
                 Some(job) => Some(job),
                 None => return Ok(()),
             },
@@ -216,12 +218,18 @@ impl Unconfirmed {
     }
 }
 
-/// How often it is looked whether the fast lane is ready.
-const GLANCE: Duration = Duration::from_millis(100);
+/// How often it is looked whether the fast lane is ready, and what was called.
+const GLANCE: Duration = Duration::from_millis(50);
 
-/// Waits for something to do, and tells meanwhile when the fast lane is ready; nothing when the session ends.
-fn next(inbox: &Receiver<Job>, engine: &mut Engine, say: &dyn Fn(Said)) -> Option<Job> {
-    while engine.scoped.is_waiting() {
+/// Waits for something to do, and tells meanwhile when the fast lane is ready and what of a patch was called; nothing when
+/// the session ends.
+fn next(
+    inbox: &Receiver<Job>,
+    engine: &mut Engine,
+    agent: &mut Agent,
+    say: &dyn Fn(Said),
+) -> Option<Job> {
+    while engine.scoped.is_waiting() || engine.is_listening() {
         match inbox.recv_timeout(GLANCE) {
             Ok(job) => return Some(job),
             Err(RecvTimeoutError::Timeout) => {}
@@ -229,6 +237,14 @@ fn next(inbox: &Receiver<Job>, engine: &mut Engine, say: &dyn Fn(Said)) -> Optio
         }
         if engine.scoped.are_prepared(&engine.crates) {
             say(Said::Prepared);
+        }
+        match &mut agent.client {
+            Some(client) => {
+                if let Some(live) = engine.listen(client) {
+                    say(Said::Live(live));
+                }
+            }
+            None => engine.stop_listening(),
         }
     }
     inbox.recv().ok()

@@ -284,19 +284,24 @@ impl Engine {
     ) -> (Vec<String>, Vec<String>) {
         let (mut own, mut others) = (BTreeSet::new(), BTreeSet::new());
         for name in names {
-            let text = shown(self.names.text(*name));
-            let start = text.trim_start_matches('<');
-            let is_own = self.crate_names.iter().any(|krate| {
-                let rest = start.strip_prefix(krate.as_str());
-                rest.is_some_and(|rest| rest.starts_with("::"))
-            });
-            match is_own {
-                // A closure is a part of the function around it, and a shim stands for one.
-                true => own.insert(function_of(&text)),
-                false => others.insert(text),
+            match self.own_function(*name) {
+                Some(function) => own.insert(function),
+                None => others.insert(shown(self.names.text(*name))),
             };
         }
         (own.into_iter().collect(), others.into_iter().collect())
+    }
+
+    /// The function of the workspace that a symbol is of; a closure is a part of the function around it, and a shim stands
+    /// for one.
+    pub(super) fn own_function(&self, name: NameId) -> Option<String> {
+        let text = shown(self.names.text(name));
+        let start = text.trim_start_matches('<');
+        let is_own = self.crate_names.iter().any(|krate| {
+            let rest = start.strip_prefix(krate.as_str());
+            rest.is_some_and(|rest| rest.starts_with("::"))
+        });
+        is_own.then(|| function_of(&text))
     }
 }
 
@@ -308,14 +313,13 @@ fn outdated(
     new: &Definitions<'_>,
     can_be_replaced: impl Fn(NameId) -> bool,
 ) -> BTreeSet<NameId> {
-    let functions = new.iter();
-    let functions =
-        functions.filter(|(name, of)| of.kind == Kind::Function && can_be_replaced(**name));
+    let functions = new.iter().filter(|(_, of)| of.kind == Kind::Function);
     let refers = functions
         .filter(|(_, of)| refers_to(of, twice) || refers_to(of, &changes.constants))
-        .map(|(name, _)| *name);
-    let own = changes.changed.iter().chain(twice).copied();
-    own.chain(refers).collect()
+        .map(|(name, _)| name);
+    let own = changes.changed.iter().chain(twice);
+    let all = own.chain(refers).copied();
+    all.filter(|name| can_be_replaced(*name)).collect()
 }
 
 /// What the bodies that threads are in pass by from now on, with what they did before.

@@ -20,9 +20,13 @@ fn cold(value: u32) -> u32 {
     value + 3
 }
 
+fn all(value: u32) -> String {
+    format!("{} {} {}", first(value), second(value), cold(value))
+}
+
 fn main() {
     for line in std::io::stdin().lines() {
         let value = line.expect("a line").parse().expect("a number");
-        println!("{} {} {}", first(value), second(value), cold(value));
+        println!("{}", all(value));
     }
 }
