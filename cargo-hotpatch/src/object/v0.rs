@@ -115,7 +115,7 @@ mod tests {
             compiled_for(bytes, "Cs12_3app"),
             format!("{bytes}Cs12_3app")
         );
-        for root in ["Cs12_3app", "Csab_4core", "Cs1_6_2bits"] {
+        for root in ["Cs12_3app", "Csab_4core", "Cs1_5_2bits"] {
             assert_eq!(without_crate(&format!("{bytes}{root}")), Some(bytes));
         }
         assert_eq!(without_crate(bytes), None);

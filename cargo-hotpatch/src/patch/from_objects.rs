@@ -176,7 +176,8 @@ pub fn library(parts: Parts<'_>, cancel: &CancelToken) -> Result<Library> {
     };
     let has_roots = !(parts.redirected.is_empty() && parts.brought.is_empty());
     let roots = has_roots.then(|| option(&format!("--undefined={ROOTS}")));
-    let loads = !parts.thread_locals.is_empty();
+    // Code of cells that nothing in the library refers to.
+    let loads = !(parts.thread_locals.is_empty() && parts.told.is_empty());
     let loads = loads.then(|| option(&format!("--undefined={JUMPS}")));
     let linked = |place: Option<u64>| -> Result<(Vec<u8>, PatchImage)> {
         let mut command = link_command(parts.linker, &link).into_iter();

@@ -17,7 +17,7 @@ use super::libraries::Libraries;
 use super::live::Listening;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
-use super::plan::{PassedBy, Planned, still_under_way};
+use super::plan::{GoneStatics, PassedBy, Planned, still_under_way};
 use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
@@ -61,6 +61,8 @@ pub(super) struct Engine {
     pub(super) code: CodeMap,
     /// Types that the source had once.
     pub(super) gone_types: Layouts,
+    /// Statics and thread-locals that it had.
+    pub(super) gone_statics: GoneStatics,
     /// Functions about type ids that it had.
     pub(super) gone_erasers: BTreeSet<NameId>,
     /// What bodies under way do not come to any more.
@@ -151,6 +153,7 @@ impl Engine {
             next_place,
             was_near: false,
             gone_types: Layouts::default(),
+            gone_statics: GoneStatics::new(),
             gone_erasers: BTreeSet::new(),
             passed_by: PassedBy::new(),
             listening: Listening::default(),
@@ -316,9 +319,13 @@ impl Engine {
         // What exists twice and is not in the patch is older code: whoever needs it next brings it.
         let renewed = plan.twice.iter().chain(&plan.changes.constants);
         let left_out = renewed.filter(|name| !brought.contains(*name));
-        for name in plan.changes.gone.iter().chain(left_out) {
+        let gone = plan.changes.gone.iter();
+        let gone = gone.filter(|name| !plan.gone_statics.contains_key(name));
+        for name in gone.chain(left_out).chain(&plan.forgotten) {
             self.addresses.forget(*name);
+            self.gone_statics.remove(name);
         }
+        self.gone_statics.extend(plan.gone_statics);
         let gone = plan.changes.gone.iter();
         let erasers = gone.filter(|name| is_eraser(self.names.text(**name)));
         self.gone_erasers.extend(erasers);

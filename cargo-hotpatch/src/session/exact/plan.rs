@@ -14,7 +14,8 @@ use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
 use crate::object::changed_types::ChangedTypes;
-use crate::object::fingerprint::Kind;
+use crate::object::facts::{Facts, StaticFacts};
+use crate::object::fingerprint::{Definition, Kind};
 use crate::object::names::{NameId, Names};
 use crate::plan::changes::{Changes, Definitions, refers_to};
 use crate::plan::codes::Code;
@@ -42,6 +43,10 @@ pub(super) struct Plan {
     pub(super) changes: Changes,
     pub(super) twice: BTreeSet<NameId>,
     pub(super) notes: Vec<Note>,
+    /// Statics and thread-locals that went: they keep their storage and their values, in case they come again.
+    pub(super) gone_statics: GoneStatics,
+    /// Statics that went before, of types that are others now: should one come again, it begins anew.
+    pub(super) forgotten: Vec<NameId>,
     /// Types that are not described any more.
     pub(super) gone: Layouts,
     /// Types that are.
@@ -50,6 +55,9 @@ pub(super) struct Plan {
     /// What the bodies under way do not come to any more.
     pub(super) passed_by: PassedBy,
 }
+
+/// What is known of statics and thread-locals that the source had once.
+pub(super) type GoneStatics = BTreeMap<NameId, (Definition, StaticFacts)>;
 
 /// For each body that a thread is in, by its address, the functions of which it goes on to call older ones, or older ones
 /// still that these call: edits of them do not show there.
@@ -69,6 +77,15 @@ impl Engine {
             }
         }
         self.addresses.plan_names(renumbered.clone());
+        // What comes again finds its storage as it left it.
+        let back = self.gone_statics.iter();
+        let back = back.filter(|(name, _)| new.contains_key(name) && !old.contains_key(name));
+        let back: Vec<(NameId, &(Definition, StaticFacts))> =
+            back.map(|(name, of)| (*name, of)).collect();
+        old.extend(
+            back.iter()
+                .map(|(name, (definition, _))| (*name, definition)),
+        );
         let mut changes = Changes::between(&old, &new, |name| names.text(name).contains(CALL_SITE));
         // What the fast lane brought gives way to what was compiled here, also where that is as it was before.
         let ahead = |name: &NameId| {
@@ -93,6 +110,13 @@ impl Engine {
             } else if let Some(facts) = old_facts.statics.get(was).cloned() {
                 old_facts.statics.insert(name, facts);
             }
+        }
+        for (name, (_, facts)) in back {
+            let symbol = names.text(name).to_owned();
+            old_facts
+                .statics
+                .entry(symbol)
+                .or_insert_with(|| facts.clone());
         }
         // A type that comes again is compared with what it was when it went.
         old_facts
@@ -121,6 +145,11 @@ impl Engine {
             .keys()
             .filter(|name| names.text(**name).contains(RUNNING));
         let counts: Vec<NameId> = counts.copied().collect();
+        let is_other =
+            |(_, facts): &(Definition, StaticFacts)| worlds.types.mentioned_in(&facts.ty);
+        let forgotten = self.gone_statics.iter().filter(|(_, of)| is_other(of));
+        let forgotten = forgotten.map(|(name, _)| *name).collect();
+        let gone_statics = gone_statics(&changes, &old, &old_facts, names);
         let outdated = outdated(&changes, &worlds.twice, &new, can_be_replaced);
         let on_stack = self.code.look(self.pid);
         let passed_by = passed_by(
@@ -205,6 +234,8 @@ impl Engine {
             changes,
             twice: worlds.twice,
             notes,
+            gone_statics,
+            forgotten,
             gone,
             known: new_facts.layouts,
             under_way,
@@ -303,6 +334,25 @@ impl Engine {
         });
         is_own.then(|| function_of(&text))
     }
+}
+
+/// The statics and thread-locals that went, but for those that belong to a call of a logging macro: another one of these at
+/// the same place is another one.
+fn gone_statics(
+    changes: &Changes,
+    old: &Definitions<'_>,
+    facts: &Facts,
+    names: &Names,
+) -> GoneStatics {
+    let gone = changes.gone.iter().filter_map(|name| {
+        let definition = *old.get(name)?;
+        let symbol = names.text(*name);
+        let is_state = matches!(definition.kind, Kind::Mutable | Kind::ThreadLocal);
+        let facts = facts.statics.get(symbol)?;
+        let is_kept = is_state && !symbol.contains(CALL_SITE);
+        is_kept.then(|| (*name, (definition.clone(), facts.clone())))
+    });
+    gone.collect()
 }
 
 /// The functions that go on as they were where they are under way: those that do something else now, and those that would
