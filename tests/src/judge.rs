@@ -51,7 +51,6 @@ pub fn judge(name: &str) -> Result<()> {
         project,
         applied: Vec::new(),
         fresh: PathBuf::new(),
-        said: std::cell::RefCell::default(),
     };
     if std::env::var_os("HOTPATCH_TEST_ORACLE_ONLY").is_some() {
         return trial.run_on_fresh_builds();
@@ -71,11 +70,9 @@ pub fn judge(name: &str) -> Result<()> {
         ..Options::default()
     };
     let mut session = Session::start(&trial.project, &options)?;
-    let done = match std::env::var_os("HOTPATCH_TEST_RECORD") {
-        Some(folder) => trial.record(&mut session, Path::new(&folder)),
-        None => trial.run(&mut session),
-    };
-    done.map_err(|error| error.context(format!("{}\n---- failed ----", session.report())))
+    trial
+        .run(&mut session)
+        .map_err(|error| error.context(format!("{}\n---- failed ----", session.report())))
 }
 
 struct Trial<'a> {
@@ -86,7 +83,6 @@ struct Trial<'a> {
     applied: Vec<Tree>,
     /// A fresh build of the last of them.
     fresh: PathBuf,
-    said: std::cell::RefCell<Vec<String>>,
 }
 
 impl Trial<'_> {
@@ -162,93 +158,6 @@ impl Trial<'_> {
         Ok(())
     }
 
-    /// RECORD
-    fn record(&mut self, session: &mut Session, folder: &Path) -> Result<()> {
-        session.ready(FIRST_BUILD)?;
-        self.build_fresh()?;
-        let mut out: Vec<serde_json::Value> = Vec::new();
-        let mut was: Vec<Tree> = vec![self.project.tree()?];
-        let start = &self.scenario.start;
-        let replies = |session: &mut Session, questions: &[Question]| -> Result<Vec<String>> {
-            questions.iter().map(|q| session.ask(&q.line)).collect()
-        };
-        self.compare(session, &without_replies(&start.ask))
-            .context("at the start")?;
-        let start_live = replies(session, &start.live)?;
-        let edits: Vec<&Edit> = self.scenario.edit.iter().collect();
-        for (index, edit) in edits.into_iter().enumerate() {
-            let place = || format!("edit {}: {}", index + 1, edit.what);
-            let before = self.dump(session).with_context(place)?;
-            let save = || self.project.apply(edit, &was);
-            if edit.may_save_several() {
-                session.behind_its_back(save)
-            } else {
-                save()
-            }
-            .with_context(place)?;
-            if edit.expect == Expect::Nothing {
-                out.push(serde_json::json!({"name": "nothing"}));
-                continue;
-            }
-            let mut verdict = session.verdict().with_context(place)?;
-            let mut ahead = false;
-            if edit.ahead && verdict.is_ahead() {
-                ahead = true;
-                verdict = session.verdict().with_context(place)?;
-            }
-            if edit.hasty {
-                self.applied.push(self.project.tree()?);
-                was.push(self.project.tree()?);
-                out.push(serde_json::json!({"name": verdict.name(), "event": verdict.to_string(), "hasty": true}));
-                continue;
-            }
-            let is_live = matches!(verdict.name(), "patched" | "unchanged");
-            let is_restarted = edit.expect == Expect::Restarted && verdict.name() == "refused";
-            if is_restarted {
-                session.restarted().with_context(place)?;
-            }
-            let mut restarted = String::new();
-            if is_live || is_restarted {
-                self.build_fresh().with_context(place)?;
-                if verdict.name() == "unchanged" {
-                    self.applied.pop();
-                }
-            }
-            if matches!(edit.expect, Expect::Patched | Expect::Restarted) {
-                was.push(self.project.tree()?);
-            }
-            let after = self.dump(session).with_context(place)?;
-            if before != after {
-                restarted = format!("state {before:?} -> {after:?}");
-            }
-            let mut problem = String::new();
-            self.said.borrow_mut().clear();
-            let asked = self.compare(session, &without_replies(&edit.ask));
-            if let Err(error) = asked {
-                problem = format!("{error:#}");
-            }
-            let ask = self.said.borrow().clone();
-            let live = replies(session, &edit.live)?;
-            let confirmed = session.confirmed(&verdict).with_context(place)?;
-            if confirmed && problem.is_empty() {
-                let asked = self.compare_again(session, &edit.ask);
-                if let Err(error) = asked {
-                    problem = format!("confirmed: {error:#}");
-                }
-            }
-            session.check_alive().with_context(place)?;
-            out.push(serde_json::json!({"name": verdict.name(), "event": verdict.to_string(), "ahead": ahead,
-                "problem": problem, "state": restarted, "live": live, "ask": ask, "restarted": is_restarted}));
-        }
-        session.stop()?;
-        let all = serde_json::json!({"start_live": start_live, "edits": out});
-        std::fs::write(
-            folder.join(format!("{}.json", self.name)),
-            serde_json::to_string_pretty(&all)?,
-        )?;
-        Ok(())
-    }
-
     fn check_ready(&self, ready: &Event) -> Result<()> {
         ensure!(
             ready.number("generation")? == 0,
@@ -292,7 +201,6 @@ impl Trial<'_> {
         }
         for Question { line, reply } in questions {
             let given = session.ask(line)?;
-            self.said.borrow_mut().push(given.clone());
             if let Some(reply) = reply {
                 ensure!(
                     given == *reply,

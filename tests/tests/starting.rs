@@ -442,6 +442,41 @@ refused HP0403: the running program is not the one this session built
 }
 
 #[test]
+fn a_program_without_an_agent_runs_and_its_edits_are_refused() -> Result<()> {
+    let project = program("server", "no_agent")?;
+    let runner = project.beside("runner");
+    // Where the agent is to listen is a link to itself.
+    let script = "#!/bin/sh\nat=${CARGO_HOTPATCH_AGENT#*:}\nln -s \"$at\" \"$at\"\nexec \"$@\"\n";
+    fs::write(&runner, script)?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&runner, mode)?;
+    let variable = format!(
+        "CARGO_TARGET_{}_RUNNER",
+        host()?.to_uppercase().replace('-', "_")
+    );
+    let options = Options {
+        env: vec![(variable, runner.into())],
+        ..Options::default()
+    };
+    with_session(&project, &options, |session| {
+        expect_answer(session, "x", "base x")?;
+        wait_until("the setback", || {
+            let said = session.stderr();
+            Ok(said.contains("failed to make this run ready for edits: ")
+                && said.contains("cargo-hotpatch: this run cannot be patched: "))
+        })?;
+        project.replace("src/main.rs", "\"base ", "\"edited ")?;
+        let refused = session.expect("refused")?;
+        ensure!(refused.text("code") == "HP0001", "{refused}");
+        let said = "
+refused HP0001: this run cannot be patched: failed to reach the agent in the program: ";
+        wait_until("the refusal", || Ok(session.stderr().contains(said)))?;
+        expect_answer(session, "y", "base y")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
 fn a_nightly_toolchain() -> Result<()> {
     let which = |tool: &str| -> Result<Option<OsString>> {
         let mut which = command("rustup");

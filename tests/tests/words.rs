@@ -7,12 +7,16 @@ use hotpatch_tests::scenario;
 use hotpatch_tests::workspace::root;
 
 /// Codes that no scenario can produce, as it takes more than an edit, each with the test file that has its words.
-const ELSEWHERE: [(&str, &str); 1] = [("HP0403", "tests/tests/starting.rs")];
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("HP0001", "tests/tests/starting.rs"),
+    ("HP0403", "tests/tests/starting.rs"),
+];
 
 /// The codes in the table of `docs/codes.md`, which a test of the tool compares with its own.
 fn codes() -> Result<Vec<String>> {
     let page = fs::read_to_string(root().join("docs/codes.md"))?;
     let rows = page.lines().filter_map(|line| line.strip_prefix("| ["));
+    let rows = rows.filter(|row| !row.contains("no longer given"));
     Ok(rows
         .filter_map(|row| Some(row.split_once(']')?.0.to_owned()))
         .collect())
@@ -32,7 +36,7 @@ fn every_code_is_shown_word_for_word() -> Result<()> {
         }
     }
     let codes = codes()?;
-    ensure!(codes.len() > 10, "the table was not found: {codes:?}");
+    ensure!(codes.len() > 9, "the table was not found: {codes:?}");
     for code in codes {
         let is_shown = ["refused", "note"]
             .iter()
