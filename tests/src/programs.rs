@@ -37,9 +37,11 @@ const SHAPE: &str = "const SHAPE: usize = ";
 pub fn add_shape(project: &Project) -> Result<()> {
     let path = project.root().join("src/main.rs");
     let text = fs::read_to_string(&path)?;
+    let (before, after) = text.split_once("fn main() ").context("no `main`")?;
+    let (returns, body) = after.split_once('{').context("no body")?;
+    let text = format!("{before}fn main() {returns}{{ std::hint::black_box(&SHAPED);{body}");
     let of = "std::sync::Mutex";
-    let shape =
-        format!("\n{SHAPE}1;\nstatic _SHAPED: {of}<[u8; SHAPE]> = {of}::new([0; SHAPE]);\n");
+    let shape = format!("\n{SHAPE}1;\nstatic SHAPED: {of}<[u8; SHAPE]> = {of}::new([0; SHAPE]);\n");
     Ok(fs::write(path, text + &shape)?)
 }
 
@@ -100,6 +102,22 @@ pub fn expect_patch(session: &mut Session, project: &Project, from: &str, to: &s
         verdict.name() == "patched",
         "the edit to `{to}` was not patched: {verdict}"
     );
+    Ok(())
+}
+
+/// The same, and waits until the exact lane has confirmed what the fast one made of it.
+pub fn expect_confirmed_patch(
+    session: &mut Session,
+    project: &Project,
+    from: &str,
+    to: &str,
+) -> Result<()> {
+    project.replace("src/main.rs", &format!("\"{from} "), &format!("\"{to} "))?;
+    let verdict = session.verdict()?;
+    ensure!(verdict.name() == "patched", "{verdict}");
+    if verdict.text("lane") == "fast" {
+        session.expect("confirmed")?;
+    }
     Ok(())
 }
 

@@ -1,13 +1,10 @@
 //! `cargo hotpatch doctor`: what it finds, in which words, and with which exit status.
 
-use std::io::Read;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use hotpatch_tests::programs::{Shim, is_running, program, wait_until};
+use hotpatch_tests::programs::program;
 use hotpatch_tests::project::Project;
-use hotpatch_tests::session::{interrupt, signal};
 use hotpatch_tests::workspace::{cargo, command, hot_target, tool};
 use serde_json::Value;
 
@@ -88,28 +85,4 @@ fn what_keeps_edits_from_being_patched_is_an_error_with_its_way_out() -> Result<
         "{linker}"
     );
     Ok(())
-}
-
-#[test]
-fn it_can_be_interrupted() -> Result<()> {
-    let project = program("several", "doctor_interrupted")?;
-    let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
-    shim.set("rustc hang")?;
-    let mut child = doctor(&project, &["--message-format=json"])?
-        .envs(shim.env())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let hanging = shim.folder().join("hanging");
-    wait_until("the compiler hangs", || Ok(hanging.exists()))?;
-    let compiler = std::fs::read_to_string(&hanging)?.parse()?;
-    let sent = interrupt()?;
-    signal(child.id(), sent);
-    let mut said = String::new();
-    let mut output = child.stdout.take().context("no output")?;
-    output.read_to_string(&mut said)?;
-    ensure!(said.is_empty(), "it went on to its findings: {said}");
-    let status = child.wait()?;
-    ensure!(status.code() == Some(128 + sent.as_raw()), "{status}");
-    wait_until("the compiler is gone", || Ok(!is_running(compiler)))
 }

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use hotpatch_tests::LIMIT;
 use hotpatch_tests::events::Event;
 use hotpatch_tests::programs::{
-    FIRST_BUILD, Shim, expect_answer, expect_patch, host, is_running, program, sysroot_without_lld,
-    wait_until, with_session,
+    FIRST_BUILD, Shim, expect_answer, expect_confirmed_patch, expect_patch, host, is_running,
+    program, sysroot_without_lld, wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session, interrupt, signal};
@@ -66,7 +66,7 @@ fn a_compiler_that_fails_on_a_patch() -> Result<()> {
             expect_answer(session, "x", &format!("{live} x"))?;
             shim.set("")?;
             let lucky = format!("after-{fault}");
-            expect_patch(session, &project, &unlucky, &lucky)?;
+            expect_confirmed_patch(session, &project, &unlucky, &lucky)?;
             expect_answer(session, "x", &format!("{lucky} x"))?;
             live = lucky;
         }
@@ -124,7 +124,7 @@ fn without_rust_lld_the_users_linker_links() -> Result<()> {
             "the program was not linked through `cc`"
         );
         fs::write(shim.folder().join("log"), "")?;
-        expect_patch(session, &project, "base", "one")?;
+        expect_confirmed_patch(session, &project, "base", "one")?;
         expect_answer(session, "x", "one x")?;
         let log = shim.log();
         let linked = log

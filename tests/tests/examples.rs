@@ -109,8 +109,8 @@ fn the_demo_shows_three_edits_and_cleans_up() -> Result<()> {
         "it ended with {}\n{said}",
         output.status
     );
-    for generation in 1..=3 {
-        let verdict = format!("Patched step (gen {generation}) in ");
+    for (generation, function) in [(1, "step"), (2, "points"), (3, "step")] {
+        let verdict = format!("Patched {function} (gen {generation}) in ");
         ensure!(said.contains(&verdict), "no `{verdict}` in\n{said}");
     }
     ensure!(said.matches("Kept its state: tick ").count() == 3, "{said}");

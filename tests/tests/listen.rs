@@ -235,8 +235,8 @@ fn what_cannot_be_saved_at_the_end_is_as_it_was_before() -> Result<()> {
         };
         visits(1)?;
         visits(2)?;
-        project.replace("src/main.rs", "\"serving http", "\"serving: http")?;
-        session.expect("refused")?;
+        let edit = ("\"serving http", "\"serving: http");
+        edit_and_be_refused(session, &project, &[edit])?;
         // The next process is told of the old one's end before it is there.
         let (lost, mut events) = session.wait_for("lost")?;
         ensure!(lost.list("names", None)? == ["visits"], "{lost}");

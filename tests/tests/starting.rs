@@ -151,12 +151,14 @@ fn an_agent_that_does_not_compile() -> Result<()> {
     let project = program("server", "agent")?;
     let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
     shim.set("rustc fail-on hotpatch_live")?;
-    let options = Options {
+    let mut options = Options {
         env: shim.env(),
-        // Where no agent is yet.
         target: project.beside("target"),
         ..Options::default()
     };
+    // Where no agent is yet, as in the target folder.
+    let home = ("XDG_CACHE_HOME".to_owned(), project.beside("cache").into());
+    options.env.push(home);
     let mut end = None;
     with_session(&project, &options, |session| {
         end = Some(session.wait_for_words(FIRST_BUILD)?);

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
 use object::write::Object;
 use object::{Architecture, BinaryFormat, Endianness, SectionKind};
@@ -32,7 +33,7 @@ pub enum Replayed {
 /// being made.
 ///
 /// # Errors
-/// rustc cannot be run or fails without saying why, or the work is cancelled.
+/// rustc cannot be run, fails without saying why or writes nothing, or the work is cancelled.
 pub fn replay(
     unit: &Unit,
     scratch: &Path,
@@ -58,20 +59,34 @@ pub fn replay(
         .env_remove("MFLAGS")
         .current_dir(&unit.cwd);
     let mut on_metadata = Some(on_metadata);
+    let mut is_written = false;
     let output = tool.listen(cancel, |line| {
-        let tells = line.contains("\"$message_type\":\"artifact\"")
-            && line.contains("\"emit\":\"metadata\"");
-        if tells && let Some(on_metadata) = on_metadata.take() {
+        if !line.contains("\"$message_type\":\"artifact\"") {
+            return;
+        }
+        is_written |= line.contains("\"emit\":\"link\"");
+        if line.contains("\"emit\":\"metadata\"")
+            && let Some(on_metadata) = on_metadata.take()
+        {
             on_metadata();
         }
     })?;
     let said = diagnostics::parse(&output.stderr_text());
     if output.status.success() {
+        if !is_written {
+            // Its files would be those of an earlier run.
+            let said = "it ended well and wrote nothing".to_owned();
+            return Err(output.saying(said).into_error().into());
+        }
         let files = match unit.bin {
             true => objects_in(&objects)?,
             false => vec![unit.rlib.clone()],
         };
         return Ok(Replayed::Compiled(files));
+    }
+    if let Some(said) = diagnostics::beside_the_code(&said) {
+        let said = strip_str(&said).to_string();
+        return Err(output.saying(said).into_error().into());
     }
     let errors: Vec<Diagnostic> = said.into_iter().filter(|said| said.error).collect();
     if errors.is_empty() || cancel.is_cancelled() {

@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anstream::adapter::strip_str;
 use anyhow::{Context, Result, anyhow, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
@@ -24,9 +25,7 @@ use rustix::process::Signal;
 use self::outcome::{Outcome, Patched};
 use self::program::{Running, Stranger, Supplies};
 use self::restart::{About, Asked, Kept};
-use self::shown::{
-    confirmed_event, patched_event, phases, shown, shown_note, shown_refusal, without_colour,
-};
+use self::shown::{confirmed_event, patched_event, phases, shown, shown_note, shown_refusal};
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
@@ -424,7 +423,7 @@ impl Session<'_> {
             }
             Ok(Outcome::Broken(found)) => {
                 let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
-                let plain = without_colour(&rendered);
+                let plain = strip_str(&rendered).to_string();
                 self.report.broken(
                     if self.report.paint().color {
                         &rendered

@@ -103,17 +103,3 @@ pub(super) fn coded_note(note: &Note) -> Coded {
         line: u32::try_from(note.line).ok(),
     }
 }
-
-/// Text without terminal escapes.
-pub(super) fn without_colour(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        if char == '\u{1b}' {
-            chars.by_ref().find(|c| c.is_ascii_alphabetic());
-        } else {
-            out.push(char);
-        }
-    }
-    out
-}

@@ -1,5 +1,7 @@
 //! Texts broken into lines for a terminal's width.
 
+use anstream::adapter::strip_str;
+
 /// The text with line breaks before words that would not fit into `width` columns; each line but the first
 /// begins with `indent` spaces, and the first is taken to begin there too.
 #[must_use]
@@ -39,7 +41,7 @@ pub fn fitted(text: &str, width: usize) -> String {
 
 /// A word that ends in the twelfth column, as cargo writes them.
 fn has_verb(line: &str) -> bool {
-    let plain = without_escapes(line);
+    let plain = strip_str(line).to_string();
     let verb = plain.get(..12).unwrap_or_default().trim_start();
     plain.get(12..13) == Some(" ") && !verb.is_empty() && verb.chars().all(char::is_alphabetic)
 }
@@ -65,21 +67,7 @@ fn broken(text: &str, width: usize, first: usize, indent: usize) -> String {
 }
 
 fn columns(text: &str) -> usize {
-    without_escapes(text).chars().count()
-}
-
-/// The text without what only colours it.
-fn without_escapes(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(char) = chars.next() {
-        if char == '\u{1b}' {
-            chars.by_ref().find(char::is_ascii_alphabetic);
-        } else {
-            out.push(char);
-        }
-    }
-    out
+    strip_str(text).to_string().chars().count()
 }
 
 #[cfg(test)]

@@ -329,13 +329,8 @@ impl Engine {
         let gone = plan.changes.gone.iter();
         let erasers = gone.filter(|name| is_eraser(self.names.text(**name)));
         self.gone_erasers.extend(erasers);
-        let mut gone = self.gone_types.without(&plan.known);
-        gone.learn(plan.gone);
         self.passed_by = plan.passed_by;
-        self.gone_types = gone;
-        for krate in &mut self.crates {
-            krate.running.clone_from(&krate.latest);
-        }
+        self.settle_types(plan.gone, &plan.known);
         times.load = begun.elapsed();
         patched.times = times;
         patched.live = Some(Instant::now());

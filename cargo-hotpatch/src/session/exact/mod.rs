@@ -163,11 +163,20 @@ pub(super) fn work(
             watched = now;
             say(Said::Included(as_watched(&watched, &fixed)));
         }
-        let is_live = matches!(outcome, Ok(Outcome::Patched(_) | Outcome::Unchanged));
-        if !is_live && engine.take_back(client)? {
+        // A build that fails says nothing about what the fast lane made of earlier saves: that stays until one succeeds.
+        let stands = match &outcome {
+            Ok(Outcome::Patched(_) | Outcome::Unchanged) => true,
+            Ok(Outcome::Refused(_)) => false,
+            Ok(Outcome::Broken(_)) | Err(_) => !is_ahead,
+        };
+        if !stands && engine.take_back(client)? {
             say(Said::TakenBack(engine.generation));
         }
-        let ahead = std::mem::take(&mut ahead);
+        let is_unchanged = matches!(outcome, Ok(Outcome::Unchanged));
+        let ahead = match &outcome {
+            Ok(Outcome::Broken(_)) | Err(_) if stands => Unconfirmed::default(),
+            _ => std::mem::take(&mut ahead),
+        };
         match outcome {
             // One verdict a save: the exact lane only says what it has beside the fast one.
             Ok(Outcome::Patched(patched)) if is_ahead => {
@@ -179,6 +188,10 @@ pub(super) fn work(
                 say(verdict(&files, Ok(Outcome::Patched(patched))));
             }
             outcome => say(verdict(&files, outcome)),
+        }
+        if is_unchanged {
+            // Where that fails, the next edit is compared with what was compiled before.
+            let _ = engine.settle_unchanged();
         }
         if engine.scoped.are_prepared(&engine.crates) {
             say(Said::Prepared);

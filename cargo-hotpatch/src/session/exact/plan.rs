@@ -243,6 +243,28 @@ impl Engine {
         })))
     }
 
+    /// Takes what was compiled last for what runs: no code differs, so a process that had run it from its start would
+    /// be in the state that this one is in, whatever a field or a type is called there.
+    pub(super) fn settle_unchanged(&mut self) -> Result<()> {
+        let running = || self.crates.iter().flat_map(|krate| &krate.running);
+        let latest = || self.crates.iter().flat_map(|krate| &krate.latest);
+        let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
+        let old = facts_beside(running(), &hashes(latest()), &crates)?;
+        let new = facts_beside(latest(), &hashes(running()), &crates)?;
+        self.settle_types(old.layouts.without(&new.layouts), &new.layouts);
+        self.addresses.settle_names(&self.names);
+        Ok(())
+    }
+
+    /// What was compiled last is what runs: types of it are `known`, and others are `gone`.
+    pub(super) fn settle_types(&mut self, gone: Layouts, known: &Layouts) {
+        self.gone_types = self.gone_types.without(known);
+        self.gone_types.learn(gone);
+        for krate in &mut self.crates {
+            krate.running.clone_from(&krate.latest);
+        }
+    }
+
     /// A note for each function of which futures go on in their own code, with their number where they are counted.
     fn future_notes(
         &self,
