@@ -26,7 +26,7 @@
 //! expect = "patched"               # or "unchanged", "refused", "broken", "nothing", "restarted"
 //! functions = ["app::step"]        # patched: all functions of the workspace with new code; `*` is any text
 //! included = ["app::helper"]       # patched: among the others in the patch
-//! notes = ["HP0202"]               # patched: the codes of all notes; default: none
+//! notes = ["HP0205"]               # patched: the codes of all notes; default: none
 //! code = "HP0101"                  # refused, restarted
 //! message = "..."                  # refused, restarted: the exact text
 //! file = "src/main.rs"             # refused, restarted, broken: the place
@@ -143,7 +143,7 @@ pub struct Edit {
     pub hasty: bool,
     /// The lane that made the patch.
     pub lane: Option<String>,
-    /// The hot functions that now run new code.
+    /// The functions that now run new code.
     pub functions: Option<Vec<String>>,
     /// Some of the other functions in the patch.
     #[serde(default)]

@@ -134,9 +134,9 @@ mod tests {
     fn only_times_are_made_equal() {
         assert_eq!(
             normal(
-                "     Patched f (gen 1) in 84 ms\nnote HP0202: calls in 3 ms of code\n  --> a.rs:1\n"
+                "     Patched f (gen 1) in 84 ms\nnote HP0205: futures in 3 ms of code\n  --> a.rs:1\n"
             ),
-            "     Patched f (gen 1) in N ms\nnote HP0202: calls in 3 ms of code\n  --> a.rs:1\n"
+            "     Patched f (gen 1) in N ms\nnote HP0205: futures in 3 ms of code\n  --> a.rs:1\n"
         );
     }
 }

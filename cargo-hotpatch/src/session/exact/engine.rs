@@ -73,6 +73,8 @@ pub(super) struct Engine {
     pub(super) was_near: bool,
     /// Cancelled with the session, for what goes on in the background.
     pub(super) ending: CancelToken,
+    /// The source has definitions that the process has not, or the other way round, though no code that runs differs.
+    pub(super) is_behind: bool,
     /// Calls of new bodies.
     pub(super) listening: Listening,
     /// What runs ahead of the exact lane.
@@ -156,6 +158,7 @@ impl Engine {
             gone_statics: GoneStatics::new(),
             gone_erasers: BTreeSet::new(),
             passed_by: PassedBy::new(),
+            is_behind: false,
             listening: Listening::default(),
             ahead: Ahead::new(),
             scoped: ScopedCrates::new(ending.clone()),
@@ -248,6 +251,7 @@ impl Engine {
         match &mut outcome {
             Outcome::Patched(patched) => {
                 self.ahead.clear();
+                self.is_behind = false;
                 self.scoped.settle(&self.crates);
                 // What the fast lane brought has made this generation.
                 self.generation += u32::from(!is_ahead);

@@ -161,6 +161,9 @@ impl Engine {
     ) -> Result<Made> {
         // Names of a plan that came to nothing.
         self.addresses.plan_names(BTreeMap::new());
+        if self.is_behind {
+            bail!("what was compiled last is not all in the program");
+        }
         let number = self.scoped.of(files, &self.crates)?;
         let scoped = self.scoped.get(number).context("a crate is gone")?;
         let begun = Instant::now();

@@ -56,6 +56,21 @@ pub(super) struct Plan {
     pub(super) passed_by: PassedBy,
 }
 
+/// Puts what has another symbol now under that one, as it lies where it was: each new name, with the old one.
+fn rename(
+    old: &mut Definitions<'_>,
+    new: &Definitions<'_>,
+    names: &Names,
+) -> BTreeMap<NameId, NameId> {
+    let renumbered = renumbered(old, new, names);
+    for (name, was) in &renumbered {
+        if let Some(definition) = old.remove(was) {
+            old.insert(*name, definition);
+        }
+    }
+    renumbered
+}
+
 /// What is known of statics and thread-locals that the source had once.
 pub(super) type GoneStatics = BTreeMap<NameId, (Definition, StaticFacts)>;
 
@@ -69,13 +84,7 @@ impl Engine {
         let mut old = all_definitions(self.crates.iter().map(|krate| &krate.running));
         let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
         let names = &self.names;
-        // What has another symbol now lies where it was.
-        let renumbered = renumbered(&old, &new, names);
-        for (name, was) in &renumbered {
-            if let Some(definition) = old.remove(was) {
-                old.insert(*name, definition);
-            }
-        }
+        let renumbered = rename(&mut old, &new, names);
         self.addresses.plan_names(renumbered.clone());
         // What comes again finds its storage as it left it.
         let back = self.gone_statics.iter();
@@ -243,11 +252,22 @@ impl Engine {
         })))
     }
 
-    /// Takes what was compiled last for what runs: no code differs, so a process that had run it from its start would
-    /// be in the state that this one is in, whatever a field or a type is called there.
+    /// Takes what was compiled last for what runs, if it defines the same: no code differs, so a process that had run it
+    /// from its start would be in the state that this one is in, whatever a field or a type is called there.
+    ///
+    /// # Errors
+    /// As [`facts_beside`].
     pub(super) fn settle_unchanged(&mut self) -> Result<()> {
         let running = || self.crates.iter().flat_map(|krate| &krate.running);
         let latest = || self.crates.iter().flat_map(|krate| &krate.latest);
+        let mut old = all_definitions(self.crates.iter().map(|krate| &krate.running));
+        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        rename(&mut old, &new, &self.names);
+        // What is new there and nobody uses yet is not in the process.
+        self.is_behind = old.len() != new.len() || old.keys().any(|name| !new.contains_key(name));
+        if self.is_behind {
+            return Ok(());
+        }
         let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
         let old = facts_beside(running(), &hashes(latest()), &crates)?;
         let new = facts_beside(latest(), &hashes(running()), &crates)?;
