@@ -30,8 +30,9 @@ fn mentions_one(symbol: &str, krate: &str) -> bool {
     })
 }
 
-/// A crate's name as symbols have it, with its length.
-fn spelled(krate: &str) -> String {
+/// A name as symbols have it, with its length; only if it is ASCII.
+#[must_use]
+pub fn spelled(krate: &str) -> String {
     let starts_like_a_number = krate.starts_with(|c: char| c == '_' || c.is_ascii_digit());
     let separator = if starts_like_a_number { "_" } else { "" };
     format!("{}{separator}{krate}", krate.len())

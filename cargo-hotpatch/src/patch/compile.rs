@@ -13,6 +13,7 @@ use crate::command::CancelToken;
 use crate::image::object_file::{self, Pair};
 use crate::source::extract;
 use crate::source::file::FnKey;
+use crate::source::instances::Instances;
 use crate::source::items::CrateSource;
 
 /// What a patch crate is made of.
@@ -23,6 +24,8 @@ pub struct Recipe<'a> {
     pub source: &'a CrateSource,
     /// The functions.
     pub wanted: &'a [FnKey],
+    /// The instances of those that are generic.
+    pub instances: &'a Instances,
     /// The metadata of the crate's scope.
     pub scope: &'a Path,
     /// A fresh folder for the text and the object.
@@ -48,6 +51,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
         unit,
         source,
         wanted,
+        instances,
         scope,
         folder,
         identity,
@@ -55,7 +59,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
     let private = private_imports(unit);
-    let krate = extract::patch_crate(source, wanted, &private, folder)?;
+    let krate = extract::patch_crate(source, wanted, instances, &private, folder)?;
     let mut remaps = Vec::new();
     for file in &krate.files {
         fs::write(&file.path, &file.text)

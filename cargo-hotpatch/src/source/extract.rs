@@ -13,7 +13,7 @@
 //! // Output:
 //! const _: () = { trait __Hp { fn report (& self) -> u32 ; } impl __Hp for World {
 //!         fn report(&self) -> u32 { self.n } }
-//!     static __HP: crate::__HpPair = crate::__HpPair(<World>::report as …, <World as __Hp>::report as …, 0); };
+//!     static __HP0: crate::__HpPair = crate::__HpPair(<World>::report as …, <World as __Hp>::report as …, 0); };
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,10 +23,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
+use super::instances::{Instance, Instances};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::own_imports::{Imports, all_imports, scope_path};
-use super::pieces::{blank, local_trait, macro_items, needed_macros, pair};
+use super::pieces::{blank, local_trait, macro_items, needed_macros, pairs};
 use super::rewrite::{associated, declaration, method_path, with_static_lifetimes};
 use super::widen::splice;
 
@@ -47,13 +48,15 @@ pub struct PatchFile {
 }
 
 /// Makes the patch crate of `wanted`; the index of a function in it is what its pair carries.
-/// `private` are imports that the scope does not show, `folder` is where the caller will write it.
+/// Of a generic one these `instances` are made. `private` are imports that the scope does not show, `folder` is where the
+/// caller will write it.
 ///
 /// # Errors
 /// A function cannot be taken out of its place.
 pub fn patch_crate(
     krate: &CrateSource,
     wanted: &[FnKey],
+    instances: &Instances,
     private: &Imports,
     folder: &Path,
 ) -> Result<PatchCrate> {
@@ -91,11 +94,11 @@ pub fn patch_crate(
             file,
             pieces: Vec::new(),
         };
-        page.prologue(root, krate, &modules, private);
+        page.prologue(root, !instances.is_empty(), krate, &modules, private);
         page.modules(krate, &modules, private, folder);
         page.macros(&macros, &modules);
         for (index, function) in found.get(file.path.as_path()).into_iter().flatten() {
-            page.function(function, *index)?;
+            page.function(function, instances.get(&function.key), *index)?;
         }
         files.push(PatchFile {
             path: file_name(folder, number),
@@ -105,6 +108,12 @@ pub fn patch_crate(
     }
     proc_macro2::extra::invalidate_current_thread_spans();
     Ok(PatchCrate { files })
+}
+
+/// The pairs of instances of what is called `own` here, in a trait with these parameters.
+fn made(instances: &[Instance], own: &str, params: &str) -> Vec<(String, String)> {
+    let made = instances.iter().map(|of| (of.old(), of.new(own, params)));
+    made.collect()
 }
 
 fn file_name(folder: &Path, number: usize) -> PathBuf {
@@ -156,6 +165,7 @@ impl Page<'_> {
     fn prologue(
         &mut self,
         root: bool,
+        needs_alloc: bool,
         krate: &CrateSource,
         modules: &BTreeSet<Vec<String>>,
         private: &Imports,
@@ -175,6 +185,9 @@ impl Page<'_> {
                 }
             }
             text.push_str("extern crate hp_scope; ");
+            if needs_alloc {
+                text.push_str("extern crate alloc as hp_alloc; ");
+            }
             text.push_str(
                 "#[repr(C)] pub struct __HpPair(pub *const (), pub *const (), pub usize); ",
             );
@@ -285,7 +298,12 @@ impl Page<'_> {
         });
     }
 
-    fn function(&mut self, function: &Function, index: usize) -> Result<()> {
+    fn function(
+        &mut self,
+        function: &Function,
+        instances: Option<&Vec<Instance>>,
+        index: usize,
+    ) -> Result<()> {
         let mut edits = Vec::new();
         for (range, name) in &function.attrs {
             let keeps = matches!(name.as_str(), "cold" | "target_feature" | "instruction_set");
@@ -303,19 +321,27 @@ impl Page<'_> {
         }
         let (before, after) = match &function.owner {
             Owner::Free => {
-                let path = scope_path(&function.module, &name);
-                ("const _: () = { ".to_owned(), pair(&path, &own, index))
+                let made = match instances {
+                    Some(instances) => made(instances, &own, ""),
+                    None => vec![(scope_path(&function.module, &name), own)],
+                };
+                ("const _: () = { ".to_owned(), pairs(&made, index))
             }
             Owner::Impl(head) => {
                 let head = &lifetimes::named(head)?;
                 self.associated(head, &function.sig, &mut edits)?;
                 self.associated(head, &function.body, &mut edits)?;
                 let before = local_trait(head, &declaration(self.text(&function.sig), head, &own)?);
-                let ty = with_static_lifetimes(&head.self_ty)?;
-                let params = with_static_lifetimes(&head.params)?;
-                let new = format!("<{ty} as __Hp {params}>::{own}");
-                let pair = pair(&method_path(head, &name)?, &new, index);
-                (before, format!(" }}{pair}"))
+                let made = match instances {
+                    Some(instances) => made(instances, &own, &head.params),
+                    None => {
+                        let ty = with_static_lifetimes(&head.self_ty)?;
+                        let params = with_static_lifetimes(&head.params)?;
+                        let new = format!("<{ty} as __Hp {params}>::{own}");
+                        vec![(method_path(head, &name)?, new)]
+                    }
+                };
+                (before, format!(" }}{}", pairs(&made, index)))
             }
             Owner::Trait(_) => bail!("a default method of a trait cannot be taken out"),
         };
@@ -387,8 +413,14 @@ mod tests {
             .filter(|(_, f)| names.contains(&f.name.as_str()))
             .map(|(_, f)| f.key.clone())
             .collect();
-        let out = patch_crate(&krate, &wanted, &Imports::new(), Path::new("/p"))
-            .expect("it can be extracted");
+        let out = patch_crate(
+            &krate,
+            &wanted,
+            &Instances::new(),
+            &Imports::new(),
+            Path::new("/p"),
+        )
+        .expect("it can be extracted");
         out.files.into_iter().map(|file| file.text).collect()
     }
 

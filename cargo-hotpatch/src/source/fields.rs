@@ -62,7 +62,7 @@ pub fn in_place(source: &CrateSource) -> BTreeSet<FnKey> {
     };
     let functions = source.functions();
     functions
-        .filter(|(_, function)| function.plain)
+        .filter(|(_, function)| function.plain || function.generic)
         .filter(|(file, function)| uses(file, function))
         .map(|(_, function)| function.key.clone())
         .collect()

@@ -91,6 +91,8 @@ pub struct Function {
     pub owner: Owner,
     /// Its body can be compiled elsewhere without anybody noticing, as far as the function itself tells.
     pub plain: bool,
+    /// The same of its instances: its code is made for the types that it is used with, and nothing else keeps it in place.
+    pub generic: bool,
     /// Its body goes into the scope as it is.
     pub kept: bool,
     /// The module that with those below it may name it, if not everybody may; in a scope everybody may.

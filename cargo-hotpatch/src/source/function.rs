@@ -46,11 +46,11 @@ impl Reader<'_> {
         let mut nested = Nested::under(self.cfg);
         nested.visit_block(block);
         let macros = Macros::of(&names, &around);
-        let kept = is_inline
+        let is_bound = is_inline
             || nested.is_bound
             || macros == Macros::Unknown
-            || is_compiled_where_used(sig, &owner)
             || is_another_elsewhere(&names, sig, &owner);
+        let kept = is_bound || is_compiled_where_used(sig, &owner);
 
         let mut idents = BTreeSet::new();
         let block_tokens = block.to_token_stream();
@@ -62,6 +62,8 @@ impl Reader<'_> {
         } else {
             Vec::new()
         };
+        let is_movable = macros == Macros::None && !nested.is_special && includes.is_empty();
+        let generic = kept && !is_bound && is_movable && has_instances(sig, &owner);
         // What parameters are called matters to the body alone.
         let mut sig_alone = (*sig).clone();
         let mut code = TokenStream::new();
@@ -101,7 +103,8 @@ impl Reader<'_> {
             module: module.clone(),
             name,
             owner,
-            plain: !kept && macros == Macros::None && !nested.is_special && includes.is_empty(),
+            plain: !kept && is_movable,
+            generic,
             kept,
             home,
             place: self.place(sig.ident.span()),
@@ -210,6 +213,11 @@ fn is_compiled_where_used(sig: &syn::Signature, owner: &Owner) -> bool {
         || sig.generics.const_params().next().is_some()
         || matches!(owner, Owner::Trait(_))
         || matches!(owner, Owner::Impl(head) if head.generic)
+}
+
+/// The types that it is made for can be written down: it has names for them.
+fn has_instances(sig: &syn::Signature, owner: &Owner) -> bool {
+    !mentions_impl_trait(&sig.inputs.to_token_stream()) && !matches!(owner, Owner::Trait(_))
 }
 
 /// It means something else, or has another value, wherever it is compiled.

@@ -9,6 +9,7 @@ pub mod foreign;
 mod function;
 pub mod globs;
 mod impls;
+pub mod instances;
 pub mod items;
 mod lifetimes;
 pub mod locals;

@@ -5,11 +5,16 @@ use std::collections::BTreeSet;
 use super::file::{Impl, Kind, OtherItem};
 use super::items::{CrateSource, SourceFile};
 
-pub(super) fn pair(old: &str, new: &str, index: usize) -> String {
-    format!(
-        " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP: crate::__HpPair = \
-         crate::__HpPair({old} as *const (), {new} as *const (), {index}); }};"
-    )
+/// The pairs of a function, each the one in the scope and the new one, and the end of its block.
+pub(super) fn pairs(pairs: &[(String, String)], index: usize) -> String {
+    let mut text = String::new();
+    for (number, (old, new)) in pairs.iter().enumerate() {
+        text += &format!(
+            " #[used] #[unsafe(link_section = \".hp_pairs\")] static __HP{number}: crate::__HpPair = \
+             crate::__HpPair({old} as *const (), {new} as *const (), {index});"
+        );
+    }
+    text + " };"
 }
 
 /// A trait with these methods, and the beginning of its impl for the type.

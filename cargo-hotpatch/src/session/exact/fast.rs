@@ -30,9 +30,10 @@ use crate::plan::worlds::OnStack;
 use crate::run::client::Client;
 use crate::session::outcome::{Lane, Patched, Times};
 use crate::session::texts::Texts;
-use crate::source::diff;
+use crate::source::diff::{self, scope_key};
 use crate::source::fields::in_place;
 use crate::source::file::{FnKey, Function, OtherItem, Owner};
+use crate::source::instances::{Instance, Instances};
 use crate::source::items::{CrateSource, SourceFile};
 use crate::source::{privacy, shadows};
 
@@ -64,6 +65,25 @@ struct Made {
     /// The root of symbols that are the patch's alone.
     root: String,
     times: Times,
+}
+
+/// Instances of generic functions, as a patch crate has them made, and as the program has them.
+#[derive(Default)]
+struct Wanted {
+    texts: Instances,
+    names: BTreeMap<FnKey, BTreeSet<NameId>>,
+}
+
+impl Wanted {
+    /// Whether a symbol is of an instance of one of these functions.
+    fn is_one(&self, symbol: &str, source: &CrateSource) -> bool {
+        let functions = self.names.keys().filter_map(|key| source.function(key));
+        let mut functions = functions.map(|(_, function)| function).peekable();
+        functions.peek().is_some() && {
+            let instance = Instance::read(&shown(symbol), &source.name);
+            instance.is_some_and(|instance| functions.any(|function| instance.is_of(function)))
+        }
+    }
 }
 
 impl Engine {
@@ -172,13 +192,17 @@ impl Engine {
         if scoped.unit.bin && says_type_id(&source) {
             bail!("the program asks for ids of types");
         }
+        if scope_key(&scoped.source) != scope_key(&scoped.settled) {
+            bail!("the crate's scope is not made yet");
+        }
+        let instances = self.instances(&source, &wanted)?;
         let mut times = Times {
             check: begun.elapsed(),
             ..Times::default()
         };
         let begun = Instant::now();
         let folder = self.folder.join(format!("text-{}", self.loaded + 1));
-        let compiled = compiled(scoped, &source, &wanted, &folder, cancel);
+        let compiled = compiled(scoped, &source, &wanted, &instances.texts, &folder, cancel);
         let _ = std::fs::remove_dir_all(&folder);
         let Bodies {
             object,
@@ -192,6 +216,21 @@ impl Engine {
             .iter()
             .map(|(symbol, key)| (self.names.id(symbol), *key))
             .collect();
+        for key in &wanted {
+            let made = functions.iter().filter(|(_, of)| **of == key);
+            let made: BTreeSet<NameId> = made.map(|(name, _)| *name).collect();
+            match instances.names.get(key) {
+                Some(names) if *names == made => {}
+                None if made.len() == 1 => {}
+                _ => bail!("not every function is in the program once"),
+            }
+        }
+        // The scope has the body that they had before.
+        let older = defined.iter().map(|of| of.name);
+        let mut older = older.filter(|name| !functions.contains_key(name));
+        if older.any(|name| instances.is_one(self.names.text(name), &source)) {
+            bail!("it needs an instance more of what is edited");
+        }
         if let Some(callee) = self.private_callee(&defined, &functions, &root, &source) {
             bail!("`{callee}` may be private");
         }
@@ -210,7 +249,7 @@ impl Engine {
         };
         let selection = self.choose(&changes, &BTreeSet::new(), &mut supply)?;
         // Functions that macros or `cfg` made twice, or that the program does not have.
-        if selection.redirected != changes.changed || functions.len() != wanted.len() {
+        if selection.redirected != changes.changed {
             bail!("not every function is in the program once");
         }
         // One that a macro in the body declares is in the process already.
@@ -235,6 +274,37 @@ impl Engine {
             root,
             times,
         })
+    }
+
+    /// The instances that the program has of those functions that are generic.
+    fn instances(&self, source: &CrateSource, wanted: &[FnKey]) -> Result<Wanted> {
+        let mut found = Wanted::default();
+        let functions = wanted.iter().filter_map(|key| source.function(key));
+        for (_, function) in functions.filter(|(_, function)| function.generic) {
+            let spelled = v0::spelled(&function.name);
+            let mut texts = Vec::new();
+            let mut names = BTreeSet::new();
+            let running = self.crates.iter().flat_map(|krate| &krate.running);
+            let defined = running.flat_map(|object| &object.definitions);
+            for definition in defined.filter(|of| of.kind == Kind::Function) {
+                let symbol = self.names.text(definition.name);
+                if !symbol.contains(&spelled) {
+                    continue;
+                }
+                let instance = Instance::read(&shown(symbol), &source.name);
+                if let Some(instance) = instance.filter(|of| of.is_of(function))
+                    && names.insert(definition.name)
+                {
+                    texts.push(instance);
+                }
+            }
+            if texts.is_empty() || texts.iter().any(|instance| !instance.has_text) {
+                bail!("`{}` is generic", source.path_of(function));
+            }
+            found.texts.insert(function.key.clone(), texts);
+            found.names.insert(function.key.clone(), names);
+        }
+        Ok(found)
     }
 
     /// Whether a symbol is of an instance of code that is neither the workspace's nor the standard library's. Where such
@@ -340,8 +410,8 @@ fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<FnKey>> {
         let found = new.function(key).zip(old.function(key));
         let (now, was) = found.context("a function is not in the source")?;
         let function = now.1;
-        let is_plain = is_plain(function) && is_plain(was.1) && !in_place.contains(key);
-        if !is_plain {
+        let can_move = can_move(function) && can_move(was.1) && !in_place.contains(key);
+        if !can_move {
             bail!("`{}` is no plain function", new.path_of(function));
         }
         if may_misread(new, &namesakes, now, was) {
@@ -369,8 +439,8 @@ fn may_misread(
         || shadows::unknown(source, module, (body, mentions)).is_some()
 }
 
-/// A function whose body can be compiled elsewhere without anybody noticing.
-fn is_plain(function: &Function) -> bool {
+/// A function whose body, or the instances of it, can be compiled elsewhere without anybody noticing.
+fn can_move(function: &Function) -> bool {
     let is_drop =
         matches!(&function.owner, Owner::Impl(head) if head.trait_name.as_deref() == Some("Drop"));
     let is_main = function.name == "main" && function.module.is_empty();
@@ -380,7 +450,7 @@ fn is_plain(function: &Function) -> bool {
             "no_mangle" | "export_name" | "unsafe" | "link_section" | "cfg_attr" | "track_caller"
         )
     });
-    function.plain && !is_drop && !is_main && !is_special
+    (function.plain || function.generic) && !is_drop && !is_main && !is_special
 }
 
 /// Functions that some of these may not name, in a scope they may: each by the last name of what it belongs to, or nothing
@@ -460,6 +530,7 @@ fn compiled<'a>(
     scoped: &ScopedCrate,
     source: &CrateSource,
     wanted: &'a [FnKey],
+    instances: &Instances,
     folder: &Path,
     cancel: &CancelToken,
 ) -> Result<Bodies<'a>> {
@@ -469,6 +540,7 @@ fn compiled<'a>(
         unit: &scoped.unit,
         source,
         wanted,
+        instances,
         scope: &scoped.scope,
         folder,
         identity: &identity,

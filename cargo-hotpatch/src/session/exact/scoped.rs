@@ -214,17 +214,21 @@ impl ScopedCrates {
     /// There is none.
     pub(super) fn of(&mut self, files: &BTreeSet<PathBuf>, crates: &[Crate]) -> Result<usize> {
         self.collect(crates);
-        let is_in = |krate: &Crate, path: &PathBuf| {
-            let mut own = krate.inputs.files();
-            own.any(|own| plain(own) == *path)
-        };
-        let numbered = crates.iter().enumerate();
-        let mut touched = numbered.filter(|(_, krate)| files.iter().any(|path| is_in(krate, path)));
-        let first = touched.next();
-        // A file may be a module of two crates.
-        let (Some((number, krate)), None) = (first, touched.next()) else {
+        let mut owners = BTreeSet::new();
+        let mut own_files = BTreeSet::new();
+        for (number, krate) in crates.iter().enumerate() {
+            let read: BTreeSet<PathBuf> = krate.inputs.files().map(|path| plain(path)).collect();
+            let saved: Vec<&PathBuf> = files.iter().filter(|path| read.contains(*path)).collect();
+            if !saved.is_empty() {
+                owners.insert(number);
+                own_files.extend(saved);
+            }
+        }
+        // A file may be a module of two crates; one that no crate is compiled from, such as a test, is in nobody's way.
+        let (Some(number), 1) = (owners.first().copied(), owners.len()) else {
             bail!("it is no edit of one crate");
         };
+        let krate = &crates[number];
         self.saved.insert(number);
         let Some(scoped) = self.known.get(&number) else {
             if let Some((why, _)) = self.failed.get(&number) {
@@ -237,7 +241,7 @@ impl ScopedCrates {
         };
         let source = &scoped.settled;
         let is_source = |path: &PathBuf| source.files.iter().any(|of| plain(&of.path) == *path);
-        if !files.iter().all(is_source) {
+        if !own_files.into_iter().all(is_source) {
             bail!("it is no edit of source files alone");
         }
         if scoped.seen != seen_by(number, crates) {
