@@ -8,6 +8,8 @@ const HEADERS_AT: usize = 0x28;
 const HEADER: usize = 64;
 const OFFSET: usize = 0x18;
 const SIZE: usize = 0x20;
+/// Where in a symbol its section is, and after that its value and its size.
+const SECTION: usize = 6;
 
 /// The object with other names for those symbols for which `name` has one.
 ///
@@ -53,10 +55,33 @@ pub fn with_names(
     Ok(made)
 }
 
+/// Makes these symbols ones that the object needs and does not have.
+///
+/// # Errors
+/// This is no object, or a damaged one.
+pub fn undefine(object: &mut [u8], is_meant: impl Fn(&str) -> bool) -> Result<(), ElfError> {
+    let elf = Elf::parse(object)?;
+    let symbols = elf.symbols()?;
+    let table = elf.sections.iter().find(|of| of.kind == SHT_SYMTAB);
+    let table = table.ok_or(ElfError::OutOfBounds("the table of symbols"))?;
+    let meant = symbols.iter().enumerate();
+    let meant = meant.filter(|(_, raw)| is_meant(symbols.name(raw)));
+    let places: Vec<usize> = meant
+        .map(|(index, _)| table.offset + index * SYMBOL_SIZE)
+        .collect();
+    for at in places {
+        let place = object.get_mut(at + SECTION..at + SYMBOL_SIZE);
+        let place = place.ok_or(ElfError::OutOfBounds("the table of symbols"))?;
+        place.fill(0);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::with_names;
+    use super::{undefine, with_names};
     use crate::image::elf::Elf;
+    use crate::image::samples::Samples;
     use object::write::{Object, Symbol, SymbolSection};
     use object::{Architecture, BinaryFormat, Endianness, SymbolFlags, SymbolKind, SymbolScope};
 
@@ -91,5 +116,23 @@ mod tests {
             sections.iter().map(|of| of.name.to_owned()).collect()
         };
         assert_eq!(sections(&made), sections(&bytes));
+    }
+
+    #[test]
+    fn a_symbol_without_its_definition_is_one_that_is_needed() {
+        let samples = Samples::new();
+        let source = "#[unsafe(no_mangle)] fn one() {} #[unsafe(no_mangle)] fn two() { one() }";
+        let mut object = samples.object(source, &["-Clink-dead-code"]);
+        undefine(&mut object, |name| name == "one").unwrap();
+        let elf = Elf::parse(&object).unwrap();
+        let symbols = elf.symbols().unwrap();
+        let is_there = |wanted| {
+            let mut found = symbols.iter().filter(|raw| symbols.name(raw) == wanted);
+            found.next().map(|raw| raw.section != 0)
+        };
+        assert_eq!(
+            (is_there("one"), is_there("two")),
+            (Some(false), Some(true))
+        );
     }
 }

@@ -19,12 +19,11 @@ use super::refusals::{last, shown};
 use super::scoped::{ScopedCrate, source_of};
 use crate::build::identity::Roots;
 use crate::command::CancelToken;
-use crate::image::object_file::Pair;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
-use crate::object::rename::with_names;
+use crate::object::rename::{undefine, with_names};
 use crate::object::v0;
-use crate::patch::compile::{Compiled, Recipe, compile};
+use crate::patch::compile::{Recipe, compile};
 use crate::plan::changes::{Changes, Selection};
 use crate::plan::worlds::OnStack;
 use crate::run::client::Client;
@@ -202,7 +201,10 @@ impl Engine {
         };
         let begun = Instant::now();
         let folder = self.folder.join(format!("text-{}", self.loaded + 1));
-        let compiled = compiled(scoped, &source, &wanted, &instances.texts, &folder, cancel);
+        let names = instances.names.values().flatten();
+        let known: Vec<&str> = names.map(|name| self.names.text(*name)).collect();
+        let instances_of = (&instances.texts, &known[..]);
+        let compiled = compiled(scoped, &source, &wanted, instances_of, &folder, cancel);
         let _ = std::fs::remove_dir_all(&folder);
         let Bodies {
             object,
@@ -530,7 +532,7 @@ fn compiled<'a>(
     scoped: &ScopedCrate,
     source: &CrateSource,
     wanted: &'a [FnKey],
-    instances: &Instances,
+    (instances, known): (&Instances, &[&str]),
     folder: &Path,
     cancel: &CancelToken,
 ) -> Result<Bodies<'a>> {
@@ -551,13 +553,30 @@ fn compiled<'a>(
         .first()
         .and_then(|pair| v0::root(&pair.new, &scoped.unit.krate));
     let root = root.context("the patch has no root")?;
-    let functions = pairs.iter().filter_map(|pair| {
-        let key = wanted.get(usize::try_from(pair.index).ok()?)?;
-        Some((in_program(&pair.old, &scoped.roots), key))
-    });
+    let mut functions = BTreeMap::new();
+    let mut told = BTreeMap::new();
+    for pair in pairs {
+        let key = usize::try_from(pair.index).ok();
+        let key = key.and_then(|index| wanted.get(index));
+        let key = key.context("the patch has a function that nobody wants")?;
+        let name = match pair.old.strip_suffix(root) {
+            Some(old) => made_elsewhere(&in_program(old, &scoped.roots), known)
+                .with_context(|| format!("`{}` is not in the program once", shown(&pair.old)))?,
+            None => in_program(&pair.old, &scoped.roots),
+        };
+        told.insert(pair.new.as_str(), name.clone());
+        if pair.old.ends_with(root) {
+            told.insert(pair.old.as_str(), name.clone());
+        }
+        functions.insert(name, key);
+    }
+    let mut data = compiled.data.clone();
+    // The body of before, which the patch need not bring.
+    let is_older = |name: &str| name.ends_with(root) && pairs.iter().any(|pair| pair.old == name);
+    undefine(&mut data, is_older)?;
     Ok(Bodies {
-        object: as_the_program_names_it(&compiled, root, &scoped.roots)?,
-        functions: functions.collect(),
+        object: as_the_program_names_it(&data, &told, root, &scoped.roots)?,
+        functions,
         root: root.to_owned(),
     })
 }
@@ -567,13 +586,28 @@ fn in_program(symbol: &str, roots: &Roots) -> String {
     symbol.replace(&roots.scope, &roots.base)
 }
 
-/// The object with the names that the program has for the same. `own` is the root of the patch's symbols.
-fn as_the_program_names_it(compiled: &Compiled, own: &str, roots: &Roots) -> Result<Vec<u8>> {
-    let Compiled { data, pairs } = compiled;
-    let pairs: BTreeMap<&str, &Pair> = pairs.iter().map(|pair| (pair.new.as_str(), pair)).collect();
-    let renamed = with_names(data, |name| {
-        if let Some(pair) = pairs.get(name) {
-            return Some(in_program(&pair.old, roots));
+/// The one of these symbols that is this instance, for whichever crate it was compiled.
+fn made_elsewhere(instance: &str, known: &[&str]) -> Option<String> {
+    let is_it = |symbol: &&&str| {
+        let compiled_for = symbol.strip_prefix(instance);
+        compiled_for.is_some_and(|root| root.starts_with("Cs") || root.starts_with('B'))
+    };
+    let mut found = known.iter().filter(is_it);
+    let first = found.next()?;
+    found.next().is_none().then(|| (*first).to_owned())
+}
+
+/// The object with the names that the program has for the same, some of which are `told`. `own` is the root of the
+/// patch's symbols.
+fn as_the_program_names_it(
+    object: &[u8],
+    told: &BTreeMap<&str, String>,
+    own: &str,
+    roots: &Roots,
+) -> Result<Vec<u8>> {
+    let renamed = with_names(object, |name| {
+        if let Some(told) = told.get(name) {
+            return Some(told.clone());
         }
         let mut told = in_program(name, roots);
         // An instance of generic code that says nothing of the patch but that it was made there.
