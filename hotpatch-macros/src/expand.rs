@@ -125,7 +125,7 @@ fn barrier(mut func: HotFn) -> TokenStream {
 ///
 /// // Output:
 /// #[inline(never)]
-/// async fn answer(&self, __hot_1: &str) -> Option<u32> {
+/// async fn answer(&self, line: &str) -> Option<u32> {
 ///     static __HOTPATCH_RUNNING: ::hotpatch_live::__private_v1::FutureCount =
 ///         ::hotpatch_live::__private_v1::FutureCount::new();
 ///     __HOTPATCH_RUNNING.count(
@@ -135,7 +135,7 @@ fn barrier(mut func: HotFn) -> TokenStream {
 ///             {
 ///                 return __hot;
 ///             }
-///             match __hot_1 {
+///             match line {
 ///                 mut line => {
 ///                     self.ask(line).await
 ///                 }
@@ -247,6 +247,15 @@ fn pass_arguments(func: &mut HotFn, rebind_all: bool) -> Passed {
                 if !rebinding {
                     passed.underscores |= pat.ident.to_string().starts_with('_');
                     passed.arguments.push(pat.ident.to_token_stream());
+                    continue;
+                }
+                // Other attributes may name it, as `#[instrument(skip(line))]` does; clippy minds who reads `_line`.
+                if rebind_all && !pat.ident.to_string().starts_with('_') {
+                    let name = pat.ident.to_token_stream();
+                    passed
+                        .rebindings
+                        .push((pat.to_token_stream(), name.clone()));
+                    *arg.pat = Pat::Verbatim(name);
                     continue;
                 }
                 passed

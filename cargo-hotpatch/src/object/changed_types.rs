@@ -358,10 +358,11 @@ fn pairs<'a>(
 }
 
 /// The traits of which there are no vtables any more, so that nothing tells what has become of their methods.
-fn without_counterpart(
+#[must_use]
+pub fn without_counterpart(
     old: &BTreeMap<String, Vec<String>>,
     new: &BTreeMap<String, Vec<String>>,
-) -> Vec<String> {
+) -> BTreeSet<String> {
     let (old, new) = (traits(old), traits(new));
     let gone = old.keys().filter(|of| !new.contains_key(*of));
     gone.map(|of| (*of).to_owned()).collect()

@@ -8,6 +8,9 @@ use crate::object::names::NameId;
 /// Everything that the workspace's objects define.
 pub type Definitions<'a> = HashMap<NameId, &'a Definition>;
 
+/// What `tracing` keeps for each place that logs: a fresh one registers itself.
+pub const CALL_SITE: &str = "__CALLSITE";
+
 /// What differs.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::changes::Definitions;
 use crate::object::fingerprint::Kind;
 use crate::object::names::{NameId, Names};
+use crate::plan::changes::CALL_SITE;
 
 /// The new name of each such definition, with the one it had. Only what is one of its kind on both sides is found; what
 /// stands inside of closures is left out, as their numbers mean something.
@@ -60,13 +61,37 @@ fn path(symbol: &str) -> Option<String> {
     (!path.contains('{')).then_some(path)
 }
 
-/// Of a static or thread-local that holds state, what it is called in its module.
+/// Of a static or thread-local that holds state, what it is called in its module: `COUNT`, and `step::COUNT` in a
+/// function. What `tracing` keeps for a place that logs is made anew where there is another one.
 fn state(symbol: &str, kind: Kind) -> Option<String> {
+    if !matches!(kind, Kind::Mutable | Kind::ThreadLocal) || symbol.contains(CALL_SITE) {
+        return None;
+    }
     let path = format!("{:#}", rustc_demangle::demangle(symbol));
     // The value of a `thread_local!` is inside of a closure.
-    let plain = path.find("::{").unwrap_or(path.len());
-    let start = path[..plain].rfind("::").map_or(0, |at| at + 2);
-    matches!(kind, Kind::Mutable | Kind::ThreadLocal).then(|| path[start..].to_owned())
+    let plain = &path[..path.find("::{").unwrap_or(path.len())];
+    let start = match plain.find('>').filter(|_| plain.starts_with('<')) {
+        // A method's: `World>::step::COUNT`.
+        Some(end) => plain[..end].rfind("::").map_or(0, |at| at + 2),
+        None => {
+            let mut names = plain.match_indices("::").map(|(at, _)| at + 2);
+            names.nth(modules(symbol))?
+        }
+    };
+    Some(path[start..].to_owned())
+}
+
+/// In how many modules below the crate's root something is. Symbols say what each name of a path is, the innermost last:
+/// `Nt` is a module or a type, and all else is a function, a static or a closure.
+fn modules(symbol: &str) -> usize {
+    let mut rest = symbol.strip_prefix("_R").unwrap_or(symbol);
+    let mut kinds = Vec::new();
+    while let Some(kind) = rest.strip_prefix('N').and_then(|rest| rest.chars().next()) {
+        kinds.push(kind);
+        rest = &rest[1 + kind.len_utf8()..];
+    }
+    let outer = kinds.iter().rev();
+    outer.take_while(|kind| **kind == 't').count()
 }
 
 #[cfg(test)]
@@ -114,6 +139,26 @@ mod tests {
         );
         let found = found(Kind::Function, &[first], &[other, second]);
         assert_eq!(found, [owned((second, first))]);
+    }
+
+    #[test]
+    fn a_static_in_a_function_moves_with_it() {
+        let symbols = [
+            "_RNvNvCs1_3app1f5COUNT",
+            "_RNvNvNtCs1_3app1a1f5COUNT",
+            "_RNvNvCs1_3app1g5COUNT",
+            "_RNvNvMCs1_3appNtB4_3App1f5COUNT",
+        ];
+        let [here, there, other, method] = symbols;
+        let is_same = |old, new| !found(Kind::Mutable, &[old], &[new]).is_empty();
+        assert!(is_same(here, there));
+        assert!(!is_same(here, other));
+        assert!(!is_same(here, method));
+        let callsites = [
+            "_RNvNvCs1_3app1f10__CALLSITE",
+            "_RNvNvNtCs1_3app1a1f10__CALLSITE",
+        ];
+        assert!(!is_same(callsites[0], callsites[1]));
     }
 
     #[test]

@@ -13,20 +13,17 @@ use super::refusals::{
 use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
-use crate::object::changed_types::ChangedTypes;
+use crate::object::changed_types::{ChangedTypes, without_counterpart};
 use crate::object::facts::{Facts, StaticFacts};
 use crate::object::fingerprint::{Definition, Kind};
 use crate::object::names::{NameId, Names};
-use crate::plan::changes::{Changes, Definitions, refers_to};
+use crate::plan::changes::{CALL_SITE, Changes, Definitions, refers_to};
 use crate::plan::codes::Code;
 use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::worlds::{Alive, OnStack, StackFunction, alive, compare, function_of, retyped};
 use crate::run::memory::word;
-
-/// What `tracing` keeps for each place that logs: a fresh one registers itself.
-const CALL_SITE: &str = "__CALLSITE";
 
 /// The static in which `#[hot]` counts the futures of an `async` function, see `hotpatch-macros`.
 const RUNNING: &str = "__HOTPATCH_RUNNING";
@@ -111,7 +108,15 @@ impl Engine {
         let running = || self.crates.iter().flat_map(|krate| &krate.running);
         let latest = || self.crates.iter().flat_map(|krate| &krate.latest);
         let mut old_facts = facts_beside(running(), &hashes(latest()), &crates)?;
-        let new_facts = facts_beside(latest(), &hashes(running()), &crates)?;
+        let mut new_facts = facts_beside(latest(), &hashes(running()), &crates)?;
+        // Objects that are the same may have more of them.
+        if !without_counterpart(&old_facts.vtables, &new_facts.vtables).is_empty() {
+            for object in latest() {
+                let vtables = &object.facts(&crates)?.vtables;
+                let of_all = vtables.iter().map(|(path, of)| (path.clone(), of.clone()));
+                new_facts.vtables.extend(of_all);
+            }
+        }
         for (name, was) in &renumbered {
             let (name, was) = (names.text(*name).to_owned(), names.text(*was));
             if let Some(facts) = old_facts.functions.get(was).cloned() {

@@ -96,7 +96,8 @@ impl Inputs {
         let mut changed = BTreeSet::new();
         for (path, seen) in &mut self.files {
             let now = stamp(path);
-            if now == seen.stamp {
+            // None of a file that is gone; and of one whose times are not to be trusted.
+            if now.is_some() && now == seen.stamp {
                 continue;
             }
             let is = Seen::of(path);

@@ -65,8 +65,22 @@ fn hot_one(value: u32) -> u32 {
 }
 
 #[hot]
+#[instrument(skip(factor), fields(next = value + 1))]
+async fn hot_future(value: u32, factor: u32) -> u32 {
+    value * factor
+}
+
+fn done<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("it waits for something"),
+    }
+}
+
+#[hot]
 fn step(value: u32) -> u32 {
-    helper(value) + Shop.sell(value) + hot_one(value)
+    helper(value) + Shop.sell(value) + hot_one(value) + done(hot_future(value, 0))
 }
 
 fn main() {
