@@ -112,7 +112,9 @@ pub fn patch_crate(
 
 /// The pairs of instances of what is called `own` here, in a trait with these parameters.
 fn made(instances: &[Instance], own: &str, params: &str) -> Vec<(String, String)> {
-    let made = instances.iter().map(|of| (of.old(), of.new(own, params)));
+    let made = instances
+        .iter()
+        .map(|of| (of.in_scope(), of.in_patch(own, params)));
     made.collect()
 }
 

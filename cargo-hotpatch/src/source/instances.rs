@@ -74,7 +74,7 @@ impl Instance {
     }
 
     /// The instance in the scope.
-    pub(super) fn old(&self) -> String {
+    pub(super) fn in_scope(&self) -> String {
         let Self {
             module,
             name,
@@ -89,7 +89,7 @@ impl Instance {
     }
 
     /// The instance of what a patch crate calls `own`, in the trait that stands for the impl with these parameters.
-    pub(super) fn new(&self, own: &str, params: &str) -> String {
+    pub(super) fn in_patch(&self, own: &str, params: &str) -> String {
         let arguments = &self.arguments;
         match &self.owner {
             None => format!("{own}{arguments}"),
@@ -183,7 +183,7 @@ mod tests {
 
     fn texts(path: &str, params: &str) -> Option<(String, String)> {
         let found = Instance::read(path, "app")?;
-        Some((found.old(), found.new("own", params)))
+        Some((found.in_scope(), found.in_patch("own", params)))
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is known of the process and its crates, and the steps from a save to running code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -15,6 +16,7 @@ use super::fast::Ahead;
 use super::krate::{Crate, metadata_of, sources};
 use super::libraries::Libraries;
 use super::live::Listening;
+use super::manifest::natives;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
 use super::plan::{GoneStatics, PassedBy, Planned, still_under_way};
@@ -73,6 +75,8 @@ pub(super) struct Engine {
     pub(super) was_near: bool,
     /// Cancelled with the session, for what goes on in the background.
     pub(super) ending: CancelToken,
+    /// What is in libraries of other languages that are in the program, by their names.
+    pub(super) natives: BTreeMap<OsString, u128>,
     /// The source has definitions that the process has not, or the other way round, though no code that runs differs.
     pub(super) is_behind: bool,
     /// Calls of new bodies.
@@ -158,6 +162,7 @@ impl Engine {
             gone_statics: GoneStatics::new(),
             gone_erasers: BTreeSet::new(),
             passed_by: PassedBy::new(),
+            natives: natives(&base.units),
             is_behind: false,
             listening: Listening::default(),
             ahead: Ahead::new(),

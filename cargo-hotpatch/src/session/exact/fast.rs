@@ -6,24 +6,22 @@
 
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use hotpatch_rt::wire::{Place, Redirect};
 
+use super::bodies::{Bodies, compiled};
 use super::deliver::Supply;
 use super::engine::{Engine, is_replaceable};
 use super::plan::{still_under_way, under_way};
 use super::refusals::{last, shown};
-use super::scoped::{ScopedCrate, source_of};
-use crate::build::identity::Roots;
+use super::scoped::source_of;
 use crate::command::CancelToken;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
-use crate::object::rename::{undefine, with_names};
 use crate::object::v0;
-use crate::patch::compile::{Recipe, compile};
 use crate::plan::changes::{Changes, Selection};
 use crate::plan::worlds::OnStack;
 use crate::run::client::Client;
@@ -516,109 +514,6 @@ fn tells_ids(symbol: &str) -> bool {
     const WORDS: &[&str] = &["::any::", "TypeId", "type_id", "downcast", "::is::<"];
     let path = shown(symbol);
     WORDS.iter().any(|word| path.contains(word))
-}
-
-/// New bodies, compiled.
-struct Bodies<'a> {
-    /// With the names that the program has.
-    object: Vec<u8>,
-    /// The functions by the symbols that they have in the program.
-    functions: BTreeMap<String, &'a FnKey>,
-    /// The root of symbols that are the patch's alone.
-    root: String,
-}
-
-fn compiled<'a>(
-    scoped: &ScopedCrate,
-    source: &CrateSource,
-    wanted: &'a [FnKey],
-    (instances, known): (&Instances, &[&str]),
-    folder: &Path,
-    cancel: &CancelToken,
-) -> Result<Bodies<'a>> {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let identity = format!("hotpatch-{}-{name}", std::process::id());
-    let recipe = Recipe {
-        unit: &scoped.unit,
-        source,
-        wanted,
-        instances,
-        scope: &scoped.scope,
-        folder,
-        identity: &identity,
-    };
-    let compiled = compile(&recipe, cancel)?;
-    let pairs = &compiled.pairs;
-    let root = pairs
-        .first()
-        .and_then(|pair| v0::root(&pair.new, &scoped.unit.krate));
-    let root = root.context("the patch has no root")?;
-    let mut functions = BTreeMap::new();
-    let mut told = BTreeMap::new();
-    for pair in pairs {
-        let key = usize::try_from(pair.index).ok();
-        let key = key.and_then(|index| wanted.get(index));
-        let key = key.context("the patch has a function that nobody wants")?;
-        let name = match pair.old.strip_suffix(root) {
-            Some(old) => made_elsewhere(&in_program(old, &scoped.roots), known)
-                .with_context(|| format!("`{}` is not in the program once", shown(&pair.old)))?,
-            None => in_program(&pair.old, &scoped.roots),
-        };
-        told.insert(pair.new.as_str(), name.clone());
-        if pair.old.ends_with(root) {
-            told.insert(pair.old.as_str(), name.clone());
-        }
-        functions.insert(name, key);
-    }
-    let mut data = compiled.data.clone();
-    // The body of before, which the patch need not bring.
-    let is_older = |name: &str| name.ends_with(root) && pairs.iter().any(|pair| pair.old == name);
-    undefine(&mut data, is_older)?;
-    Ok(Bodies {
-        object: as_the_program_names_it(&data, &told, root, &scoped.roots)?,
-        functions,
-        root: root.to_owned(),
-    })
-}
-
-/// A symbol of a scope as the program has it.
-fn in_program(symbol: &str, roots: &Roots) -> String {
-    symbol.replace(&roots.scope, &roots.base)
-}
-
-/// The one of these symbols that is this instance, for whichever crate it was compiled.
-fn made_elsewhere(instance: &str, known: &[&str]) -> Option<String> {
-    let is_it = |symbol: &&&str| {
-        let compiled_for = symbol.strip_prefix(instance);
-        compiled_for.is_some_and(|root| root.starts_with("Cs") || root.starts_with('B'))
-    };
-    let mut found = known.iter().filter(is_it);
-    let first = found.next()?;
-    found.next().is_none().then(|| (*first).to_owned())
-}
-
-/// The object with the names that the program has for the same, some of which are `told`. `own` is the root of the
-/// patch's symbols.
-fn as_the_program_names_it(
-    object: &[u8],
-    told: &BTreeMap<&str, String>,
-    own: &str,
-    roots: &Roots,
-) -> Result<Vec<u8>> {
-    let renamed = with_names(object, |name| {
-        if let Some(told) = told.get(name) {
-            return Some(told.clone());
-        }
-        let mut told = in_program(name, roots);
-        // An instance of generic code that says nothing of the patch but that it was made there.
-        let is_for_us = name.ends_with(own) && name.matches(own).count() == 1;
-        if is_for_us && v0::is_mangled(name) {
-            told.truncate(told.len() - own.len());
-            told = v0::compiled_for(&told, &roots.base);
-        }
-        (told != name).then_some(told)
-    })?;
-    Ok(renamed)
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@
 //! all be others. Its identity in a session stays the base's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::engine::Engine;
 use super::krate::Crate;
@@ -79,6 +83,19 @@ impl Engine {
                 );
             }
         }
+        let natives = natives(&new.units);
+        let mut natives = natives.iter();
+        let is_other = |(name, hash): &(&OsString, &u128)| {
+            let was = self.natives.get(*name);
+            was.is_some_and(|was| was != *hash)
+        };
+        if let Some((name, _)) = natives.find(is_other) {
+            let name = name.to_string_lossy();
+            return refuse(
+                Code::HP0401,
+                format!("the program would be linked with another `{name}` than the one that runs"),
+            );
+        }
         let mut crates = Vec::new();
         for unit in new.units {
             let known = self
@@ -133,6 +150,30 @@ impl Engine {
             (!is_ours && is_linked && *is != stem).then_some(name)
         })
     }
+}
+
+/// What is in the libraries of other languages that build scripts had made for these crates, by their names.
+pub(super) fn natives(units: &[Unit]) -> BTreeMap<OsString, u128> {
+    let mut found = BTreeMap::new();
+    for unit in units {
+        let flags = || unit.args.flags();
+        let named = flags().filter(|flag| flag.name == "-l");
+        let folders = || {
+            let folders = flags().filter(|flag| flag.name == "-L");
+            folders.filter_map(|flag| flag.value.strip_prefix("native="))
+        };
+        for flag in named {
+            // `static:+whole-archive=pump:renamed`
+            let name = flag.value.rsplit('=').next().unwrap_or(flag.value);
+            let name = name.split(':').next().unwrap_or(name);
+            let name = OsString::from(format!("lib{name}.a"));
+            let data = folders().find_map(|folder| fs::read(Path::new(folder).join(&name)).ok());
+            if let Some(data) = data {
+                found.insert(name, xxh3_128(&data));
+            }
+        }
+    }
+    found
 }
 
 fn is_same(one: &Unit, other: &Unit) -> bool {
