@@ -164,6 +164,11 @@ impl Run<'_> {
             "program {number} (seed {seed}): opt-level {}, restart {}",
             model.opt_level, setup.restart
         ));
+        // An edit of an optimised program takes several times as long.
+        let edits = match model.opt_level {
+            0 => edits,
+            _ => edits.div_ceil(3),
+        };
         let mut trial = Trial::start(model, &setup)?;
         self.report().programs += 1;
         trial

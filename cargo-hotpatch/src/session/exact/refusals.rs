@@ -180,6 +180,10 @@ fn declaration(name: &str, files: &[PathBuf]) -> Option<(PathBuf, usize)> {
     files.iter().find_map(|file| {
         let text = std::fs::read_to_string(file).ok()?;
         let line = text.lines().position(|line| {
+            // Examples in documentation declare types, too.
+            if line.trim_start().starts_with("//") {
+                return false;
+            }
             let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_'));
             words
                 .position(|word| KINDS.contains(&word))
@@ -187,4 +191,19 @@ fn declaration(name: &str, files: &[PathBuf]) -> Option<(PathBuf, usize)> {
         })?;
         Some((file.clone(), line + 1))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::declaration;
+
+    #[test]
+    fn an_example_in_documentation_declares_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["a.rs", "b.rs"].map(|name| folder.path().join(name));
+        std::fs::write(&files[0], "/// struct World;\nfn f() {}\n").unwrap();
+        std::fs::write(&files[1], "\npub(crate) struct World {\n").unwrap();
+        assert_eq!(declaration("World", &files), Some((files[1].clone(), 2)));
+        assert_eq!(declaration("Other", &files), None);
+    }
 }
