@@ -35,6 +35,7 @@ pub struct Tool {
     env_clear: bool,
     cwd: Option<PathBuf>,
     foreground: bool,
+    behind: bool,
 }
 
 impl Tool {
@@ -47,6 +48,7 @@ impl Tool {
             env_clear: false,
             cwd: None,
             foreground: false,
+            behind: false,
         }
     }
 
@@ -117,6 +119,13 @@ impl Tool {
     #[must_use]
     pub fn foreground(mut self, foreground: bool) -> Self {
         self.foreground = foreground;
+        self
+    }
+
+    /// Lets everything else go before: nobody waits for what this tool makes.
+    #[must_use]
+    pub fn behind_all_else(mut self) -> Self {
+        self.behind = true;
         self
     }
 
@@ -282,6 +291,10 @@ impl Tool {
             pid: pid_of(&child),
             group: !self.foreground,
         };
+        if self.behind && target.group {
+            // A wish, which a sandbox may refuse.
+            let _ = rustix::process::setpriority_pgrp(Some(target.pid), NICE);
+        }
         cancel.enter(target);
         let read = read(&mut child);
         if read.is_err() {
@@ -315,6 +328,9 @@ impl Tool {
         }
     }
 }
+
+/// How far a tool that nobody waits for stands back, as `nice` counts.
+const NICE: i32 = 10;
 
 /// Reads a pipe to its end, hands over each line as it comes, and gives back all of it.
 fn lines(pipe: Option<impl Read>, mut on_line: impl FnMut(&str)) -> io::Result<Vec<u8>> {

@@ -13,7 +13,7 @@ use hotpatch_tests::programs::{
     program, sysroot_without_lld, wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
-use hotpatch_tests::session::{Options, Session, interrupt, signal};
+use hotpatch_tests::session::{BOTH_LANES, Options, Session, interrupt, signal};
 
 fn shim(project: &Project) -> Result<Shim> {
     Shim::new(project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))
@@ -70,6 +70,34 @@ fn a_compiler_that_fails_on_a_patch() -> Result<()> {
             expect_answer(session, "x", &format!("{lucky} x"))?;
             live = lucky;
         }
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn the_lane_that_is_sooner_answers() -> Result<()> {
+    let project = program("server", "sooner")?;
+    let shim = shim(&project)?;
+    let mut options = Options {
+        env: shim.env(),
+        ..Options::default()
+    };
+    options.env.push((BOTH_LANES.to_owned(), "0".into()));
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        // The fast lane's compiler alone.
+        shim.set("rustc hang-on --extern=hp_scope=")?;
+        project.replace("src/main.rs", "\"base ", "\"one ")?;
+        let verdict = session.verdict()?;
+        ensure!(verdict.name() == "patched", "{verdict}");
+        ensure!(verdict.text("lane") == "exact", "{verdict}");
+        ensure!(
+            verdict.text("aside") == "the exact lane was sooner",
+            "{verdict}"
+        );
+        expect_answer(session, "x", "one x")?;
+        let pid: u32 = fs::read_to_string(shim.folder().join("hanging"))?.parse()?;
+        wait_until("the compiler is gone", || Ok(!is_running(pid)))?;
         session.stop().map(drop)
     })
 }

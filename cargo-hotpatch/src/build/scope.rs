@@ -137,6 +137,7 @@ impl Wanted<'_> {
             .with(remap(self.unit, &root))
             .with(self.unit.marks());
         let output = tool(self.unit, &args)
+            .behind_all_else()
             .run(cancel)
             .context("failed to compile the scope")?;
         if output.status.success() {

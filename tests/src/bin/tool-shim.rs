@@ -9,6 +9,7 @@
 //! | `fail-on WORD` | the same, but only if one of the arguments is WORD |
 //! | `signal` | dies by SIGKILL |
 //! | `hang` | writes its pid to the file `hanging` and waits for ever |
+//! | `hang-on WORD` | the same, but only if one of the arguments begins with WORD |
 //! | `garbage` | overwrites what the real one made, and says it went well |
 //! | `nothing` | makes nothing and says it went well |
 //!
@@ -56,19 +57,20 @@ fn main() -> Result<ExitCode> {
         eprintln!("shim: told to fail on {word}");
         return Ok(ExitCode::FAILURE);
     }
+    if let Some(word) = fault.and_then(|fault| fault.strip_prefix("hang-on "))
+        && args
+            .iter()
+            .any(|arg| arg.to_string_lossy().starts_with(word))
+    {
+        hang(&folder)?;
+    }
     match fault {
         Some("fail") => {
             eprintln!("shim: told to fail");
             return Ok(ExitCode::FAILURE);
         }
         Some("signal") => kill_process(getpid(), Signal::KILL)?,
-        Some("hang") => {
-            fs::write(folder.join("hanging.new"), std::process::id().to_string())?;
-            fs::rename(folder.join("hanging.new"), folder.join("hanging"))?;
-            loop {
-                std::thread::park();
-            }
-        }
+        Some("hang") => hang(&folder)?,
         Some("garbage") => {
             let status = command.status()?;
             for path in outputs(&args) {
@@ -84,6 +86,17 @@ fn main() -> Result<ExitCode> {
         _ => {}
     }
     Err(command.exec()).context("failed to start the real tool")
+}
+
+/// Waits for ever, after it has said so.
+fn hang(folder: &Path) -> Result<()> {
+    let own = std::process::id();
+    let new = folder.join(format!("hanging-{own}"));
+    fs::write(&new, own.to_string())?;
+    fs::rename(new, folder.join("hanging"))?;
+    loop {
+        std::thread::park();
+    }
 }
 
 fn is_question(args: &[OsString]) -> bool {

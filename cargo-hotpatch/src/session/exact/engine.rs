@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::addresses::Addresses;
-use super::compile::compile;
+use super::compile::Compiling;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
 use super::krate::{Crate, metadata_of, sources};
@@ -36,6 +36,7 @@ use crate::object::names::{NameId, Names};
 use crate::object::v0;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
+use crate::plan::verdict::Refusal;
 use crate::plan::worlds::is_eraser;
 use crate::run::client::Client;
 use crate::session::outcome::{Lane, Outcome, Patched, Times};
@@ -138,14 +139,14 @@ impl Engine {
             crates[index].externs = externs_of_others(&crates[index].unit, &crates);
         }
         let ending = CancelToken::new();
-        let own: BTreeSet<String> = crates.iter().map(|krate| krate.unit.stem()).collect();
-        let folders = folders(&crates);
+        let own = stems(&crates);
+        let libraries = libraries(&linked.libraries, &crates);
         Ok(Self {
             crate_names,
             crates,
             names,
             addresses,
-            libraries: Libraries::new(linked.libraries.clone(), &folders),
+            libraries,
             outsiders: Outsiders::among(&linked.libraries, &own, workspace),
             has_optimised_dependencies: project.config.optimises_packages(&manifest),
             program: base.program.clone(),
@@ -218,8 +219,7 @@ impl Engine {
 
     /// There may be other libraries to take something from.
     pub(super) fn learn_libraries(&mut self) {
-        let folders = folders(&self.crates);
-        self.libraries = Libraries::new(self.linked.libraries.clone(), &folders);
+        self.libraries = libraries(&self.linked.libraries, &self.crates);
         self.crate_names = self.crates.iter().map(|of| of.unit.krate.clone()).collect();
         self.names.set_crates(&self.crate_names);
     }
@@ -238,7 +238,36 @@ impl Engine {
             .collect()
     }
 
-    /// Compiles what changed, compares it with what runs, and replaces what differs.
+    /// Begins to compile what changed, beside whatever is done until [`Engine::follow`].
+    pub(super) fn begin(&mut self, saved: &BTreeSet<PathBuf>, cancel: &CancelToken) -> Begun {
+        for krate in &mut self.crates {
+            krate.inputs.distrust(saved);
+        }
+        if let Some(refusal) = self.outsiders.refusal() {
+            return Begun::Refused(refusal);
+        }
+        let externs = self
+            .crates
+            .iter()
+            .map(|of| externs_of_others(&of.unit, &self.crates));
+        let externs: Vec<Vec<(PathBuf, Stamp)>> = externs.collect();
+        let crates = self.crates.iter_mut().zip(&externs);
+        let dirty = crates.map(|(krate, externs)| {
+            // Macros may have been built anew under the same name.
+            let has_others = krate.externs != *externs;
+            let is_dirty =
+                krate.inputs.is_stale() || has_others || !krate.inputs.changed().is_empty();
+            is_dirty && !krate.is_absent
+        });
+        let dirty: Vec<bool> = dirty.collect();
+        Begun::Compiling(Build {
+            at: Instant::now(),
+            compiling: Compiling::begin(&self.crates, &dirty, &self.scratch, cancel),
+            externs,
+        })
+    }
+
+    /// Waits for what changed to be compiled, compares it with what runs, and replaces what differs.
     ///
     /// What the fast lane brought is replaced, unless the edit does not go live; `is_ahead` says whether it has answered
     /// this save.
@@ -247,12 +276,15 @@ impl Engine {
     /// A tool or the file system failed, the work was cancelled, or the agent is gone.
     pub(super) fn follow(
         &mut self,
-        saved: &BTreeSet<PathBuf>,
+        begun: Begun,
         is_ahead: bool,
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Outcome> {
-        let mut outcome = self.compile_and_replace(saved, client, cancel)?;
+        let mut outcome = match begun {
+            Begun::Refused(refusal) => Outcome::Refused(refusal),
+            Begun::Compiling(build) => self.replace(build, client, cancel)?,
+        };
         match &mut outcome {
             Outcome::Patched(patched) => {
                 self.ahead.clear();
@@ -273,21 +305,15 @@ impl Engine {
         Ok(outcome)
     }
 
-    fn compile_and_replace(
+    fn replace(
         &mut self,
-        saved: &BTreeSet<PathBuf>,
+        build: Build,
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Outcome> {
-        for krate in &mut self.crates {
-            krate.inputs.distrust(saved);
-        }
-        if let Some(refusal) = self.outsiders.refusal() {
-            return Ok(Outcome::Refused(refusal));
-        }
         let mut times = Times::default();
-        let begun = Instant::now();
-        if let Some(broken) = self.compile(cancel)? {
+        let begun = build.at;
+        if let Some(broken) = self.take_compiled(build)? {
             return Ok(broken);
         }
         times.compile = begun.elapsed();
@@ -352,27 +378,11 @@ impl Engine {
         Ok(Outcome::Patched(patched))
     }
 
-    /// Compiles the crates whose files differ, and those that see something else of them.
-    fn compile(&mut self, cancel: &CancelToken) -> Result<Option<Outcome>> {
-        let externs = self
-            .crates
-            .iter()
-            .map(|of| externs_of_others(&of.unit, &self.crates));
-        let externs: Vec<Vec<(PathBuf, Stamp)>> = externs.collect();
-        let dirty = self
-            .crates
-            .iter_mut()
-            .zip(&externs)
-            .map(|(krate, externs)| {
-                // Macros may have been built anew under the same name.
-                let has_others = krate.externs != *externs;
-                let is_dirty =
-                    krate.inputs.is_stale() || has_others || !krate.inputs.changed().is_empty();
-                is_dirty && !krate.is_absent
-            });
-        let dirty: Vec<bool> = dirty.collect();
+    /// Takes in what was compiled, or says why it was not.
+    fn take_compiled(&mut self, build: Build) -> Result<Option<Outcome>> {
         let sources = sources(&self.crates);
-        let mut compiled = compile(&self.crates, &dirty, &self.scratch, cancel);
+        let mut compiled = build.compiling.wait();
+        let externs = build.externs;
         let mut stopped = Ok(None);
         for (index, result) in compiled.results {
             let krate = &mut self.crates[index];
@@ -404,6 +414,31 @@ impl Engine {
         }
         stopped
     }
+}
+
+/// A save that the exact lane has begun with.
+pub(super) enum Begun {
+    /// What there is to say is known already.
+    Refused(Refusal),
+    Compiling(Build),
+}
+
+impl Begun {
+    /// Ends the tools that run under it once the crates are compiled.
+    pub(super) fn ended(&self) -> Option<CancelToken> {
+        match self {
+            Self::Refused(_) => None,
+            Self::Compiling(build) => Some(build.compiling.ended()),
+        }
+    }
+}
+
+/// Crates that are being compiled.
+pub(super) struct Build {
+    at: Instant,
+    compiling: Compiling,
+    /// What of others each crate is compiled with.
+    externs: Vec<Vec<(PathBuf, Stamp)>>,
 }
 
 impl Drop for Engine {
@@ -442,17 +477,25 @@ const FIRST_PLACE: u64 = 1 << 30;
 /// Patches begin so far behind the program, which leaves room for its heap.
 const GAP: u64 = 256 << 20;
 
-/// Where the libraries are that crates are compiled with.
-fn folders(crates: &[Crate]) -> Vec<PathBuf> {
+/// The libraries that may have what the program lacks: those that it was `linked` with and those beside the crates, but
+/// for these crates' own, which are written anew at each edit.
+fn libraries(linked: &[PathBuf], crates: &[Crate]) -> Libraries {
+    let own = stems(crates);
+    let is_own = |path: &Path| library_stem(path).is_some_and(|stem| own.contains(stem));
+    let linked = linked.iter().filter(|path| !is_own(path)).cloned();
     let folders = crates.iter().filter_map(|krate| krate.unit.args.out_dir());
-    let folders: BTreeSet<PathBuf> = folders.map(Path::to_owned).collect();
-    folders.into_iter().collect()
+    let folders: BTreeSet<&Path> = folders.collect();
+    Libraries::new(linked.collect(), &folders, is_own)
+}
+
+fn stems(crates: &[Crate]) -> BTreeSet<String> {
+    crates.iter().map(|of| of.unit.stem()).collect()
 }
 
 /// The libraries and macros that a crate is compiled with, but for those of the session's own crates.
 fn externs_of_others(unit: &Unit, crates: &[Crate]) -> Vec<(PathBuf, Stamp)> {
-    let stems: BTreeSet<String> = crates.iter().map(|of| of.unit.stem()).collect();
-    let is_own = |path: &Path| library_stem(path).is_some_and(|stem| stems.contains(stem));
+    let own = stems(crates);
+    let is_own = |path: &Path| library_stem(path).is_some_and(|stem| own.contains(stem));
     let mut externs = unit.libraries();
     externs.retain(|(path, _)| !is_own(path));
     externs

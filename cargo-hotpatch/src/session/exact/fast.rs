@@ -48,6 +48,10 @@ pub(super) enum FastLane {
     Aside(String),
 }
 
+fn late() -> FastLane {
+    FastLane::Aside("the exact lane was sooner".to_owned())
+}
+
 /// Nothing differs from what runs.
 #[derive(Debug, thiserror::Error)]
 #[error("what runs is what the source says")]
@@ -86,8 +90,10 @@ impl Wanted {
 impl Engine {
     /// Brings an edit of bodies into the process ahead of the exact lane, or tells why that is not for this lane to do.
     ///
+    /// Once `cancel` says that it is late, it is for the other lane.
+    ///
     /// # Errors
-    /// The work was cancelled, or the agent is gone.
+    /// The agent is gone.
     pub(super) fn fast_lane(
         &mut self,
         files: &BTreeSet<PathBuf>,
@@ -97,7 +103,7 @@ impl Engine {
     ) -> Result<FastLane> {
         let made = match self.prepare(files, texts, cancel) {
             Ok(made) => made,
-            Err(error) if cancel.is_cancelled() => return Err(error),
+            Err(_) if cancel.is_cancelled() => return Ok(late()),
             Err(error) if error.is::<NothingDiffers>() => return Ok(FastLane::Nothing),
             // Whatever it is, the exact lane finds it again and says it.
             Err(error) => return Ok(FastLane::Aside(format!("{error:#}"))),
@@ -118,7 +124,11 @@ impl Engine {
         }
         ahead.extend(selection.slotted.iter().map(|name| (*name, None)));
         let begun = Instant::now();
-        let loaded = self.load(&selection, &BTreeSet::new(), &supply, client, cancel)?;
+        let loaded = match self.load(&selection, &BTreeSet::new(), &supply, client, cancel) {
+            Ok(loaded) => loaded,
+            Err(_) if cancel.is_cancelled() => return Ok(late()),
+            Err(error) => return Err(error),
+        };
         times.link = begun.elapsed();
         let begun = Instant::now();
         let on_stack = self.code.look(self.pid);

@@ -1,6 +1,6 @@
 //! What the program lacks of the libraries it was linked with, or could have been: the objects that a linker left out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,11 +23,15 @@ struct Tier {
 type Index = HashMap<Box<[u8]>, (usize, u64)>;
 
 impl Libraries {
-    /// Those of a link, and those in folders.
+    /// Those of a link, and those in folders but for those that are left out.
     #[must_use]
-    pub fn new(linked: Vec<PathBuf>, folders: &[PathBuf]) -> Self {
+    pub fn new(
+        linked: Vec<PathBuf>,
+        folders: &BTreeSet<&Path>,
+        is_left_out: impl Fn(&Path) -> bool,
+    ) -> Self {
         let mut others: Vec<PathBuf> = folders.iter().flat_map(|folder| rlibs(folder)).collect();
-        others.retain(|path| !linked.contains(path));
+        others.retain(|path| !linked.contains(path) && !is_left_out(path));
         let tier = |paths| Tier { paths, index: None };
         Self {
             tiers: [tier(linked), tier(others)],

@@ -302,7 +302,7 @@ fn seen_by(number: usize, crates: &[Crate]) -> Vec<Option<u128>> {
     let mut seen = BTreeSet::new();
     let mut todo = vec![number];
     while let Some(at) = todo.pop() {
-        let used = used_by(&crates[at].unit, crates);
+        let used = used_by(&crates[at].unit, crates.iter().map(|of| &of.unit));
         todo.extend(used.into_iter().filter(|other| seen.insert(*other)));
     }
     let metadata = seen.into_iter().map(|other| crates[other].metadata);

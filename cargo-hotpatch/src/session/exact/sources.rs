@@ -58,15 +58,6 @@ impl Inputs {
         }
     }
 
-    /// The files now, before a compile: what [`Inputs::compiled`] compares later ones with.
-    #[must_use]
-    pub fn look(&self) -> BTreeMap<PathBuf, Option<u128>> {
-        let files = self.files.keys();
-        files
-            .map(|path| (path.clone(), Seen::of(path).hash))
-            .collect()
-    }
-
     /// The crate was compiled from what was there when `before` was looked at.
     pub fn compiled(&mut self, unit: &Unit, before: &BTreeMap<PathBuf, Option<u128>>) {
         self.take(unit, before);
@@ -143,4 +134,13 @@ impl Inputs {
     pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.keys()
     }
+}
+
+/// Files as they are before a compile: what [`Inputs::compiled`] compares later ones with.
+#[must_use]
+pub fn look(files: &[PathBuf]) -> BTreeMap<PathBuf, Option<u128>> {
+    files
+        .iter()
+        .map(|path| (path.clone(), Seen::of(path).hash))
+        .collect()
 }
