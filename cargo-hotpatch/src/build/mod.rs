@@ -5,6 +5,7 @@ pub mod build_side;
 pub mod capture;
 pub mod config;
 pub mod diagnostics;
+pub mod early;
 pub mod identity;
 pub mod launcher;
 pub mod live;

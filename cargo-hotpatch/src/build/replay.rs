@@ -8,13 +8,11 @@ use std::path::{Path, PathBuf};
 
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
-use object::write::Object;
-use object::{Architecture, BinaryFormat, Endianness, SectionKind};
 
 use super::capture::{INNER_ENV, Unit};
 use super::diagnostics::{self, Diagnostic};
+use super::early;
 use super::launcher::OBJECTS_ENV;
-use super::rustc::RustcArgs;
 use crate::command::{CancelToken, Tool};
 
 /// What came of compiling a crate again.
@@ -28,9 +26,8 @@ pub enum Replayed {
 
 /// Compiles a crate again, with the outputs where cargo wants them. Nothing is linked.
 ///
-/// `on_metadata` is called once other crates can be compiled with it. `scratch` is the session's own folder. In it `early`
-/// has libraries that hold nothing but such metadata, see [`publish_early`]: they stand in for those whose code is still
-/// being made.
+/// `on_metadata` is called once other crates can be compiled with it. `scratch` is the session's own folder, where
+/// [`early`] has what it publishes.
 ///
 /// # Errors
 /// rustc cannot be run, fails without saying why or writes nothing, or the work is cancelled.
@@ -44,12 +41,8 @@ pub fn replay(
     let _ = fs::remove_dir_all(&objects);
     fs::create_dir_all(&objects)
         .with_context(|| format!("failed to create `{}`", objects.display()))?;
-    let args = match unit.bin {
-        true => with_early(&unit.compiled, &early(scratch)),
-        false => unit.compiled.clone(),
-    };
     let tool = rustc(unit)
-        .args(args.as_slice())
+        .args(early::arguments(unit, Some(scratch))?.as_slice())
         .env_clear()
         .envs(&unit.env)
         .env(OBJECTS_ENV, &objects)
@@ -95,85 +88,28 @@ pub fn replay(
     Ok(Replayed::Broken(errors))
 }
 
-/// A program is compiled with libraries, not with bare metadata: rustc wants to link it. Those in `early` come first.
-fn with_early(args: &RustcArgs, early: &Path) -> RustcArgs {
-    let here = |value: &str| {
-        let (name, path) = value.split_once('=')?;
-        let place = early.join(Path::new(path).file_name()?);
-        place
-            .exists()
-            .then(|| format!("{name}={}", place.display()))
-    };
-    let externs = args.flags().filter(|flag| flag.name == "--extern");
-    let externs: Vec<String> = externs
-        .map(|flag| here(flag.value).unwrap_or_else(|| flag.value.to_owned()))
-        .collect();
-    args.without(|flag| flag.name == "--extern")
-        .with(
-            externs
-                .into_iter()
-                .flat_map(|value| ["--extern".to_owned(), value]),
-        )
-        .with([format!("-Ldependency={}", early.display())])
-}
-
-fn early(scratch: &Path) -> PathBuf {
-    scratch.join("early")
-}
-
-/// Puts a library where [`replay`] finds it that holds nothing but a crate's metadata, as it is now.
-///
-/// # Errors
-/// There is no metadata, or the folder cannot be written.
-pub fn publish_early(unit: &Unit, scratch: &Path) -> Result<()> {
-    let folder = &early(scratch);
-    let path = unit.rlib.with_extension("rmeta");
-    let metadata =
-        fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
-    let name = unit.rlib.file_name().context("a library without a name")?;
-    let place = folder.join(name);
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(&place, metadata_library(&metadata)))
-        .with_context(|| format!("failed to write `{}`", place.display()))
-}
-
-/// What [`publish_early`] put there is out of date.
-pub fn forget_early(scratch: &Path) {
-    // What cannot be removed is written anew before it is used.
-    let _ = fs::remove_dir_all(early(scratch));
-}
-
-/// An archive with one member, as rustc keeps metadata in libraries: the section `.rmeta` of an object.
-fn metadata_library(metadata: &[u8]) -> Vec<u8> {
-    let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
-    let section = object.add_section(Vec::new(), b".rmeta".to_vec(), SectionKind::Debug);
-    object.append_section_data(section, metadata, 1);
-    let member = object.write().unwrap_or_default();
-    // The header of a member: name, time, owner, group, mode and size in columns.
-    let mut library = b"!<arch>\n".to_vec();
-    let size = member.len();
-    library.extend(
-        format!(
-            "{:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n",
-            "lib.rmeta/", 0, 0, 0, 644
-        )
-        .bytes(),
-    );
-    library.extend(member);
-    if library.len() % 2 == 1 {
-        library.push(b'\n');
-    }
-    library
-}
-
 /// Has rustc write the crate's MIR, a line at a time.
 ///
 /// # Errors
 /// rustc cannot be run or fails, or the work is cancelled.
-pub fn mir(unit: &Unit, cancel: &CancelToken, line: impl FnMut(&str)) -> Result<()> {
-    let incremental = unit.folder.join("incremental-mir");
+pub fn mir(unit: &Unit, cancel: &CancelToken, mut line: impl FnMut(&str)) -> Result<()> {
+    // A library without std lacks what a `cdylib` must have; rustc says so before it writes any MIR.
+    let quick = mir_as(unit, "cdylib", cancel, &mut line);
+    match quick {
+        Err(_) if !cancel.is_cancelled() => mir_as(unit, "lib", cancel, &mut line),
+        quick => quick,
+    }
+}
+
+fn mir_as(
+    unit: &Unit,
+    crate_type: &str,
+    cancel: &CancelToken,
+    line: &mut dyn FnMut(&str),
+) -> Result<()> {
+    let incremental = unit.folder.join(format!("incremental-mir-{crate_type}"));
     let output = rustc(unit)
-        .args(super::rustc::mir(&unit.compiled, &incremental).as_slice())
+        .args(super::rustc::mir(&unit.compiled, crate_type, &incremental).as_slice())
         .env_clear()
         .envs(&unit.env)
         .env_remove("CARGO_MAKEFLAGS")

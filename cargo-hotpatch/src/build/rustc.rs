@@ -285,16 +285,23 @@ pub fn base(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> Rust
     .with(more)
 }
 
-/// The crate's MIR on standard output, and nothing else. `args` are those of [`base`].
+/// The crate's MIR on standard output, and nothing else; `args` are those of [`base`].
+///
+/// rustc only writes MIR while it makes code. As `crate_type` a `cdylib` that nobody links needs the least of that: no
+/// metadata, and no functions but exported ones.
 #[must_use]
-pub fn mir(args: &RustcArgs, incremental: &Path) -> RustcArgs {
+pub fn mir(args: &RustcArgs, crate_type: &str, incremental: &Path) -> RustcArgs {
     args.without(|flag| {
-        matches!(flag.name, "--emit" | "--error-format" | "--json")
-            || is_codegen(flag, &["incremental"])
+        matches!(
+            flag.name,
+            "--emit" | "--error-format" | "--json" | "--crate-type"
+        ) || is_codegen(flag, &["incremental", "link-dead-code", "debuginfo"])
     })
     .with([
+        format!("--crate-type={crate_type}"),
         "--emit=mir=-".to_owned(),
         "--cap-lints=allow".to_owned(),
+        "-Cdebuginfo=0".to_owned(),
         format!("-Cincremental={}", incremental.display()),
     ])
 }

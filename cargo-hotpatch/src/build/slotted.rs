@@ -14,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::capture::Unit;
+use super::early;
 use super::rustc::library_stem;
 use crate::image::elf::{self, Elf};
 use crate::object::archive;
@@ -115,7 +116,9 @@ pub fn arguments(args: &[OsString], unit_folder: &Path, driver: bool) -> Result<
     let mut out: Vec<OsString> = Vec::new();
     let mut place = None;
     for arg in args {
-        let path = Path::new(arg);
+        let original = early::original(&unit, Path::new(arg));
+        let arg = original.map_or_else(|| arg.clone(), PathBuf::into_os_string);
+        let path = Path::new(&arg);
         let library = path.extension().is_some_and(|kind| kind == "rlib");
         if is_rustc_object(path) {
             let name = path.file_name().context("an object without a name")?;
@@ -158,7 +161,7 @@ pub fn arguments(args: &[OsString], unit_folder: &Path, driver: bool) -> Result<
             // Libraries can then be loaded near the program, whose statics some instructions only reach from there.
             out.push("-no-pie".into());
         } else if !dropped(&arg.to_string_lossy()) {
-            out.push(arg.clone());
+            out.push(arg);
         }
     }
     let Slotted {

@@ -10,7 +10,8 @@ use anyhow::Result;
 use super::krate::{Crate, metadata_of};
 use super::sources;
 use crate::build::capture::Unit;
-use crate::build::replay::{Replayed, forget_early, publish_early, replay};
+use crate::build::early;
+use crate::build::replay::{Replayed, replay};
 use crate::command::CancelToken;
 
 /// What came of the crates that were compiled, in their order.
@@ -111,7 +112,7 @@ impl Schedule<'_> {
             Progress::Metadata(index) => {
                 let unit = &self.orders[index].unit;
                 // Without it the others wait for the library itself.
-                if publish_early(unit, self.scratch).is_ok() {
+                if early::publish(unit, self.scratch).is_ok() {
                     self.know(index);
                 }
             }
@@ -140,7 +141,7 @@ impl Schedule<'_> {
 }
 
 fn compile(orders: &[Order], scratch: &Path, cancel: &CancelToken) -> Compiled {
-    forget_early(scratch);
+    early::forget(scratch);
     let mut before = BTreeMap::new();
     let mut schedule = Schedule {
         orders,
@@ -177,7 +178,7 @@ fn compile(orders: &[Order], scratch: &Path, cancel: &CancelToken) -> Compiled {
             }
         }
     });
-    forget_early(scratch);
+    early::forget(scratch);
     Compiled {
         results: schedule.results,
         before,

@@ -11,6 +11,8 @@ use super::objects::{self, Objects};
 use super::sources::Inputs;
 use crate::build::base::Stamp;
 use crate::build::capture::Unit;
+use crate::build::replay::mir;
+use crate::command::CancelToken;
 use crate::object::names::Names;
 use crate::plan::disguises::Casts;
 
@@ -45,6 +47,18 @@ impl Crate {
             casts: None,
             is_absent: false,
         }
+    }
+
+    /// Sees that [`Crate::casts`] are those of the code that was compiled last.
+    pub(super) fn read_casts(&mut self, cancel: &CancelToken) -> Result<()> {
+        let hashes = objects::hashes(self.latest.iter());
+        if self.casts.as_ref().is_some_and(|(of, _)| *of == hashes) {
+            return Ok(());
+        }
+        let mut casts = Casts::default();
+        mir(&self.unit, cancel, |line| casts.line(line))?;
+        self.casts = Some((hashes, casts));
+        Ok(())
     }
 
     /// Takes in the objects in these files, which were compiled from what was there when `look` was taken. If one of them

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -10,7 +11,6 @@ use super::objects::{facts_beside, hashes};
 use super::refusals::{
     is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive, variable,
 };
-use crate::build::replay::mir;
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
 use crate::object::changed_types::{ChangedTypes, without_counterpart};
@@ -334,16 +334,18 @@ impl Engine {
         if words.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
             return Ok(Vec::new());
         }
-        for krate in self.crates.iter_mut().filter(|krate| !krate.is_absent) {
-            let hashes = hashes(krate.latest.iter());
-            if krate.casts.as_ref().is_some_and(|(of, _)| *of == hashes) {
-                continue;
-            }
-            let mut casts = Casts::default();
-            mir(&krate.unit, cancel, |line| casts.line(line))
-                .context("failed to see what `unsafe` code does with types")?;
-            krate.casts = Some((hashes, casts));
-        }
+        thread::scope(|scope| {
+            let present = self.crates.iter_mut().filter(|krate| !krate.is_absent);
+            let reading = present.map(|krate| scope.spawn(|| krate.read_casts(cancel)));
+            // All of them, before the first is waited for.
+            let reading: Vec<_> = reading.collect();
+            let read = reading.into_iter().map(|of| match of.join() {
+                Ok(read) => read,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            read.collect::<Result<Vec<()>>>()
+        })
+        .context("failed to see what `unsafe` code does with types")?;
         let casts = self.crates.iter().filter_map(|krate| krate.casts.as_ref());
         let casts: Vec<&Casts> = casts.map(|(_, casts)| casts).collect();
         Ok(disguises(&casts, words, |function| {
