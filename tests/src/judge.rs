@@ -146,7 +146,11 @@ impl Trial<'_> {
             );
             self.compare(session, &edit.ask).with_context(place)?;
             ask_live(session, &edit.live).with_context(place)?;
-            if session.confirmed(&verdict).with_context(place)? {
+            let confirmed = session.confirmed(&verdict).with_context(place)?;
+            if edit.expect == Expect::Patched {
+                check_notes(edit, &verdict, confirmed.as_ref()).with_context(place)?;
+            }
+            if confirmed.is_some() {
                 let place = || format!("{}, once it is confirmed", place());
                 self.compare_again(session, &edit.ask).with_context(place)?;
             }
@@ -311,6 +315,25 @@ impl Trial<'_> {
     }
 }
 
+/// What is noted of a patch, by both lanes.
+fn check_notes(edit: &Edit, verdict: &Event, confirmed: Option<&Event>) -> Result<()> {
+    let said = |field| -> Result<Vec<String>> {
+        let mut said = verdict.list("notes", Some(field))?;
+        if let Some(confirmed) = confirmed {
+            said.extend(confirmed.list("notes", Some(field))?);
+        }
+        said.sort();
+        Ok(said)
+    };
+    ensure!(
+        said("code")? == edit.notes,
+        "the notes were to be {:?}, not {:?}",
+        edit.notes,
+        said("message")?
+    );
+    Ok(())
+}
+
 fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
     match edit.expect {
         Expect::Patched => {
@@ -343,14 +366,6 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
                 let found = included.iter().any(|name| fits(wanted, name));
                 ensure!(found, "`{wanted}` is not among {included:?}");
             }
-            let mut notes = verdict.list("notes", Some("code"))?;
-            notes.sort();
-            ensure!(
-                notes == edit.notes,
-                "the notes were to be {:?}, not {:?}",
-                edit.notes,
-                verdict.list("notes", Some("message"))?
-            );
         }
         Expect::Refused | Expect::Restarted => {
             let code = edit.code.as_deref().context("the scenario names no code")?;

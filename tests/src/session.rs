@@ -179,9 +179,9 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until the exact lane has come to its end with a save, if that was not its verdict. Says whether there was
-    /// something to wait for.
-    pub fn confirmed(&mut self, verdict: &Event) -> Result<bool> {
+    /// Waits until the exact lane has come to its end with a save, if that was not its verdict, and gives back what it
+    /// said.
+    pub fn confirmed(&mut self, verdict: &Event) -> Result<Option<Event>> {
         let is_ahead = verdict.is_ahead();
         let mut last = verdict.clone();
         while is_ahead && last.name() != "confirmed" {
@@ -189,7 +189,7 @@ impl Session {
             ensure!(!last.is_verdict(), "a patch was taken back: {last}");
         }
         self.prepared(&last)?;
-        Ok(is_ahead)
+        Ok(is_ahead.then_some(last))
     }
 
     /// Takes the program of a later `ready` for the one to watch.

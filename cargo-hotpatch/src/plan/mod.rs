@@ -3,6 +3,7 @@ pub mod changes;
 pub mod codes;
 pub mod disguises;
 pub mod explain;
+pub mod lazies;
 pub mod renumbered;
 pub mod verdict;
 pub mod worlds;

@@ -266,7 +266,7 @@ impl Trial {
         if let Some(problem) = self.compare(out, rng, &after)? {
             return Ok(Some(problem));
         }
-        if self.session.confirmed(verdict)? {
+        if self.session.confirmed(verdict)?.is_some() {
             let state = State::of(&mut self.session.talk).context("after it was confirmed")?;
             if let Some(problem) = self.compare(out, rng, &state)? {
                 return Ok(Some(format!("once it is confirmed, {problem}")));

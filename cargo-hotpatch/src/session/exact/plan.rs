@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
-use super::objects::{facts_beside, hashes};
+use super::objects::{ObjectFile, facts_beside, hashes};
 use super::refusals::{
     is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive, variable,
 };
@@ -20,6 +21,7 @@ use crate::object::names::{NameId, Names};
 use crate::plan::changes::{CALL_SITE, Changes, Definitions, refers_to};
 use crate::plan::codes::Code;
 use crate::plan::disguises::{Casts, Disguise, disguises};
+use crate::plan::lazies::lazies;
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::worlds::{Alive, OnStack, StackFunction, alive, compare, function_of, retyped};
@@ -165,6 +167,26 @@ impl Engine {
         let forgotten = forgotten.map(|(name, _)| *name).collect();
         let gone_statics = gone_statics(&changes, &old, &old_facts, names);
         let outdated = outdated(&changes, &worlds.twice, &new, can_be_replaced);
+        let facts_of = |name: NameId| static_facts(name, names, latest(), &crates);
+        let lazies = lazies(
+            &changes.changed,
+            &new,
+            names,
+            |name| facts_of(name).map(|of| of.ty),
+            shown,
+        );
+        let lazies = lazies.difference(&changes.initialisers);
+        let kept = changes.initialisers.iter().map(|name| (name, false));
+        let kept = kept.chain(lazies.map(|name| (name, true)));
+        let kept: BTreeMap<String, NameId> = kept
+            .map(|(name, is_lazy)| (keeps_its_value(names.text(*name), is_lazy), *name))
+            .collect();
+        let kept = kept.into_iter().map(|(message, name)| {
+            let facts = facts_of(name);
+            let place = facts.as_ref().map(|of| (&of.file, of.line));
+            note(Code::HP0204, message, place)
+        });
+        let kept: Vec<Note> = kept.collect();
         let on_stack = self.code.look(self.pid);
         let passed_by = passed_by(
             &on_stack,
@@ -221,18 +243,7 @@ impl Engine {
                 notes.push(note(Code::HP0204, message, Some((&facts.file, facts.line))));
             }
         }
-        let kept: BTreeMap<String, Option<(&Option<String>, u32)>> = changes
-            .initialisers
-            .iter()
-            .map(|name| {
-                let symbol = names.text(*name);
-                let place = new_facts.statics.get(symbol).map(|of| (&of.file, of.line));
-                (keeps_its_value(symbol), place)
-            })
-            .collect();
-        for (message, place) in kept {
-            notes.push(note(Code::HP0204, message, place));
-        }
+        notes.extend(kept);
         for name in &changes.listed {
             let part = match changes.gone.contains(name) {
                 true => "takes no part",
@@ -485,9 +496,27 @@ pub(super) fn still_under_way(before: Vec<UnderWay>, now: &OnStack) -> Vec<Note>
     notes
 }
 
-/// What is said of a static or a thread-local with another initial value.
-fn keeps_its_value(symbol: &str) -> String {
+/// What is known of a static or a thread-local that these objects define.
+fn static_facts<'a>(
+    name: NameId,
+    names: &Names,
+    objects: impl Iterator<Item = &'a Arc<ObjectFile>>,
+    crates: &[&str],
+) -> Option<StaticFacts> {
+    let mut objects = objects;
+    let object = objects.find(|object| object.definitions.iter().any(|of| of.name == name))?;
+    let facts = object.facts(crates).ok()?;
+    facts.statics.get(names.text(name)).cloned()
+}
+
+/// What is said of a static or a thread-local with another initial value, or with other code that makes its value when it is
+/// needed first.
+fn keeps_its_value(symbol: &str, is_lazy: bool) -> String {
     match variable(symbol) {
+        ("thread-local", path) if is_lazy => {
+            format!("thread-local `{path}` keeps its value in threads that have one")
+        }
+        (what, path) if is_lazy => format!("{what} `{path}` keeps its value if it has one"),
         (what @ "thread-local", path) => format!(
             "{what} `{path}` keeps its value, and threads to come begin with the one it had at first"
         ),
