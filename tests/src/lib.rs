@@ -13,6 +13,7 @@
 //! |---|---|
 //! | `CARGO_HOTPATCH_BIN` | the tool to test; without it the workspace's own is built, once per test process |
 //! | `HOTPATCH_TEST_RT` | the folder of the `hotpatch-rt` to use instead of the workspace's |
+//! | `HOTPATCH_TEST_BOTH_LANES=0` | the lane that is sooner answers, as in users' sessions; `1`, as without it: the fast lane has all the time that it takes, so that no test depends on the machine |
 //! | `HOTPATCH_TEST_STRICT=1` | a test that would be skipped fails |
 //! | `HOTPATCH_TEST_ORACLE_ONLY=1` | scenarios run on fresh builds alone, to check a scenario without the tool |
 //! | `HOTPATCH_WRITE_EXPECT=1` | the `expect/*.stderr` that scenarios have are written anew instead of compared |

@@ -113,7 +113,10 @@ impl Session {
             .env("CARGO", crate::workspace::cargo())
             .env("CARGO_TARGET_DIR", &options.target)
             // Which lane is sooner is the machine's matter.
-            .env(BOTH_LANES, "1")
+            .env(
+                BOTH_LANES,
+                std::env::var_os(BOTH_LANES).unwrap_or("1".into()),
+            )
             .envs(options.env.iter().map(|(name, value)| (name, value)));
         let mut input = None;
         let terminal = match options.terminal {

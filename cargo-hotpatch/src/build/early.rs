@@ -139,3 +139,85 @@ fn metadata_library(metadata: &[u8]) -> Vec<u8> {
     }
     library
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::fs;
+    use std::path::Path;
+
+    use super::{RustcArgs, Unit, arguments, forget, original, publish};
+    use crate::image::samples::Samples;
+
+    /// The unit of a call, as the wrapper keeps it.
+    fn unit(folder: &Path, line: &str) -> Unit {
+        let line = format!("{line} --out-dir {}", folder.display());
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let args = RustcArgs::new(&args).unwrap();
+        let unit = Unit::of_call(Path::new("rustc"), args).unwrap();
+        let text = serde_json::to_vec(&unit).unwrap();
+        fs::write(unit.folder.join("unit.json"), text).unwrap();
+        unit
+    }
+
+    #[test]
+    fn a_program_finds_its_libraries_at_one_path() {
+        let samples = Samples::new();
+        let (deps, scratch) = (samples.path("deps"), samples.path("scratch"));
+        fs::create_dir_all(&deps).unwrap();
+        let at = |name: &str| deps.join(name);
+        let lib = |name: &str, others: &str| {
+            fs::write(at(&format!("lib{name}.rlib")), name).unwrap();
+            let call = format!("--crate-name {name} {name}.rs --crate-type lib{others}");
+            unit(&deps, &call)
+        };
+        let low = lib("low", "");
+        let high = format!(" --extern low={}", at("liblow.rmeta").display());
+        lib("high", &high);
+        // A crate that is not the workspace's.
+        fs::write(at("libother.rlib"), "other").unwrap();
+        let externs = format!(
+            "--extern high={} --extern other={}",
+            at("libhigh.rlib").display(),
+            at("libother.rlib").display()
+        );
+        let call = format!("--crate-name app app.rs --crate-type bin {externs}");
+        let app = unit(&deps, &call);
+
+        let before = arguments(&app, Some(&scratch)).unwrap();
+        let folder = app.folder.join("libraries");
+        let text = |name: &str| fs::read(folder.join(name)).unwrap();
+        let of = |name: &str| {
+            format!(
+                "{name}={}",
+                folder.join(format!("lib{name}.rlib")).display()
+            )
+        };
+        let has = |value: &str| before.as_slice().iter().any(|arg| arg == value);
+        assert!(has(&of("high")), "{:?}", before.as_slice());
+        assert!(has(&format!("other={}", at("libother.rlib").display())));
+        // The one that it is not compiled with itself as well.
+        assert_eq!(
+            (text("libhigh.rlib"), text("liblow.rlib")),
+            (b"high".to_vec(), b"low".to_vec())
+        );
+        assert_eq!(
+            original(&app, &folder.join("liblow.rlib")),
+            Some(at("liblow.rlib"))
+        );
+        assert_eq!(original(&app, &at("libother.rlib")), None);
+
+        fs::write(at("liblow.rmeta"), "metadata").unwrap();
+        publish(&low, &scratch).unwrap();
+        let during = arguments(&app, Some(&scratch)).unwrap();
+        assert_eq!(before.as_slice(), during.as_slice());
+        assert!(text("liblow.rlib").starts_with(b"!<arch>\n"));
+        // cargo's own is as it was.
+        assert_eq!(fs::read(at("liblow.rlib")).unwrap(), b"low");
+
+        forget(&scratch);
+        let after = arguments(&app, Some(&scratch)).unwrap();
+        assert_eq!(before.as_slice(), after.as_slice());
+        assert_eq!(text("liblow.rlib"), b"low");
+    }
+}
