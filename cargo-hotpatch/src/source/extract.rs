@@ -23,11 +23,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use super::file::{FnKey, Function, Impl, Kind, Owner};
+use super::globs::Modules;
 use super::instances::{Instance, Instances};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
 use super::own_imports::{Imports, all_imports, scope_path};
-use super::pieces::{blank, local_trait, macro_items, needed_macros, pairs};
+use super::pieces::{blank, imported_macros, local_trait, macro_items, needed_macros, pairs};
 use super::rewrite::{associated, declaration, method_path, with_static_lifetimes};
 use super::widen::splice;
 
@@ -84,6 +85,11 @@ pub fn patch_crate(
         }
     }
 
+    let known = Modules::of(krate);
+    let imports = |module: &[String]| {
+        let macros = imported_macros(krate, &known, module, &modules, &macros);
+        all_imports(krate, module, &modules, private) + &macros
+    };
     let mut files = Vec::new();
     for (number, file) in krate.files.iter().enumerate() {
         let root = number == 0;
@@ -94,8 +100,8 @@ pub fn patch_crate(
             file,
             pieces: Vec::new(),
         };
-        page.prologue(root, !instances.is_empty(), krate, &modules, private);
-        page.modules(krate, &modules, private, folder);
+        page.prologue(root, !instances.is_empty(), krate, &imports);
+        page.modules(krate, &modules, &imports, folder);
         page.macros(&macros, &modules);
         for (index, function) in found.get(file.path.as_path()).into_iter().flatten() {
             page.function(function, instances.get(&function.key), *index)?;
@@ -169,8 +175,7 @@ impl Page<'_> {
         root: bool,
         needs_alloc: bool,
         krate: &CrateSource,
-        modules: &BTreeSet<Vec<String>>,
-        private: &Imports,
+        imports: &dyn Fn(&[String]) -> String,
     ) {
         let mut text = String::new();
         if root {
@@ -205,7 +210,7 @@ impl Page<'_> {
                 }
             }
         }
-        text.push_str(&all_imports(krate, &self.file.module, modules, private));
+        text.push_str(&imports(&self.file.module));
         self.insert(0, text);
     }
 
@@ -213,7 +218,7 @@ impl Page<'_> {
         &mut self,
         krate: &CrateSource,
         modules: &BTreeSet<Vec<String>>,
-        private: &Imports,
+        imports: &dyn Fn(&[String]) -> String,
         folder: &Path,
     ) {
         let parsed = &self.file.parsed;
@@ -230,7 +235,7 @@ impl Page<'_> {
                 range: module.head.clone(),
                 before: macro_use.to_owned(),
                 edits: Vec::new(),
-                after: format!(" {}", all_imports(krate, &module.path, modules, private)),
+                after: format!(" {}", imports(&module.path)),
             });
             self.pieces.push(Piece {
                 range: module.close.clone(),

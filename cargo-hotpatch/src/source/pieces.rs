@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::file::{Impl, Kind, OtherItem};
-use super::items::{CrateSource, SourceFile};
+use super::globs::{Module, Modules};
+use super::items::{CrateSource, SourceFile, raw};
 
 /// The pairs of a function, each the one in the scope and the new one, and the end of its block.
 pub(super) fn pairs(pairs: &[(String, String)], index: usize) -> String {
@@ -82,4 +83,41 @@ pub(super) fn needed_macros<'a>(
             return needed;
         }
     }
+}
+
+/// Imports of the `needed` macros that a module takes from others by glob imports: the scope cannot show them. `modules` are
+/// those that the patch has.
+pub(super) fn imported_macros(
+    krate: &CrateSource,
+    known: &Modules<'_>,
+    module: &[String],
+    modules: &BTreeSet<Vec<String>>,
+    needed: &BTreeSet<&str>,
+) -> String {
+    let uses = || krate.items().filter(|item| item.kind == Kind::Use);
+    let own = uses().filter(|item| *item.module == *module);
+    let imports = own.flat_map(|item| item.imports.iter().map(move |of| (&item.module, of)));
+    let globs = imports.filter(|(_, import)| import.name == "*");
+    let from: BTreeSet<Module> = globs
+        .filter_map(|(at, import)| known.at_path(at, &import.path))
+        .filter(|from| **from != *module && modules.contains(&from.to_vec()))
+        .collect();
+    let mut text = String::new();
+    for from in from {
+        let names = uses().filter(|item| item.module == from);
+        let names: BTreeSet<&str> = names
+            .flat_map(|item| &item.names)
+            .map(String::as_str)
+            .filter(|name| needed.contains(name))
+            .collect();
+        for name in names {
+            let path: Vec<_> = from.iter().map(|part| raw(part)).collect();
+            let path = path
+                .iter()
+                .map(|part| format!("{part}::"))
+                .collect::<String>();
+            text += &format!("#[allow(unused_imports)] use crate::{path}{}; ", raw(name));
+        }
+    }
+    text
 }

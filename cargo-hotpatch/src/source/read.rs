@@ -174,6 +174,7 @@ impl Reader<'_> {
             }
             Item::Struct(item) => {
                 self.widen_attributes(&item.attrs);
+                self.widen_exhaustive(&item.attrs);
                 let fields = private_fields(self.cfg, &item.fields);
                 self.named(
                     module,
@@ -205,6 +206,10 @@ impl Reader<'_> {
             }
             Item::Enum(item) => {
                 self.widen_attributes(&item.attrs);
+                self.widen_exhaustive(&item.attrs);
+                for variant in &item.variants {
+                    self.widen_exhaustive(&variant.attrs);
+                }
                 self.named(
                     module,
                     Kind::Type,

@@ -74,6 +74,22 @@ impl Reader<'_> {
         }
     }
 
+    /// What is made for other crates to be careful with is used in a patch as in its own crate.
+    pub(super) fn widen_exhaustive(&mut self, attrs: &[syn::Attribute]) {
+        for attr in attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident("non_exhaustive"))
+        {
+            let range = self.range(attr.span());
+            self.out.widening.push(Edit {
+                range,
+                text: Cow::Borrowed(""),
+                import: None,
+                of_type: None,
+            });
+        }
+    }
+
     fn widen_tokens(&mut self, tokens: TokenStream) {
         let mut after_pub = false;
         for token in tokens {
