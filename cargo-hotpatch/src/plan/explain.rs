@@ -258,8 +258,9 @@ pub const fn explanation(code: Code) -> Explanation {
             what: "\
                 This is a note: the initial value of a `static` or a thread-local that the program \
                 can write to was edited, and it keeps the value it has. Also where one has moved to \
-                another module or has another name. A static that nothing can write takes the new \
-                value.",
+                another module or has another name, and where the code was edited that makes a value \
+                when it is needed first (`LazyLock`, `OnceLock` and their like): it is kept if it is \
+                made already. A static that nothing can write takes the new value.",
             why: "\
                 The value is part of the program's state, and a patch keeps the state.",
             example: r"-static LEVEL: AtomicU32 = AtomicU32::new(1);
