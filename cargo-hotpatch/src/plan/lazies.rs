@@ -10,12 +10,7 @@ use crate::object::fingerprint::Kind;
 use crate::object::names::{NameId, Names};
 
 /// How v0 symbols spell the methods that make a value which is not there yet.
-const MAKING: &[&str] = &[
-    "11get_or_init",
-    "15get_or_try_init",
-    "15get_mut_or_init",
-    "10initialize",
-];
+const MAKING: &[&str] = &["11get_or_init", "15get_or_try_init", "15get_mut_or_init"];
 
 /// The last part of the names of types that keep a pointer to the code that makes their value.
 const LAZY: &[&str] = &["LazyLock", "LazyCell", "Lazy"];

@@ -1,6 +1,6 @@
 //! What the crates as they were compiled last mean for the process: nothing, a refusal, or a patch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
@@ -167,7 +167,11 @@ impl Engine {
         let forgotten = forgotten.map(|(name, _)| *name).collect();
         let gone_statics = gone_statics(&changes, &old, &old_facts, names);
         let outdated = outdated(&changes, &worlds.twice, &new, can_be_replaced);
-        let facts_of = |name: NameId| static_facts(name, names, latest(), &crates);
+        let homes = homes_of_state(latest());
+        let facts_of = |name: NameId| -> Option<StaticFacts> {
+            let facts = homes.get(&name)?.facts(&crates).ok()?;
+            facts.statics.get(names.text(name)).cloned()
+        };
         let lazies = lazies(
             &changes.changed,
             &new,
@@ -496,17 +500,17 @@ pub(super) fn still_under_way(before: Vec<UnderWay>, now: &OnStack) -> Vec<Note>
     notes
 }
 
-/// What is known of a static or a thread-local that these objects define.
-fn static_facts<'a>(
-    name: NameId,
-    names: &Names,
+/// The objects that define statics and thread-locals.
+fn homes_of_state<'a>(
     objects: impl Iterator<Item = &'a Arc<ObjectFile>>,
-    crates: &[&str],
-) -> Option<StaticFacts> {
-    let mut objects = objects;
-    let object = objects.find(|object| object.definitions.iter().any(|of| of.name == name))?;
-    let facts = object.facts(crates).ok()?;
-    facts.statics.get(names.text(name)).cloned()
+) -> HashMap<NameId, &'a Arc<ObjectFile>> {
+    let mut homes = HashMap::new();
+    for object in objects {
+        let definitions = object.definitions.iter();
+        let state = definitions.filter(|of| matches!(of.kind, Kind::Mutable | Kind::ThreadLocal));
+        homes.extend(state.map(|of| (of.name, object)));
+    }
+    homes
 }
 
 /// What is said of a static or a thread-local with another initial value, or with other code that makes its value when it is
