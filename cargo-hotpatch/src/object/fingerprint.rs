@@ -59,28 +59,13 @@ pub fn definitions(
 ) -> Result<Vec<Definition>, ElfError> {
     let elf = Elf::parse(object)?;
     let symbols = elf.symbols()?;
-    let mut relocations: Vec<Vec<Relocation>> = vec![Vec::new(); elf.sections.len()];
-    for (index, section) in elf.relocation_sections() {
-        if elf.sections[index].is_loaded() {
-            relocations[index].extend(elf.relocations(section)?);
-        }
-    }
     let mut tables: std::collections::HashMap<&str, usize> = std::collections::HashMap::new();
     for (index, section) in elf.sections.iter().enumerate() {
         if let Some(function) = section.name.strip_prefix(".gcc_except_table.") {
             tables.insert(function, index);
         }
     }
-    let known = vec![None; elf.sections.len()];
-    let mut reader = Reader {
-        elf: &elf,
-        symbols,
-        relocations,
-        names,
-        is_source,
-        known,
-        open: Vec::new(),
-    };
+    let mut reader = Reader::new(&elf, names, is_source)?;
     let mut found = Vec::new();
     for raw in symbols.iter() {
         let is_definition = raw.binding != elf::STB_LOCAL
@@ -185,30 +170,59 @@ struct Content {
     outermost: usize,
 }
 
-struct Reader<'a, 'data> {
+/// Reads what sections mean.
+pub(super) struct Reader<'a, 'data> {
     elf: &'a Elf<'data>,
-    symbols: Symbols<'data>,
-    relocations: Vec<Vec<Relocation>>,
+    pub(super) symbols: Symbols<'data>,
+    /// Of each section.
+    pub(super) relocations: Vec<Vec<Relocation>>,
     names: &'a mut Names,
     is_source: &'a dyn Fn(&[u8]) -> bool,
     known: Vec<Option<Sum>>,
     /// The sections that are being read, outermost first.
-    open: Vec<usize>,
+    pub(super) open: Vec<usize>,
 }
 
-struct Hashers {
+#[derive(Default)]
+pub(super) struct Hashers {
     exact: Xxh3,
-    placeless: Xxh3,
+    pub(super) placeless: Xxh3,
 }
 
 impl Hashers {
-    fn both(&mut self, bytes: &[u8]) {
+    pub(super) fn both(&mut self, bytes: &[u8]) {
         self.exact.update(bytes);
         self.placeless.update(bytes);
     }
 }
 
-impl<'data> Reader<'_, 'data> {
+impl<'a, 'data> Reader<'a, 'data> {
+    /// See [`definitions`].
+    ///
+    /// # Errors
+    /// This is no object, or a damaged one.
+    pub(super) fn new(
+        elf: &'a Elf<'data>,
+        names: &'a mut Names,
+        is_source: &'a dyn Fn(&[u8]) -> bool,
+    ) -> Result<Self, ElfError> {
+        let mut relocations: Vec<Vec<Relocation>> = vec![Vec::new(); elf.sections.len()];
+        for (index, section) in elf.relocation_sections() {
+            if elf.sections[index].is_loaded() {
+                relocations[index].extend(elf.relocations(section)?);
+            }
+        }
+        Ok(Self {
+            elf,
+            symbols: elf.symbols()?,
+            relocations,
+            names,
+            is_source,
+            known: vec![None; elf.sections.len()],
+            open: Vec::new(),
+        })
+    }
+
     fn content(&mut self, index: usize) -> Result<Content, ElfError> {
         if let Some(sum) = &self.known[index] {
             return Ok(Content {
@@ -218,10 +232,7 @@ impl<'data> Reader<'_, 'data> {
         }
         let section = self.elf.sections[index];
         let bytes = self.elf.bytes(&section)?;
-        let mut hashers = Hashers {
-            exact: Xxh3::new(),
-            placeless: Xxh3::new(),
-        };
+        let mut hashers = Hashers::default();
         hashers.both(&(section.size as u64).to_le_bytes());
         hashers.exact.update(bytes);
         let placeless = if self.is_place(index, bytes) {
@@ -254,7 +265,7 @@ impl<'data> Reader<'_, 'data> {
     }
 
     /// Takes in where a relocation leads, and gives back how far out.
-    fn target(
+    pub(super) fn target(
         &mut self,
         relocation: &Relocation,
         hashers: &mut Hashers,

@@ -13,6 +13,7 @@ pub mod names;
 pub mod rename;
 pub mod retarget;
 mod slots;
+pub mod steps;
 #[cfg(test)]
 mod tests;
 pub mod v0;

@@ -8,7 +8,7 @@ use std::thread;
 use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
-use super::objects::{ObjectFile, facts_beside, hashes};
+use super::objects::{ObjectFile, Objects, facts_beside, hashes};
 use super::refusals::{
     is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive, variable,
 };
@@ -18,6 +18,7 @@ use crate::object::changed_types::{ChangedTypes, without_counterpart};
 use crate::object::facts::{Facts, StaticFacts};
 use crate::object::fingerprint::{Definition, Kind};
 use crate::object::names::{NameId, Names};
+use crate::object::steps::steps;
 use crate::plan::changes::{CALL_SITE, Changes, Definitions, refers_to};
 use crate::plan::codes::Code;
 use crate::plan::disguises::{Casts, Disguise, disguises};
@@ -166,7 +167,9 @@ impl Engine {
         let forgotten = self.gone_statics.iter().filter(|(_, of)| is_other(of));
         let forgotten = forgotten.map(|(name, _)| *name).collect();
         let gone_statics = gone_statics(&changes, &old, &old_facts, names);
-        let outdated = outdated(&changes, &worlds.twice, &new, can_be_replaced);
+        let on_stack = self.code.look(self.pid);
+        let same = self.same_steps(&on_stack, &changes);
+        let outdated = outdated(&changes, &same, &worlds.twice, &new, can_be_replaced);
         let homes = homes_of_state(latest());
         let facts_of = |name: NameId| -> Option<StaticFacts> {
             let facts = homes.get(&name)?.facts(&crates).ok()?;
@@ -191,7 +194,6 @@ impl Engine {
             note(Code::HP0204, message, place)
         });
         let kept: Vec<Note> = kept.collect();
-        let on_stack = self.code.look(self.pid);
         let passed_by = passed_by(
             &on_stack,
             &self.passed_by,
@@ -270,6 +272,33 @@ impl Engine {
             under_way,
             passed_by,
         })))
+    }
+
+    /// The functions that threads are in and whose code is another one that does the same: older calls of them do what newer
+    /// ones do.
+    fn same_steps(&self, on_stack: &OnStack, changes: &Changes) -> BTreeSet<NameId> {
+        let steps_in = |objects: &Objects, name: NameId| -> Option<u128> {
+            let mut objects = objects.iter();
+            let is_home = |object: &&Arc<ObjectFile>| {
+                let mut definitions = object.definitions.iter();
+                definitions.any(|of| of.name == name && of.kind == Kind::Function)
+            };
+            let bytes = objects.find(is_home)?.bytes().ok()?;
+            steps(&bytes, self.names.text(name), &self.crate_names).ok()?
+        };
+        let functions = on_stack.functions.iter();
+        let names = functions.filter_map(|function| self.names.get(&function.symbol));
+        let changed =
+            names.filter(|name| changes.changed.contains(name) && !self.ahead.contains_key(name));
+        let changed: BTreeSet<NameId> = changed.collect();
+        let is_same = |name: &NameId| {
+            let mut crates = self.crates.iter();
+            crates.any(|krate| {
+                let was = steps_in(&krate.running, *name);
+                was.is_some() && was == steps_in(&krate.latest, *name)
+            })
+        };
+        changed.into_iter().filter(is_same).collect()
     }
 
     /// Takes what was compiled last for what runs, if it defines the same: no code differs, so a process that had run it
@@ -419,10 +448,11 @@ fn gone_statics(
     gone.collect()
 }
 
-/// The functions that go on as they were where they are under way: those that do something else now, and those that would
-/// call something else or refer to it.
+/// The functions that go on as they were where they are under way: those that do something else now, which the `same` do
+/// not, and those that would call something else or refer to it.
 fn outdated(
     changes: &Changes,
+    same: &BTreeSet<NameId>,
     twice: &BTreeSet<NameId>,
     new: &Definitions<'_>,
     can_be_replaced: impl Fn(NameId) -> bool,
@@ -431,7 +461,7 @@ fn outdated(
     let refers = functions
         .filter(|(_, of)| refers_to(of, twice) || refers_to(of, &changes.constants))
         .map(|(name, _)| name);
-    let own = changes.changed.iter().chain(twice);
+    let own = changes.changed.difference(same).chain(twice);
     let all = own.chain(refers).copied();
     all.filter(|name| can_be_replaced(*name)).collect()
 }
