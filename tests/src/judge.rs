@@ -377,6 +377,11 @@ fn check_verdict(edit: &Edit, verdict: &Event, generation: u64) -> Result<()> {
                 !verdict.text("message").is_empty(),
                 "a refusal without text: {verdict}"
             );
+            // Where the values are that stand against it.
+            ensure!(
+                code != "HP0101" || !verdict.list("reasons", None)?.is_empty(),
+                "a refusal without reasons: {verdict}"
+            );
         }
         Expect::Broken => {
             let text = verdict.text("rendered");

@@ -474,6 +474,7 @@ impl Session<'_> {
             message: refusal.message.clone(),
             file: Some(refusal.file.display().to_string()),
             line: u32::try_from(refusal.place.line).ok(),
+            reasons: refusal.reasons.clone(),
         }));
         match on_refuse {
             OnRefuse::Stay => {}

@@ -101,5 +101,6 @@ pub(super) fn coded_note(note: &Note) -> Coded {
         message: note.message.clone(),
         file: Some(note.file.display().to_string()),
         line: u32::try_from(note.line).ok(),
+        reasons: Vec::new(),
     }
 }

@@ -137,6 +137,9 @@ pub struct Coded {
     pub file: Option<String>,
     /// The line, if there is one.
     pub line: Option<u32>,
+    /// What stands behind it, such as where values are alive; not there for notes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }
 
 /// What `broken` says.
@@ -358,6 +361,7 @@ mod tests {
             message: "`main` keeps the old code".into(),
             file: Some("src/main.rs".into()),
             line: Some(3),
+            reasons: Vec::new(),
         };
         let patched = Patched {
             generation: 2,
@@ -409,12 +413,14 @@ mod tests {
         let refused = Coded {
             file: None,
             line: None,
+            reasons: vec!["alive in: `main`".into()],
             ..note
         };
         assert_eq!(
             value(Event::Refused(refused)),
             json!({"event": "refused", "time": 1.5, "code": "HP0202",
-                "message": "`main` keeps the old code", "file": null, "line": null})
+                "message": "`main` keeps the old code", "file": null, "line": null,
+                "reasons": ["alive in: `main`"]})
         );
         let broken = Broken {
             rendered: "error".into(),
