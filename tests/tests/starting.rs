@@ -10,7 +10,7 @@ use hotpatch_tests::programs::{
     FIRST_BUILD, Shim, expect_answer, expect_patch, host, program, wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
-use hotpatch_tests::session::{Options, Session};
+use hotpatch_tests::session::{BOTH_LANES, Options, Session};
 use hotpatch_tests::workspace::{artifacts, cargo, command, hot_target, tool};
 
 /// Runs the tool with an empty input, which ends a program that it starts, to its own end.
@@ -200,7 +200,8 @@ fn a_program_is_started_as_cargo_run_starts_it() -> Result<()> {
     // `cargo` itself was started with these variables, so the tool is too.
     run.current_dir(project.root())
         .env("CARGO", cargo())
-        .env("CARGO_TARGET_DIR", hot_target());
+        .env("CARGO_TARGET_DIR", hot_target())
+        .env(BOTH_LANES, "1");
     run.stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
