@@ -374,11 +374,8 @@ impl Unit {
     /// The libraries it is compiled with, and when each was written: a file may be built anew in place.
     #[must_use]
     pub fn libraries(&self) -> Vec<(PathBuf, Stamp)> {
-        let externs = self.args.flags().filter(|flag| flag.name == "--extern");
-        let paths = externs.filter_map(|flag| flag.value.split_once('='));
-        paths
-            .map(|(_, path)| (PathBuf::from(path), stamp(Path::new(path))))
-            .collect()
+        let paths = self.args.externs().map(|(_, path)| path);
+        paths.map(|path| (path.to_owned(), stamp(path))).collect()
     }
 
     /// Stems of the libraries it is compiled with.
@@ -388,16 +385,10 @@ impl Unit {
 
     /// What it calls the libraries that it is compiled with, and their stems.
     pub fn extern_names(&self) -> impl Iterator<Item = (String, String)> {
-        self.args
-            .flags()
-            .filter(|flag| flag.name == "--extern")
-            .filter_map(|flag| {
-                let (name, path) = flag.value.split_once('=')?;
-                // Options stand before it, as in `priv:name`.
-                let name = name.rsplit(':').next().unwrap_or(name);
-                let stem = library_stem(Path::new(path))?;
-                Some((name.to_owned(), stem.to_owned()))
-            })
+        self.args.externs().filter_map(|(name, path)| {
+            let name = name.rsplit(':').next().unwrap_or(name);
+            Some((name.to_owned(), library_stem(path)?.to_owned()))
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::rustc::RustcArgs;
-use super::{early, live, overlay, rustc};
+use super::{live, overlay, program_libraries, rustc};
 use crate::source::syntax::Edition;
 
 /// Tells a wrapper call where the tool keeps what all crates share.
@@ -268,7 +268,11 @@ fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
-    run(&unit.rustc, early::arguments(&unit, None)?.as_slice(), &env)
+    run(
+        &unit.rustc,
+        program_libraries::arguments(&unit, None)?.as_slice(),
+        &env,
+    )
 }
 
 fn is_only_recorded(unit: &Unit) -> bool {

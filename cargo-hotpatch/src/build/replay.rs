@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 
 use super::capture::{INNER_ENV, Unit};
 use super::diagnostics::{self, Diagnostic};
-use super::early;
 use super::launcher::OBJECTS_ENV;
+use super::program_libraries;
 use crate::command::{CancelToken, Tool};
 
 /// What came of compiling a crate again.
@@ -27,7 +27,7 @@ pub enum Replayed {
 /// Compiles a crate again, with the outputs where cargo wants them. Nothing is linked.
 ///
 /// `on_metadata` is called once other crates can be compiled with it. `scratch` is the session's own folder, where
-/// [`early`] has what it publishes.
+/// [`program_libraries`] has what it publishes.
 ///
 /// # Errors
 /// rustc cannot be run, fails without saying why or writes nothing, or the work is cancelled.
@@ -42,7 +42,7 @@ pub fn replay(
     fs::create_dir_all(&objects)
         .with_context(|| format!("failed to create `{}`", objects.display()))?;
     let tool = rustc(unit)
-        .args(early::arguments(unit, Some(scratch))?.as_slice())
+        .args(program_libraries::arguments(unit, Some(scratch))?.as_slice())
         .env_clear()
         .envs(&unit.env)
         .env(OBJECTS_ENV, &objects)

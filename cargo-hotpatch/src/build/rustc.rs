@@ -138,6 +138,32 @@ impl RustcArgs {
         Some(format!("{}{extra}", self.crate_name()?))
     }
 
+    /// The libraries that the crate is compiled with, each with what is said before its path: its name, perhaps with
+    /// options, as in `priv:name`.
+    pub fn externs(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let externs = self.flags().filter(|flag| flag.name == "--extern");
+        externs.filter_map(|flag| {
+            let (name, path) = flag.value.split_once('=')?;
+            Some((name, Path::new(path)))
+        })
+    }
+
+    /// The arguments with those libraries at another path for which `place` has one.
+    #[must_use]
+    pub fn with_externs_at(&self, place: impl Fn(&Path) -> Option<PathBuf>) -> Self {
+        let moved = |value: &str| {
+            let (name, path) = value.split_once('=')?;
+            Some(format!("{name}={}", place(Path::new(path))?.display()))
+        };
+        let is_extern = |flag: &Flag<'_>| flag.name == "--extern";
+        let externs = self.flags().filter(is_extern);
+        let externs = externs.flat_map(|flag| {
+            let value = moved(flag.value).unwrap_or_else(|| flag.value.to_owned());
+            ["--extern".to_owned(), value]
+        });
+        self.without(is_extern).with(externs)
+    }
+
     /// The optimisation level is above 0.
     #[must_use]
     pub fn optimised(&self) -> bool {

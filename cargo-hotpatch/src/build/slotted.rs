@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use super::capture::Unit;
-use super::early;
+use super::program_libraries;
 use super::rustc::library_stem;
 use crate::image::elf::{self, Elf};
 use crate::object::archive;
@@ -115,10 +115,11 @@ pub fn arguments(args: &[OsString], unit_folder: &Path, driver: bool) -> Result<
     let mut inputs: Vec<Input> = Vec::new();
     let mut out: Vec<OsString> = Vec::new();
     let mut place = None;
+    let places = program_libraries::places(&unit);
     for arg in args {
-        let original = early::original(&unit, Path::new(arg));
-        let arg = original.map_or_else(|| arg.clone(), PathBuf::into_os_string);
-        let path = Path::new(&arg);
+        // A library of the workspace counts where cargo has it.
+        let original = places.get(Path::new(arg));
+        let path = original.map_or(Path::new(arg), PathBuf::as_path);
         let library = path.extension().is_some_and(|kind| kind == "rlib");
         if is_rustc_object(path) {
             let name = path.file_name().context("an object without a name")?;
@@ -161,7 +162,7 @@ pub fn arguments(args: &[OsString], unit_folder: &Path, driver: bool) -> Result<
             // Libraries can then be loaded near the program, whose statics some instructions only reach from there.
             out.push("-no-pie".into());
         } else if !dropped(&arg.to_string_lossy()) {
-            out.push(arg);
+            out.push(path.into());
         }
     }
     let Slotted {

@@ -3,7 +3,7 @@
 //! `LazyLock` and its like keep a pointer to that code; `OnceLock` and its like are given it with each call of
 //! `get_or_init`, of which the program has an instance for each such code. What is called from there alone belongs to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::changes::Definitions;
 use crate::object::fingerprint::Kind;
@@ -34,7 +34,7 @@ pub fn lazies(
         let symbol = names.text(*name);
         is_function(name) && MAKING.iter().any(|method| symbol.contains(method))
     };
-    let making: BTreeSet<NameId> = new.keys().copied().filter(is_making).collect();
+    let making: HashSet<NameId> = new.keys().copied().filter(is_making).collect();
     // The code that makes a value, with the statics that may be meant.
     let mut makers: BTreeMap<NameId, BTreeSet<NameId>> = BTreeMap::new();
     for (name, definition) in new {
@@ -60,31 +60,30 @@ pub fn lazies(
         }
     }
     makers.retain(|_, meant| !meant.is_empty());
-    if makers.is_empty() {
+    let led_to = makers.keys().map(|maker| (*maker, led_to(*maker, new)));
+    let led_to: Vec<(NameId, HashSet<NameId>)> = led_to
+        .filter(|(_, found)| changed.iter().any(|name| found.contains(name)))
+        .collect();
+    if led_to.is_empty() {
         return BTreeSet::new();
     }
-    let mut referrers: BTreeMap<NameId, BTreeSet<NameId>> = BTreeMap::new();
+    let mut referrers: HashMap<NameId, Vec<NameId>> = HashMap::new();
     for (name, definition) in new {
         for reference in &definition.references {
-            referrers.entry(*reference).or_default().insert(*name);
+            referrers.entry(*reference).or_default().push(*name);
         }
     }
-    let is_changed = |maker: &NameId| {
-        let own = called_from_there_alone(*maker, new, &referrers);
-        !own.is_disjoint(changed)
-    };
-    let statics = makers.into_iter();
-    let statics = statics.filter(|(maker, _)| is_changed(maker));
-    statics.flat_map(|(_, meant)| meant).collect()
+    let statics = led_to.into_iter().filter_map(|(maker, found)| {
+        let own = of_nobody_else(maker, found, &referrers);
+        let is_changed = changed.iter().any(|name| own.contains(name));
+        is_changed.then(|| makers.remove(&maker)).flatten()
+    });
+    statics.flatten().collect()
 }
 
-/// A function and those that only it leads to.
-fn called_from_there_alone(
-    root: NameId,
-    new: &Definitions<'_>,
-    referrers: &BTreeMap<NameId, BTreeSet<NameId>>,
-) -> BTreeSet<NameId> {
-    let mut found = BTreeSet::from([root]);
+/// A function and those that it leads to.
+fn led_to(root: NameId, new: &Definitions<'_>) -> HashSet<NameId> {
+    let mut found = HashSet::from([root]);
     let mut todo = vec![root];
     while let Some(at) = todo.pop() {
         let references = new.get(&at).into_iter().flat_map(|of| &of.references);
@@ -94,10 +93,19 @@ fn called_from_there_alone(
         });
         todo.extend(functions.filter(|name| found.insert(**name)));
     }
+    found
+}
+
+/// Of the functions that `root` leads to those that nobody else leads to.
+fn of_nobody_else(
+    root: NameId,
+    mut found: HashSet<NameId>,
+    referrers: &HashMap<NameId, Vec<NameId>>,
+) -> HashSet<NameId> {
     loop {
         let is_shared = |name: &&NameId| {
-            let others = referrers.get(name);
-            **name != root && others.is_some_and(|all| !all.is_subset(&found))
+            let mut others = referrers.get(name).into_iter().flatten();
+            **name != root && others.any(|other| !found.contains(other))
         };
         let shared: Vec<NameId> = found.iter().filter(is_shared).copied().collect();
         if shared.is_empty() {

@@ -10,7 +10,7 @@ use anyhow::Result;
 use super::krate::{Crate, metadata_of};
 use super::sources;
 use crate::build::capture::Unit;
-use crate::build::early;
+use crate::build::program_libraries;
 use crate::build::replay::{Replayed, replay};
 use crate::command::CancelToken;
 
@@ -112,7 +112,7 @@ impl Schedule<'_> {
             Progress::Metadata(index) => {
                 let unit = &self.orders[index].unit;
                 // Without it the others wait for the library itself.
-                if early::publish(unit, self.scratch).is_ok() {
+                if program_libraries::publish(unit, self.scratch).is_ok() {
                     self.know(index);
                 }
             }
@@ -141,7 +141,7 @@ impl Schedule<'_> {
 }
 
 fn compile(orders: &[Order], scratch: &Path, cancel: &CancelToken) -> Compiled {
-    early::forget(scratch);
+    program_libraries::forget(scratch);
     let mut before = BTreeMap::new();
     let mut schedule = Schedule {
         orders,
@@ -178,7 +178,7 @@ fn compile(orders: &[Order], scratch: &Path, cancel: &CancelToken) -> Compiled {
             }
         }
     });
-    early::forget(scratch);
+    program_libraries::forget(scratch);
     Compiled {
         results: schedule.results,
         before,

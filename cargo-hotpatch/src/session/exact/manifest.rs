@@ -182,31 +182,15 @@ fn is_same(one: &Unit, other: &Unit) -> bool {
 
 /// A unit that refers to the workspace's crates by the stems that they have here.
 fn with_stems(mut unit: Unit, stems: &BTreeMap<String, String>) -> Unit {
-    let replaced = |args: &RustcArgs| {
-        let others = args.without(|flag| flag.name == "--extern");
-        let externs = args.flags().filter(|flag| flag.name == "--extern");
-        let externs: Vec<String> = externs.map(|flag| with_stem(flag.value, stems)).collect();
-        others.with(
-            externs
-                .into_iter()
-                .flat_map(|value| ["--extern".to_owned(), value]),
-        )
-    };
-    unit.args = replaced(&unit.args);
-    unit.compiled = replaced(&unit.compiled);
-    unit
-}
-
-/// `name=folder/libstem.rmeta` with the stem that the library has here.
-fn with_stem(value: &str, stems: &BTreeMap<String, String>) -> String {
-    let known = value.split_once('=').and_then(|(name, path)| {
-        let path = Path::new(path);
+    // `folder/libstem.rmeta`
+    let here = |path: &Path| {
         let kind = path.extension()?.to_str()?;
         let stem = stems.get(library_stem(path)?)?;
-        let path = path.with_file_name(format!("lib{stem}.{kind}"));
-        Some(format!("{name}={}", path.display()))
-    });
-    known.unwrap_or_else(|| value.to_owned())
+        Some(path.with_file_name(format!("lib{stem}.{kind}")))
+    };
+    unit.args = unit.args.with_externs_at(here);
+    unit.compiled = unit.compiled.with_externs_at(here);
+    unit
 }
 
 /// A unit with the identity of the one that runs.

@@ -16,6 +16,7 @@ mod manifest;
 mod objects;
 mod outsiders;
 mod plan;
+mod processors;
 mod refusals;
 mod scoped;
 mod script_inputs;
@@ -139,23 +140,21 @@ pub(super) fn work(
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => {
                 let begun = engine.begin(&files, &token);
-                let ended = begun.ended();
-                // Until the exact lane has compiled it: then that one is as soon.
-                let until = ended.map(|ended| if waits_for_both { token.clone() } else { ended });
-                let ahead_of_it =
-                    until.map(|until| engine.fast_lane(&files, &texts, client, &until));
-                match ahead_of_it {
-                    Some(Ok(FastLane::Patched(patched))) => {
-                        is_ahead = true;
-                        ahead.extend(&patched);
-                        say(verdict(&files, Ok(Outcome::Patched(patched))));
+                if let Some(ended) = begun.ended() {
+                    // Until the exact lane has compiled it: then that one is as soon.
+                    let until = if waits_for_both { &token } else { &ended };
+                    match engine.fast_lane(&files, &texts, client, until) {
+                        Ok(FastLane::Patched(patched)) => {
+                            is_ahead = true;
+                            ahead.extend(&patched);
+                            say(verdict(&files, Ok(Outcome::Patched(patched))));
+                        }
+                        // What answered these files has not been confirmed yet.
+                        Ok(FastLane::Nothing) => is_ahead = !is_new && !ahead.is_empty(),
+                        Ok(FastLane::Aside(why)) => aside = Some(why),
+                        // If it is more than this lane's matter, the exact one says so in its verdict.
+                        Err(error) => aside = Some(format!("{error:#}")),
                     }
-                    // What answered these files has not been confirmed yet.
-                    Some(Ok(FastLane::Nothing)) => is_ahead = !is_new && !ahead.is_empty(),
-                    Some(Ok(FastLane::Aside(why))) => aside = Some(why),
-                    // If it is more than this lane's matter, the exact one says so in its verdict.
-                    Some(Err(error)) => aside = Some(format!("{error:#}")),
-                    None => {}
                 }
                 engine.follow(begun, is_ahead, client, &token)
             }

@@ -3,16 +3,14 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
 use anyhow::{Context, Result};
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::processors::on_all_processors;
 use crate::object::archive;
 use crate::object::facts::Facts;
 use crate::object::fingerprint::{Definition, definitions};
@@ -69,7 +67,8 @@ pub fn facts_beside<'a>(
     let mut all = Facts::default();
     let these = these.filter(|object| !others.contains(&object.hash));
     let these: Vec<&Arc<ObjectFile>> = these.collect();
-    read_facts(&these, crates);
+    // What is wrong with one shows below.
+    on_all_processors(these.iter(), |object| drop(object.facts(crates)));
     for object in these {
         let facts = object.facts(crates)?;
         all.layouts.learn(facts.layouts.clone());
@@ -84,24 +83,6 @@ pub fn facts_beside<'a>(
             .extend(vtables.map(|(path, of)| (path.clone(), of.clone())));
     }
     Ok(all)
-}
-
-/// Reads what these objects say on all processors. What is wrong with one shows when it is asked.
-fn read_facts(these: &[&Arc<ObjectFile>], crates: &[&str]) {
-    let next = AtomicUsize::new(0);
-    let read = || {
-        // Each is read by whoever takes its number: nothing else depends on the order.
-        while let Some(object) = these.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let _ = object.facts(crates);
-        }
-    };
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    thread::scope(|scope| {
-        for _ in 1..workers.min(these.len()) {
-            scope.spawn(read);
-        }
-        read();
-    });
 }
 
 /// Fingerprints of the objects' bytes.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
+use super::krate::Crate;
 use super::objects::{ObjectFile, Objects, facts_beside, hashes};
+use super::processors::on_all_processors;
 use super::refusals::{
     is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive, variable,
 };
@@ -378,18 +379,18 @@ impl Engine {
         if words.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
             return Ok(Vec::new());
         }
-        thread::scope(|scope| {
-            let present = self.crates.iter_mut().filter(|krate| !krate.is_absent);
-            let reading = present.map(|krate| scope.spawn(|| krate.read_casts(cancel)));
-            // All of them, before the first is waited for.
-            let reading: Vec<_> = reading.collect();
-            let read = reading.into_iter().map(|of| match of.join() {
-                Ok(read) => read,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-            read.collect::<Result<Vec<()>>>()
-        })
-        .context("failed to see what `unsafe` code does with types")?;
+        let present = self.crates.iter_mut().filter(|krate| !krate.is_absent);
+        let present: Vec<&mut Crate> = present.collect();
+        let failed = Mutex::new(None);
+        on_all_processors(present.into_iter(), |krate| {
+            if let Err(error) = krate.read_casts(cancel) {
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        });
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = failed {
+            return Err(error).context("failed to see what `unsafe` code does with types");
+        }
         let casts = self.crates.iter().filter_map(|krate| krate.casts.as_ref());
         let casts: Vec<&Casts> = casts.map(|(_, casts)| casts).collect();
         Ok(disguises(&casts, words, |function| {

@@ -5,7 +5,7 @@
 //! second name, or as metadata alone where their code is still being made: what a program needs to be compiled, long before
 //! what it needs to be linked.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,49 +23,56 @@ use super::slotted::keep;
 /// # Errors
 /// The folder cannot be written, or a library is not there.
 pub fn arguments(unit: &Unit, scratch: Option<&Path>) -> Result<RustcArgs> {
-    let libraries = libraries(unit);
-    if !unit.bin || libraries.is_empty() {
+    if !unit.bin {
+        return Ok(unit.compiled.clone());
+    }
+    let places = places(unit);
+    if places.is_empty() {
         return Ok(unit.compiled.clone());
     }
     let folder = folder(unit);
     fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
-    for library in &libraries {
-        let name = library.file_name().unwrap_or_default();
+    for (place, original) in &places {
+        let name = place.file_name().unwrap_or_default();
         let published = scratch.map(|scratch| published(scratch).join(name));
         let from = published.filter(|path| path.exists());
-        keep(from.as_ref().unwrap_or(library), &folder.join(name))?;
+        keep(from.as_ref().unwrap_or(original), place)?;
     }
-    let stems: BTreeSet<&str> = libraries.iter().filter_map(|of| library_stem(of)).collect();
-    let here = |value: &str| {
-        let (name, path) = value.split_once('=')?;
-        let path = Path::new(path);
-        let is_here = library_stem(path).is_some_and(|stem| stems.contains(stem));
-        let place = folder.join(path.file_name()?);
-        is_here.then(|| format!("{name}={}", place.display()))
-    };
-    let args = &unit.compiled;
-    let externs = args.flags().filter(|flag| flag.name == "--extern");
-    let externs: Vec<String> = externs
-        .map(|flag| here(flag.value).unwrap_or_else(|| flag.value.to_owned()))
-        .collect();
-    let externs = externs
-        .into_iter()
-        .flat_map(|value| ["--extern".to_owned(), value]);
-    let others = args.without(|flag| flag.name == "--extern");
+    let here = |path: &Path| Some(folder.join(path.file_name()?));
+    let args = unit
+        .compiled
+        .with_externs_at(|path| here(path).filter(|place| places.contains_key(place)));
     // Of libraries that are the same rustc takes the last that it finds.
-    let search = format!("-Ldependency={}", folder.display());
-    Ok(others.with(externs).with([search]))
+    Ok(args.with([format!("-Ldependency={}", folder.display())]))
 }
 
-/// The path at which cargo has a library that a program was compiled with at its own.
+/// The libraries of the workspace that a program is compiled with, and those that these are compiled with: for each path at
+/// which the program finds one the path at which cargo has it.
 #[must_use]
-pub fn original(unit: &Unit, library: &Path) -> Option<PathBuf> {
-    if library.parent() != Some(&folder(unit)) {
-        return None;
+pub fn places(unit: &Unit) -> BTreeMap<PathBuf, PathBuf> {
+    let folder = folder(unit);
+    let mut found = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut todo: Vec<PathBuf> = externs(unit);
+    while let Some(path) = todo.pop() {
+        let Some(stem) = library_stem(&path).filter(|stem| seen.insert((*stem).to_owned())) else {
+            continue;
+        };
+        // What the wrapper did not compile is not the workspace's.
+        let deps = path.parent().unwrap_or(Path::new(""));
+        if let Ok(member) = Unit::read(deps, stem) {
+            todo.extend(externs(&member));
+            let name = member.rlib.file_name().unwrap_or_default();
+            found.insert(folder.join(name), member.rlib);
+        }
     }
-    let mut all = libraries(unit).into_iter();
-    all.find(|original| original.file_name() == library.file_name())
+    found
+}
+
+fn externs(unit: &Unit) -> Vec<PathBuf> {
+    let paths = unit.compiled.externs().map(|(_, path)| path.to_owned());
+    paths.collect()
 }
 
 /// Puts a library into the session's own folder that holds nothing but a crate's metadata, as it is now.
@@ -98,25 +105,6 @@ fn folder(unit: &Unit) -> PathBuf {
     unit.folder.join("libraries")
 }
 
-/// The libraries of the workspace that a unit is compiled with, and those that these are compiled with.
-fn libraries(unit: &Unit) -> BTreeSet<PathBuf> {
-    let mut found = BTreeSet::new();
-    let mut todo = members(&unit.compiled);
-    while let Some(member) = todo.pop() {
-        if found.insert(member.rlib) {
-            todo.extend(members(&member.compiled));
-        }
-    }
-    found
-}
-
-fn members(args: &RustcArgs) -> Vec<Unit> {
-    let externs = args.flags().filter(|flag| flag.name == "--extern");
-    let paths = externs.filter_map(|flag| Some(Path::new(flag.value.split_once('=')?.1)));
-    let members = paths.filter_map(|path| Unit::read(path.parent()?, library_stem(path)?).ok());
-    members.collect()
-}
-
 /// An archive with one member, as rustc keeps metadata in libraries: the section `.rmeta` of an object.
 fn metadata_library(metadata: &[u8]) -> Vec<u8> {
     let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
@@ -146,7 +134,7 @@ mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{RustcArgs, Unit, arguments, forget, original, publish};
+    use super::{RustcArgs, Unit, arguments, forget, places, publish};
     use crate::image::samples::Samples;
 
     /// The unit of a call, as the wrapper keeps it.
@@ -201,11 +189,9 @@ mod tests {
             (text("libhigh.rlib"), text("liblow.rlib")),
             (b"high".to_vec(), b"low".to_vec())
         );
-        assert_eq!(
-            original(&app, &folder.join("liblow.rlib")),
-            Some(at("liblow.rlib"))
-        );
-        assert_eq!(original(&app, &at("libother.rlib")), None);
+        let names = ["libhigh.rlib", "liblow.rlib"];
+        let expected = names.map(|name| (folder.join(name), at(name)));
+        assert_eq!(places(&app), expected.into());
 
         fs::write(at("liblow.rmeta"), "metadata").unwrap();
         publish(&low, &scratch).unwrap();
