@@ -7,7 +7,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::programs::{
-    FIRST_BUILD, Shim, expect_answer, expect_patch, program, with_session,
+    FIRST_BUILD, Shim, expect_answer, expect_confirmed_patch, expect_patch, program, with_session,
 };
 use hotpatch_tests::session::Options;
 use hotpatch_tests::skip;
@@ -187,6 +187,42 @@ fn a_wrapper_of_the_workspaces_crates() -> Result<()> {
         ensure!(!called("wrapper ", "unicode_ident"), "{log}");
         expect_patch(session, &project, "base", "one")?;
         expect_answer(session, "x", "one x")?;
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_program_is_compiled_with_its_library_at_one_path() -> Result<()> {
+    let project = program("server", "one_path")?;
+    let library = project.root().join("src/lib.rs");
+    fs::write(&library, "pub fn one() -> u32 {\n    1\n}\n")?;
+    let shim = Shim::new(&project, Path::new(env!("CARGO_BIN_EXE_tool-shim")))?;
+    let options = Options {
+        env: shim.env(),
+        target: project.beside("target"),
+        ..Options::default()
+    };
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        // The program sees more of it now, and is compiled while it is.
+        fs::write(
+            &library,
+            "pub fn one() -> u32 {\n    1\n}\n\npub fn two() {}\n",
+        )?;
+        let verdict = session.verdict()?;
+        ensure!(verdict.name() == "unchanged", "{verdict}");
+        expect_confirmed_patch(session, &project, "base", "one")?;
+        let log = shim.log();
+        let programs = log
+            .lines()
+            .filter(|line| line.contains("--crate-type bin "));
+        let paths: Vec<&str> = programs
+            .flat_map(|line| line.split(' '))
+            .filter(|word| word.starts_with("errors_one_path="))
+            .collect();
+        // At first, with the library, and alone: rustc keeps what it knows as long as the path is the same.
+        ensure!(paths.len() >= 3, "{paths:?}");
+        ensure!(paths.iter().all(|path| *path == paths[0]), "{paths:?}");
         session.stop().map(drop)
     })
 }
