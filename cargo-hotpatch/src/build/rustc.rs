@@ -314,20 +314,20 @@ pub fn base(args: &RustcArgs, incremental: &Path, linker: Option<&Path>) -> Rust
 /// The crate's MIR on standard output, and nothing else; `args` are those of [`base`].
 ///
 /// rustc only writes MIR while it makes code. As `crate_type` a `cdylib` that nobody links needs the least of that: no
-/// metadata, and no functions but exported ones.
+/// metadata, and no functions but exported ones. Debug information stays as it is: without it rustc leaves statements out
+/// of optimised MIR.
 #[must_use]
 pub fn mir(args: &RustcArgs, crate_type: &str, incremental: &Path) -> RustcArgs {
     args.without(|flag| {
         matches!(
             flag.name,
             "--emit" | "--error-format" | "--json" | "--crate-type"
-        ) || is_codegen(flag, &["incremental", "link-dead-code", "debuginfo"])
+        ) || is_codegen(flag, &["incremental", "link-dead-code"])
     })
     .with([
         format!("--crate-type={crate_type}"),
         "--emit=mir=-".to_owned(),
         "--cap-lints=allow".to_owned(),
-        "-Cdebuginfo=0".to_owned(),
         format!("-Cincremental={}", incremental.display()),
     ])
 }
@@ -493,6 +493,18 @@ mod tests {
         assert_eq!(stem("/deps/libapp-1f.rlib"), Some("app-1f"));
         assert_eq!(stem("/deps/liblib.rmeta"), Some("lib"));
         assert_eq!(stem("/deps/app-1f"), None);
+    }
+
+    #[test]
+    fn mir_is_asked_for_with_debug_information_and_no_dead_code() {
+        let line = "--crate-name app src/lib.rs --crate-type lib --emit=dep-info,metadata,link -C debuginfo=2 \
+             -Copt-level=2 -Clink-dead-code -C incremental=/t/incremental";
+        let mir = mir(&args(line), "cdylib", Path::new("/t/mir"));
+        // Without it rustc leaves statements out where it optimises.
+        assert!(mir.describes_types());
+        assert_eq!(mir.codegen("link-dead-code"), None);
+        assert_eq!(mir.codegen("incremental"), Some("/t/mir"));
+        assert_eq!(mir.crate_types().collect::<Vec<_>>(), ["cdylib"]);
     }
 
     #[test]
