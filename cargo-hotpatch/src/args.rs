@@ -123,6 +123,7 @@ const DOCTOR_EXAMPLES: &str = "\
 Examples:
   cargo hotpatch doctor                           toolchain, linker, flags, permissions, limits
   cargo hotpatch doctor --release -p game         the same for another profile and package
+  cargo hotpatch doctor --history 40              which of the last 40 commits would have gone live; builds a copy
   cargo hotpatch doctor --message-format json     for editors and scripts: one JSON object a line
 
 Exit status: 0 if edits can be patched, 1 if a check found an error.";
@@ -144,6 +145,10 @@ pub struct DoctorArgs {
     /// How the findings are written to standard output
     #[arg(long, value_name = "FMT", value_enum, default_value_t)]
     pub message_format: MessageFormat,
+
+    /// Also try the last N commits in a copy: which of them would have gone live in a running program
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub history: Option<u32>,
 
     /// What is built, and how.
     #[command(flatten)]

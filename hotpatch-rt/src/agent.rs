@@ -21,7 +21,7 @@ use crate::hooks;
 use crate::image::Image;
 use crate::peer;
 use crate::signals;
-use crate::wire::{AGENT_ENV, PROTOCOL, Request, Response};
+use crate::wire::{AGENT_ENV, HOLD_ENV, PROTOCOL, Request, Response};
 
 /// How long a peer may take over its hello, since others wait meanwhile.
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
@@ -58,8 +58,14 @@ fn is_alone() -> bool {
 /// The same for programs that know nothing of this crate: their linker's stand-in has `main` call it.
 #[unsafe(no_mangle)]
 extern "C" fn cargo_hotpatch_start() {
+    let is_held = [AGENT_ENV, HOLD_ENV]
+        .iter()
+        .all(|name| env::var_os(name).is_some());
     // Nothing may unwind into a `main` that is not Rust's.
     let _ = panic::catch_unwind(start);
+    while is_held {
+        thread::park();
+    }
 }
 
 fn listen(value: &OsStr) -> io::Result<()> {

@@ -16,6 +16,9 @@ pub const PROTOCOL: u32 = 5;
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
 
+/// Name of the environment variable with which the program stops before its `main`, with the agent at work; any value.
+pub const HOLD_ENV: &str = "CARGO_HOTPATCH_HOLD";
+
 /// Largest payload of a frame in bytes.
 pub const MAX_FRAME: usize = 1 << 20;
 

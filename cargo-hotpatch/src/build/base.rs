@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use cargo_metadata::{Artifact, Message, TargetKind};
 
 use super::capture::{self, Unit};
@@ -70,11 +70,31 @@ pub enum BuildError {
     Other(#[from] anyhow::Error),
 }
 
-/// Builds the program for hot patching.
+/// How often to build while sources change.
+const BUILDS: usize = 20;
+
+/// Builds the program for hot patching, again if a source changes meanwhile.
 ///
 /// # Errors
 /// See [`BuildError`].
 pub fn build(
+    project: &Project,
+    args: &BuildArgs,
+    cancel: &CancelToken,
+) -> Result<Base, BuildError> {
+    for _ in 0..BUILDS {
+        let base = build_once(project, args, cancel)?;
+        // What was saved meanwhile may or may not be in it; cargo knows how to tell.
+        if !base.is_older_than_a_source() {
+            return Ok(base);
+        }
+    }
+    let why = "a source is newer than the program after each build: does a build script, or something beside it, \
+               write into the package's sources?";
+    Err(BuildError::Other(anyhow!("{why}")))
+}
+
+fn build_once(
     project: &Project,
     args: &BuildArgs,
     cancel: &CancelToken,

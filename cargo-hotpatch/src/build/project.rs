@@ -257,7 +257,7 @@ fn choose<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<(&'a Package, 
 }
 
 /// The folder of the manifest cargo would take.
-fn manifest_folder(metadata: &Metadata, args: &BuildArgs) -> PathBuf {
+pub(crate) fn manifest_folder(metadata: &Metadata, args: &BuildArgs) -> PathBuf {
     if let Some(path) = &args.manifest_path {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         return path.parent().map(Path::to_owned).unwrap_or_default();

@@ -1,8 +1,10 @@
-//! `cargo hotpatch doctor`: what keeps edits from being patched on this machine and in this project. Starts no program of
-//! the user's and changes none of their files.
+//! `cargo hotpatch doctor`: what keeps edits from being patched on this machine and in this project. Runs no `main` of the
+//! user's and changes none of their files.
 
 pub mod checks;
+pub mod commits;
 pub mod facts;
+pub mod history;
 mod profile;
 
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use anyhow::{Context, Result};
 
 use self::checks::Level;
 use self::facts::Facts;
+use self::history::Sums;
 use crate::args::DoctorArgs;
 use crate::build::project::Project;
 use crate::command::CancelToken;
@@ -56,6 +59,17 @@ fn examine(args: &DoctorArgs, project: &Project, cancel: &CancelToken) -> Result
     let worst = found.iter().map(|finding| finding.level).max();
     if worst == Some(Level::Error) {
         return Ok(UNWELL);
+    }
+    if let Some(count) = args.history {
+        let mut sums = Sums::default();
+        history::play(project, &args.build, count, cancel, |tried| {
+            sums.count(&tried.verdict);
+            account.tried(&tried);
+        })?;
+        account.history(&sums);
+        if cancel.is_cancelled() {
+            return Ok(UNWELL);
+        }
     }
     Ok(0)
 }

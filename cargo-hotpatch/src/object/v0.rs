@@ -99,9 +99,18 @@ pub fn root<'a>(symbol: &'a str, krate: &str) -> Option<&'a str> {
     Some(&symbol[start..end + spelled.len()])
 }
 
+/// Whether this is the symbol of a crate's own `main`.
+#[must_use]
+pub fn is_main_of(symbol: &str, krate: &str) -> bool {
+    let root = symbol
+        .strip_prefix("_RNv")
+        .and_then(|path| path.strip_suffix("4main"));
+    root.is_some_and(|root| root.starts_with('C') && root.ends_with(&spelled(krate)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{base_62, compiled_for, mentions, root, without_crate};
+    use super::{base_62, compiled_for, is_main_of, mentions, root, without_crate};
 
     #[test]
     fn what_a_symbol_was_compiled_for_is_written_as_rustc_does() {
@@ -133,6 +142,9 @@ mod tests {
         );
         assert_eq!(of("_RNvCs1234_3app4main"), Some("Cs1234_3app"));
         assert_eq!(of("_RNvCs1234_5other4main"), None);
+        assert!(is_main_of("_RNvCs1234_3app4main", "app"));
+        assert!(!is_main_of("_RNvNtCs1234_3app1m4main", "app"));
+        assert!(!is_main_of("_RNvCs1234_5other4main", "app"));
     }
 
     #[test]

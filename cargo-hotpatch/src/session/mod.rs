@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
@@ -50,9 +50,6 @@ const BUILD_FAILED: u8 = 101;
 const INTERRUPTED: u8 = 130;
 /// A program that Ctrl-C has ended is seen to end before Ctrl-C is: how long that may take.
 const SIGNAL_LAG: Duration = Duration::from_millis(500);
-
-/// How often to build while sources change.
-const BUILDS: usize = 20;
 
 enum Message {
     Watched(Watched),
@@ -238,16 +235,7 @@ impl Session<'_> {
 
     fn build(&self) -> Result<Base, BuildError> {
         // Ctrl-C reaches cargo itself; its end is then the build's.
-        for _ in 0..BUILDS {
-            let base = base::build(&self.project, &self.args.build, &self.ending)?;
-            // What was saved meanwhile may or may not be in it; cargo knows how to tell.
-            if !base.is_older_than_a_source() {
-                return Ok(base);
-            }
-        }
-        let why = "a source is newer than the program after each build: does a build script, or something beside it, \
-                   write into the package's sources?";
-        Err(BuildError::Other(anyhow!("{why}")))
+        base::build(&self.project, &self.args.build, &self.ending)
     }
 
     fn start(&mut self, base: Base) -> Result<()> {
@@ -259,6 +247,7 @@ impl Session<'_> {
             sockets: self.sockets.clone(),
             no_stdin: self.args.no_stdin,
             kept: self.kept.folder(),
+            held: false,
         };
         let (messages, news) = (self.messages.clone(), self.messages.clone());
         let running = program::start(
@@ -365,6 +354,7 @@ impl Session<'_> {
                 self.report.ready(&ready);
                 self.write(Event::Ready(ready));
             }
+            Said::Same => {}
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Confirmed(patched, total) => self.confirmed(*patched, total),
             Said::TakenBack(generation) => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hotpatch_rt::news::News;
-use hotpatch_rt::wire::BuildId;
+use hotpatch_rt::wire::{BuildId, HOLD_ENV};
 
 use crate::build::base::{Base, HOST};
 use crate::build::capture::Unit;
@@ -48,6 +48,8 @@ pub struct Supplies<'a> {
     pub no_stdin: bool,
     /// The folder with what the process before it kept.
     pub kept: &'a Path,
+    /// It is to stop before its `main`, with the agent at work.
+    pub held: bool,
 }
 
 /// Starts the program of a base, through the user's runner if there is one.
@@ -71,6 +73,7 @@ pub fn start(
     let (name, value) = rendezvous.env();
     let mut env = environment(base);
     env.push((name, Some(value)));
+    env.push((HOLD_ENV.into(), supplies.held.then(|| "1".into())));
     let mut program = Program {
         path: base.program.clone(),
         arg0: Some(shown.as_os_str().to_owned()),

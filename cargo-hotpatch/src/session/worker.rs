@@ -29,6 +29,8 @@ pub enum Said {
     Ready(u32, usize),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
+    /// A save left all files of the program as they were.
+    Same,
     /// What a save led to.
     Verdict(Box<Verdict>),
     /// The exact lane agrees with what the fast one brought; what it has beside that, and how long it took from the save.

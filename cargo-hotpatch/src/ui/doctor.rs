@@ -11,6 +11,8 @@ use super::terminal::use_color;
 use super::wrap::wrapped;
 use crate::args::{Color, MessageFormat};
 use crate::doctor::checks::{Finding, Level};
+use crate::doctor::commits::Commit;
+use crate::doctor::history::{Sums, Tried, Verdict};
 
 /// Where the text of a line begins: behind the verb and a space.
 const INDENT: usize = 13;
@@ -57,6 +59,37 @@ impl Account {
             MessageFormat::Json => found.iter().for_each(|finding| line(&Line::of(finding))),
         }
     }
+
+    /// What a commit would have led to.
+    pub fn tried(&self, tried: &Tried) {
+        match self.format {
+            MessageFormat::Human => {
+                let is_well = matches!(tried.verdict, Verdict::Live(_) | Verdict::Unchanged);
+                if !self.quiet || !is_well {
+                    page::print(&render_tried(self.style, tried));
+                }
+            }
+            MessageFormat::Json => line(&Line::of_commit(tried)),
+        }
+    }
+
+    /// What all of them came to.
+    pub fn history(&self, sums: &Sums) {
+        match self.format {
+            MessageFormat::Human => {
+                let text = wrapped(&history(sums), self.style.width, INDENT);
+                page::print(&self.style.paint.verb(Hue::Cyan, "History", &text));
+            }
+            MessageFormat::Json => line(&Line::History {
+                commits: sums.commits(),
+                patched: sums.live,
+                unchanged: sums.unchanged,
+                refused: sums.refusals(),
+                broken: sums.broken,
+                untried: sums.untried,
+            }),
+        }
+    }
 }
 
 /// A line of the report for programs.
@@ -69,6 +102,25 @@ enum Line<'a> {
         message: &'a str,
         advice: &'a str,
     },
+    Commit {
+        commit: &'a str,
+        subject: &'a str,
+        verdict: &'static str,
+        functions: usize,
+        code: Option<String>,
+        message: Option<&'a str>,
+        file: Option<String>,
+        line: Option<usize>,
+        ms: Option<f64>,
+    },
+    History {
+        commits: usize,
+        patched: usize,
+        unchanged: usize,
+        refused: usize,
+        broken: usize,
+        untried: usize,
+    },
 }
 
 impl<'a> Line<'a> {
@@ -78,6 +130,44 @@ impl<'a> Line<'a> {
             level: word(finding.level),
             message: &finding.text,
             advice: &finding.advice,
+        }
+    }
+
+    fn of_commit(tried: &'a Tried) -> Self {
+        let mut functions = 0;
+        let (mut code, mut message, mut file, mut line) = (None, None, None, None);
+        let verdict = match &tried.verdict {
+            Verdict::Live(count) => {
+                functions = *count;
+                "patched"
+            }
+            Verdict::Unchanged => "unchanged",
+            Verdict::Refused(refusal) => {
+                code = Some(refusal.code.to_string());
+                message = Some(refusal.message.as_str());
+                file = Some(refusal.file.display().to_string());
+                line = Some(refusal.place.line).filter(|line| *line > 0);
+                "refused"
+            }
+            Verdict::Broken(error) => {
+                message = Some(error);
+                "broken"
+            }
+            Verdict::Untried(why) => {
+                message = Some(why);
+                "untried"
+            }
+        };
+        Self::Commit {
+            commit: &tried.commit.id,
+            subject: &tried.commit.subject,
+            verdict,
+            functions,
+            code,
+            message,
+            file,
+            line,
+            ms: tried.took.map(|took| took.as_secs_f64() * 1e3),
         }
     }
 }
@@ -114,6 +204,74 @@ pub fn render_finding(style: Style, finding: &Finding) -> String {
         let _ = writeln!(out, "{:INDENT$}= {advice}", "");
     }
     out
+}
+
+/// `        Live 3f2a1b4c9 Fix the parser: 3 functions, 0.8 s`.
+fn render_tried(style: Style, tried: &Tried) -> String {
+    let (hue, verb, what) = match &tried.verdict {
+        Verdict::Live(functions) => {
+            let took = tried.took.unwrap_or_default().as_secs_f64();
+            let what = format!("{}, {took:.1} s", counted(*functions, "function"));
+            (Hue::Green, "Live", what)
+        }
+        Verdict::Unchanged => (
+            Hue::Cyan,
+            "Unchanged",
+            "nothing that runs differs".to_owned(),
+        ),
+        Verdict::Refused(refusal) => {
+            let mut place = refusal.file.display().to_string();
+            if refusal.place.line > 0 {
+                let _ = write!(place, ":{}", refusal.place.line);
+            }
+            let what = format!("{} {}, {place}", refusal.code, refusal.message);
+            (Hue::Yellow, "Refused", what)
+        }
+        Verdict::Broken(error) => (Hue::Red, "Broken", error.clone()),
+        Verdict::Untried(why) => (Hue::Red, "Not tried", why.clone()),
+    };
+    let Commit { id, subject } = &tried.commit;
+    let text = format!("{} {subject}: {what}", id.get(..9).unwrap_or(id));
+    let text = wrapped(&text, style.width, INDENT);
+    style.paint.verb(hue, verb, &text)
+}
+
+/// `40 commits: 31 would have gone live, 6 change nothing that runs, 3 would have been refused (HP0101 2, HP0401 1)`.
+fn history(sums: &Sums) -> String {
+    let mut text = format!(
+        "{}: {} would have gone live, {} nothing that runs",
+        counted(sums.commits(), "commit"),
+        sums.live,
+        match sums.unchanged {
+            1 => "1 changes".to_owned(),
+            count => format!("{count} change"),
+        },
+    );
+    if sums.refusals() > 0 {
+        let codes: Vec<String> = sums
+            .refused
+            .iter()
+            .map(|(code, count)| format!("{code} {count}"))
+            .collect();
+        let _ = write!(
+            text,
+            ", {} would have been refused ({})",
+            sums.refusals(),
+            codes.join(", ")
+        );
+    }
+    if sums.broken > 0 {
+        let verb = if sums.broken == 1 { "does" } else { "do" };
+        let _ = write!(text, ", {} {verb} not compile", sums.broken);
+    }
+    if sums.untried > 0 {
+        let _ = write!(text, ", {} could not be tried", sums.untried);
+    }
+    text
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// How text on standard output looks best.

@@ -128,7 +128,7 @@ impl Engine {
             let end = addresses.max().unwrap_or_default();
             (end + GAP).next_multiple_of(PLACE_ALIGN).max(FIRST_PLACE)
         });
-        let code = CodeMap::new(&image, client.bias());
+        let code = CodeMap::new(&image, client.bias(), &program.krate);
         let addresses = Addresses::new(image, client.bias(), &linked.slots, &mut names)?;
         let crates = base.units.iter().map(|unit| Crate {
             metadata: metadata_of(unit),

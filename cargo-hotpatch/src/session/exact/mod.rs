@@ -110,6 +110,7 @@ pub(super) fn work(
             bail!("the agent in the program is gone");
         };
         if files.is_empty() {
+            say(Said::Same);
             continue;
         }
         let stopped = match fixed.build_changed().map(Path::to_owned) {

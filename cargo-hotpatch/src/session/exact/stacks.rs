@@ -1,6 +1,7 @@
 //! Which functions the threads of the process are in.
 
 use crate::image::symbols::{BaseImage, Kind, PatchImage, SymbolTable};
+use crate::object::v0;
 use crate::plan::worlds::{OnStack, StackFunction};
 use crate::run::stacks::{Coverage, Stacks, Thread};
 
@@ -11,14 +12,23 @@ pub struct CodeMap {
     /// Start, end and name of each function of the workspace and of patches; sorted.
     functions: Vec<(u64, u64, String)>,
     is_sorted: bool,
+    /// The program's own `main`. A program that is held before it goes there with what it has by then.
+    main: Option<StackFunction>,
 }
 
 impl CodeMap {
-    /// Knows the program's functions.
+    /// Knows the functions of a program, the crate of which is called so.
     #[must_use]
-    pub fn new(image: &BaseImage, bias: u64) -> Self {
+    pub fn new(image: &BaseImage, bias: u64, krate: &str) -> Self {
         let mut map = Self::default();
         map.add(&image.symbols, bias);
+        let mut functions = map.functions.iter();
+        let main = functions.find(|(.., name)| v0::is_main_of(name, krate));
+        map.main = main.map(|(start, _, name)| StackFunction {
+            thread: "main".to_owned(),
+            symbol: name.clone(),
+            body: *start,
+        });
         map
     }
 
@@ -79,6 +89,15 @@ impl CodeMap {
             }
             found.unseen.extend(unseen(thread));
             self.functions_of(thread, &mut found.functions);
+        }
+        // `main` goes on until the program ends, and where it was not seen it is yet to begin.
+        if let Some(main) = &self.main
+            && !found
+                .functions
+                .iter()
+                .any(|function| function.body == main.body)
+        {
+            found.functions.push(main.clone());
         }
         found
     }
