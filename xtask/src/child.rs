@@ -74,6 +74,19 @@ pub struct Patched {
     pub bytes: Option<f64>,
 }
 
+/// What was seen of an edit of any kind.
+#[derive(Debug)]
+pub struct Told {
+    /// Seconds from the save to the first output of the new code.
+    pub latency: f64,
+    /// The fast lane brought it.
+    pub is_fast: bool,
+    /// Seconds until the exact lane had confirmed that.
+    pub confirmed: Option<f64>,
+    /// Why the fast lane did not.
+    pub aside: Option<String>,
+}
+
 /// Kilobytes of memory of the running program.
 #[derive(Debug, Clone, Copy)]
 pub struct Memory {
@@ -205,6 +218,96 @@ impl Session {
     /// Saves a new marker and waits until the program's output shows it and the tool reported it.
     pub fn edit(&mut self, project: &Project, marker: u64) -> Result<Patched> {
         let saved = project.save_marker(marker, Instant::now)?;
+        let (latency, event) = self.shown(saved, marker)?;
+        let phases = event["ms"].as_object().into_iter().flatten();
+        Ok(Patched {
+            latency,
+            phases: phases
+                .filter_map(|(name, ms)| Some((name.clone(), ms.as_f64()?)))
+                .collect(),
+            bytes: event["bytes"].as_f64(),
+        })
+    }
+
+    /// Waits until what was saved shows, and until the exact lane has confirmed it.
+    pub fn shows(&mut self, saved: Instant, marker: u64) -> Result<Told> {
+        let (latency, event) = self.shown(saved, marker)?;
+        let is_fast = event["lane"] == "fast";
+        let mut last = event.clone();
+        let mut confirmed = None;
+        if is_fast {
+            let answer = self.wait("the exact lane", LIMIT, |time, seen| match seen {
+                Seen::Event(event) if event["event"] == "confirmed" => {
+                    Ok(Some((time, event.clone())))
+                }
+                _ => Ok(None),
+            });
+            let (time, event) = answer?;
+            confirmed = Some((time - saved).as_secs_f64());
+            last = event;
+        }
+        if last["preparing"] == true {
+            self.prepared()?;
+        }
+        Ok(Told {
+            latency,
+            is_fast,
+            confirmed,
+            aside: event["aside"].as_str().map(str::to_owned),
+        })
+    }
+
+    /// Waits until a save was refused, and gives back the seconds.
+    pub fn refusal(&mut self, saved: Instant) -> Result<f64> {
+        let verdict = self.verdict()?;
+        match verdict.1["event"].as_str() {
+            Some("refused") => Ok((verdict.0 - saved).as_secs_f64()),
+            _ => bail!("not refused: {}", verdict.1),
+        }
+    }
+
+    /// Waits for the verdict on a save that nobody times, whichever it is, and for what goes on after it.
+    pub fn settle(&mut self) -> Result<()> {
+        let (_, mut last) = self.verdict()?;
+        while last["event"] == "patched" && last["lane"] == "fast" {
+            last = self
+                .event(&["confirmed", "unchanged", "refused", "broken"])?
+                .1;
+        }
+        if last["preparing"] == true {
+            self.prepared()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until edits of bodies are fast.
+    pub fn prepared(&mut self) -> Result<()> {
+        self.event(&["prepared"]).map(drop)
+    }
+
+    fn verdict(&mut self) -> Result<(Instant, Value)> {
+        self.event(&["patched", "unchanged", "refused", "broken"])
+    }
+
+    /// Waits for one of these events.
+    fn event(&mut self, names: &[&str]) -> Result<(Instant, Value)> {
+        let end = Instant::now() + LIMIT;
+        while Instant::now() < end {
+            match self.seen.recv_timeout(Duration::from_millis(100)) {
+                Ok((time, Seen::Event(event))) => {
+                    if names.iter().any(|name| event["event"] == *name) {
+                        return Ok((time, event));
+                    }
+                }
+                Ok((_, seen)) => self.note_program(&seen),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        bail!("no event of {names:?} {}", self.last_messages())
+    }
+
+    fn shown(&mut self, saved: Instant, marker: u64) -> Result<(f64, Value)> {
         let (mut latency, mut patched) = (None, None);
         let mut state = self.state;
         let answer = self.wait("the new code", LIMIT, |time, seen| {
@@ -226,15 +329,7 @@ impl Session {
             Ok(latency.zip(patched.clone()))
         });
         self.state = state;
-        let (latency, event) = answer?;
-        let phases = event["ms"].as_object().into_iter().flatten();
-        Ok(Patched {
-            latency,
-            phases: phases
-                .filter_map(|(name, ms)| Some((name.clone(), ms.as_f64()?)))
-                .collect(),
-            bytes: event["bytes"].as_f64(),
-        })
+        answer
     }
 
     pub fn memory(&self) -> Option<Memory> {

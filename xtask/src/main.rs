@@ -8,6 +8,7 @@ mod command;
 mod generate;
 mod goals;
 mod hotcall;
+mod kinds;
 mod machine;
 mod page;
 mod project;
@@ -35,6 +36,8 @@ struct Opts {
 enum Task {
     /// Time edits of generated programs under `cargo hotpatch`, beside `cargo build`.
     Bench(bench::BenchOpts),
+    /// Time edits of every kind under `cargo hotpatch`, beside `cargo build`.
+    BenchKinds(kinds::KindsOpts),
     /// Time a call of a hot function beside a direct call.
     BenchCall(hotcall::CallOpts),
     /// Edit random programs at random under the tool, judged by fresh builds.
@@ -54,6 +57,7 @@ enum Task {
 fn main() -> Result<()> {
     match Opts::parse().task {
         Task::Bench(opts) => bench::run(&opts),
+        Task::BenchKinds(opts) => kinds::run(&opts),
         Task::BenchCall(opts) => hotcall::run(&opts),
         Task::Random(opts) => random::run(&opts),
         Task::Replay(opts) => replay::run(&opts),

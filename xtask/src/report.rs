@@ -1,12 +1,13 @@
 //! Every line that the tasks print: progress to stderr, results as Markdown to stdout.
 
 use std::env;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use crate::bench::Measured;
 use crate::goals::{self, Goal};
 use crate::statistics::{Samples, ratio};
-use crate::{hotcall, machine};
+use crate::{hotcall, kinds, machine};
 
 pub const CALLS_HEADING: &str = "## A call of a hot function";
 
@@ -145,6 +146,61 @@ fn goal_table(goals: &[Goal]) -> String {
         })
         .collect();
     table(&["goal", "at most", "measured", "verdict"], &rows)
+}
+
+pub fn kinds_heading(profile: &str) -> String {
+    format!("## Edits of every kind, `{profile}` profile")
+}
+
+/// The part of the page about kinds of edits, by lines of the program.
+pub fn kinds(all: &[(usize, Vec<kinds::Measured>)], profile: &str) -> String {
+    let mut out = format!("{}\n\n{}", kinds_heading(profile), origin());
+    out.push_str(
+        "\nGenerated programs as above, but without a mark and with three libraries above a fourth. Each edit is made \
+         several times, in turns with `cargo build` of the same edit in a copy. Figures are medians; least and greatest in \
+         parentheses. The goal is that no edit takes longer than `cargo build`.\n",
+    );
+    for (lines, measured) in all {
+        let row = |one: &kinds::Measured| {
+            let name = match one.refused {
+                true => format!("{} (until it is refused)", one.name),
+                false => one.name.to_owned(),
+            };
+            let lane = match one.fast {
+                0 => "exact",
+                count if count == one.latency.len() => "fast",
+                _ => "both",
+            };
+            let verdict = match (&one.failure, one.ratio()) {
+                (Some(failure), _) => failure.lines().next().unwrap_or_default().to_owned(),
+                (None, Some(ratio)) if ratio > 1.0 => "**miss**".to_owned(),
+                _ => "pass".to_owned(),
+            };
+            vec![
+                name,
+                lane.to_owned(),
+                spread(&one.latency),
+                spread(&one.confirmed),
+                spread(&one.builds),
+                number(one.ratio(), 2, ""),
+                verdict,
+                one.aside.clone().unwrap_or_default(),
+            ]
+        };
+        let head = [
+            "edit",
+            "lane",
+            "saved to new code",
+            "confirmed",
+            "`cargo build`",
+            "of it",
+            "goal",
+            "why not fast",
+        ];
+        let rows: Vec<_> = measured.iter().map(row).collect();
+        let _ = write!(out, "\n### {lines} lines\n\n{}", table(&head, &rows));
+    }
+    out
 }
 
 fn edit_table(all: &[Measured]) -> String {

@@ -9,6 +9,10 @@ impl Samples {
         self.0.push(value);
     }
 
+    pub fn extend(&mut self, values: impl IntoIterator<Item = f64>) {
+        self.0.extend(values);
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -14,6 +14,7 @@ pub mod rename;
 pub mod retarget;
 mod slots;
 pub mod steps;
+pub mod taken;
 #[cfg(test)]
 mod tests;
 pub mod v0;

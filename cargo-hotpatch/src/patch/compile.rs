@@ -11,9 +11,7 @@ use crate::build::rustc;
 use crate::build::scope::{private_imports, tool};
 use crate::command::CancelToken;
 use crate::image::object_file::{self, Pair};
-use crate::source::extract;
-use crate::source::file::FnKey;
-use crate::source::instances::Instances;
+use crate::source::extract::{self, Contents};
 use crate::source::items::CrateSource;
 
 /// What a patch crate is made of.
@@ -22,10 +20,8 @@ pub struct Recipe<'a> {
     pub unit: &'a Unit,
     /// Its source as of now.
     pub source: &'a CrateSource,
-    /// The functions.
-    pub wanted: &'a [FnKey],
-    /// The instances of those that are generic.
-    pub instances: &'a Instances,
+    /// What it is to hold.
+    pub contents: Contents<'a>,
     /// The metadata of the crate's scope.
     pub scope: &'a Path,
     /// A fresh folder for the text and the object.
@@ -50,8 +46,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     let Recipe {
         unit,
         source,
-        wanted,
-        instances,
+        contents,
         scope,
         folder,
         identity,
@@ -59,7 +54,7 @@ pub fn compile(recipe: &Recipe<'_>, cancel: &CancelToken) -> Result<Compiled> {
     fs::create_dir_all(folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;
     let private = private_imports(unit);
-    let krate = extract::patch_crate(source, wanted, instances, &private, folder)?;
+    let krate = extract::patch_crate(source, *contents, &private, folder)?;
     let mut remaps = Vec::new();
     for file in &krate.files {
         fs::write(&file.path, &file.text)

@@ -15,6 +15,8 @@ pub struct Changes {
     pub bodies: Vec<FnKey>,
     /// More than bodies differs: something came or went, or an item or a signature is another one.
     pub more: bool,
+    /// Macros are known to other functions than before, which is more as well.
+    pub moved: bool,
 }
 
 /// Compares two versions of a crate.
@@ -34,12 +36,17 @@ pub fn compare(old: &CrateSource, new: &CrateSource) -> Changes {
             _ => more = true,
         }
     }
-    more |= after_files.iter().any(|new| {
+    let moved = after_files.iter().any(|new| {
         let mut old = before_files.iter();
         let old = old.find(|old| old.path == new.path && old.module == new.module);
         old.is_some_and(|old| macros_moved(&old.parsed, &new.parsed))
     });
-    Changes { bodies, more }
+    more |= moved;
+    Changes {
+        bodies,
+        more,
+        moved,
+    }
 }
 
 fn functions<'a>(files: &[&'a SourceFile]) -> BTreeMap<&'a FnKey, &'a Function> {
@@ -127,6 +134,15 @@ pub fn scope_key(krate: &CrateSource) -> u64 {
     parts.hash(&mut hasher);
     krate.shadows.hash(&mut hasher);
     hasher.finish()
+}
+
+/// Whether the scopes of two versions of a crate have the same bodies, of functions that both have.
+#[must_use]
+pub fn same_kept_bodies(old: &CrateSource, new: &CrateSource) -> bool {
+    let (old, new) = (unshared(old, new), unshared(new, old));
+    let (before, after) = (functions(&old), functions(&new));
+    let mut kept = before.iter().filter(|(_, function)| function.kept);
+    kept.all(|(key, was)| after.get(*key).is_none_or(|is| is.code == was.code))
 }
 
 /// The same files with the same text: nothing to compare.

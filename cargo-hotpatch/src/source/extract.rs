@@ -20,8 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use super::additions::Additions;
 use super::file::{FnKey, Function, Impl, Kind, Owner};
 use super::globs::Modules;
 use super::instances::{Instance, Instances};
@@ -48,19 +49,35 @@ pub struct PatchFile {
     pub text: String,
 }
 
-/// Makes the patch crate of `wanted`; the index of a function in it is what its pair carries.
-/// Of a generic one these `instances` are made. `private` are imports that the scope does not show, `folder` is where the
-/// caller will write it.
+/// What a patch crate is to hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Contents<'a> {
+    /// The functions whose bodies are wanted; the index of one is what its pair carries.
+    pub wanted: &'a [FnKey],
+    /// The instances to be made of those that are generic.
+    pub instances: &'a Instances,
+    /// What else it has of its own.
+    pub additions: &'a Additions,
+}
+
+/// What the trait is called that the patch has for an added method, with the method's number behind it.
+pub const ADDED_TRAIT: &str = "__HpAdded";
+
+/// Makes the patch crate. `private` are imports that the scope does not show, `folder` is where the caller will write it.
 ///
 /// # Errors
 /// A function cannot be taken out of its place.
 pub fn patch_crate(
     krate: &CrateSource,
-    wanted: &[FnKey],
-    instances: &Instances,
+    contents: Contents<'_>,
     private: &Imports,
     folder: &Path,
 ) -> Result<PatchCrate> {
+    let Contents {
+        wanted,
+        instances,
+        additions,
+    } = contents;
     let numbered = wanted.iter().enumerate();
     let mut by_key: BTreeMap<&FnKey, usize> = numbered.map(|(index, key)| (key, index)).collect();
     let mut names: BTreeSet<&str> = BTreeSet::new();
@@ -77,6 +94,29 @@ pub fn patch_crate(
     if let Some(key) = by_key.keys().next() {
         bail!("the function {key:?} is not in the source");
     }
+    names.extend(additions.words(krate));
+    for kept in &additions.kept {
+        need_module(&mut modules, &kept.module);
+    }
+    let mut methods = Vec::new();
+    for (number, key) in additions.methods.iter().enumerate() {
+        let found = krate.function(key);
+        let (file, function) = found.with_context(|| format!("{key:?} is not in the source"))?;
+        names.extend(function.mentions.iter().map(String::as_str));
+        need_module(&mut modules, &function.module);
+        methods.push((number, file, function));
+    }
+    let traits: String = methods
+        .iter()
+        .map(|(number, _, function)| {
+            let path: String = function
+                .module
+                .iter()
+                .map(|part| raw(part) + "::")
+                .collect();
+            format!("#[allow(unused_imports)] use crate::{path}{ADDED_TRAIT}{number} as _; ")
+        })
+        .collect();
     let macros = needed_macros(krate, names);
     for (file, item) in macro_items(krate) {
         if item.names.iter().any(|name| macros.contains(name.as_str())) {
@@ -88,7 +128,7 @@ pub fn patch_crate(
     let known = Modules::of(krate);
     let imports = |module: &[String]| {
         let macros = imported_macros(krate, &known, module, &modules, &macros);
-        all_imports(krate, module, &modules, private) + &macros
+        all_imports(krate, module, &modules, private) + &macros + &traits
     };
     let mut files = Vec::new();
     for (number, file) in krate.files.iter().enumerate() {
@@ -103,6 +143,13 @@ pub fn patch_crate(
         page.prologue(root, !instances.is_empty(), krate, &imports);
         page.modules(krate, &modules, &imports, folder);
         page.macros(&macros, &modules);
+        for kept in additions.kept.iter().filter(|of| of.file == file.path) {
+            page.keep(kept.range.clone());
+        }
+        let own = methods.iter().filter(|(_, of, _)| of.path == file.path);
+        for (number, _, function) in own {
+            page.method(function, *number)?;
+        }
         for (index, function) in found.get(file.path.as_path()).into_iter().flatten() {
             page.function(function, instances.get(&function.key), *index)?;
         }
@@ -361,6 +408,29 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// An added method, in a trait that every module of the patch has: nobody else has a method of this name.
+    fn method(&mut self, function: &Function, number: usize) -> Result<()> {
+        let Owner::Impl(head) = &function.owner else {
+            bail!("only an `impl` has methods");
+        };
+        let head = lifetimes::named(head)?;
+        if !head.generics.is_empty() {
+            bail!("the type of an added method has parameters");
+        }
+        let declaration = declaration(self.text(&function.sig), &head, &raw(&function.name))?;
+        let edits = vec![(function.vis.clone(), blank(self.text(&function.vis)))];
+        self.pieces.push(Piece {
+            range: function.item.clone(),
+            before: format!(
+                "pub trait {ADDED_TRAIT}{number} {{ {declaration} }} impl {ADDED_TRAIT}{number} for {} {{ ",
+                head.self_ty
+            ),
+            edits,
+            after: " }".to_owned(),
+        });
+        Ok(())
+    }
+
     /// See [`associated`].
     pub(super) fn associated(
         &self,
@@ -422,8 +492,11 @@ mod tests {
             .collect();
         let out = patch_crate(
             &krate,
-            &wanted,
-            &Instances::new(),
+            Contents {
+                wanted: &wanted,
+                instances: &Instances::new(),
+                additions: &Additions::default(),
+            },
             &Imports::new(),
             Path::new("/p"),
         )

@@ -169,7 +169,7 @@ pub struct OtherItem {
     pub names: Vec<String>,
     /// Where it starts.
     pub place: Place,
-    /// For a `use`: all of it.
+    /// All of it.
     pub range: Range<usize>,
     /// Fingerprint of all of it (methods of an impl are not part of it).
     pub code: u64,

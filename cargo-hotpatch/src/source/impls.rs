@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use quote::ToTokens;
+use syn::spanned::Spanned;
 
 use super::file::{Impl, Kind, Owner};
 use super::function::Parts;
@@ -50,6 +51,7 @@ impl Reader<'_> {
         let mut name = bare.clone();
         name.items.clear();
         name.attrs.clear();
+        let block = self.range(item.span());
         let entry = self.other(
             module,
             Kind::Impl,
@@ -57,6 +59,7 @@ impl Reader<'_> {
             item.impl_token.span,
         );
         entry.name = name.to_token_stream().to_string();
+        entry.range = block;
         let key = entry.name.clone();
         for part in &item.items {
             match part {

@@ -1,5 +1,6 @@
 //! Source text: what a crate consists of, what an edit changed, and the text made from it.
 //! Pure: text and facts in, text and facts out.
+pub mod additions;
 pub mod cfg;
 pub mod diff;
 pub mod extract;

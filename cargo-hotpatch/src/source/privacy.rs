@@ -15,30 +15,41 @@ pub fn may_name(module: &[String], home: Option<&Arc<[String]>>) -> bool {
     home.is_none_or(|home| module.starts_with(home))
 }
 
-/// Whether a function names something now, and did not before, that may be private to another place.
+/// Whether a function names something now, and did not before, that may be private to another place. Without a `before`
+/// all that it names is new.
 ///
 /// Names are all there is to go by, so this may well be wrong.
 #[must_use]
 pub fn may_trespass(
     krate: &CrateSource,
     now: (&SourceFile, &Function),
-    before: (&SourceFile, &Function),
+    before: Option<(&SourceFile, &Function)>,
 ) -> bool {
     let names = |(file, function): (&SourceFile, &Function)| -> BTreeSet<String> {
         let fields = tuple_fields(&file.parsed.text[function.body.clone()]);
         function.mentions.iter().cloned().chain(fields).collect()
     };
-    let fresh: BTreeSet<String> = names(now).difference(&names(before)).cloned().collect();
+    let known = before.map(names).unwrap_or_default();
+    let fresh: BTreeSet<String> = names(now).difference(&known).cloned().collect();
+    let (file, function) = now;
+    let texts = [&function.sig, &function.body].map(|range| &file.parsed.text[range.clone()]);
+    code_may_trespass(krate, &function.module, &fresh, texts)
+}
+
+/// Whether code in a module, a signature and a body perhaps, names something of these names that may be private to another
+/// place.
+#[must_use]
+pub fn code_may_trespass(
+    krate: &CrateSource,
+    module: &Arc<[String]>,
+    fresh: &BTreeSet<String>,
+    texts: [&str; 2],
+) -> bool {
     if fresh.is_empty() {
         return false;
     }
-    let (file, function) = now;
-    let module = &function.module;
     let traits = krate.foreign_traits.get(module);
-    if traits.is_some_and(|traits| {
-        let text = &file.parsed.text[function.body.clone()];
-        foreign::may_be_called(traits, &fresh, text)
-    }) {
+    if traits.is_some_and(|traits| foreign::may_be_called(traits, fresh, texts[1])) {
         return true;
     }
     let elsewhere = krate.items();
@@ -49,14 +60,14 @@ pub fn may_trespass(
     }
     let said = LazyCell::new(|| {
         let mut said = BTreeSet::new();
-        for range in [&function.sig, &function.body] {
-            if let Ok(tokens) = file.parsed.text[range.clone()].parse() {
+        for text in texts {
+            if let Ok(tokens) = text.parse() {
                 paths(tokens, &mut said);
             }
         }
         said
     });
-    names_hidden(krate, module, &fresh, &said)
+    names_hidden(krate, module, fresh, &said)
 }
 
 /// Whether these paths, said in a module, may lead to something that is private to another place and has one of the names
@@ -122,7 +133,7 @@ fn names_of_module(krate: &CrateSource, name: &str) -> BTreeSet<String> {
 }
 
 /// The numbers after single dots: `0` of `point.0`.
-fn tuple_fields(text: &str) -> BTreeSet<String> {
+pub(super) fn tuple_fields(text: &str) -> BTreeSet<String> {
     let mut out = BTreeSet::new();
     let mut rest = text;
     while let Some(at) = rest.find('.') {
@@ -213,7 +224,7 @@ mod tests {
             (found.0.clone(), found.1.clone())
         };
         let (before, now) = (of(&old), of(&new));
-        may_trespass(&new, (&now.0, &now.1), (&before.0, &before.1))
+        may_trespass(&new, (&now.0, &now.1), Some((&before.0, &before.1)))
     }
 
     #[test]

@@ -137,11 +137,13 @@ impl Reader<'_> {
             paths(tokens.clone(), &mut named);
         }
         let place = self.place(ident.span());
+        let range = self.range(tokens.span());
         let item = OtherItem::new(module, kind, tokens);
         self.push(OtherItem {
             name: format!("{what} {ident}"),
             names: vec![bare_name(ident)],
             place,
+            range,
             names_deref: named.contains("Deref"),
             ..item
         })

@@ -12,27 +12,29 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use hotpatch_rt::wire::{Place, Redirect};
 
-use super::bodies::{Bodies, compiled};
+use super::bodies::{Bodies, InProgram, compiled};
 use super::deliver::Supply;
 use super::engine::{Engine, is_replaceable};
+use super::gate::{self, NothingDiffers, hidden_from, is_one_of, says_type_id, tells_ids};
 use super::plan::{still_under_way, under_way};
-use super::refusals::{last, shown};
+use super::refusals::shown;
 use super::scoped::source_of;
 use crate::command::CancelToken;
 use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
+use crate::object::taken::taken;
 use crate::object::v0;
 use crate::plan::changes::{Changes, Selection};
 use crate::plan::worlds::OnStack;
 use crate::run::client::Client;
 use crate::session::outcome::{Lane, Patched, Times};
 use crate::session::texts::Texts;
-use crate::source::diff::{self, scope_key};
-use crate::source::fields::in_place;
-use crate::source::file::{FnKey, Function, OtherItem, Owner};
+use crate::source::additions::{self, Edit};
+use crate::source::diff::same_kept_bodies;
+use crate::source::extract::Contents;
+use crate::source::file::{FnKey, Function, Kind as ItemKind, Owner};
 use crate::source::instances::{Instance, Instances};
-use crate::source::items::{CrateSource, SourceFile};
-use crate::source::{privacy, shadows};
+use crate::source::items::{CrateSource, Files};
 
 /// Functions that run code of the fast lane, each with the body that its slot led to before; nothing for those that it
 /// brought.
@@ -51,11 +53,6 @@ pub(super) enum FastLane {
 fn late() -> FastLane {
     FastLane::Aside("the exact lane was sooner".to_owned())
 }
-
-/// Nothing differs from what runs.
-#[derive(Debug, thiserror::Error)]
-#[error("what runs is what the source says")]
-struct NothingDiffers;
 
 /// What a patch of the fast lane is made of.
 struct Made {
@@ -195,12 +192,19 @@ impl Engine {
         let scoped = self.scoped.get(number).context("a crate is gone")?;
         let begun = Instant::now();
         let source = source_of(&scoped.unit, &scoped.cfg, texts, Some(&scoped.source))?;
-        let wanted = bodies(&scoped.source, &source)?;
-        if scoped.unit.bin && says_type_id(&source) {
+        let is_program = scoped.unit.bin;
+        let Edit {
+            bodies: wanted,
+            additions,
+        } = gate::edit(&scoped.settled, &scoped.source, &source, is_program)?;
+        if is_program && says_type_id(&source) {
             bail!("the program asks for ids of types");
         }
-        if scope_key(&scoped.source) != scope_key(&scoped.settled) {
+        if !same_kept_bodies(&scoped.source, &scoped.settled) {
             bail!("the crate's scope is not made yet");
+        }
+        if self.say_elsewhere(number, &additions.public, texts) {
+            bail!("another crate says a name that is new here");
         }
         let instances = self.instances(&source, &wanted)?;
         let mut times = Times {
@@ -210,19 +214,37 @@ impl Engine {
         let begun = Instant::now();
         let folder = self.folder.join(format!("text-{}", self.loaded + 1));
         let names = instances.names.values().flatten();
-        let known: Vec<&str> = names.map(|name| self.names.text(*name)).collect();
-        let instances_of = (&instances.texts, &known[..]);
-        let compiled = compiled(scoped, &source, &wanted, instances_of, &folder, cancel);
+        let program = InProgram {
+            instances: names.map(|name| self.names.text(*name)).collect(),
+            methods: self.symbols_of(&additions.methods, &source)?,
+        };
+        let contents = Contents {
+            wanted: &wanted,
+            instances: &instances.texts,
+            additions: &additions,
+        };
+        let compiled = compiled(scoped, &source, contents, &program, &folder, cancel);
         let _ = std::fs::remove_dir_all(&folder);
         let Bodies {
             object,
             functions,
+            added,
             root,
         } = compiled?;
         times.compile = begun.elapsed();
-        let is_program = scoped.unit.bin;
+        // What is the patch's alone is no more than called: a later edit would not reach who keeps it.
+        let is_own = |symbol: &str| {
+            symbol.contains(&root) && !additions.is_empty() && !shown(symbol).contains("::{closure")
+        };
+        if let Some(symbol) = taken(&object, is_own)? {
+            bail!("somebody may keep `{}`", shown(&symbol));
+        }
         let defined = definitions(&object, &mut self.names, &|_| false)?;
         let functions: BTreeMap<NameId, &FnKey> = functions
+            .iter()
+            .map(|(symbol, key)| (self.names.id(symbol), *key))
+            .collect();
+        let added: BTreeMap<NameId, &FnKey> = added
             .iter()
             .map(|(symbol, key)| (self.names.id(symbol), *key))
             .collect();
@@ -241,7 +263,7 @@ impl Engine {
         if older.any(|name| instances.is_one(self.names.text(name), &source)) {
             bail!("it needs an instance more of what is edited");
         }
-        if let Some(callee) = self.private_callee(&defined, &functions, &root, &source) {
+        if let Some(callee) = self.private_callee(&defined, [&functions, &added], &root, &source) {
             bail!("`{callee}` may be private");
         }
         let state: BTreeSet<NameId> = defined
@@ -249,8 +271,12 @@ impl Engine {
             .filter(|of| matches!(of.kind, Kind::Mutable | Kind::ThreadLocal))
             .map(|of| of.name)
             .collect();
+        // What an earlier patch added is there already.
+        let known = added
+            .keys()
+            .filter(|name| self.addresses.has(**name, &self.names));
         let changes = Changes {
-            changed: functions.keys().copied().collect(),
+            changed: functions.keys().chain(known).copied().collect(),
             ..Changes::default()
         };
         let mut supply = Supply {
@@ -332,18 +358,20 @@ impl Engine {
     fn private_callee(
         &self,
         defined: &[Definition],
-        functions: &BTreeMap<NameId, &FnKey>,
+        functions: [&BTreeMap<NameId, &FnKey>; 2],
         root: &str,
         source: &CrateSource,
     ) -> Option<String> {
         let own: BTreeSet<NameId> = defined.iter().map(|of| of.name).collect();
         let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
         defined.iter().find_map(|definition| {
-            let keys: Vec<&FnKey> = match functions.get(&definition.name) {
+            let mut known = functions.iter();
+            let keys: Vec<&FnKey> = match known.find_map(|of| of.get(&definition.name)) {
                 Some(key) => vec![*key],
-                // A closure in one of them.
+                // A closure in one of them, or of a type that is added.
                 None if self.names.text(definition.name).contains(root) => {
-                    functions.values().copied().collect()
+                    let all = functions.iter().flat_map(|of| of.values());
+                    all.copied().collect()
                 }
                 None => return None,
             };
@@ -355,6 +383,61 @@ impl Engine {
             let found = callees.find(|symbol| is_one_of(&shown(symbol), &hidden));
             found.map(shown)
         })
+    }
+
+    /// The symbols that the program is to have for these methods: those of others of their `impl` blocks, but for the name.
+    fn symbols_of(&self, methods: &[FnKey], source: &CrateSource) -> Result<Vec<String>> {
+        let running = || self.crates.iter().flat_map(|krate| &krate.running);
+        let symbol = |key: &FnKey| {
+            let (_, method) = source.function(key)?;
+            let beside = source
+                .functions()
+                .map(|(_, of)| of)
+                .filter(|of| of.owner == method.owner && of.module == method.module && of.plain);
+            // Two blocks with one head are told apart by nothing but their numbers.
+            let block = source.items().filter(|item| {
+                let is_block = item.kind == ItemKind::Impl && item.module == method.module;
+                is_block && is_head_of(&item.name, method)
+            });
+            if block.count() != 1 {
+                return None;
+            }
+            let names: BTreeSet<&str> = beside.map(|of| of.name.as_str()).collect();
+            let defined = running().flat_map(|object| &object.definitions);
+            let mut symbols = defined
+                .filter(|of| of.kind == Kind::Function)
+                .map(|of| self.names.text(of.name));
+            symbols.find_map(|symbol| {
+                let name = names
+                    .iter()
+                    .find(|name| symbol.ends_with(&v0::spelled(name)))?;
+                let instance = Instance::read(&shown(symbol), &source.name)?;
+                let (_, other) = source.functions().find(|(_, of)| {
+                    of.name == **name && of.owner == method.owner && of.module == method.module
+                })?;
+                let start = symbol.strip_suffix(&v0::spelled(name))?;
+                (symbol.starts_with("_RNvM") && instance.is_of(other))
+                    .then(|| format!("{start}{}", v0::spelled(&method.name)))
+            })
+        };
+        methods
+            .iter()
+            .map(|key| symbol(key).context("nothing tells the symbol of an added method"))
+            .collect()
+    }
+
+    /// Whether another crate of the workspace says one of these names.
+    fn say_elsewhere(&self, number: usize, names: &BTreeSet<String>, texts: &Texts) -> bool {
+        let mut others = self.crates.iter().enumerate();
+        !names.is_empty()
+            && others.any(|(other, krate)| {
+                let mut files = krate.inputs.files();
+                other != number
+                    && files.any(|path| match Files::read(texts, path) {
+                        Ok(text) => additions::says(&text, names),
+                        Err(_) => true,
+                    })
+            })
     }
 
     /// The exact lane has found that what was edited does not stand: what the fast lane brought is not called from now
@@ -397,153 +480,26 @@ impl Engine {
         for (name, body) in bodies {
             self.addresses.lead(name, body);
         }
+        // What it added is nobody's any more: whoever needs it next brings it.
+        let brought = self.ahead.iter();
+        let brought = brought.filter(|(name, body)| body.is_none() && is_meant(**name));
+        let brought: Vec<NameId> = brought.map(|(name, _)| *name).collect();
+        for name in brought {
+            self.addresses.forget(name);
+        }
         Ok(())
     }
 }
 
-/// The functions whose bodies differ, if nothing else does and each of them means the same in a patch crate.
-fn bodies(old: &CrateSource, new: &CrateSource) -> Result<Vec<FnKey>> {
-    let changes = diff::compare(old, new);
-    if changes == diff::Changes::default() && diff::same_code(old, new) {
-        return Err(NothingDiffers.into());
-    }
-    if changes.bodies.is_empty() || changes.more {
-        bail!("it is no edit of bodies alone");
-    }
-    if privacy::narrowed(old, new) {
-        bail!("less is visible than before");
-    }
-    let in_place = in_place(new);
-    let namesakes = privacy::namesakes(new);
-    let mut wanted = Vec::new();
-    for key in &changes.bodies {
-        let found = new.function(key).zip(old.function(key));
-        let (now, was) = found.context("a function is not in the source")?;
-        let function = now.1;
-        let can_move = can_move(function) && can_move(was.1) && !in_place.contains(key);
-        if !can_move {
-            bail!("`{}` is no plain function", new.path_of(function));
-        }
-        if may_misread(new, &namesakes, now, was) {
-            bail!("`{}` may name what is private", new.path_of(function));
-        }
-        wanted.push(key.clone());
-    }
-    Ok(wanted)
-}
-
-/// Whether a body may say something that it could not say in its crate, or would mean something else there: in a scope
-/// everything is visible.
-fn may_misread(
-    source: &CrateSource,
-    namesakes: &[&OtherItem],
-    now: (&SourceFile, &Function),
-    was: (&SourceFile, &Function),
-) -> bool {
-    let (file, function) = now;
-    let module = &function.module;
-    let body = &file.parsed.text[function.body.clone()];
-    let mentions = &function.mentions;
-    privacy::may_trespass(source, now, was)
-        || privacy::mistaken(namesakes, module, mentions).is_some()
-        || shadows::unknown(source, module, (body, mentions)).is_some()
-}
-
-/// A function whose body, or the instances of it, can be compiled elsewhere without anybody noticing.
-fn can_move(function: &Function) -> bool {
-    let is_drop =
-        matches!(&function.owner, Owner::Impl(head) if head.trait_name.as_deref() == Some("Drop"));
-    let is_main = function.name == "main" && function.module.is_empty();
-    let is_special = function.attrs.iter().any(|(_, name)| {
-        matches!(
-            name.as_str(),
-            "no_mangle" | "export_name" | "unsafe" | "link_section" | "cfg_attr" | "track_caller"
-        )
-    });
-    (function.plain || function.generic) && !is_drop && !is_main && !is_special
-}
-
-/// Functions that some of these may not name, in a scope they may: each by the last name of what it belongs to, or nothing
-/// where that is not known, and its own.
-fn hidden_from<'a>(
-    source: &CrateSource,
-    functions: impl Iterator<Item = &'a FnKey>,
-) -> BTreeSet<(String, String)> {
-    let found = functions.filter_map(|key| source.function(key));
-    let modules: Vec<_> = found.map(|(_, function)| function.module.clone()).collect();
-    let traits = source.homes_of_traits();
-    let hidden = source.functions().filter(|(_, function)| {
-        let of_trait = function.owner.trait_name();
-        let home = function.home.clone();
-        let home = home.or_else(|| traits.get(of_trait?)?.clone());
-        home.is_some_and(|home| modules.iter().any(|module| !module.starts_with(&home)))
-    });
-    let named = hidden.map(|(_, function)| {
-        let owner = match &function.owner {
-            Owner::Free => function.module.last().unwrap_or(&source.name),
-            Owner::Impl(head) if head.self_name == "?" => "",
-            Owner::Impl(head) => &head.self_name,
-            Owner::Trait(name) => name,
-        };
-        (owner.to_owned(), function.name.clone())
-    });
-    named.collect()
-}
-
-/// What a function belongs to by its path as people read it, and its own name: of `<app::World as app::Show>::show` that
-/// is `World` and `Show`, of `app::world::report` it is `world`.
-fn owners(path: &str) -> (Vec<&str>, &str) {
-    let path = path.split("::{").next().unwrap_or(path);
-    let arguments = path.rfind("::<").filter(|_| path.ends_with('>'));
-    let path = &path[..arguments.unwrap_or(path.len())];
-    let (around, own) = path.rsplit_once("::").unwrap_or(("", path));
-    let inner = around
-        .strip_prefix('<')
-        .and_then(|inner| inner.strip_suffix('>'));
-    let parts = inner.unwrap_or(around).split(" as ");
-    let name = |part| last(part).trim_start_matches(['&', '(', '[']);
-    (parts.map(name).collect(), own)
-}
-
-/// Whether the function of this path is among those, each with what it belongs to, if that is known, and its own name.
-fn is_one_of(path: &str, functions: &BTreeSet<(String, String)>) -> bool {
-    let (owners, own) = owners(path);
-    let mut owners = owners.into_iter().chain([""]);
-    owners.any(|owner| functions.contains(&(owner.to_owned(), own.to_owned())))
-}
-
-/// Whether a crate names the ids of types, in a constant perhaps.
-fn says_type_id(source: &CrateSource) -> bool {
-    let mut files = source.files.iter();
-    files.any(|file| file.parsed.text.contains("TypeId"))
-}
-
-/// Whether code of this symbol may look at the id of a type. A program's scope is another crate than the program, so that
-/// the ids of its types are others.
-fn tells_ids(symbol: &str) -> bool {
-    const WORDS: &[&str] = &["::any::", "TypeId", "type_id", "downcast", "::is::<"];
-    let path = shown(symbol);
-    WORDS.iter().any(|word| path.contains(word))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::owners;
-
-    #[test]
-    fn functions_are_told_by_what_they_belong_to() {
-        assert_eq!(
-            owners("<app::world::World as app::Show>::show"),
-            (vec!["World", "Show"], "show")
-        );
-        assert_eq!(
-            owners("<app::world::World<u8>>::report::{closure#0}"),
-            (vec!["World"], "report")
-        );
-        assert_eq!(
-            owners("app::world::report::<app::A>"),
-            (vec!["world"], "report")
-        );
-        assert_eq!(owners("app::main"), (vec!["app"], "main"));
-    }
+/// Whether an `impl` block, by its head as the source has it, is the one that a method stands in.
+fn is_head_of(block: &str, method: &Function) -> bool {
+    let Owner::Impl(head) = &method.owner else {
+        return false;
+    };
+    let text = format!(
+        "impl {} {} {} {{}}",
+        head.generics, head.self_ty, head.bounds
+    );
+    let parts = |text: &str| text.split_whitespace().collect::<String>();
+    parts(block) == parts(&text)
 }

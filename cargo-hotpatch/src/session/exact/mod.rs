@@ -9,6 +9,7 @@ mod compile;
 mod deliver;
 mod engine;
 mod fast;
+mod gate;
 mod krate;
 mod libraries;
 mod live;
