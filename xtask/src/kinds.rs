@@ -198,9 +198,8 @@ const KINDS: &[Kind] = &[
         edit: |text, marker| {
             let value = format!("Set{marker}::from([{marker}]).into_iter().next().unwrap_or(0)");
             let text = with_expression(text, &value)?;
-            Some(format!(
-                "use std::collections::BTreeSet as Set{marker};\n{text}"
-            ))
+            let import = format!("use std::collections::BTreeSet as Set{marker};");
+            Some(text.replacen("\nuse crate::", &format!("\n{import}\nuse crate::"), 1))
         },
         refused: false,
     },
@@ -553,9 +552,9 @@ impl Size<'_> {
         project.add("base/src/lib.rs", BASE)?;
         for name in DEPENDENTS {
             let dependencies = "base = { path = \"../base\" }\n";
-            project.add(&format!("{name}/Cargo.toml"), &manifest(name, dependencies))?;
+            project.add(format!("{name}/Cargo.toml"), &manifest(name, dependencies))?;
             let text = "pub fn zero() -> u64 {\n    base::marker() - base::marker()\n}\n";
-            project.add(&format!("{name}/src/lib.rs"), text)?;
+            project.add(format!("{name}/src/lib.rs"), text)?;
         }
         Ok(project)
     }

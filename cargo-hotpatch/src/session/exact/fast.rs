@@ -376,7 +376,8 @@ impl Engine {
                 None => return None,
             };
             let references = definition.references.iter();
-            let callees = references.filter(|name| !own.contains(name));
+            let is_added = |name: &NameId| functions[1].contains_key(name);
+            let callees = references.filter(|name| !own.contains(name) || is_added(name));
             let callees = callees.map(|name| self.names.text(*name));
             let mut callees = callees.filter(|symbol| is_replaceable(symbol, &crates));
             let hidden = LazyCell::new(|| hidden_from(source, keys.into_iter()));
