@@ -131,6 +131,16 @@ fn fit(scope: &CrateSource, running: &CrateSource, new: &CrateSource) -> Result<
     Ok(())
 }
 
+/// Whether a type of the crate is written otherwise than before.
+#[must_use]
+pub fn turn_a_type(old: &CrateSource, new: &CrateSource) -> bool {
+    let (before, after) = (items(old), items(new));
+    let mut types = after
+        .iter()
+        .filter(|((_, kind, ..), _)| *kind == Kind::Type);
+    types.any(|(key, (_, is))| before.get(key).is_some_and(|(_, was)| was.code != is.code))
+}
+
 /// What an item is known by.
 type ItemKey<'a> = (&'a [String], Kind, &'a str, usize);
 

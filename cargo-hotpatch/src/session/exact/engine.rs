@@ -1,9 +1,10 @@
 //! What is known of the process and its crates, and the steps from a save to running code.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use super::addresses::Addresses;
 use super::compile::Compiling;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
-use super::krate::{Crate, metadata_of, sources};
+use super::krate::{Crate, casts_and_text, metadata_of, sources};
 use super::libraries::Libraries;
 use super::live::Listening;
 use super::manifest::natives;
@@ -26,7 +27,7 @@ use super::stacks::CodeMap;
 use crate::build::base::{Base, Stamp};
 use crate::build::capture::Unit;
 use crate::build::project::Project;
-use crate::build::replay::{Replayed, mir};
+use crate::build::replay::Replayed;
 use crate::build::rustc::library_stem;
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
@@ -36,6 +37,7 @@ use crate::object::names::{NameId, Names};
 use crate::object::v0;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
+use crate::plan::disguises::Casts;
 use crate::plan::verdict::Refusal;
 use crate::plan::worlds::is_eraser;
 use crate::run::client::Client;
@@ -86,6 +88,8 @@ pub(super) struct Engine {
     pub(super) ahead: Ahead,
     /// What the fast lane stands on.
     pub(super) scoped: ScopedCrates,
+    /// Casts in the code that was built, by number of the crate and with its objects.
+    first_casts: Option<Receiver<(usize, (HashSet<u128>, Casts))>>,
     /// Libraries loaded so far, also those that did not go live.
     pub(super) loaded: u32,
     pub(super) generation: u32,
@@ -167,6 +171,7 @@ impl Engine {
             is_behind: false,
             listening: Listening::default(),
             ahead: Ahead::new(),
+            first_casts: None,
             scoped: ScopedCrates::new(ending.clone()),
             ending,
             loaded: 0,
@@ -190,20 +195,47 @@ impl Engine {
         Ok(())
     }
 
-    /// Has rustc write the MIR of crates with `unsafe` code once in the background, so that it is quick when an edit of
-    /// types needs it, see [`Engine::disguises`].
-    pub(super) fn warm_up(&self) {
+    /// Reads the casts of all crates once in the background, where there is `unsafe` code, so that they are known when an edit
+    /// of types needs them, see [`Engine::disguises`]; and rustc has the MIR in its cache.
+    pub(super) fn warm_up(&mut self) {
         if !self.files().iter().any(|file| says_unsafe(file)) {
             return;
         }
-        let units: Vec<Unit> = self.crates.iter().map(|krate| krate.unit.clone()).collect();
+        let crates = self.crates.iter().enumerate().map(|(number, krate)| {
+            let objects = objects::hashes(krate.running.iter());
+            (number, krate.unit.clone(), krate.inputs.hashes(), objects)
+        });
+        let crates: Vec<_> = crates.collect();
         let ending = self.ending.clone();
+        let (say, casts) = channel();
+        self.first_casts = Some(casts);
         thread::spawn(move || {
-            for unit in &units {
+            for (number, unit, compiled, objects) in crates {
+                let files: Vec<PathBuf> = compiled.keys().cloned().collect();
                 // Whatever is wrong shows when it is needed.
-                let _ = mir(unit, &ending, |_| {});
+                if let Ok((text, casts)) = casts_and_text(&unit, &files, &ending)
+                    && text == compiled
+                {
+                    let _ = say.send((number, (objects, casts)));
+                }
             }
         });
+    }
+
+    /// Takes in what [`Engine::warm_up`] has found.
+    pub(super) fn collect_casts(&mut self) {
+        for (number, casts) in self.first_casts.iter().flat_map(Receiver::try_iter) {
+            if let Some(krate) = self.crates.get_mut(number) {
+                krate.casts.get_or_insert(casts);
+            }
+        }
+    }
+
+    /// Begins to read the casts of a crate that was saved, where there is `unsafe` code.
+    pub(super) fn read_casts_early(&mut self, number: usize) {
+        if self.files().iter().any(|file| says_unsafe(file)) {
+            self.crates[number].read_casts_early();
+        }
     }
 
     /// How many functions of the program can be replaced.

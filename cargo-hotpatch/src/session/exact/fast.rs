@@ -15,7 +15,9 @@ use hotpatch_rt::wire::{Place, Redirect};
 use super::bodies::{Bodies, InProgram, compiled};
 use super::deliver::Supply;
 use super::engine::{Engine, is_replaceable};
-use super::gate::{self, NothingDiffers, hidden_from, is_one_of, says_type_id, tells_ids};
+use super::gate::{
+    self, AnotherType, NothingDiffers, hidden_from, is_one_of, says_type_id, tells_ids,
+};
 use super::plan::{still_under_way, under_way};
 use super::refusals::shown;
 use super::scoped::source_of;
@@ -103,7 +105,14 @@ impl Engine {
             Err(_) if cancel.is_cancelled() => return Ok(late()),
             Err(error) if error.is::<NothingDiffers>() => return Ok(FastLane::Nothing),
             // Whatever it is, the exact lane finds it again and says it.
-            Err(error) => return Ok(FastLane::Aside(format!("{error:#}"))),
+            Err(error) => {
+                if error.is::<AnotherType>()
+                    && let Ok(number) = self.scoped.of(files, &self.crates)
+                {
+                    self.read_casts_early(number);
+                }
+                return Ok(FastLane::Aside(format!("{error:#}")));
+            }
         };
         let Made {
             number,

@@ -16,11 +16,16 @@ use crate::source::{diff, privacy, shadows};
 #[error("what runs is what the source says")]
 pub(super) struct NothingDiffers;
 
+/// It is none, and a type is another one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct AnotherType(String);
+
 /// What a patch is to hold so that the code that runs is that of `new`, if all of it means the same there. `settled` is
 /// what the scope was made of. `is_program`: no other crate can name anything of this one.
 ///
 /// # Errors
-/// It does not, or [`NothingDiffers`].
+/// It does not; [`NothingDiffers`], or [`AnotherType`].
 pub(super) fn edit(
     settled: &CrateSource,
     running: &CrateSource,
@@ -30,7 +35,11 @@ pub(super) fn edit(
     if diff::compare(running, new) == diff::Changes::default() && diff::same_code(running, new) {
         return Err(NothingDiffers.into());
     }
-    let edit = additions::edit(settled, running, new, is_program)?;
+    let edit = additions::edit(settled, running, new, is_program);
+    let edit = edit.map_err(|error| match additions::turn_a_type(settled, new) {
+        true => AnotherType(error.to_string()).into(),
+        false => error,
+    })?;
     if edit.bodies.is_empty() {
         bail!("it is no edit of bodies");
     }

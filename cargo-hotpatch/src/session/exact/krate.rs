@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::objects::{self, Objects};
-use super::sources::Inputs;
+use super::sources::{Inputs, look};
 use crate::build::base::Stamp;
 use crate::build::capture::Unit;
 use crate::build::replay::mir;
@@ -30,6 +32,8 @@ pub(super) struct Crate {
     pub(super) externs: Vec<(PathBuf, Stamp)>,
     /// What its code takes for something else, and the objects of which that is true.
     pub(super) casts: Option<(HashSet<u128>, Casts)>,
+    /// The same of text that is not compiled yet.
+    pub(super) early_casts: Option<EarlyCasts>,
     /// cargo does not build it any more. Its code and state are in the process all the same.
     pub(super) is_absent: bool,
 }
@@ -45,6 +49,7 @@ impl Crate {
             metadata: None,
             externs: Vec::new(),
             casts: None,
+            early_casts: None,
             is_absent: false,
         }
     }
@@ -55,10 +60,18 @@ impl Crate {
         if self.casts.as_ref().is_some_and(|(of, _)| *of == hashes) {
             return Ok(());
         }
-        let mut casts = Casts::default();
-        mir(&self.unit, cancel, |line| casts.line(line))?;
+        let early = self.early_casts.take();
+        let casts = match early.and_then(|early| early.of(&self.inputs.hashes())) {
+            Some(casts) => casts,
+            None => casts_of(&self.unit, cancel)?,
+        };
         self.casts = Some((hashes, casts));
         Ok(())
+    }
+
+    /// Begins to read the casts of the text that is there now: an edit may need them once it is compiled.
+    pub(super) fn read_casts_early(&mut self) {
+        self.early_casts = Some(EarlyCasts::begin(&self.unit, &self.inputs));
     }
 
     /// Takes in the objects in these files, which were compiled from what was there when `look` was taken. If one of them
@@ -84,6 +97,67 @@ impl Crate {
         }
         Ok(())
     }
+}
+
+/// What a crate's code takes for something else, read in the background. Dropped, it ends.
+pub(super) struct EarlyCasts {
+    made: Receiver<(Hashes, Casts)>,
+    cancel: CancelToken,
+}
+
+/// Files with the hashes of what they hold.
+type Hashes = BTreeMap<PathBuf, u128>;
+
+impl EarlyCasts {
+    fn begin(unit: &Unit, inputs: &Inputs) -> Self {
+        let (say, made) = channel();
+        let cancel = CancelToken::new();
+        let (unit, ending) = (unit.clone(), cancel.clone());
+        let files: Vec<PathBuf> = inputs.files().cloned().collect();
+        thread::spawn(move || {
+            // Whatever is wrong shows when it is needed.
+            let _ = casts_and_text(&unit, &files, &ending).map(|casts| say.send(casts));
+        });
+        Self { made, cancel }
+    }
+
+    /// The casts of this text, if it is what was read.
+    fn of(self, text: &Hashes) -> Option<Casts> {
+        let (read, casts) = self.made.recv().ok()?;
+        (read == *text).then_some(casts)
+    }
+}
+
+impl Drop for EarlyCasts {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+fn casts_of(unit: &Unit, cancel: &CancelToken) -> Result<Casts> {
+    let mut casts = Casts::default();
+    mir(unit, cancel, |line| casts.line(line))?;
+    Ok(casts)
+}
+
+/// The casts of a crate with the text that they are of.
+///
+/// # Errors
+/// As [`mir`]; or the text has changed meanwhile.
+pub(super) fn casts_and_text(
+    unit: &Unit,
+    files: &[PathBuf],
+    cancel: &CancelToken,
+) -> Result<(Hashes, Casts)> {
+    let text = || -> Hashes {
+        let seen = look(files).into_iter();
+        seen.filter_map(|(path, hash)| Some((path, hash?)))
+            .collect()
+    };
+    let before = text();
+    let casts = casts_of(unit, cancel)?;
+    ensure!(before == text(), "the crate was saved meanwhile");
+    Ok((before, casts))
 }
 
 /// Of what other crates see of a crate.

@@ -379,6 +379,7 @@ impl Engine {
         if words.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
             return Ok(Vec::new());
         }
+        self.collect_casts();
         let present = self.crates.iter_mut().filter(|krate| !krate.is_absent);
         let present: Vec<&mut Crate> = present.collect();
         let failed = Mutex::new(None);
