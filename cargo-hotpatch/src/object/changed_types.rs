@@ -101,6 +101,13 @@ impl ChangedTypes {
         self.needles.are_in_type(type_name)
     }
 
+    /// The same, but what closures captured and the states of futures are not looked for in types of functions. One that is
+    /// known by its item has no value: calling it makes what the newest code of it makes.
+    #[must_use]
+    pub fn mentioned_beside_functions(&self, type_name: &str) -> bool {
+        self.needles.are_in_type_beside_functions(type_name)
+    }
+
     /// The traits of which a method in these vtables takes or returns one of them, beside what it is called on. A
     /// `dyn` of such a trait changed as well: older values have the older method in their vtables. Compare again
     /// with these among the traits until there are no more.

@@ -56,6 +56,23 @@ impl Needles {
         are_in(&self.in_types, &without_boxed(name))
     }
 
+    /// The same, but what closures captured and the states of futures are not looked for in types of functions.
+    pub(super) fn are_in_type_beside_functions(&self, name: &str) -> bool {
+        let name = without_boxed(name);
+        let beside = without_functions(&name);
+        words(&name).any(|word| {
+            let mut needles = self.in_types.get(word).into_iter().flatten();
+            needles.any(|needle| {
+                let text = if needle.contains(MARK) {
+                    &beside
+                } else {
+                    &name
+                };
+                mentions(text, needle)
+            })
+        })
+    }
+
     /// The same of a demangled symbol.
     pub(super) fn are_in_symbol(&self, text: &str) -> bool {
         let text = &*without_boxed(text);
@@ -92,22 +109,39 @@ pub(super) fn without_boxed(name: &str) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     };
     let (head, arguments) = name.split_at(at + BOX.len());
+    let rest = &arguments[end_of_type(arguments)..];
+    Cow::Owned(format!("{head}_{}", without_boxed(rest)))
+}
+
+/// The name of a type without those of functions and function pointers in it.
+fn without_functions(name: &str) -> Cow<'_, str> {
+    const START: &str = "fn(";
+    let mut starts = name.match_indices(START).map(|(at, _)| at);
+    let Some(at) = starts.find(|at| !name[..*at].ends_with(is_word)) else {
+        return Cow::Borrowed(name);
+    };
+    let rest = &name[at..];
+    let rest = &rest[end_of_type(rest)..];
+    Cow::Owned(format!("{}_{}", &name[..at], without_functions(rest)))
+}
+
+/// Where the name of a type that a text begins with ends.
+fn end_of_type(text: &str) -> usize {
     let mut depth = 0_usize;
     let mut before = ' ';
-    let end = arguments.find(|c: char| {
+    let end = text.find(|c: char| {
         match c {
             '<' | '(' | '[' => depth += 1,
             // Of `->`.
             '>' if before == '-' => {}
             '>' | ')' | ']' if depth > 0 => depth -= 1,
-            ',' | '>' if depth == 0 => return true,
+            ',' | '>' | ')' | ']' if depth == 0 => return true,
             _ => {}
         }
         before = c;
         false
     });
-    let rest = &arguments[end.unwrap_or(arguments.len())..];
-    Cow::Owned(format!("{head}_{}", without_boxed(rest)))
+    end.unwrap_or(text.len())
 }
 
 fn are_in(needles: &HashMap<String, Vec<String>>, text: &str) -> bool {
@@ -204,7 +238,22 @@ fn owner(path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::without_boxed;
+    use super::{Needles, without_boxed, without_functions};
+
+    #[test]
+    fn futures_are_not_looked_for_in_functions_that_make_them() {
+        let name =
+            "app::Service<fn(&[u8], (u8, u8)) -> app::a::{async_fn_env#0}, (fn(), app::Item)>";
+        assert_eq!(without_functions(name), "app::Service<_, (_, app::Item)>");
+        let mut needles = Needles::default();
+        needles.add("app::a::{async_fn_env#0}");
+        assert!(needles.are_in_type(name));
+        assert!(!needles.are_in_type_beside_functions(name));
+        assert!(needles.are_in_type_beside_functions("app::Task<app::a::{async_fn_env#0}>"));
+        // A type with a name is looked for everywhere.
+        needles.add("app::Item");
+        assert!(needles.are_in_type_beside_functions("app::Service<fn(app::Item)>"));
+    }
 
     #[test]
     fn what_is_in_the_box_of_a_future_is_not_in_the_type() {

@@ -13,7 +13,7 @@ use crate::object::changed_types::{
     ChangedTypes, changed_environments, changed_signatures, changed_traits,
 };
 use crate::object::facts::{Facts, FunctionFacts, StaticFacts};
-use crate::object::fingerprint::Kind;
+use crate::object::fingerprint::{Definition, Kind};
 use crate::object::mentions::is_of_a_box;
 use crate::object::names::{NameId, Names};
 
@@ -128,12 +128,23 @@ pub fn compare(
         }
         let symbol = names.text(*name);
         let (was, is) = (old_function(symbol), new_function(symbol));
+        let mut facts = [was, is].into_iter().flatten();
         let is_mentioned = !types.is_empty()
-            && ([was, is]
-                .into_iter()
-                .flatten()
-                .any(|facts| mentions_one(symbol, facts, &types))
-                || types.mentioned_in_symbol(symbol));
+            && (types.mentioned_in_symbol(symbol)
+                || facts.any(|facts| mentions_one(symbol, facts, &types))
+                    && (holds_one([was, is], &types)
+                        || [old_definitions.get(name), Some(definition)]
+                            .into_iter()
+                            .flatten()
+                            .any(|definition| {
+                                calls_with_one(
+                                    definition,
+                                    names,
+                                    &old_function,
+                                    &new_function,
+                                    &types,
+                                )
+                            })));
         let is_called_otherwise = was
             .zip(is)
             .is_some_and(|(was, is)| was.signature != is.signature);
@@ -216,6 +227,42 @@ fn closures(definitions: &Definitions<'_>, names: &Names) -> BTreeMap<String, BT
         }
     }
     found
+}
+
+/// Whether a function that mentions one of the types has values of it, as far as its own entry says. A type of a function
+/// has none, if it is that of an item: and if it were one of pointers the symbol would name the type, as generic code alone
+/// can mention what closures captured and the states of futures.
+fn holds_one(facts: [Option<&FunctionFacts>; 2], types: &ChangedTypes) -> bool {
+    facts.into_iter().flatten().any(|facts| {
+        let named = facts.signature.iter().chain(&facts.generics);
+        let locals = facts.locals.iter().map(|(_, ty)| ty);
+        let mut all = named.chain(locals);
+        facts
+            .environment
+            .as_ref()
+            .is_some_and(|of| types.mentioned_in(of))
+            || all.any(|ty| types.mentioned_beside_functions(ty))
+    })
+}
+
+/// Whether a function refers to one that takes one of the types: it may get at a value in ways that no entry tells, and
+/// then has to hand it on.
+fn calls_with_one<'a>(
+    definition: &Definition,
+    names: &Names,
+    old_function: &impl Fn(&str) -> Option<&'a FunctionFacts>,
+    new_function: &impl Fn(&str) -> Option<&'a FunctionFacts>,
+    types: &ChangedTypes,
+) -> bool {
+    let takes_one = |facts: &FunctionFacts| {
+        let mut taken = facts.signature.iter().skip(1).chain(&facts.environment);
+        taken.any(|ty| types.mentioned_beside_functions(ty))
+    };
+    definition.references.iter().any(|target| {
+        let symbol = names.text(*target);
+        let facts = [old_function(symbol), new_function(symbol)];
+        facts.into_iter().flatten().any(takes_one)
+    })
 }
 
 fn mentions_one(symbol: &str, facts: &FunctionFacts, types: &ChangedTypes) -> bool {
