@@ -234,6 +234,21 @@ pub fn profile_with_lto(project: &Project, args: &BuildArgs) -> Option<String> {
     None
 }
 
+/// Makes the target folder, if there is none, as cargo does: with the tag by which backups and other tools know that all
+/// there can be made again (<https://bford.info/cachedir/>). cargo leaves a folder without it that it finds.
+fn mark_as_cache(target_dir: &Path) -> Result<(), BuildError> {
+    const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+        # This file is a cache directory tag created by cargo.\n\
+        # For information about cache directory tags see https://bford.info/cachedir/\n";
+    if target_dir.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(target_dir)
+        .and_then(|()| fs::write(target_dir.join("CACHEDIR.TAG"), TAG))
+        .with_context(|| format!("failed to create `{}`", target_dir.display()))?;
+    Ok(())
+}
+
 /// This program under the wrapper's name, in a folder that is another one for another version of it, so
 /// that cargo builds the workspace again when the tool changed.
 fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
@@ -245,6 +260,7 @@ fn wrapper(target_dir: &Path) -> Result<PathBuf, BuildError> {
         meta.len(),
         meta.mtime()
     );
+    mark_as_cache(target_dir)?;
     let folder = target_dir.join("hotpatch").join(version);
     fs::create_dir_all(&folder)
         .with_context(|| format!("failed to create `{}`", folder.display()))?;

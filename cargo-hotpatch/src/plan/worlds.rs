@@ -415,8 +415,9 @@ pub fn is_eraser(symbol: &str) -> bool {
     symbol.contains("3any") && {
         let text = format!("{:#}", rustc_demangle::demangle(symbol));
         text.contains("core::any::Any>::type_id")
-            || text.contains("TypeId::of::<")
-            || text.contains("dyn core::any::Any") && text.contains("downcast")
+            || text.contains("core::any::TypeId>::of::<")
+            || text.contains("dyn core::any::Any")
+                && (text.contains("downcast") || text.contains(">::is::<"))
     }
 }
 
@@ -446,4 +447,41 @@ pub fn retyped<'a>(
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_eraser;
+    use crate::image::samples::Samples;
+    use crate::object::fingerprint::definitions;
+    use crate::object::names::Names;
+
+    /// Symbols change with compilers: what is searched for is what this one makes.
+    #[test]
+    fn whatever_asks_for_the_id_of_a_type_is_an_eraser() {
+        let source = "
+            use std::any::{Any, TypeId};
+            pub struct Asked(pub u8);
+            pub fn of() -> TypeId { TypeId::of::<Asked>() }
+            pub fn is(value: &dyn Any) -> bool { value.is::<Asked>() }
+            pub fn reference(value: &dyn Any) -> bool { value.downcast_ref::<Asked>().is_some() }
+            pub fn owned(value: Box<dyn Any>) -> bool { value.downcast::<Asked>().is_ok() }
+            pub fn kept(value: Asked) -> Box<dyn Any> { Box::new(value) }
+            pub fn plain(value: Vec<Asked>) -> usize { value.len() }
+        ";
+        let object = Samples::new().object(source, &["-Clink-dead-code", "-Copt-level=0"]);
+        let mut names = Names::default();
+        let defined = definitions(&object, &mut names, &|_| false).unwrap();
+        let erasers = |part: &str| {
+            let texts = defined.iter().map(|of| names.text(of.name));
+            let mut texts = texts.filter(|text| text.contains("5Asked") && text.contains(part));
+            texts.any(is_eraser)
+        };
+        for part in ["2of", "2is", "12downcast_ref", "8downcast", "7type_id"] {
+            assert!(erasers(part), "{part}");
+        }
+        for part in ["3len", "5plain", "13drop_in_place"] {
+            assert!(!erasers(part), "{part}");
+        }
+    }
 }

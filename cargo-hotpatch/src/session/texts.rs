@@ -6,10 +6,12 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::build::base::{Stamp, stamp};
 use crate::build::build_side;
 use crate::build::project::Project;
 use crate::source::items::{Files, fingerprint, plain};
 use crate::source::text;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
@@ -116,6 +118,8 @@ impl Texts {
 pub struct Fixed {
     /// Manifests, build scripts, macro crates.
     pub build: BTreeMap<PathBuf, Option<String>>,
+    /// Of files that only build scripts read, when they were written: cargo looks at no more, and there may be many.
+    read_by_scripts: BTreeMap<PathBuf, Stamp>,
 }
 
 impl Fixed {
@@ -158,8 +162,11 @@ impl Fixed {
     /// Takes in more files that the build reads.
     pub fn also(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
         for path in paths {
-            let text = normal(&path);
-            self.build.entry(path).or_insert(text);
+            if !self.build.contains_key(&path) {
+                self.read_by_scripts.insert(path.clone(), stamp(&path));
+                let text = normal(&path);
+                self.build.insert(path, text);
+            }
         }
     }
 
@@ -173,7 +180,11 @@ impl Fixed {
     #[must_use]
     pub fn build_changed(&self) -> Option<&Path> {
         let changed = self.build.iter();
-        let changed = changed.filter(|(path, text)| normal(path) != **text);
+        let is_as_it_was = |path: &PathBuf| {
+            let written = self.read_by_scripts.get(path);
+            written.is_some_and(|written| *written == stamp(path))
+        };
+        let changed = changed.filter(|(path, text)| !is_as_it_was(path) && normal(path) != **text);
         let mut changed: Vec<&Path> = changed.map(|(path, _)| path.as_path()).collect();
         changed.sort_by_key(|path| !chooses_the_toolchain(path));
         changed.first().copied()
@@ -187,14 +198,15 @@ pub fn chooses_the_toolchain(path: &Path) -> bool {
     name.to_string_lossy().starts_with("rust-toolchain")
 }
 
-/// The text, or for TOML what it says: comments and layout decide nothing.
+/// A hash of the bytes, or for TOML what it says: comments and layout decide nothing.
 fn normal(path: &Path) -> Option<String> {
-    let text = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
+    let bytes = std::fs::read(path).ok()?;
     let is_toml = path.extension().is_some_and(|e| e == "toml" || e == "lock");
-    match toml::from_str::<toml::Value>(&text) {
-        Ok(value) if is_toml => Some(value.to_string()),
-        _ => Some(text),
-    }
+    let value = is_toml.then(|| toml::from_str::<toml::Value>(&String::from_utf8_lossy(&bytes)));
+    Some(match value {
+        Some(Ok(value)) => value.to_string(),
+        _ => format!("{:032x}", xxh3_128(&bytes)),
+    })
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ pub(super) fn work(
     let texts = Texts::default();
     let files = engine.files();
     let mut fixed = Fixed::read(project);
-    fixed.also(script_inputs::of(base));
+    fixed.also(script_inputs::of(base, project.target_dir()));
     texts.refresh(&fixed.paths());
     texts.refresh(&files);
     let mut watched = files;
@@ -325,7 +325,7 @@ fn build_changed_here(
         Err(BuildError::Other(error)) => return Err(error),
     };
     let mut next = Fixed::read(&now);
-    next.also(script_inputs::of(&base));
+    next.also(script_inputs::of(&base, now.target_dir()));
     if let Some(refusal) = engine.adopt(base, file) {
         return Ok(Some(Outcome::Refused(refusal)));
     }
