@@ -383,7 +383,11 @@ pub fn alive(
     }
     let functions = old_definitions.iter();
     let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
-    let functions = functions.map(|(name, _)| name).chain(erasers);
+    let functions = functions.map(|(name, _)| name);
+    let functions = functions.filter(|name| {
+        !names.text(**name).contains(TYPE_ID_OF) || is_asked(**name, old, old_definitions, names)
+    });
+    let functions = functions.chain(erasers);
     for symbol in functions.map(|name| names.text(*name)) {
         if is_eraser(symbol)
             && worlds.types.mentioned_in_symbol(symbol)
@@ -404,9 +408,34 @@ fn rank(alive: &Alive) -> (u8, String) {
         Alive::Static { symbol, .. } => (0, symbol.clone()),
         Alive::Variable { function, .. } => (1, function.clone()),
         Alive::Unseen { what } => (1, what.clone()),
-        Alive::Erased { function } => (2, function.clone()),
+        // That of the type itself before those of what mentions it.
+        Alive::Erased { function } => (2, format!("{:08}{function}", function.len())),
         Alive::Disguised(disguise) => (3, disguise.function.clone()),
     }
+}
+
+/// What symbols of `TypeId::of` have in them.
+const TYPE_ID_OF: &str = "6TypeId2of";
+
+/// Whether somebody who has this id of a type, given by its function, may find a value by it. Not who is asked for it: that
+/// takes an id to compare with, or gives it as a method of a trait, such as that of every `dyn Error`; whoever asks has it
+/// in a function of its own.
+fn is_asked(id: NameId, old: &Facts, old_definitions: &Definitions<'_>, names: &Names) -> bool {
+    let users = old_definitions
+        .values()
+        .filter(|of| of.references.contains(&id));
+    let mut users = users.map(|of| names.text(of.name));
+    users.any(|user| {
+        let Some(facts) = old.functions.get(user) else {
+            return true;
+        };
+        let mut signature = facts.signature.iter().map(|ty| ty == "core::any::TypeId");
+        let gives = signature.next().unwrap_or_default();
+        let is_of_a_trait = ["_RNvX", "_RNvY"]
+            .iter()
+            .any(|start| user.starts_with(start));
+        !(signature.any(|takes| takes) || gives && is_of_a_trait)
+    })
 }
 
 /// Whether a function takes or gives type ids, as those of `core::any` do.
