@@ -162,10 +162,17 @@ fn is_in(path: &str, root: &str) -> bool {
 
 /// The trait of `<T as Trait>::{vtable}`, without generic arguments.
 fn trait_of_vtable(path: &str) -> Option<&str> {
+    type_and_trait(path).map(|(_, of)| of)
+}
+
+/// Type and trait of `<T as Trait>::{vtable}`, the trait without generic arguments.
+#[must_use]
+pub fn type_and_trait(path: &str) -> Option<(&str, &str)> {
     let inner = path.strip_prefix('<')?.rsplit_once(">::{")?.0;
     let at = top_level(inner, " as ")?;
     let of = &inner[at + " as ".len()..];
-    Some(of.split('<').next().unwrap_or(of)).filter(|of| !of.is_empty() && *of != "_")
+    let of = of.split('<').next().unwrap_or(of);
+    (!of.is_empty() && of != "_").then_some((&inner[..at], of))
 }
 
 /// Where a text stands outside of all brackets.

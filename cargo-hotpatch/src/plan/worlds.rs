@@ -10,7 +10,7 @@ use super::changes::Definitions;
 use super::disguises::Disguise;
 use crate::image::layouts::is_environment;
 use crate::object::changed_types::{
-    ChangedTypes, changed_environments, changed_signatures, changed_traits,
+    ChangedTypes, changed_environments, changed_signatures, changed_traits, type_and_trait,
 };
 use crate::object::facts::{Facts, FunctionFacts, StaticFacts};
 use crate::object::fingerprint::{Definition, Kind};
@@ -306,6 +306,13 @@ pub enum Alive {
     },
     /// Perhaps where code takes values for those of another type.
     Disguised(Disguise),
+    /// Behind a `dyn` of a trait.
+    Kept {
+        /// The type.
+        ty: String,
+        /// The trait.
+        of: String,
+    },
     /// Somewhere behind a pointer that says nothing of the type, found again by its type id.
     Erased {
         /// The function by which it can be found.
@@ -408,10 +415,35 @@ fn rank(alive: &Alive) -> (u8, String) {
         Alive::Static { symbol, .. } => (0, symbol.clone()),
         Alive::Variable { function, .. } => (1, function.clone()),
         Alive::Unseen { what } => (1, what.clone()),
+        Alive::Kept { ty, of } => (2, format!("{:08}{ty}{of}", ty.len())),
         // That of the type itself before those of what mentions it.
         Alive::Erased { function } => (2, format!("{:08}{function}", function.len())),
         Alive::Disguised(disguise) => (3, disguise.function.clone()),
     }
+}
+
+/// The methods by which a value can be kept behind a `dyn`, each with what that would be, among the functions that exist
+/// twice: who keeps such a value goes on with older code. What closures captured keeps its code in any case, and futures
+/// end in theirs.
+#[must_use]
+pub fn keepers(worlds: &Worlds, names: &Names) -> Vec<(NameId, Alive)> {
+    if worlds.types.roots().all(is_environment) {
+        return Vec::new();
+    }
+    let methods = worlds.twice.iter().filter_map(|name| {
+        let symbol = names.text(*name);
+        // Methods of a trait, as the type has them or as the trait provides them.
+        let is_of_a_trait = ["_RNvX", "_RNvY"]
+            .iter()
+            .any(|start| symbol.starts_with(start));
+        let text = is_of_a_trait.then(|| format!("{:#}", rustc_demangle::demangle(symbol)))?;
+        let (owner, _) = text.rsplit_once("::")?;
+        let (ty, of) = type_and_trait(&format!("{owner}::{{vtable}}"))
+            .map(|(ty, of)| (ty.to_owned(), of.to_owned()))?;
+        let is_kept = !ty.ends_with('}') && of != "core::future::future::Future";
+        is_kept.then_some((*name, Alive::Kept { ty, of }))
+    });
+    methods.collect()
 }
 
 /// What symbols of `TypeId::of` have in them.

@@ -18,6 +18,7 @@ pub(super) struct Mapping {
     pub(super) start: u64,
     pub(super) end: u64,
     pub(super) is_readable: bool,
+    pub(super) is_writable: bool,
     pub(super) is_executable: bool,
     /// Where in the file it starts.
     pub(super) offset: u64,
@@ -68,6 +69,7 @@ fn mapping(line: &str) -> Option<Mapping> {
         start: number(start)?,
         end: number(end)?,
         is_readable: permissions.starts_with('r'),
+        is_writable: permissions.contains('w'),
         is_executable: permissions.contains('x'),
         offset: number(offset)?,
         file: file.trim_end().to_owned(),

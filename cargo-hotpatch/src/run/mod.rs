@@ -11,5 +11,6 @@ mod scan;
 pub mod signals;
 pub mod stacks;
 mod unwind;
+pub mod vtables;
 pub mod watch;
 pub mod watchlist;

@@ -71,6 +71,7 @@ mod tests {
             start,
             end,
             is_readable: true,
+            is_writable: false,
             is_executable,
             offset: 0,
             file: String::new(),

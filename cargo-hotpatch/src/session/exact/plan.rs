@@ -26,8 +26,11 @@ use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::lazies::lazies;
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
-use crate::plan::worlds::{Alive, OnStack, StackFunction, alive, compare, function_of, retyped};
+use crate::plan::worlds::{
+    Alive, OnStack, StackFunction, alive, compare, function_of, keepers, retyped,
+};
 use crate::run::memory::word;
+use crate::run::vtables::pointed_to;
 
 /// The static in which `#[hot]` counts the futures of an `async` function, see `hotpatch-macros`.
 const RUNNING: &str = "__HOTPATCH_RUNNING";
@@ -212,6 +215,9 @@ impl Engine {
             &on_stack,
         );
         if alive.is_empty() {
+            alive.extend(self.kept_behind_traits(keepers(&worlds, &self.names))?);
+        }
+        if alive.is_empty() {
             let functions = old.iter().chain(&new);
             let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
             let symbols: Vec<NameId> = functions.map(|(name, _)| *name).collect();
@@ -365,6 +371,27 @@ impl Engine {
             Some(note(Code::HP0205, message, Some((place.0, place.1))))
         });
         notes.collect()
+    }
+
+    /// Those of these values that there are: something in the process points to a vtable with the method.
+    fn kept_behind_traits(&self, keepers: Vec<(NameId, Alive)>) -> Result<Vec<Alive>> {
+        let found = keepers.into_iter().filter_map(|(name, alive)| {
+            let found = self.addresses.find(name, &self.names)?;
+            Some((found.address, alive))
+        });
+        let (methods, keepers): (Vec<u64>, Vec<Alive>) = found.unzip();
+        if keepers.is_empty() {
+            return Ok(keepers);
+        }
+        let found = pointed_to(self.pid, &methods)
+            .context("failed to look for values in the program's memory")?;
+        let mut kept: Vec<Alive> = Vec::new();
+        for (number, alive) in keepers.into_iter().enumerate() {
+            if found.contains(&number) && !kept.contains(&alive) {
+                kept.push(alive);
+            }
+        }
+        Ok(kept)
     }
 
     /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked

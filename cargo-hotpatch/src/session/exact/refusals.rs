@@ -57,9 +57,16 @@ pub(super) fn values_are_alive(worlds: &Worlds, alive: &[Alive], files: &[PathBu
     };
     let (file, line) = declaration(last(root), files).unwrap_or_default();
     let mut refusal = Refusal::new(code, message, file, Place { line, column: 1 });
-    let mut places: Vec<String> = alive.iter().take(MOST).map(place).collect();
-    if alive.len() > MOST {
-        places.push(format!("{} places more", alive.len() - MOST));
+    let mut places: Vec<String> = Vec::new();
+    for place in alive.iter().map(place) {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    if places.len() > MOST {
+        let more = places.len() - MOST;
+        places.truncate(MOST);
+        places.push(format!("{more} places more"));
     }
     refusal = refusal.because(format!("alive in: {}", places.join(", ")));
     refusal
@@ -137,6 +144,9 @@ fn place(alive: &Alive) -> String {
             at(file, *line)
         ),
         Alive::Unseen { what } => what.clone(),
+        Alive::Kept { ty, of } => {
+            format!("a `{}` that is kept as `dyn {}`", shortened(ty), last(of))
+        }
         Alive::Disguised(disguise) => format!(
             "whatever `{}` takes for another type (`{}`{})",
             disguise.function,
@@ -152,6 +162,17 @@ fn place(alive: &Alive) -> String {
                 shown(function)
             )
         }
+    }
+}
+
+/// Beyond so many characters nobody reads the arguments of a type.
+const READABLE: usize = 80;
+
+/// A type as people can read it.
+fn shortened(ty: &str) -> String {
+    match ty.split_once('<').filter(|_| ty.len() > READABLE) {
+        Some((path, _)) if !path.is_empty() => format!("{path}<…>"),
+        _ => ty.to_owned(),
     }
 }
 
