@@ -156,9 +156,9 @@ pub const fn explanation(code: Code) -> Explanation {
                 A struct, enum or union has other fields, variants, `repr` or generics now, how its \
                 values are dropped changed, or what a closure that has a name captured, and old \
                 values of it can be met by new code. The refusal says where: in a static, in a \
-                variable of a function that a thread runs, on a stack that cannot be read, behind a \
-                pointer that only a type id tells apart, or where `unsafe` code takes one type for \
-                another.",
+                variable of a function that a thread runs, on a stack that cannot be read, kept behind \
+                a `dyn Trait`, where it would go on with older code for good, behind a pointer that \
+                only a type id tells apart, or where `unsafe` code takes one type for another.",
             why: "\
                 New code would read the value with the new layout: a `u32` where there is a pointer. \
                 No check at run time could tell. Where no old value can be met, the type may change: \
