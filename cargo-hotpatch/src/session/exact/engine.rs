@@ -1,6 +1,6 @@
 //! What is known of the process and its crates, and the steps from a save to running code.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::addresses::Addresses;
 use super::compile::Compiling;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
-use super::krate::{Crate, casts_and_text, metadata_of, sources};
+use super::krate::{CastsOfObjects, Crate, casts_and_text, metadata_of, sources};
 use super::libraries::Libraries;
 use super::live::Listening;
 use super::manifest::natives;
@@ -37,7 +37,6 @@ use crate::object::names::{NameId, Names};
 use crate::object::v0;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
-use crate::plan::disguises::Casts;
 use crate::plan::verdict::Refusal;
 use crate::plan::worlds::is_eraser;
 use crate::run::client::Client;
@@ -89,7 +88,7 @@ pub(super) struct Engine {
     /// What the fast lane stands on.
     pub(super) scoped: ScopedCrates,
     /// Casts in the code that was built, by number of the crate and with its objects.
-    first_casts: Option<Receiver<(usize, (HashSet<u128>, Casts))>>,
+    first_casts: Option<Receiver<(usize, CastsOfObjects)>>,
     /// Libraries loaded so far, also those that did not go live.
     pub(super) loaded: u32,
     pub(super) generation: u32,

@@ -18,6 +18,9 @@ use crate::command::CancelToken;
 use crate::object::names::Names;
 use crate::plan::disguises::Casts;
 
+/// What code takes for something else, with the hashes of the objects of which that is true.
+pub(super) type CastsOfObjects = (HashSet<u128>, Casts);
+
 /// A crate of the workspace.
 pub(super) struct Crate {
     pub(super) unit: Unit,
@@ -31,7 +34,7 @@ pub(super) struct Crate {
     /// The libraries and macros of others that it was compiled with.
     pub(super) externs: Vec<(PathBuf, Stamp)>,
     /// What its code takes for something else, and the objects of which that is true.
-    pub(super) casts: Option<(HashSet<u128>, Casts)>,
+    pub(super) casts: Option<CastsOfObjects>,
     /// The same of text that is not compiled yet.
     pub(super) early_casts: Option<EarlyCasts>,
     /// cargo does not build it any more. Its code and state are in the process all the same.
@@ -116,7 +119,9 @@ impl EarlyCasts {
         let files: Vec<PathBuf> = inputs.files().cloned().collect();
         thread::spawn(move || {
             // Whatever is wrong shows when it is needed.
-            let _ = casts_and_text(&unit, &files, &ending).map(|casts| say.send(casts));
+            if let Ok(casts) = casts_and_text(&unit, &files, &ending) {
+                let _ = say.send(casts);
+            }
         });
         Self { made, cancel }
     }
