@@ -63,8 +63,10 @@ extern "C" fn cargo_hotpatch_start() {
         .all(|name| env::var_os(name).is_some());
     // Nothing may unwind into a `main` that is not Rust's.
     let _ = panic::catch_unwind(start);
-    while is_held {
-        thread::park();
+    if is_held {
+        loop {
+            thread::park();
+        }
     }
 }
 
