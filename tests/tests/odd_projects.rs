@@ -179,6 +179,7 @@ fn lines_that_end_as_on_windows_and_a_byte_order_mark() -> Result<()> {
         fs::write(&main, text + "\r\nconst LINES: &str = \"a\r\nb\";\r\n")?;
         let verdict = session.verdict()?;
         ensure!(verdict.name() == "patched", "{verdict}");
+        session.confirmed(&verdict)?;
         expect_answer(session, "x", "two x 3 8")?;
         // The same text with other line ends is the same code.
         let text = fs::read_to_string(&main)?.replace("\r\n", "\n");
