@@ -28,7 +28,7 @@ use super::globs::Modules;
 use super::instances::{Instance, Instances};
 use super::items::{CrateSource, SourceFile, raw};
 use super::lifetimes;
-use super::own_imports::{Imports, all_imports, scope_path};
+use super::own_imports::{Imports, all_imports, left_private, scope_path};
 use super::pieces::{blank, imported_macros, local_trait, macro_items, needed_macros, pairs};
 use super::rewrite::{associated, declaration, method_path, with_static_lifetimes};
 use super::widen::splice;
@@ -117,7 +117,7 @@ pub fn patch_crate(
             format!("#[allow(unused_imports)] use crate::{path}{ADDED_TRAIT}{number} as _; ")
         })
         .collect();
-    let macros = needed_macros(krate, names);
+    let macros = needed_macros(krate, names.clone());
     for (file, item) in macro_items(krate) {
         if item.names.iter().any(|name| macros.contains(name.as_str())) {
             need_module(&mut modules, &file.module);
@@ -128,7 +128,8 @@ pub fn patch_crate(
     let known = Modules::of(krate);
     let imports = |module: &[String]| {
         let macros = imported_macros(krate, &known, module, &modules, &macros);
-        all_imports(krate, module, &modules, private) + &macros + &traits
+        let private_ones = left_private(krate, module, private, &names);
+        all_imports(krate, module, &modules, private) + &private_ones + &macros + &traits
     };
     let mut files = Vec::new();
     for (number, file) in krate.files.iter().enumerate() {

@@ -81,6 +81,41 @@ fn imports(
     text
 }
 
+/// What a module imports from its own crate by imports that the scope left as they are, of what is `said` in the patch: one
+/// that brings a macro along, of which nobody outside of the crate may know, is private as a whole.
+#[must_use]
+pub fn left_private(
+    krate: &CrateSource,
+    module: &[String],
+    private: &Imports,
+    said: &BTreeSet<&str>,
+) -> String {
+    let macros = krate.macro_names();
+    let items = items_of(krate, module);
+    let items = items.filter(|(file, item)| {
+        item.kind == Kind::Use && private.contains(&(file.path.clone(), item.place.line))
+    });
+    let imports = items.flat_map(|(_, item)| &item.imports);
+    let wanted = imports.filter(|import| {
+        said.contains(import.name.as_str()) && !macros.contains(import.name.as_str())
+    });
+    let mut text = String::new();
+    for import in wanted {
+        let first = import.path.first().map(String::as_str);
+        let is_own = matches!(first, Some("crate" | "self" | "super"));
+        if let (true, Some(of), Some(last)) =
+            (is_own, absolute(module, &import.path), import.path.last())
+        {
+            let path = scope_path(&of, &raw(last));
+            text += &format!(
+                "#[allow(unused_imports)] use {path} as {}; ",
+                raw(&import.name)
+            );
+        }
+    }
+    text
+}
+
 /// The glob imports of the module that the import of `name` at this place takes it from.
 ///
 /// They are what brings `name` there a second time.

@@ -1,7 +1,9 @@
 //! What only code of its own crate may do: name every field and variant, and call macros that are not exported.
 
 mod calls;
+mod groups;
 mod macros;
+mod words;
 
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +42,10 @@ pub fn length(shape: &Shape) -> u32 {
 
 pub fn shapes() -> [Shape; 2] {
     [Shape::Dot, Shape::Line(2)]
+}
+
+pub fn grouped(text: &str) -> String {
+    groups::grouped(text)
 }
 
 pub fn called(text: &str) -> String {

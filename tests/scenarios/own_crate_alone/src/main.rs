@@ -7,6 +7,7 @@ fn main() {
             "spots" => format!("{:?}", own::spots(3)),
             "options" => format!("{:?}", own::options()),
             "shapes" => format!("{:?} {}", own::shapes(), own::shapes().iter().map(own::length).sum::<u32>()),
+            "grouped" => own::grouped("grouped"),
             text => own::called(text),
         };
         println!("{reply}");
