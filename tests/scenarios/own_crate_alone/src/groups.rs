@@ -6,6 +6,10 @@ use crate::{
 };
 
 pub fn grouped(text: &str) -> String {
+    parts(text) + &doubled!("!")
+}
+
+fn parts(text: &str) -> String {
     let word = Word(text.len());
-    format!("{} {} {}", short(text), word.0, words::last(text)) + &doubled!("!")
+    format!("{} {} {}", short(text), word.0, words::last(text))
 }
