@@ -92,9 +92,11 @@ pub fn left_private(
 ) -> String {
     let macros = krate.macro_names();
     let items = items_of(krate, module);
-    let items = items.filter(|(file, item)| {
-        item.kind == Kind::Use && private.contains(&(file.path.clone(), item.place.line))
-    });
+    let is_private = |file: &SourceFile, item: &OtherItem| {
+        let brings_a_macro = item.names.iter().any(|name| macros.contains(name.as_str()));
+        brings_a_macro || private.contains(&(file.path.clone(), item.place.line))
+    };
+    let items = items.filter(|(file, item)| item.kind == Kind::Use && is_private(file, item));
     let imports = items.flat_map(|(_, item)| &item.imports);
     let wanted = imports.filter(|import| {
         said.contains(import.name.as_str()) && !macros.contains(import.name.as_str())
