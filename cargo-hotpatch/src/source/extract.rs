@@ -127,9 +127,9 @@ pub fn patch_crate(
 
     let known = Modules::of(krate);
     let imports = |module: &[String]| {
-        let macros = imported_macros(krate, &known, module, &modules, &macros);
-        let private_ones = left_private(krate, module, private, &names);
-        all_imports(krate, module, &modules, private) + &private_ones + &macros + &traits
+        let imported = imported_macros(krate, &known, module, &modules, &macros);
+        let private_ones = left_private(krate, module, private, (&names, &macros));
+        all_imports(krate, module, &modules, private) + &private_ones + &imported + &traits
     };
     let mut files = Vec::new();
     for (number, file) in krate.files.iter().enumerate() {

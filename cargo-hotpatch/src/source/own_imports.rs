@@ -82,19 +82,22 @@ fn imports(
 }
 
 /// What a module imports from its own crate by imports that the scope left as they are, of what is `said` in the patch: one
-/// that brings a macro along, of which nobody outside of the crate may know, is private as a whole.
+/// that brings a macro along, of which nobody outside of the crate may know, is private as a whole. One with a macro that is
+/// `needed` stands in the patch itself.
 #[must_use]
 pub fn left_private(
     krate: &CrateSource,
     module: &[String],
     private: &Imports,
-    said: &BTreeSet<&str>,
+    (said, needed): (&BTreeSet<&str>, &BTreeSet<&str>),
 ) -> String {
     let macros = krate.macro_names();
     let items = items_of(krate, module);
     let is_private = |file: &SourceFile, item: &OtherItem| {
-        let brings_a_macro = item.names.iter().any(|name| macros.contains(name.as_str()));
-        brings_a_macro || private.contains(&(file.path.clone(), item.place.line))
+        let has_one =
+            |of: &BTreeSet<&str>| item.names.iter().any(|name| of.contains(name.as_str()));
+        let is_listed = private.contains(&(file.path.clone(), item.place.line));
+        (is_listed || has_one(&macros)) && !has_one(needed)
     };
     let items = items.filter(|(file, item)| item.kind == Kind::Use && is_private(file, item));
     let imports = items.flat_map(|(_, item)| &item.imports);
