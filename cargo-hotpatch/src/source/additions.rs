@@ -90,11 +90,16 @@ pub fn edit(
     if since_scope.moved || since_running.moved {
         bail!("macros are known elsewhere");
     }
-    let mut before = Finder::new(scope, running, is_program);
-    let ran_with = before.find()?;
+    // Mostly nothing runs ahead of the scope.
+    let ran_with = match compare(scope, running).more {
+        true => {
+            fit(scope, running, new)?;
+            Finder::new(scope, running, is_program).find()?
+        }
+        false => Vec::new(),
+    };
     let mut now = Finder::new(scope, new, is_program);
     let callers = now.find()?;
-    fit(scope, running, new)?;
     let bodies = since_running.bodies.into_iter().chain(since_scope.bodies);
     let mut all: BTreeSet<FnKey> = bodies.chain(callers).chain(ran_with).collect();
     let own: BTreeSet<&FnKey> = now.own.iter().collect();
@@ -374,8 +379,7 @@ impl<'a> Finder<'a> {
     /// Whoever said such a name before may mean something else now.
     fn check_fresh(&self) -> Result<()> {
         for file in &self.scope.files {
-            let said = said(&file.parsed.text, |word| self.fresh.contains(word));
-            if let Some((_, name)) = said.first() {
+            if let Some((_, name)) = said(&file.parsed.text, &self.fresh).first() {
                 bail!("`{name}` is no new name");
             }
         }
@@ -385,8 +389,7 @@ impl<'a> Finder<'a> {
     /// The scope has it still.
     fn check_gone(&self) -> Result<()> {
         for file in &self.new.files {
-            let said = said(&file.parsed.text, |word| self.gone.contains(word));
-            if let Some((_, name)) = said.first() {
+            if let Some((_, name)) = said(&file.parsed.text, &self.gone).first() {
                 bail!("`{name}` is gone and still a name");
             }
         }
@@ -396,31 +399,35 @@ impl<'a> Finder<'a> {
     /// The functions that say a name which means something else now.
     fn callers(&mut self) -> Result<Vec<FnKey>> {
         self.turn_macros();
+        let names: BTreeSet<String> = self.turned.iter().map(|(name, _)| name.clone()).collect();
         let mut callers = Vec::new();
         for file in &self.new.files {
-            let is_turned = |word: &str| self.turned.iter().any(|(name, _)| name == word);
-            for (at, name) in said(&file.parsed.text, is_turned) {
-                let mut kept = self.additions.kept.iter().map(|of| (&of.file, &of.range));
-                let mut macros = self.macros.iter().map(|(file, range)| (file, range));
-                let is_here = |(path, range): (&PathBuf, &Range<usize>)| {
-                    *path == file.path && range.contains(&at)
-                };
-                if kept.any(is_here) || macros.any(is_here) {
+            for (at, name) in said(&file.parsed.text, &names) {
+                let mut macros = self.macros.iter();
+                if macros.any(|(path, range)| *path == file.path && range.contains(&at)) {
                     continue;
                 }
-                let mut functions = file.parsed.functions.iter();
-                // In a signature, or a type, it may change what others see.
-                let function = functions
-                    .find(|function| function.body.contains(&at))
-                    .with_context(|| format!("`{name}` is said outside of bodies"))?;
+                let mut kept = self.additions.kept.iter();
+                let kept = kept.find(|of| of.file == file.path && of.range.contains(&at));
+                let (module, caller) = match kept {
+                    Some(kept) => (&kept.module, None),
+                    None => {
+                        let mut functions = file.parsed.functions.iter();
+                        // In a signature, or a type, it may change what others see.
+                        let function = functions
+                            .find(|function| function.body.contains(&at))
+                            .with_context(|| format!("`{name}` is said outside of bodies"))?;
+                        (&function.module, Some(function.key.clone()))
+                    }
+                };
                 // Elsewhere the scope's own might be meant.
-                let is_near = |(other, module): &(String, Option<Arc<[String]>>)| {
-                    other != name || module.as_ref().is_none_or(|of| *of == function.module)
+                let is_near = |(other, of): &(String, Option<Arc<[String]>>)| {
+                    other != name || of.as_ref().is_none_or(|of| of == module)
                 };
                 if !self.turned.iter().all(is_near) {
                     bail!("`{name}` is said in another module");
                 }
-                callers.push(function.key.clone());
+                callers.extend(caller);
             }
         }
         Ok(callers)
@@ -484,16 +491,20 @@ fn items(krate: &CrateSource) -> BTreeMap<ItemKey<'_>, (&SourceFile, &OtherItem)
     out
 }
 
-/// The words of a text that are meant, with their places. What stands on a line of its own behind `//` is nobody's.
-fn said(text: &str, is_meant: impl Fn(&str) -> bool) -> Vec<(usize, &str)> {
+/// Where a text says these names. What stands on a line of its own behind `//` is nobody's.
+fn said<'text>(text: &'text str, names: &BTreeSet<String>) -> Vec<(usize, &'text str)> {
     let mut found = Vec::new();
+    // Of a large crate most files have none of them, and words are slow.
+    if !names.iter().any(|name| text.contains(name.as_str())) {
+        return found;
+    }
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         if !line.trim_start().starts_with("//") {
             let mut at = start;
             for part in line.split_inclusive(|c: char| !is_of_a_word(c)) {
                 let word = part.trim_end_matches(|c: char| !is_of_a_word(c));
-                if !word.is_empty() && is_meant(word) {
+                if names.contains(word) {
                     found.push((at, word));
                 }
                 at += part.len();
@@ -641,6 +652,11 @@ mod tests {
                 "{more}"
             );
         }
+        // What is added in another module may mean the scope's own as well.
+        let elsewhere = format!("mod m {{ fn i() {{}} }} {scope}");
+        let added = elsewhere.replace("fn i() {}", "fn i() { j() } fn j() { super::C }");
+        assert!(ahead_of(&elsewhere, &added).is_ok());
+        assert!(ahead_of(&elsewhere, &added.replace("= 1", "= 2")).is_err());
     }
 
     #[test]
@@ -678,7 +694,7 @@ mod tests {
     #[test]
     fn words_are_found_but_behind_slashes() {
         let text = "a b\n  // a\nab a;a";
-        let places: Vec<usize> = said(text, |word| word == "a")
+        let places: Vec<usize> = said(text, &["a".to_owned()].into())
             .iter()
             .map(|(at, _)| *at)
             .collect();
