@@ -165,10 +165,10 @@ fn trait_of_vtable(path: &str) -> Option<&str> {
     type_and_trait(path).map(|(_, of)| of)
 }
 
-/// Type and trait of `<T as Trait>::{vtable}`, the trait without generic arguments.
+/// Type and trait of `<T as Trait>::{vtable}` or of `<T as Trait>::method`, the trait without generic arguments.
 #[must_use]
 pub fn type_and_trait(path: &str) -> Option<(&str, &str)> {
-    let inner = path.strip_prefix('<')?.rsplit_once(">::{")?.0;
+    let inner = path.strip_prefix('<')?.rsplit_once(">::")?.0;
     let at = top_level(inner, " as ")?;
     let of = &inner[at + " as ".len()..];
     let of = of.split('<').next().unwrap_or(of);

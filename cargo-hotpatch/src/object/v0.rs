@@ -99,6 +99,14 @@ pub fn root<'a>(symbol: &'a str, krate: &str) -> Option<&'a str> {
     Some(&symbol[start..end + spelled.len()])
 }
 
+/// Whether a symbol is of what a trait has: a type's own of an `impl` of it, or what the trait provides.
+#[must_use]
+pub fn is_of_a_trait(symbol: &str) -> bool {
+    ["_RNvX", "_RNvY"]
+        .iter()
+        .any(|start| symbol.starts_with(start))
+}
+
 /// Whether this is the symbol of a crate's own `main`.
 #[must_use]
 pub fn is_main_of(symbol: &str, krate: &str) -> bool {
@@ -110,7 +118,7 @@ pub fn is_main_of(symbol: &str, krate: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{base_62, compiled_for, is_main_of, mentions, root, without_crate};
+    use super::{base_62, compiled_for, is_main_of, is_of_a_trait, mentions, root, without_crate};
 
     #[test]
     fn what_a_symbol_was_compiled_for_is_written_as_rustc_does() {
@@ -142,6 +150,12 @@ mod tests {
         );
         assert_eq!(of("_RNvCs1234_3app4main"), Some("Cs1234_3app"));
         assert_eq!(of("_RNvCs1234_5other4main"), None);
+        assert!(is_of_a_trait(
+            "_RNvXs_NvNtCs4YUYtxHDUIo_3app5worldNtB4_5World6report"
+        ));
+        assert!(!is_of_a_trait(
+            "_RNvMs_NtNtCs1234_3app5worldNtB4_5World6report"
+        ));
         assert!(is_main_of("_RNvCs1234_3app4main", "app"));
         assert!(!is_main_of("_RNvNtCs1234_3app1m4main", "app"));
         assert!(!is_main_of("_RNvCs1234_5other4main", "app"));

@@ -13,9 +13,10 @@ use crate::object::changed_types::{
     ChangedTypes, changed_environments, changed_signatures, changed_traits, type_and_trait,
 };
 use crate::object::facts::{Facts, FunctionFacts, StaticFacts};
-use crate::object::fingerprint::{Definition, Kind};
+use crate::object::fingerprint::Kind;
 use crate::object::mentions::is_of_a_box;
 use crate::object::names::{NameId, Names};
+use crate::object::v0;
 
 /// What the states of `async` functions, `async` blocks and the like have in their names.
 const FUTURES: &[&str] = &[
@@ -128,23 +129,18 @@ pub fn compare(
         }
         let symbol = names.text(*name);
         let (was, is) = (old_function(symbol), new_function(symbol));
-        let mut facts = [was, is].into_iter().flatten();
+        let facts = || [was, is].into_iter().flatten();
+        let callees = || {
+            let definitions = old_definitions.get(name).into_iter().chain([definition]);
+            let callees = definitions.flat_map(|of| &of.references);
+            let callees = callees.map(|callee| names.text(*callee));
+            callees.flat_map(|callee| [old_function(callee), new_function(callee)])
+        };
         let is_mentioned = !types.is_empty()
             && (types.mentioned_in_symbol(symbol)
-                || facts.any(|facts| mentions_one(symbol, facts, &types))
-                    && (holds_one([was, is], &types)
-                        || [old_definitions.get(name), Some(definition)]
-                            .into_iter()
-                            .flatten()
-                            .any(|definition| {
-                                calls_with_one(
-                                    definition,
-                                    names,
-                                    &old_function,
-                                    &new_function,
-                                    &types,
-                                )
-                            })));
+                || facts().any(|facts| mentions_one(symbol, facts, &types))
+                    && (facts().any(|facts| holds_one(facts, &types))
+                        || callees().flatten().any(|callee| takes_one(callee, &types))));
         let is_called_otherwise = was
             .zip(is)
             .is_some_and(|(was, is)| was.signature != is.signature);
@@ -232,37 +228,18 @@ fn closures(definitions: &Definitions<'_>, names: &Names) -> BTreeMap<String, BT
 /// Whether a function that mentions one of the types has values of it, as far as its own entry says. A type of a function
 /// has none, if it is that of an item: and if it were one of pointers the symbol would name the type, as generic code alone
 /// can mention what closures captured and the states of futures.
-fn holds_one(facts: [Option<&FunctionFacts>; 2], types: &ChangedTypes) -> bool {
-    facts.into_iter().flatten().any(|facts| {
-        let named = facts.signature.iter().chain(&facts.generics);
-        let locals = facts.locals.iter().map(|(_, ty)| ty);
-        let mut all = named.chain(locals);
-        facts
-            .environment
-            .as_ref()
-            .is_some_and(|of| types.mentioned_in(of))
-            || all.any(|ty| types.mentioned_beside_functions(ty))
-    })
+fn holds_one(facts: &FunctionFacts, types: &ChangedTypes) -> bool {
+    let named = facts.signature.iter().chain(&facts.generics);
+    let mut all = named.chain(facts.locals.iter().map(|(_, ty)| ty));
+    let environment = facts.environment.as_ref();
+    environment.is_some_and(|of| types.mentioned_in(of))
+        || all.any(|ty| types.mentioned_beside_functions(ty))
 }
 
-/// Whether a function refers to one that takes one of the types: it may get at a value in ways that no entry tells, and
-/// then has to hand it on.
-fn calls_with_one<'a>(
-    definition: &Definition,
-    names: &Names,
-    old_function: &impl Fn(&str) -> Option<&'a FunctionFacts>,
-    new_function: &impl Fn(&str) -> Option<&'a FunctionFacts>,
-    types: &ChangedTypes,
-) -> bool {
-    let takes_one = |facts: &FunctionFacts| {
-        let mut taken = facts.signature.iter().skip(1).chain(&facts.environment);
-        taken.any(|ty| types.mentioned_beside_functions(ty))
-    };
-    definition.references.iter().any(|target| {
-        let symbol = names.text(*target);
-        let facts = [old_function(symbol), new_function(symbol)];
-        facts.into_iter().flatten().any(takes_one)
-    })
+/// Whether a function is given one of the types. Who calls it may have got at a value in ways that no entry tells.
+fn takes_one(facts: &FunctionFacts, types: &ChangedTypes) -> bool {
+    let mut taken = facts.signature.iter().skip(1).chain(&facts.environment);
+    taken.any(|ty| types.mentioned_beside_functions(ty))
 }
 
 fn mentions_one(symbol: &str, facts: &FunctionFacts, types: &ChangedTypes) -> bool {
@@ -306,8 +283,8 @@ pub enum Alive {
     },
     /// Perhaps where code takes values for those of another type.
     Disguised(Disguise),
-    /// Behind a `dyn` of a trait.
-    Kept {
+    /// In a trait object.
+    TraitObject {
         /// The type.
         ty: String,
         /// The trait.
@@ -388,23 +365,23 @@ pub fn alive(
             });
         }
     }
-    let functions = old_definitions.iter();
-    let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
-    let functions = functions.map(|(name, _)| name);
-    let functions = functions.filter(|name| {
-        !names.text(**name).contains(TYPE_ID_OF) || is_asked(**name, old, old_definitions, names)
-    });
-    let functions = functions.chain(erasers);
-    for symbol in functions.map(|name| names.text(*name)) {
-        if is_eraser(symbol)
+    let is_found_by = |name: NameId| {
+        let symbol = names.text(name);
+        is_eraser(symbol)
             && worlds.types.mentioned_in_symbol(symbol)
             && !is_environment_symbol(symbol)
-        {
-            found.push(Alive::Erased {
-                function: symbol.to_owned(),
-            });
-        }
-    }
+    };
+    let functions = old_definitions.iter();
+    let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
+    let present = functions.map(|(name, _)| *name).filter(|name| {
+        is_found_by(*name)
+            && (!names.text(*name).contains(TYPE_ID_OF)
+                || is_asked(*name, old, old_definitions, names))
+    });
+    let gone = erasers.iter().copied().filter(|name| is_found_by(*name));
+    found.extend(present.chain(gone).map(|name| Alive::Erased {
+        function: names.text(name).to_owned(),
+    }));
     found.sort_by_key(rank);
     found.dedup();
     found
@@ -415,33 +392,29 @@ fn rank(alive: &Alive) -> (u8, String) {
         Alive::Static { symbol, .. } => (0, symbol.clone()),
         Alive::Variable { function, .. } => (1, function.clone()),
         Alive::Unseen { what } => (1, what.clone()),
-        Alive::Kept { ty, of } => (2, format!("{:08}{ty}{of}", ty.len())),
+        Alive::TraitObject { ty, of } => (2, format!("{:08}{ty}{of}", ty.len())),
         // That of the type itself before those of what mentions it.
         Alive::Erased { function } => (2, format!("{:08}{function}", function.len())),
         Alive::Disguised(disguise) => (3, disguise.function.clone()),
     }
 }
 
-/// The methods by which a value can be kept behind a `dyn`, each with what that would be, among the functions that exist
-/// twice: who keeps such a value goes on with older code. What closures captured keeps its code in any case, and futures
-/// end in theirs.
+/// The methods of trait objects of types that differ, or that have one in them, among the functions that exist twice, each
+/// with what such an object would be: who has one goes on with older code. What closures captured keeps its code in any
+/// case, and futures end in theirs.
 #[must_use]
-pub fn keepers(worlds: &Worlds, names: &Names) -> Vec<(NameId, Alive)> {
+pub fn methods_of_trait_objects(worlds: &Worlds, names: &Names) -> Vec<(NameId, Alive)> {
     if worlds.types.roots().all(is_environment) {
         return Vec::new();
     }
-    let methods = worlds.twice.iter().filter_map(|name| {
-        let symbol = names.text(*name);
-        // Methods of a trait, as the type has them or as the trait provides them.
-        let is_of_a_trait = ["_RNvX", "_RNvY"]
-            .iter()
-            .any(|start| symbol.starts_with(start));
-        let text = is_of_a_trait.then(|| format!("{:#}", rustc_demangle::demangle(symbol)))?;
-        let (owner, _) = text.rsplit_once("::")?;
-        let (ty, of) = type_and_trait(&format!("{owner}::{{vtable}}"))
-            .map(|(ty, of)| (ty.to_owned(), of.to_owned()))?;
-        let is_kept = !ty.ends_with('}') && of != "core::future::future::Future";
-        is_kept.then_some((*name, Alive::Kept { ty, of }))
+    let symbols = worlds.twice.iter().map(|name| (*name, names.text(*name)));
+    let methods = symbols.filter(|(_, symbol)| v0::is_of_a_trait(symbol));
+    let methods = methods.filter_map(|(name, symbol)| {
+        let path = format!("{:#}", rustc_demangle::demangle(symbol));
+        let (ty, of) = type_and_trait(&path)?;
+        let is_one = !ty.ends_with('}') && of != "core::future::future::Future";
+        let (ty, of) = (ty.to_owned(), of.to_owned());
+        is_one.then_some((name, Alive::TraitObject { ty, of }))
     });
     methods.collect()
 }
@@ -449,24 +422,21 @@ pub fn keepers(worlds: &Worlds, names: &Names) -> Vec<(NameId, Alive)> {
 /// What symbols of `TypeId::of` have in them.
 const TYPE_ID_OF: &str = "6TypeId2of";
 
-/// Whether somebody who has this id of a type, given by its function, may find a value by it. Not who is asked for it: that
-/// takes an id to compare with, or gives it as a method of a trait, such as that of every `dyn Error`; whoever asks has it
-/// in a function of its own.
+/// Whether somebody who has this id of a type, given by its function, may find a value by it. Not who only gives it away as
+/// a method of a trait, such as that of every `dyn Error`: whoever asks for it has it in a function of its own.
 fn is_asked(id: NameId, old: &Facts, old_definitions: &Definitions<'_>, names: &Names) -> bool {
-    let users = old_definitions
-        .values()
-        .filter(|of| of.references.contains(&id));
+    let definitions = old_definitions.values();
+    let users = definitions.filter(|of| of.references.binary_search(&id).is_ok());
     let mut users = users.map(|of| names.text(of.name));
     users.any(|user| {
-        let Some(facts) = old.functions.get(user) else {
-            return true;
-        };
-        let mut signature = facts.signature.iter().map(|ty| ty == "core::any::TypeId");
-        let gives = signature.next().unwrap_or_default();
-        let is_of_a_trait = ["_RNvX", "_RNvY"]
-            .iter()
-            .any(|start| user.starts_with(start));
-        !(signature.any(|takes| takes) || gives && is_of_a_trait)
+        let facts = old.functions.get(user);
+        let gives = facts.is_some_and(|facts| {
+            facts
+                .signature
+                .first()
+                .is_some_and(|ty| ty == "core::any::TypeId")
+        });
+        !(gives && v0::is_of_a_trait(user))
     })
 }
 

@@ -273,6 +273,8 @@ impl Engine {
     pub(super) fn begin(&mut self, saved: &BTreeSet<PathBuf>, cancel: &CancelToken) -> Begun {
         for krate in &mut self.crates {
             krate.inputs.distrust(saved);
+            // What was read for an earlier save was read beside crates that may be others now.
+            krate.early_casts = None;
         }
         if let Some(refusal) = self.outsiders.refusal() {
             return Begun::Refused(refusal);

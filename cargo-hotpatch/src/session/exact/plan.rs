@@ -27,7 +27,7 @@ use crate::plan::lazies::lazies;
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
 use crate::plan::worlds::{
-    Alive, OnStack, StackFunction, alive, compare, function_of, keepers, retyped,
+    Alive, OnStack, StackFunction, alive, compare, function_of, methods_of_trait_objects, retyped,
 };
 use crate::run::memory::word;
 use crate::run::vtables::pointed_to;
@@ -215,7 +215,7 @@ impl Engine {
             &on_stack,
         );
         if alive.is_empty() {
-            alive.extend(self.kept_behind_traits(keepers(&worlds, &self.names))?);
+            alive.extend(self.trait_objects(methods_of_trait_objects(&worlds, &self.names))?);
         }
         if alive.is_empty() {
             let functions = old.iter().chain(&new);
@@ -373,25 +373,25 @@ impl Engine {
         notes.collect()
     }
 
-    /// Those of these values that there are: something in the process points to a vtable with the method.
-    fn kept_behind_traits(&self, keepers: Vec<(NameId, Alive)>) -> Result<Vec<Alive>> {
-        let found = keepers.into_iter().filter_map(|(name, alive)| {
+    /// Those of these trait objects that there are: something in the process points to a vtable with the method.
+    fn trait_objects(&self, methods: Vec<(NameId, Alive)>) -> Result<Vec<Alive>> {
+        let found = methods.into_iter().filter_map(|(name, object)| {
             let found = self.addresses.find(name, &self.names)?;
-            Some((found.address, alive))
+            Some((found.address, object))
         });
-        let (methods, keepers): (Vec<u64>, Vec<Alive>) = found.unzip();
-        if keepers.is_empty() {
-            return Ok(keepers);
+        let (methods, objects): (Vec<u64>, Vec<Alive>) = found.unzip();
+        if objects.is_empty() {
+            return Ok(objects);
         }
         let found = pointed_to(self.pid, &methods)
-            .context("failed to look for values in the program's memory")?;
-        let mut kept: Vec<Alive> = Vec::new();
-        for (number, alive) in keepers.into_iter().enumerate() {
-            if found.contains(&number) && !kept.contains(&alive) {
-                kept.push(alive);
+            .context("failed to look for trait objects in the program's memory")?;
+        let mut present: Vec<Alive> = Vec::new();
+        for number in found {
+            if !present.contains(&objects[number]) {
+                present.push(objects[number].clone());
             }
         }
-        Ok(kept)
+        Ok(present)
     }
 
     /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked

@@ -144,7 +144,7 @@ fn place(alive: &Alive) -> String {
             at(file, *line)
         ),
         Alive::Unseen { what } => what.clone(),
-        Alive::Kept { ty, of } => {
+        Alive::TraitObject { ty, of } => {
             format!("a `{}` that is kept as `dyn {}`", shortened(ty), last(of))
         }
         Alive::Disguised(disguise) => format!(

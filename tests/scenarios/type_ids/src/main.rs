@@ -39,6 +39,51 @@ impl World {
     }
 }
 
+/// Values with what they say of their own types.
+#[derive(Default)]
+struct Log(Vec<(TypeId, Box<[u64]>)>);
+
+trait Tagged {
+    fn tag(&self) -> TypeId;
+}
+
+struct Spot {
+    at: u64,
+}
+
+impl Tagged for Spot {
+    fn tag(&self) -> TypeId {
+        TypeId::of::<Self>()
+    }
+}
+
+impl Component for Spot {
+    fn pack(self) -> Box<[u64]> {
+        Box::new([self.at])
+    }
+
+    fn unpack(words: &[u64]) -> Self {
+        Self { at: words[0] }
+    }
+}
+
+/// Has an id of the type itself, and is given one to compare.
+fn is<T: 'static>(tag: TypeId) -> bool {
+    tag == TypeId::of::<T>()
+}
+
+impl Log {
+    fn push<C: Component + Tagged>(&mut self, value: C) {
+        self.0.push((value.tag(), value.pack()));
+    }
+
+    fn spots(&self) -> String {
+        let spots = self.0.iter().filter(|(tag, _)| is::<Spot>(*tag));
+        let spots = spots.map(|(_, words)| Spot::unpack(words).at.to_string());
+        spots.collect::<Vec<_>>().join(" ")
+    }
+}
+
 #[derive(Debug)]
 enum Fault {
     Empty,
@@ -70,6 +115,7 @@ fn show(world: &World) -> String {
 
 fn main() {
     let mut world = World::default();
+    let mut log = Log::default();
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
         let reply = match line.as_str() {
@@ -78,6 +124,10 @@ fn main() {
                 show(&world)
             }
             "show" => show(&world),
+            "spot" => {
+                log.push(Spot { at: 7 });
+                log.spots()
+            }
             text => match checked(text.trim()) {
                 Ok(length) => length.to_string(),
                 Err(fault) => fault.to_string(),
