@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use tempfile::TempDir;
 
 use crate::child::{Memory, Patched, Session, Start};
 use crate::generate::{self, FIRST_MARKER, Program};
 use crate::project::Project;
 use crate::statistics::Samples;
+use crate::workplace::{Workplace, WorkplaceOpts};
 use crate::{command, page, report};
 
 #[derive(Debug, Args)]
@@ -34,12 +34,8 @@ pub struct BenchOpts {
     /// The cargo profile of both builds, such as `dev` or `release`.
     #[arg(long, default_value = "dev")]
     profile: String,
-    /// The `cargo-hotpatch` program; without it this workspace's is built.
-    #[arg(long)]
-    tool: Option<PathBuf>,
-    /// Keep programs, target folders and logs here instead of in a temporary folder.
-    #[arg(long)]
-    keep: Option<PathBuf>,
+    #[command(flatten)]
+    workplace: WorkplaceOpts,
     /// Rest between measurements, in milliseconds.
     #[arg(long, default_value_t = 300)]
     pause: u64,
@@ -104,20 +100,12 @@ impl Measured {
 }
 
 pub fn run(opts: &BenchOpts) -> Result<()> {
-    let tool = opts.tool.clone().map_or_else(command::build_tool, Ok)?;
-    let tool = tool
-        .canonicalize()
-        .with_context(|| format!("no tool at `{}`", tool.display()))?;
+    let workplace = Workplace::new(&opts.workplace)?;
     let runtime = opts
         .runtime
         .clone()
         .unwrap_or_else(|| command::workspace().join("hotpatch-rt"));
-    let temporary = TempDir::new().context("failed to make a temporary folder")?;
-    let work = opts.keep.as_deref().unwrap_or(temporary.path());
-    fs::create_dir_all(work).with_context(|| format!("failed to make `{}`", work.display()))?;
-    let work = work
-        .canonicalize()
-        .context("failed to resolve the work folder")?;
+    let work = workplace.folder();
     let runtime = runtime
         .canonicalize()
         .context("failed to resolve the runtime's folder")?;
@@ -132,7 +120,7 @@ pub fn run(opts: &BenchOpts) -> Result<()> {
         };
         let size = Size {
             opts,
-            tool: &tool,
+            tool: &workplace.tool,
             runtime: &runtime,
             folder: &folder,
         };
@@ -140,7 +128,7 @@ pub fn run(opts: &BenchOpts) -> Result<()> {
             report::progress(&format!("{lines} lines: {error:#}"));
             measured.failure = Some(format!("{error:#}"));
         }
-        if opts.keep.is_none() {
+        if opts.workplace.keep.is_none() {
             // What cannot be removed goes with the temporary folder.
             let _ = fs::remove_dir_all(&folder);
         }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use tempfile::TempDir;
 
 use crate::child::{Seen, Session, Start};
 use crate::generate::{FIRST_MARKER, Program};
 use crate::project::Project;
 use crate::statistics::Samples;
+use crate::workplace::{Workplace, WorkplaceOpts};
 use crate::{command, page, report};
 
 #[derive(Debug, Args)]
@@ -19,12 +19,8 @@ pub struct CallOpts {
     /// Measurements of 100 million calls each, before and after the patch.
     #[arg(long, default_value_t = 7)]
     rounds: usize,
-    /// The `cargo-hotpatch` program; without it this workspace's is built.
-    #[arg(long)]
-    tool: Option<PathBuf>,
-    /// Keep program, target folder and logs here instead of in a temporary folder.
-    #[arg(long)]
-    keep: Option<PathBuf>,
+    #[command(flatten)]
+    workplace: WorkplaceOpts,
     /// Also write the results into this page.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -49,14 +45,10 @@ pub struct Measured {
 }
 
 pub fn run(opts: &CallOpts) -> Result<()> {
-    let tool = opts.tool.clone().map_or_else(command::build_tool, Ok)?;
-    let tool = tool
-        .canonicalize()
-        .with_context(|| format!("no tool at `{}`", tool.display()))?;
-    let temporary = TempDir::new().context("failed to make a temporary folder")?;
-    let work = opts.keep.as_deref().unwrap_or(temporary.path());
+    let workplace = Workplace::new(&opts.workplace)?;
+    let work = workplace.folder();
     let mut measured = Measured::default();
-    if let Err(error) = measure(opts, &tool, work, &mut measured) {
+    if let Err(error) = measure(opts, &workplace.tool, work, &mut measured) {
         measured.failure = Some(format!("{error:#}"));
     }
     let part = report::calls(&measured);
@@ -79,11 +71,6 @@ fn measure(opts: &CallOpts, tool: &Path, work: &Path, measured: &mut Measured) -
         files: vec![("main.rs".into(), include_str!("hotcall.tpl").to_owned())],
         step: "main.rs".into(),
     };
-    std::fs::create_dir_all(work)
-        .with_context(|| format!("failed to make `{}`", work.display()))?;
-    let work = work
-        .canonicalize()
-        .context("failed to resolve the work folder")?;
     let project = Project::write(&work.join("call"), "bench_call", &program, Some(&runtime))?;
     let mut session = Session::start(&Start {
         tool,

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use tempfile::TempDir;
 
 use crate::child::{Session, Start, Told};
 use crate::generate::{self, FIRST_MARKER, Program};
 use crate::project::Project;
 use crate::statistics::{Samples, ratio};
+use crate::workplace::{Workplace, WorkplaceOpts};
 use crate::{command, page, report};
 
 #[derive(Debug, Args)]
@@ -30,12 +30,8 @@ pub struct KindsOpts {
     /// The cargo profile of both builds.
     #[arg(long, default_value = "dev")]
     profile: String,
-    /// The `cargo-hotpatch` program; without it this workspace's is built.
-    #[arg(long)]
-    tool: Option<PathBuf>,
-    /// Keep programs, target folders and logs here instead of in a temporary folder.
-    #[arg(long)]
-    keep: Option<PathBuf>,
+    #[command(flatten)]
+    workplace: WorkplaceOpts,
     /// Rest between measurements, in milliseconds.
     #[arg(long, default_value_t = 300)]
     pause: u64,
@@ -100,11 +96,7 @@ const KINDS: &[Kind] = &[
             )?;
             let method =
                 format!("    fn own_{marker}(&self) -> u64 {{\n        self.value\n    }}\n");
-            Some(text.replacen(
-                "impl Transient {\n",
-                &format!("impl Transient {{\n{method}"),
-                1,
-            ))
+            replaced(&text, "impl Transient {\n", "", &method)
         },
         refused: false,
     },
@@ -183,11 +175,7 @@ const KINDS: &[Kind] = &[
         before: "N",
         edit: |text, marker| {
             let field = format!("    pub more_{marker}: u32,\n");
-            Some(text.replacen(
-                "pub struct World {\n",
-                &format!("pub struct World {{\n{field}"),
-                1,
-            ))
+            replaced(text, "pub struct World {\n", "", &field)
         },
         refused: true,
     },
@@ -232,7 +220,7 @@ const KINDS: &[Kind] = &[
             let method = format!(
                 "    fn rate_{marker}(&self) -> u64 {{\n        self.rate() + {marker}\n    }}\n"
             );
-            Some(text.replacen("trait Rated {\n", &format!("trait Rated {{\n{method}"), 1))
+            replaced(&text, "trait Rated {\n", "", &method)
         },
         refused: false,
     },
@@ -376,26 +364,18 @@ pub struct Measured {
 }
 
 pub fn run(opts: &KindsOpts) -> Result<()> {
-    let tool = opts.tool.clone().map_or_else(command::build_tool, Ok)?;
-    let tool = tool
-        .canonicalize()
-        .with_context(|| format!("no tool at `{}`", tool.display()))?;
-    let temporary = TempDir::new().context("failed to make a temporary folder")?;
-    let work = opts.keep.as_deref().unwrap_or(temporary.path());
-    fs::create_dir_all(work).with_context(|| format!("failed to make `{}`", work.display()))?;
-    let work = work
-        .canonicalize()
-        .context("failed to resolve the work folder")?;
+    let workplace = Workplace::new(&opts.workplace)?;
+    let work = workplace.folder();
     let mut all = Vec::new();
     for &lines in &opts.lines {
         let folder = work.join(format!("kinds-{lines}"));
         let size = Size {
             opts,
-            tool: &tool,
+            tool: &workplace.tool,
             folder: &folder,
         };
         let measured = size.measure(lines)?;
-        if opts.keep.is_none() {
+        if opts.workplace.keep.is_none() {
             // What cannot be removed goes with the temporary folder.
             let _ = fs::remove_dir_all(&folder);
         }

@@ -16,6 +16,7 @@ mod random;
 mod replay;
 mod report;
 mod statistics;
+mod workplace;
 
 use std::path::PathBuf;
 

@@ -22,7 +22,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::replay::copy::{Overlay, WorkCopy};
 use crate::replay::history::History;
@@ -31,7 +30,8 @@ use crate::replay::player::Player;
 use crate::replay::row::Row;
 use crate::replay::stop::Stop;
 use crate::replay::summary::Summary;
-use crate::{command, machine, report};
+use crate::workplace::{Workplace, WorkplaceOpts};
+use crate::{machine, report};
 
 #[derive(Debug, Args)]
 pub struct ReplayOpts {
@@ -61,12 +61,8 @@ pub struct ReplayOpts {
     /// The manifest, from the tree's top.
     #[arg(long, default_value = "Cargo.toml")]
     manifest: String,
-    /// The `cargo-hotpatch` program; without it this workspace's is built.
-    #[arg(long)]
-    tool: Option<PathBuf>,
-    /// Keep copies, target folders and the tool's words here instead of in a temporary folder.
-    #[arg(long)]
-    keep: Option<PathBuf>,
+    #[command(flatten)]
+    workplace: WorkplaceOpts,
     /// How long a verdict may take, in seconds.
     #[arg(long, default_value_t = 180)]
     limit: u64,
@@ -94,17 +90,10 @@ pub fn run(opts: &ReplayOpts) -> Result<()> {
         .map(str::to_owned)
         .collect();
     ensure!(!lines.is_empty(), "no line in `{}`", opts.ask.display());
-    let tool = opts.tool.clone().map_or_else(command::build_tool, Ok)?;
-    let tool = tool
-        .canonicalize()
-        .with_context(|| format!("no tool at `{}`", tool.display()))?;
-    let temporary = TempDir::new().context("failed to make a temporary folder")?;
-    let work = opts.keep.as_deref().unwrap_or(temporary.path());
+    let workplace = Workplace::new(&opts.workplace)?;
+    let work = workplace.folder();
     fs::create_dir_all(work.join("logs"))
         .with_context(|| format!("failed to make `{}`", work.display()))?;
-    let work = work
-        .canonicalize()
-        .context("failed to resolve the work folder")?;
     let live = WorkCopy::empty(work.join("live"))?;
     let fresh = WorkCopy::empty(work.join("fresh"))?;
     let builder = |copy: &WorkCopy, target: &str| Builder {
@@ -121,7 +110,7 @@ pub fn run(opts: &ReplayOpts) -> Result<()> {
         history: &history,
         overlay: &overlay,
         lines: &lines,
-        tool: &tool,
+        tool: &workplace.tool,
         logs: work.join("logs"),
         hunks: opts.hunks,
         paths: !opts.path.is_empty(),
@@ -156,7 +145,7 @@ pub fn run(opts: &ReplayOpts) -> Result<()> {
             "hunks": opts.hunks,
             "options": opts.options,
             "asked": lines,
-            "tool": tool.display().to_string(),
+            "tool": workplace.tool.display().to_string(),
             "machine": machine::describe(),
             "rows": rows.iter().map(Row::json).collect::<Vec<_>>(),
             "summary": summary.json(),

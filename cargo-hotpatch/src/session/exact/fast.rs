@@ -395,45 +395,44 @@ impl Engine {
         })
     }
 
-    /// The symbols that the program is to have for these methods: those of others of their `impl` blocks, but for the name.
+    /// The symbols that the program is to have for these methods.
     fn symbols_of(&self, methods: &[FnKey], source: &CrateSource) -> Result<Vec<String>> {
-        let running = || self.crates.iter().flat_map(|krate| &krate.running);
-        let symbol = |key: &FnKey| {
-            let (_, method) = source.function(key)?;
-            let beside = source
-                .functions()
-                .map(|(_, of)| of)
-                .filter(|of| of.owner == method.owner && of.module == method.module && of.plain);
-            // Two blocks with one head are told apart by nothing but their numbers.
-            let block = source.items().filter(|item| {
-                let is_block = item.kind == ItemKind::Impl && item.module == method.module;
-                is_block && is_head_of(&item.name, method)
-            });
-            if block.count() != 1 {
-                return None;
-            }
-            let names: BTreeSet<&str> = beside.map(|of| of.name.as_str()).collect();
-            let defined = running().flat_map(|object| &object.definitions);
-            let mut symbols = defined
-                .filter(|of| of.kind == Kind::Function)
-                .map(|of| self.names.text(of.name));
-            symbols.find_map(|symbol| {
-                let name = names
-                    .iter()
-                    .find(|name| symbol.ends_with(&v0::spelled(name)))?;
-                let instance = Instance::read(&shown(symbol), &source.name)?;
-                let (_, other) = source.functions().find(|(_, of)| {
-                    of.name == **name && of.owner == method.owner && of.module == method.module
-                })?;
-                let start = symbol.strip_suffix(&v0::spelled(name))?;
-                (symbol.starts_with("_RNvM") && instance.is_of(other))
-                    .then(|| format!("{start}{}", v0::spelled(&method.name)))
-            })
-        };
-        methods
-            .iter()
-            .map(|key| symbol(key).context("nothing tells the symbol of an added method"))
-            .collect()
+        let symbols = methods.iter().map(|key| {
+            let found = source.function(key);
+            let symbol = found.and_then(|(_, method)| self.symbol_beside(method, source));
+            symbol.context("nothing tells the symbol of an added method")
+        });
+        symbols.collect()
+    }
+
+    /// The symbol of a method: that of another one of its `impl` block, but for the name.
+    fn symbol_beside(&self, method: &Function, source: &CrateSource) -> Option<String> {
+        // Two blocks with one head are told apart by nothing but their numbers.
+        let blocks = source.items().filter(|item| {
+            item.kind == ItemKind::Impl
+                && item.module == method.module
+                && is_head_of(&item.name, method)
+        });
+        if blocks.count() != 1 {
+            return None;
+        }
+        let functions = source.functions().map(|(_, of)| of);
+        let others: Vec<(String, &Function)> = functions
+            .filter(|of| of.owner == method.owner && of.module == method.module && of.plain)
+            .map(|of| (v0::spelled(&of.name), of))
+            .collect();
+        let running = self.crates.iter().flat_map(|krate| &krate.running);
+        let defined = running.flat_map(|object| &object.definitions);
+        let symbols = defined.map(|of| self.names.text(of.name));
+        let mut symbols = symbols.filter(|symbol| symbol.starts_with(OF_A_TYPE));
+        symbols.find_map(|symbol| {
+            let mut ends = others.iter();
+            let (end, other) = ends.find(|(end, _)| symbol.ends_with(end))?;
+            let instance = Instance::read(&shown(symbol), &source.name)?;
+            let block = symbol.strip_suffix(end)?;
+            let own = || format!("{block}{}", v0::spelled(&method.name));
+            instance.is_of(other).then(own)
+        })
     }
 
     /// Whether another crate of the workspace says one of these names.
@@ -500,6 +499,9 @@ impl Engine {
         Ok(())
     }
 }
+
+/// How symbols begin of what a type has by itself, and not by a trait.
+const OF_A_TYPE: &str = "_RNvM";
 
 /// Whether an `impl` block, by its head as the source has it, is the one that a method stands in.
 fn is_head_of(block: &str, method: &Function) -> bool {

@@ -115,11 +115,14 @@ pub(super) fn work(
             continue;
         }
         let stopped = match fixed.build_changed().map(Path::to_owned) {
-            Some(file) => build_changed_here(&mut engine, project, &file, &mut fixed, &token),
+            Some(file) => {
+                let stopped = build_changed_here(&mut engine, project, &file, &mut fixed, &token);
+                // What cargo wrote meanwhile, such as `Cargo.lock`, is no save.
+                texts.refresh(&fixed.paths());
+                stopped
+            }
             None => Ok(None),
         };
-        // What cargo wrote meanwhile, such as `Cargo.lock`, is no save.
-        texts.refresh(&fixed.paths());
         let since = |end: Option<Instant>| {
             let end = end.unwrap_or_else(Instant::now);
             end.duration_since(first_event)
