@@ -12,9 +12,21 @@ pub struct Disguise {
     pub function: String,
     /// What is cast.
     pub from: String,
-    /// What it is cast to.
+    /// What it is cast to; [`TYPE_ID`] where values are found by the id of their type.
     pub to: String,
 }
+
+/// What stands for the type in whose place there is an id.
+pub const TYPE_ID: &str = "core::any::TypeId";
+
+/// What asks for the id of a type, or for a value by it, up to the type.
+const ASKING: &[&str] = &[
+    "TypeId::of::<",
+    "::is::<",
+    "::downcast::<",
+    "::downcast_ref::<",
+    "::downcast_mut::<",
+];
 
 /// Casts after which memory is taken for what it was not, as MIR names them.
 const CASTS: &[&str] = &[
@@ -46,11 +58,22 @@ pub struct Casts {
     function: String,
     locals: HashMap<String, String>,
     casts: Vec<Disguise>,
+    /// Whether ids of types count.
+    ids: bool,
     /// Calls with generic arguments: the calling function, and what it calls.
     calls: Vec<(String, String)>,
 }
 
 impl Casts {
+    /// Nothing yet. In optimised code nothing but MIR tells of all ids of types that are asked for.
+    #[must_use]
+    pub fn new(of_optimised_code: bool) -> Self {
+        Self {
+            ids: of_optimised_code,
+            ..Self::default()
+        }
+    }
+
     /// Takes in a line.
     pub fn line(&mut self, line: &str) {
         if line.starts_with("fn ") {
@@ -58,6 +81,14 @@ impl Casts {
             return;
         }
         let text = line.trim();
+        if self.ids {
+            for asking in ASKING {
+                for (at, _) in text.match_indices(asking) {
+                    let of = up_to_the_end(&text[at + asking.len()..]);
+                    self.add(of.to_owned(), TYPE_ID.to_owned());
+                }
+            }
+        }
         let declared = text.strip_prefix("let ");
         if let Some((name, ty)) = declared.and_then(|text| text.split_once(": ")) {
             let name = name.trim_start_matches("mut ").to_owned();
@@ -125,7 +156,13 @@ impl Casts {
     }
 
     fn add(&mut self, from: String, to: String) {
-        if names(&from).chain(names(&to)).next().is_some() {
+        let of_types = (to != TYPE_ID).then_some(to.as_str());
+        let texts = [Some(from.as_str()), of_types];
+        if texts
+            .iter()
+            .flatten()
+            .any(|text| names(text).next().is_some())
+        {
             self.casts.push(Disguise {
                 function: self.function.clone(),
                 from,
@@ -221,6 +258,24 @@ fn called(value: &str) -> Option<&str> {
     None
 }
 
+/// Generic arguments up to the bracket that closes them.
+fn up_to_the_end(text: &str) -> &str {
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for (at, char) in text.char_indices() {
+        match char {
+            '<' => depth += 1,
+            // Of `->`.
+            '>' if before == '-' => {}
+            '>' if depth == 0 => return &text[..at],
+            '>' => depth -= 1,
+            _ => {}
+        }
+        before = char;
+    }
+    text
+}
+
 /// The generic arguments in a path, with whatever stands between them.
 fn arguments(path: &str) -> &str {
     path.find('<').map_or("", |at| &path[at..])
@@ -307,6 +362,29 @@ mod tests {
         let words = BTreeSet::from(["Token".to_owned()]);
         let found = disguises(&[&casts(mir)], &words, |_| None);
         found.into_iter().map(|one| (one.from, one.to)).collect()
+    }
+
+    #[test]
+    fn ids_of_types_count_in_optimised_code() {
+        let mir = "fn put(_1: &mut World, _2: C) -> () {
+    scope 1 (inlined TypeId::of::<C>) {
+        _3 = Map::insert(move _6, const TypeId::of::<C>::{constant#0}, move _5) -> [return: bb3, unwind continue];
+fn main() -> () {
+        _2 = World::put::<m::Token>(move _1, move _3) -> [return: bb1, unwind continue];
+fn other(_1: &dyn Any) -> Option<&Vec<m::Token>> {
+        _0 = <dyn Any>::downcast_ref::<Vec<m::Token>>(copy _1) -> [return: bb1, unwind continue];";
+        let words = BTreeSet::from(["Token".to_owned()]);
+        let of = |optimised| {
+            let mut casts = Casts::new(optimised);
+            mir.lines().for_each(|line| casts.line(line));
+            let found = disguises(&[&casts], &words, |_| None);
+            found
+                .into_iter()
+                .map(|one| one.function)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(of(true), ["other", "main"]);
+        assert_eq!(of(false), Vec::<String>::new());
     }
 
     /// As MIR has it: a cast in generic code, and another generic function that calls it.

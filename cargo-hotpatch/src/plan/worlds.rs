@@ -452,7 +452,9 @@ pub fn is_eraser(symbol: &str) -> bool {
     }
 }
 
-fn is_environment_symbol(symbol: &str) -> bool {
+/// Whether a symbol is of code for a closure.
+#[must_use]
+pub fn is_environment_symbol(symbol: &str) -> bool {
     format!("{:#}", rustc_demangle::demangle(symbol)).contains("{closure#")
 }
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 
 use super::addresses::Addresses;
+use super::askers::Askers;
 use super::compile::Compiling;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
@@ -52,6 +53,7 @@ pub(super) struct Engine {
     pub(super) crate_names: Vec<String>,
     pub(super) linked: LinkedObjects,
     pub(super) outsiders: Outsiders,
+    pub(super) askers: Askers,
     /// Crates of others may be optimised where those of the workspace are not.
     pub(super) has_optimised_dependencies: bool,
     /// The program's file.
@@ -150,6 +152,7 @@ impl Engine {
             names,
             addresses,
             libraries,
+            askers: Askers::among(&linked.libraries, &own, workspace),
             outsiders: Outsiders::among(&linked.libraries, &own, workspace),
             has_optimised_dependencies: project.config.optimises_packages(&manifest),
             program: base.program.clone(),
@@ -197,7 +200,7 @@ impl Engine {
     /// Reads the casts of all crates once in the background, where there is `unsafe` code, so that they are known when an edit
     /// of types needs them, see [`Engine::disguises`]; and rustc has the MIR in its cache.
     pub(super) fn warm_up(&mut self) {
-        if !self.files().iter().any(|file| says_unsafe(file)) {
+        if !self.has_casts() {
             return;
         }
         let crates = self.crates.iter().enumerate().map(|(number, krate)| {
@@ -232,9 +235,15 @@ impl Engine {
 
     /// Begins to read the casts of a crate that was saved, where there is `unsafe` code.
     pub(super) fn read_casts_early(&mut self, number: usize) {
-        if self.files().iter().any(|file| says_unsafe(file)) {
+        if self.has_casts() {
             self.crates[number].read_casts_early();
         }
+    }
+
+    /// Whether rustc has to be asked what code takes for something else: where `unsafe` is written, and in optimised code, which
+    /// may ask for ids of types without a symbol that says so.
+    pub(super) fn has_casts(&self) -> bool {
+        self.is_optimised() || self.files().iter().any(|file| says_unsafe(file))
     }
 
     /// How many functions of the program can be replaced.
@@ -251,6 +260,8 @@ impl Engine {
     /// There may be other libraries to take something from.
     pub(super) fn learn_libraries(&mut self) {
         self.libraries = libraries(&self.linked.libraries, &self.crates);
+        self.askers
+            .learn(&self.linked.libraries, &stems(&self.crates));
         self.crate_names = self.crates.iter().map(|of| of.unit.krate.clone()).collect();
         self.names.set_crates(&self.crate_names);
     }
@@ -395,7 +406,11 @@ impl Engine {
         }
         self.gone_statics.extend(plan.gone_statics);
         let gone = plan.changes.gone.iter();
-        let erasers = gone.filter(|name| is_eraser(self.names.text(**name)));
+        let hides_ids = self.hides_ids();
+        let erasers = gone.filter(|name| {
+            let symbol = self.names.text(**name);
+            is_eraser(symbol) || hides_ids && self.askers.know_a_crate_of(symbol)
+        });
         self.gone_erasers.extend(erasers);
         self.passed_by = plan.passed_by;
         self.settle_types(plan.gone, &plan.known);
@@ -535,7 +550,7 @@ fn externs_of_others(unit: &Unit, crates: &[Crate]) -> Vec<(PathBuf, Stamp)> {
 }
 
 /// Whether a file has the keyword in it, perhaps in a comment; the lint `unsafe_code` is another word.
-pub(super) fn says_unsafe(file: &Path) -> bool {
+fn says_unsafe(file: &Path) -> bool {
     const WORD: &[u8] = b"unsafe";
     let is_word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
     fs::read(file).is_ok_and(|text| {

@@ -140,7 +140,7 @@ impl Drop for EarlyCasts {
 }
 
 fn casts_of(unit: &Unit, cancel: &CancelToken) -> Result<Casts> {
-    let mut casts = Casts::default();
+    let mut casts = Casts::new(unit.compiled.optimised());
     mir(unit, cancel, |line| casts.line(line))?;
     Ok(casts)
 }

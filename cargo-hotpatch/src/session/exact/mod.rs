@@ -4,6 +4,7 @@
 //! verdicts; [`engine`] knows the process and takes the steps.
 
 mod addresses;
+mod askers;
 mod bodies;
 mod compile;
 mod deliver;

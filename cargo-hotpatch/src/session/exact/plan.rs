@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 
-use super::engine::{Engine, all_definitions, is_replaceable, says_unsafe};
+use super::engine::{Engine, all_definitions, is_replaceable};
 use super::krate::Crate;
 use super::objects::{ObjectFile, Objects, facts_beside, hashes};
 use super::processors::on_all_processors;
@@ -218,11 +218,20 @@ impl Engine {
             alive.extend(self.trait_objects(methods_of_trait_objects(&worlds, &self.names))?);
         }
         if alive.is_empty() {
-            let functions = old.iter().chain(&new);
-            let functions = functions.filter(|(_, of)| of.kind == Kind::Function);
+            let is_function = |(_, of): &(&NameId, &&Definition)| of.kind == Kind::Function;
+            let functions = old.iter().filter(is_function).map(|(name, _)| *name);
+            let were: Vec<NameId> = functions.chain(self.gone_erasers.iter().copied()).collect();
+            let functions = old.iter().chain(&new).filter(is_function);
             let symbols: Vec<NameId> = functions.map(|(name, _)| *name).collect();
-            let disguises = self.disguises(&worlds.types, &worlds.named(), &symbols, cancel)?;
-            alive.extend(disguises.into_iter().map(Alive::Disguised));
+            if !worlds.named().is_empty() && self.hides_ids() {
+                let hidden = self.hidden_eraser(&worlds.types, &were);
+                alive.extend(hidden.map(|function| Alive::Erased { function }));
+            }
+            if alive.is_empty() {
+                let named = worlds.named();
+                let disguises = self.disguises(&worlds.types, &named, &symbols, cancel)?;
+                alive.extend(disguises.into_iter().map(Alive::Disguised));
+            }
         }
         if !alive.is_empty() {
             let files: Vec<PathBuf> = self.files().into_iter().collect();
@@ -403,7 +412,7 @@ impl Engine {
         symbols: &[NameId],
         cancel: &CancelToken,
     ) -> Result<Vec<Disguise>> {
-        if words.is_empty() || !self.files().iter().any(|file| says_unsafe(file)) {
+        if words.is_empty() || !self.has_casts() {
             return Ok(Vec::new());
         }
         self.collect_casts();

@@ -6,6 +6,7 @@ use crate::image::layouts::is_environment;
 use crate::object::facts::StaticFacts;
 use crate::object::fingerprint::{Definition, Kind};
 use crate::plan::codes::Code;
+use crate::plan::disguises::TYPE_ID;
 use crate::plan::verdict::Refusal;
 use crate::plan::worlds::{Alive, Worlds};
 use crate::source::file::Place;
@@ -147,9 +148,14 @@ fn place(alive: &Alive) -> String {
         Alive::TraitObject { ty, of } => {
             format!("a `{}` that is kept as `dyn {}`", shortened(ty), last(of))
         }
+        Alive::Disguised(disguise) if disguise.to == TYPE_ID => format!(
+            "whatever is found by its type id, as by `{}` (`{}`)",
+            shown(&disguise.function),
+            disguise.from
+        ),
         Alive::Disguised(disguise) => format!(
             "whatever `{}` takes for another type (`{}`{})",
-            disguise.function,
+            shown(&disguise.function),
             disguise.from,
             match disguise.to.as_str() {
                 "" => String::new(),

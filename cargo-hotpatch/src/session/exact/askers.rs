@@ -1,0 +1,185 @@
+//! Where ids of types are asked for without a symbol that says so: optimised code has `TypeId::of` inlined.
+//!
+//! Of the workspace's own code rustc's MIR tells, see `plan::disguises`, and the linkage names in its debug information. What
+//! libraries of others do is only known from their text: one that speaks of type ids may ask for that of any type that it is
+//! instantiated for.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use object::{Object, ObjectSection};
+
+use super::engine::Engine;
+use crate::build::base::dep_info_files;
+use crate::build::rustc::library_stem;
+use crate::object::changed_types::ChangedTypes;
+use crate::object::names::NameId;
+use crate::object::v0;
+use crate::plan::worlds::{is_environment_symbol, is_eraser};
+
+/// Names of which a crate that asks for ids of types, or finds values by them, says one.
+const WORDS: &[&str] = &["TypeId", "type_id", "Any"];
+
+/// The libraries of others in the program, with what is known of them.
+#[derive(Debug)]
+pub(super) struct Askers {
+    /// Names of crates, each with the dep-info of its libraries.
+    libraries: HashMap<String, Vec<PathBuf>>,
+    folder: PathBuf,
+    known: HashMap<String, bool>,
+}
+
+impl Askers {
+    /// Those among these libraries that the workspace has not. Paths in dep-info are taken from `folder`.
+    pub(super) fn among(libraries: &[PathBuf], own: &BTreeSet<String>, folder: &Path) -> Self {
+        let mut askers = Self {
+            libraries: HashMap::new(),
+            folder: folder.to_owned(),
+            known: HashMap::new(),
+        };
+        askers.learn(libraries, own);
+        askers
+    }
+
+    /// There may be others now.
+    pub(super) fn learn(&mut self, libraries: &[PathBuf], own: &BTreeSet<String>) {
+        self.libraries.clear();
+        self.known.clear();
+        // What the standard library has for this is known by its symbols, see `plan::worlds::is_eraser`.
+        let is_standard = |path: &&PathBuf| path.iter().any(|part| part == "rustlib");
+        for library in libraries.iter().filter(|path| !is_standard(path)) {
+            let Some(stem) = library_stem(library).filter(|stem| !own.contains(*stem)) else {
+                continue;
+            };
+            let name = stem.rsplit_once('-').map_or(stem, |(name, _)| name);
+            let of_crate = self.libraries.entry(name.to_owned()).or_default();
+            of_crate.push(library.with_file_name(format!("{stem}.d")));
+        }
+    }
+
+    /// Whether a symbol mentions a crate of others.
+    pub(super) fn know_a_crate_of(&self, symbol: &str) -> bool {
+        self.crates_of(symbol).next().is_some()
+    }
+
+    /// Whether a symbol mentions a crate of others that may ask for ids of types.
+    fn has_one_in(&mut self, symbol: &str) -> bool {
+        let crates: Vec<String> = self.crates_of(symbol).cloned().collect();
+        crates.iter().any(|krate| self.asks(krate))
+    }
+
+    fn crates_of(&self, symbol: &str) -> impl Iterator<Item = &String> {
+        let crates = self.libraries.keys();
+        crates.filter(move |krate| v0::mentions(symbol, &[krate.as_str()]))
+    }
+
+    /// Whether a crate, or one that it uses, may ask for ids of types. One without its text may.
+    fn asks(&mut self, krate: &str) -> bool {
+        if let Some(known) = self.known.get(krate) {
+            return *known;
+        }
+        // Crates do not use each other in circles, only names may.
+        self.known.insert(krate.to_owned(), false);
+        let dep_infos = self.libraries.get(krate).cloned().unwrap_or_default();
+        let files = dep_infos.iter();
+        let files: BTreeSet<PathBuf> = files
+            .flat_map(|path| dep_info_files(path, &self.folder))
+            .collect();
+        let mut said = BTreeSet::new();
+        let asks = files.is_empty()
+            || files.iter().any(|file| match fs::read_to_string(file) {
+                Ok(text) => {
+                    let crates = words(&text).filter(|word| self.libraries.contains_key(*word));
+                    said.extend(crates.map(str::to_owned));
+                    words(&text).any(|word| WORDS.contains(&word) || word.starts_with("downcast"))
+                }
+                // What is no text, such as a picture that is included, says nothing.
+                Err(_) => !file.is_file(),
+            })
+            || said.iter().any(|other| self.asks(other));
+        self.known.insert(krate.to_owned(), asks);
+        asks
+    }
+}
+
+/// The words of a source text outside of its line comments.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let code = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or(line));
+    let words = code.flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_')));
+    words.filter(|word| !word.is_empty())
+}
+
+/// The functions that are inlined in an object, by the linkage names in its debug information.
+fn inlined(object: &[u8]) -> Vec<String> {
+    let file = object::File::parse(object).ok();
+    let section = file
+        .as_ref()
+        .and_then(|file| file.section_by_name(".debug_str"));
+    let data = section.and_then(|section| section.uncompressed_data().ok());
+    let strings = data.as_deref().unwrap_or_default().split(|byte| *byte == 0);
+    let symbols = strings.filter(|text| text.starts_with(b"_R"));
+    symbols
+        .filter_map(|text| Some(str::from_utf8(text).ok()?.to_owned()))
+        .collect()
+}
+
+impl Engine {
+    /// Whether a crate of the workspace is optimised.
+    pub(super) fn is_optimised(&self) -> bool {
+        let mut units = self.crates.iter().map(|krate| &krate.unit);
+        units.any(|unit| unit.compiled.optimised())
+    }
+
+    /// Whether code that asks for ids of types may be a part of other code.
+    pub(super) fn hides_ids(&self) -> bool {
+        self.has_optimised_dependencies || self.is_optimised()
+    }
+
+    /// A function by which a value of one of these types may be found by the id of its type, where no symbol of `TypeId::of`
+    /// has to tell; among these, and those that are inlined.
+    pub(super) fn hidden_eraser(
+        &mut self,
+        types: &ChangedTypes,
+        symbols: &[NameId],
+    ) -> Option<String> {
+        let running = self.crates.iter().flat_map(|krate| &krate.running);
+        let inlined = running.flat_map(|object| inlined(&object.bytes().unwrap_or_default()));
+        let inlined: BTreeSet<String> = inlined.collect();
+        let is_of_one =
+            |symbol: &&str| types.mentioned_in_symbol(symbol) && !is_environment_symbol(symbol);
+        let symbols = symbols.iter().map(|name| self.names.text(*name));
+        let symbols: BTreeSet<&str> = symbols.filter(is_of_one).collect();
+        let inlined: BTreeSet<&str> = inlined
+            .iter()
+            .map(String::as_str)
+            .filter(is_of_one)
+            .collect();
+        let is_asking = |symbol: &&&str| is_asked_inline(symbol, &symbols);
+        let asking = inlined.iter().find(is_asking);
+        let of_others = || {
+            let mut all = symbols.union(&inlined);
+            all.find(|symbol| self.askers.has_one_in(symbol))
+        };
+        let found = asking.or_else(of_others)?;
+        Some((*found).to_owned())
+    }
+}
+
+/// Whether an inlined function asks for the id of a type. All errors have a method that gives theirs away, see
+/// `plan::worlds::is_asked`, and has it inlined.
+fn is_asked_inline(symbol: &str, others: &BTreeSet<&str>) -> bool {
+    is_eraser(symbol) && {
+        let text = format!("{:#}", rustc_demangle::demangle(symbol));
+        let of = text.rsplit_once("TypeId>::of::<");
+        let of = of.and_then(|(_, of)| of.strip_suffix('>'));
+        !of.is_some_and(|ty| {
+            let gives = format!("<{ty} as core::error::Error>::type_id");
+            others
+                .iter()
+                .any(|symbol| format!("{:#}", rustc_demangle::demangle(symbol)) == gives)
+        })
+    }
+}
