@@ -205,23 +205,35 @@ impl Tool {
         self.run(cancel)?.checked()
     }
 
-    /// Runs the tool with standard error passed through, and hands each line of its standard output to `on_line` as it
-    /// comes. For `cargo build --message-format=json-render-diagnostics`.
+    /// Runs the tool and hands each line of its standard output to `on_line` as it comes, and each of its standard error to
+    /// `on_error`, or passes that through. For `cargo build --message-format=json-render-diagnostics`.
     ///
     /// # Errors
     /// As [`Tool::run`]. The output in the result is empty.
     pub fn stream(
         &self,
         cancel: &CancelToken,
+        on_error: Option<&(dyn Fn(&str) + Sync)>,
         on_line: impl FnMut(&str),
     ) -> Result<Output, CommandError> {
         let mut command = self.command();
+        let errors = on_error.map_or_else(Stdio::inherit, |_| Stdio::piped());
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit());
-        let (status, _) =
-            self.supervise(command, cancel, |child| lines(child.stdout.take(), on_line))?;
+            .stderr(errors);
+        let (status, _) = self.supervise(command, cancel, |child| {
+            let (out, err) = (child.stdout.take(), child.stderr.take());
+            thread::scope(|scope| {
+                let errors = scope.spawn(|| match on_error {
+                    Some(on_error) => lines(err, on_error).map(drop),
+                    None => Ok(()),
+                });
+                lines(out, on_line)?;
+                let joined = errors.join();
+                joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+        })?;
         Ok(Output {
             status,
             stdout: Vec::new(),
@@ -676,7 +688,9 @@ mod tests {
     fn lines_are_handed_over_as_they_come() {
         let mut lines = Vec::new();
         let output = sh("echo one; printf 'two\\r\\nthree'")
-            .stream(&CancelToken::new(), |line| lines.push(line.to_owned()))
+            .stream(&CancelToken::new(), None, |line| {
+                lines.push(line.to_owned())
+            })
             .unwrap();
         assert_eq!(lines, ["one", "two", "three"]);
         assert!(output.status.success());

@@ -205,7 +205,7 @@ impl Example {
         thread::Builder::new()
             .name("demo".to_owned())
             .spawn(move || {
-                let ended = tool.stream(&cancel, |line| {
+                let ended = tool.stream(&cancel, None, |line| {
                     let _ = messages.send(Message::Line(line.to_owned()));
                 });
                 let why = match ended {

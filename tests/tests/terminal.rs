@@ -4,13 +4,14 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use hotpatch_tests::LIMIT;
 use hotpatch_tests::events::Event;
 use hotpatch_tests::programs::{
-    FIRST_BUILD, Shim, edit_and_be_refused, expect_answer, expect_patch, expect_refusal,
-    is_running, program, wait_until, with_session,
+    FIRST_BUILD, Shim, edit_and_be_refused, expect_answer, expect_confirmed_patch, expect_patch,
+    expect_refusal, is_running, program, wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
-use hotpatch_tests::session::{At, Options, Session};
+use hotpatch_tests::session::{At, Options, Session, signal};
 
 fn at(terminal: At, options: &[&str]) -> Options {
     Options {
@@ -43,7 +44,7 @@ fn kept(restarted: &Event) -> Result<Vec<String>> {
     restarted.list("kept", None)
 }
 
-const LINES: &str = "restart? [y/n/always/never] ";
+const ELSEWHERE: &str = "restart to use it: `cargo hotpatch restart` in another terminal";
 const KEYS: &str = "restart? [y]es [n]o [a]lways ne[v]er ";
 const INSIST: &str = "restart all the same? [y]es [n]o ";
 
@@ -106,15 +107,21 @@ fn answers_are_remembered_for_each_code() -> Result<()> {
 }
 
 #[test]
-fn a_program_that_reads_the_terminal_shares_it_line_by_line() -> Result<()> {
+fn a_program_that_reads_the_terminal_gets_all_that_is_typed() -> Result<()> {
     let project = program("server", "lines")?;
     with_session(&project, &at(At::Terminal, &[]), |session| {
         session.ready(FIRST_BUILD)?;
+        let old = session.pid()?;
         edit_and_be_refused(session, &project, &[])?;
-        shows(session, LINES, 1)?;
+        shows(session, ELSEWHERE, 1)?;
+        ensure!(!session.stderr().contains("[y]es"), "it asked");
         let terminal = session.terminal.as_ref().context("a terminal")?;
         ensure!(terminal.is_as_it_was()?, "keys are read one by one");
-        // Whoever reads first gets a line, so no answer is typed here.
+        for word in ["y", "n", "r", "always"] {
+            session.type_keys(&format!("{word}\n"))?;
+            ensure!(session.talk.hear()? == format!("base {word}"));
+        }
+        ensure!(session.pid()? == old);
         session.stop().map(drop)
     })
 }
@@ -127,7 +134,7 @@ fn a_program_that_begins_to_read_gets_the_keyboard_back() -> Result<()> {
         "std::thread::park();",
         "std::thread::park_timeout(std::time::Duration::from_millis(20));
         if std::fs::exists(\"now\").is_ok_and(|now| now) {
-            let _ = std::io::stdin().lines().next();
+            println!(\"{}\", std::io::stdin().lines().next().unwrap().unwrap());
         }",
     )?;
     with_session(&project, &at(At::Terminal, &[]), |session| {
@@ -139,10 +146,125 @@ fn a_program_that_begins_to_read_gets_the_keyboard_back() -> Result<()> {
         )?;
         shows(session, KEYS, 1)?;
         fs::write(project.root().join("now"), "")?;
-        shows(session, LINES, 1)?;
+        shows(session, "the program reads the keyboard now", 1)?;
         let terminal = session.terminal.as_ref().context("a terminal")?;
         ensure!(terminal.is_as_it_was()?, "keys are read one by one");
+        ensure!(session.talk.hear()? == "1");
+        session.type_keys("y\n")?;
+        ensure!(session.talk.hear()? == "y");
         session.stop().map(drop)
+    })
+}
+
+/// A session at a terminal whose program draws on all of it.
+fn painting(name: &str, test: impl FnOnce(&mut Session, &Project) -> Result<()>) -> Result<()> {
+    let project = program("painter", name)?;
+    let mut options = at(At::Terminal, &[]);
+    options.env.push(("TERM".to_owned(), "xterm".into()));
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        shows(session, "<<painted>>", 1)?;
+        test(session, &project)
+    })
+}
+
+/// What was written to the terminal since the program had it to itself, without titles.
+fn painted_over(session: &Session) -> String {
+    let screen = session.stderr();
+    let (_, since) = screen.rsplit_once("<<painted>>").unwrap_or_default();
+    let mut left = String::new();
+    let mut rest = since;
+    while let Some((before, title)) = rest.split_once("\x1b]2;") {
+        left += &before.replace("\x1b[22;2t", "");
+        rest = title.split_once('\x07').map_or("", |(_, after)| after);
+    }
+    left + rest
+}
+
+#[test]
+fn a_program_that_draws_is_not_written_over_and_loses_no_key() -> Result<()> {
+    painting("painted", |session, project| {
+        expect_confirmed_patch(session, project, "base", "patched")?;
+        shows(session, "\x1b]2;Confirmed gen 1 in ", 1)?;
+        session.type_keys("x")?;
+        ensure!(session.talk.hear()? == "patched x");
+
+        edit(project, &[("fn told(", "fn tod(")])?;
+        session.expect("broken")?;
+        shows(session, "\x1b]2;Broken src/main.rs does not compile", 1)?;
+        edit(project, &[("fn tod(", "fn told(")])?;
+        session.expect("unchanged")?;
+        edit_and_be_refused(session, project, &[])?;
+        shows(session, "\x1b]2;refused HP0103: ", 1)?;
+        // None of them answers a question, ends the session or restarts anything.
+        for key in ["y", "n", "r", "\x03", "\r"] {
+            session.type_keys(key)?;
+            let heard = format!("patched {}", key.escape_debug());
+            ensure!(session.talk.hear()? == heard);
+        }
+        let over = painted_over(session);
+        ensure!(over.is_empty(), "written over it: {over:?}");
+
+        // What waited comes once the screen is free, and the title that was there before.
+        session.type_keys("q")?;
+        session.expect("exited")?;
+        shows(session, "Key r restarts the program", 1)?;
+        let screen = session.stderr();
+        let (_, after) = screen.split_once("<<left>>").context("it left")?;
+        for text in [
+            "\x1b[23;2t",
+            "Patched told (gen 1) in ",
+            "Confirmed gen 1 in ",
+            "Broken src/main.rs does not compile",
+            "refused HP0103: ",
+            ELSEWHERE,
+            "Exited with status 0",
+        ] {
+            ensure!(after.contains(text), "`{text}` is not in {after}");
+        }
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn what_cargo_says_waits_for_the_screen_as_well() -> Result<()> {
+    painting("painted_restart", |session, project| {
+        edit_and_be_refused(session, project, &[])?;
+        signal(session.pid()?, rustix::process::Signal::ABORT);
+        session.expect("exited")?;
+        session.type_keys("r")?;
+        session.restarted()?;
+        shows(session, "<<painted>>", 2)?;
+        session.type_keys("x")?;
+        ensure!(session.talk.hear()? == "base x");
+        let over = painted_over(session);
+        ensure!(over.is_empty(), "written over it: {over:?}");
+        session.stop().map(drop)
+    })
+}
+
+#[test]
+fn a_program_that_dies_leaves_a_terminal_that_can_be_used() -> Result<()> {
+    painting("painted_death", |session, _| {
+        session.type_keys("a")?;
+        ensure!(session.talk.hear()? == "base a");
+        session.expect("exited")?;
+        // Back from the alternate screen, with a cursor.
+        shows(session, "\x1b[?1047l\x1b[?25h", 1)?;
+        shows(session, "Key r restarts the program", 1)?;
+        let old = session.pid()?;
+        session.type_keys("r")?;
+        session.restarted()?;
+        ensure!(session.pid()? != old);
+        shows(session, "<<painted>>", 2)?;
+        session.type_keys("q")?;
+        ensure!(session.talk.hear()? == "base q");
+        session.expect("exited")?;
+        session.type_keys("\x03")?;
+        session.wait(LIMIT)?;
+        let terminal = session.terminal.as_ref().context("a terminal")?;
+        ensure!(terminal.is_as_it_was()?, "the terminal was not put back");
+        Ok(())
     })
 }
 

@@ -81,9 +81,10 @@ pub fn build(
     project: &Project,
     args: &BuildArgs,
     cancel: &CancelToken,
+    words: Option<Words<'_>>,
 ) -> Result<Base, BuildError> {
     for _ in 0..BUILDS {
-        let base = build_once(project, args, cancel)?;
+        let base = build_once(project, args, cancel, words)?;
         // What was saved meanwhile may or may not be in it; cargo knows how to tell.
         if !base.is_older_than_a_source() {
             return Ok(base);
@@ -94,18 +95,28 @@ pub fn build(
     Err(BuildError::Other(anyhow!("{why}")))
 }
 
+/// Where cargo's own words go, line by line, if not to standard error.
+#[derive(Clone, Copy)]
+pub struct Words<'a> {
+    /// Takes a line.
+    pub say: &'a (dyn Fn(&str) + Sync),
+    /// Whether they may have colours.
+    pub are_coloured: bool,
+}
+
 fn build_once(
     project: &Project,
     args: &BuildArgs,
     cancel: &CancelToken,
+    words: Option<Words<'_>>,
 ) -> Result<Base, BuildError> {
     let wrapper = wrapper(project.target_dir())?;
     prepare(project, &wrapper);
-    run(
-        project,
-        tool(project, args, &wrapper).foreground(true),
-        cancel,
-    )
+    let mut tool = tool(project, args, &wrapper).foreground(true);
+    if words.is_some_and(|words| words.are_coloured) && args.color.is_none() {
+        tool = tool.env("CARGO_TERM_COLOR", "always");
+    }
+    run(project, tool, cancel, words)
 }
 
 /// Has cargo say how it would compile the crates with these root files now, without compiling them. All others, such as
@@ -122,7 +133,7 @@ pub fn record(
     let wrapper = wrapper(project.target_dir())?;
     let roots = std::env::join_paths(roots).context("a source file has a `:` in its path")?;
     let tool = tool(project, args, &wrapper).env(capture::RECORD_ENV, roots);
-    let base = run(project, tool, cancel);
+    let base = run(project, tool, cancel, None);
     if let Ok(base) = &base {
         for unit in &base.units {
             capture::forget_outputs(unit);
@@ -170,11 +181,16 @@ fn tool(project: &Project, args: &BuildArgs, wrapper: &Path) -> Tool {
     tool
 }
 
-fn run(project: &Project, tool: Tool, cancel: &CancelToken) -> Result<Base, BuildError> {
+fn run(
+    project: &Project,
+    tool: Tool,
+    cancel: &CancelToken,
+    words: Option<Words<'_>>,
+) -> Result<Base, BuildError> {
     let began = SystemTime::now();
     let mut artifacts: Vec<Artifact> = Vec::new();
     let output = tool
-        .stream(cancel, |line| {
+        .stream(cancel, words.map(|words| words.say), |line| {
             if let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_str(line) {
                 artifacts.push(artifact);
             }

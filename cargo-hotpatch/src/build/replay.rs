@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
@@ -108,6 +109,12 @@ fn mir_as(
     line: &mut dyn FnMut(&str),
 ) -> Result<()> {
     let incremental = unit.folder.join(format!("incremental-mir-{crate_type}"));
+    let said = Mutex::new(String::new());
+    let say = |line: &str| {
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        *said += line;
+        said.push('\n');
+    };
     let output = rustc(unit)
         .args(super::rustc::mir(&unit.compiled, crate_type, &incremental).as_slice())
         .env_clear()
@@ -116,8 +123,9 @@ fn mir_as(
         .env_remove("MAKEFLAGS")
         .env_remove("MFLAGS")
         .current_dir(&unit.cwd)
-        .stream(cancel, line)?;
-    output.checked()?;
+        .stream(cancel, Some(&say), line)?;
+    let said = said.into_inner().unwrap_or_else(PoisonError::into_inner);
+    output.saying(said).checked()?;
     Ok(())
 }
 

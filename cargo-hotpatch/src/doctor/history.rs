@@ -217,7 +217,7 @@ impl Player<'_> {
     fn start(&self, commit: &Commit) -> Result<Session> {
         self.check_out(commit)?;
         let project = Project::find(&self.args)?;
-        let base = match base::build(&project, &self.args, self.cancel) {
+        let base = match base::build(&project, &self.args, self.cancel, None) {
             Ok(base) => base,
             Err(BuildError::Failed { .. }) => bail!("it does not compile"),
             Err(BuildError::Unsupported(why)) => bail!("{why}"),

@@ -41,7 +41,7 @@ use crate::source::file::Place;
 use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Live, Ready, TakenBack};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{self, Report, Verbosity};
-use crate::ui::terminal::{Answer, Question, Terminal};
+use crate::ui::terminal::{Terminal, is_attended};
 
 /// Exit status when the project does not build, as `cargo run` has it.
 const BUILD_FAILED: u8 = 101;
@@ -56,7 +56,6 @@ enum Message {
     Said(u32, Said),
     Exited(ChildExit),
     Interrupt(Interrupt),
-    Answered(Answer),
     Keyboard(Heard),
     News(News),
 }
@@ -108,7 +107,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         })
         .context("failed to listen for signals")?
     };
-    let on_refuse = args.on_refuse.unwrap_or(if Question::is_possible() {
+    let on_refuse = args.on_refuse.unwrap_or(if is_attended() {
         OnRefuse::Ask
     } else {
         OnRefuse::Stay
@@ -207,6 +206,7 @@ impl Session<'_> {
         if let Some(program) = self.program.take() {
             drop(program.worker);
             program.running.child.terminate(TERM_GRACE);
+            self.report.screen().put_back();
         }
         Ok(status)
     }
@@ -234,8 +234,17 @@ impl Session<'_> {
     }
 
     fn build(&self) -> Result<Base, BuildError> {
+        let report = &self.report;
+        let screen = report.screen();
+        let say = |line: &str| report.text(&format!("{line}\n"));
+        let words = base::Words {
+            say: &say,
+            are_coloured: report.paint().color,
+        };
+        // Where cargo would write into somebody's picture, or somebody reads along, its words go the way of ours.
+        let words = (screen.is_taken() || screen.is_heard()).then_some(words);
         // Ctrl-C reaches cargo itself; its end is then the build's.
-        base::build(&self.project, &self.args.build, &self.ending)
+        base::build(&self.project, &self.args.build, &self.ending, words)
     }
 
     fn start(&mut self, base: Base) -> Result<()> {
@@ -295,7 +304,6 @@ impl Session<'_> {
             Message::Said(..) => Ok(Next::GoOn),
             Message::Exited(exit) => self.exited(exit),
             Message::Interrupt(interrupt) => Ok(self.interrupted(interrupt)),
-            Message::Answered(answer) => self.answered(answer),
             Message::Keyboard(Heard::Key(key)) => self.key(key),
             Message::Keyboard(Heard::Taken) => {
                 self.keyboard_taken();
@@ -458,7 +466,17 @@ impl Session<'_> {
     fn refused(&mut self, refusal: &Refusal) -> Result<Next> {
         let decided = self.decided.get(&refusal.code);
         let on_refuse = *decided.unwrap_or(&self.on_refuse);
-        self.report.refused(&shown_refusal(refusal), on_refuse);
+        let reader = (on_refuse == OnRefuse::Ask)
+            .then(|| self.reader())
+            .flatten();
+        let next = match on_refuse {
+            OnRefuse::Ask if reader.is_some() => report::Next::Ask,
+            OnRefuse::Ask => report::Next::Elsewhere,
+            OnRefuse::Restart => report::Next::Restart,
+            OnRefuse::Stay => report::Next::Stay,
+            OnRefuse::Quit => report::Next::Quit,
+        };
+        self.report.refused(&shown_refusal(refusal), next);
         self.write(Event::Refused(Coded {
             code: refusal.code.to_string(),
             message: refusal.message.clone(),
@@ -470,7 +488,11 @@ impl Session<'_> {
             OnRefuse::Stay => {}
             OnRefuse::Quit => return Ok(Next::End(BUILD_FAILED)),
             OnRefuse::Restart => self.restart(false)?,
-            OnRefuse::Ask => self.ask(About::Refusal(refusal.code)),
+            OnRefuse::Ask => {
+                if let Some(reader) = reader {
+                    self.ask(About::Refusal(refusal.code), reader);
+                }
+            }
         }
         Ok(Next::GoOn)
     }
@@ -484,6 +506,7 @@ impl Session<'_> {
             return Ok(Next::GoOn);
         }
         self.last_exit = Some(exit.how);
+        self.report.screen().put_back();
         if matches!(exit.how, ExitHow::Signal(_)) {
             // Whatever else waits can wait no longer than this.
             let mut put_back = Vec::new();
@@ -525,13 +548,14 @@ impl Session<'_> {
         drop(program.worker);
         let child = &program.running.child;
         let how = if interrupt.signal == Signal::INT.as_raw() {
-            if !Question::is_possible() {
+            if !is_attended() {
                 child.signal(Signal::INT);
             }
             self.await_exit(child)
         } else {
             child.terminate(TERM_GRACE)
         };
+        self.report.screen().put_back();
         self.write(Event::Exited(Exited::from(how)));
         Next::End(how.shell_code())
     }

@@ -22,7 +22,7 @@ use crate::run::client::{Saved, private_folder};
 use crate::ui::events::{Broken, Event, Lost, NotRestarted, Restarted};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::restarts;
-use crate::ui::terminal::{Answer, Question};
+use crate::ui::terminal::Answer;
 
 /// What the person was asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +36,15 @@ pub(super) enum About {
 /// A question that waits for its answer.
 pub(super) struct Asked {
     about: About,
-    /// Reads the answer, where the keyboard is the program's.
-    reader: Option<Reader>,
+    reader: Reader,
 }
 
-/// What reads an answer until it is dropped.
-enum Reader {
-    /// A key, while nobody else wants it.
+/// What reads the answer to a question.
+pub(super) enum Reader {
+    /// What reads all keys.
+    Own,
+    /// What reads keys while nobody else wants them, until it is dropped.
     Borrowed { _keys: Keys },
-    /// A line.
-    Line { _question: Question },
 }
 
 /// What the program keeps, between two processes of it.
@@ -90,7 +89,7 @@ impl Session<'_> {
             self.keys = None;
         } else if self.keys.is_none() {
             let messages = self.messages.clone();
-            self.keys = Keys::read(move |key| {
+            self.keys = Keys::read(self.report.screen(), move |key| {
                 let _ = messages.send(Message::Keyboard(Heard::Key(key)));
             })
             .ok();
@@ -101,54 +100,41 @@ impl Session<'_> {
         }
     }
 
-    /// Asks at the terminal, if there is somebody to ask.
-    pub(super) fn ask(&mut self, about: About) {
+    /// What would read the answer to a question; nothing if nobody can be asked. Keys that a program may want are its own.
+    pub(super) fn reader(&self) -> Option<Reader> {
+        if self.report.screen().is_taken() {
+            return None;
+        }
+        if self.keys.is_some() {
+            return Some(Reader::Own);
+        }
+        let messages = self.messages.clone();
+        let keys = Keys::borrow(self.report.screen(), move |heard| {
+            let _ = messages.send(Message::Keyboard(heard));
+        });
+        Some(Reader::Borrowed { _keys: keys.ok()? })
+    }
+
+    /// Asks at the terminal.
+    pub(super) fn ask(&mut self, about: About, reader: Reader) {
         let asks_for_loss = about == About::Unsaved;
-        let reader = if self.keys.is_some() {
-            self.report.prompt(restarts::key_prompt(asks_for_loss));
-            None
-        } else if let Some(keys) = self.borrow_keys() {
-            self.report.prompt(restarts::key_prompt(asks_for_loss));
-            Some(Reader::Borrowed { _keys: keys })
-        } else {
-            let messages = self.messages.clone();
-            let asked = Question::ask(restarts::prompt(asks_for_loss), move |answer| {
-                let _ = messages.send(Message::Answered(answer));
-            });
-            let Ok(question) = asked else { return };
-            Some(Reader::Line {
-                _question: question,
-            })
-        };
+        self.report.prompt(restarts::key_prompt(asks_for_loss));
         self.asked = Some(Asked { about, reader });
     }
 
-    /// Single keys for an answer, while the program does not wait for any.
-    fn borrow_keys(&self) -> Option<Keys> {
-        let messages = self.messages.clone();
-        Keys::borrow(move |heard| {
-            let _ = messages.send(Message::Keyboard(heard));
-        })
-        .ok()
-    }
-
-    /// The program waits for the keyboard now: what is answered is a line.
+    /// The program waits for the keyboard now, and nobody is asked any more.
     pub(super) fn keyboard_taken(&mut self) {
-        let borrowed = |asked: &mut Asked| matches!(asked.reader, Some(Reader::Borrowed { .. }));
+        let borrowed = |asked: &mut Asked| matches!(asked.reader, Reader::Borrowed { .. });
         if let Some(asked) = self.asked.take_if(borrowed) {
-            let about = asked.about;
             drop(asked);
-            self.report.prompt("\n");
-            self.ask(about);
+            self.report.no_question();
         }
     }
 
     /// A key was typed.
     pub(super) fn key(&mut self, key: u8) -> Result<Next> {
-        let borrows = matches!(
-            self.asked.as_ref().and_then(|asked| asked.reader.as_ref()),
-            Some(Reader::Borrowed { .. })
-        );
+        let reader = self.asked.as_ref().map(|asked| &asked.reader);
+        let borrows = matches!(reader, Some(Reader::Borrowed { .. }));
         // It came together with the answer to a question.
         if self.keys.is_none() && !borrows {
             return Ok(Next::GoOn);
@@ -215,6 +201,7 @@ impl Session<'_> {
                 program.worker.thaw();
             }
             let how = program.running.child.terminate(TERM_GRACE);
+            self.report.screen().put_back();
             if goes_on && matches!(how, ExitHow::Signal(_)) && !self.kept.names.is_empty() {
                 self.told(News::Stale {
                     name: String::new(),
@@ -302,8 +289,10 @@ impl Session<'_> {
             names: saved.failed.iter().map(|(name, _)| name.clone()).collect(),
             message: restarts::reasons(&saved.failed).join("; "),
         }));
-        if Question::is_possible() && self.on_refuse != OnRefuse::Quit {
-            self.ask(About::Unsaved);
+        if self.on_refuse != OnRefuse::Quit
+            && let Some(reader) = self.reader()
+        {
+            self.ask(About::Unsaved, reader);
         }
         false
     }

@@ -52,12 +52,14 @@ impl Report {
     /// The exact lane agrees with a patch.
     pub fn confirmed(&self, confirmed: &Confirmed, notes: &[Note]) {
         let text = render_confirmed(self.paint(), confirmed, notes);
+        self.headline(text.lines().next());
         self.say(Verbosity::Normal, &text);
     }
 
     /// The exact lane does not agree with a patch.
     pub fn taken_back(&self, generation: u32) {
         let text = render_taken_back(self.paint(), generation);
+        self.headline(text.lines().next());
         self.say(Verbosity::Normal, &text);
     }
 }

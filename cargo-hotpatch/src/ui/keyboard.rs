@@ -14,20 +14,54 @@ use rustix::fs::{major, minor};
 /// Whether a process at our terminal, beside ourselves, may be waiting for somebody to type.
 #[must_use]
 pub fn is_awaited() -> bool {
+    let Some((terminal, others)) = others() else {
+        return true;
+    };
+    let mut others = others.into_iter();
+    others.any(|pid| reads(pid, terminal).unwrap_or_else(|_| exists(pid)))
+}
+
+/// Whether a process at our terminal, beside ourselves, may be writing to it right now, or be about to.
+#[must_use]
+pub fn is_busy() -> bool {
+    let Some((_, others)) = others() else {
+        return true;
+    };
+    let mut others = others.into_iter();
+    others.any(|pid| works(pid).unwrap_or_else(|_| exists(pid)))
+}
+
+/// Our terminal, and the other processes of our group there.
+fn others() -> Option<(i32, Vec<u32>)> {
     let own = std::process::id();
-    let Ok((group, terminal)) = stat(own) else {
-        return true;
-    };
-    let Ok(processes) = fs::read_dir("/proc") else {
-        return true;
-    };
+    let (group, terminal) = stat(own).ok()?;
+    let processes = fs::read_dir("/proc").ok()?;
     let numbers = processes
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    numbers
+    let others = numbers
         .filter(|pid| *pid != own)
-        .filter(|pid| stat(*pid).is_ok_and(|known| known == (group, terminal)))
-        .any(|pid| reads(pid, terminal).unwrap_or_else(|_| exists(pid)))
+        .filter(|pid| stat(*pid).is_ok_and(|known| known == (group, terminal)));
+    Some((terminal, others.collect()))
+}
+
+/// Whether a thread of a process runs, or waits until it has written something.
+fn works(pid: u32) -> io::Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        match fs::read_to_string(thread?.path().join("syscall")) {
+            Ok(call) => {
+                let number = call.split_ascii_whitespace().next();
+                // write, pwrite64, writev, sendfile, splice, pwritev, pwritev2, and whatever has no number.
+                let number = number.and_then(|word| word.parse::<i64>().ok());
+                if matches!(number, None | Some(-1 | 1 | 18 | 20 | 40 | 275 | 296 | 328)) {
+                    return Ok(true);
+                }
+            }
+            Err(error) if is_gone(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 fn exists(pid: u32) -> bool {
@@ -75,12 +109,16 @@ fn reads(pid: u32, terminal: i32) -> io::Result<bool> {
                 }
             }
             // A thread that ended meanwhile reads nothing.
-            Err(error) if error.raw_os_error() == Some(ESRCH) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if is_gone(&error) => {}
             Err(error) => return Err(error),
         }
     }
     Ok(false)
+}
+
+/// Whether a thread, or its process, has ended meanwhile.
+fn is_gone(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ESRCH) || error.kind() == io::ErrorKind::NotFound
 }
 
 const ESRCH: i32 = 3;

@@ -17,6 +17,7 @@ use rustix::termios::{
 };
 
 use super::keyboard;
+use super::screen::Screen;
 use super::terminal::open_tty;
 
 /// How long to wait in the background, where reading would stop us, before looking again.
@@ -41,6 +42,7 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Keys {
     tty: File,
+    screen: Screen,
     before: Termios,
     /// Closing it wakes the thread.
     wake: Option<PipeWriter>,
@@ -54,34 +56,36 @@ impl Keys {
         !io::stdin().is_terminal()
     }
 
-    /// Calls `on_key` for each key, on a thread of its own; nobody else may want them.
+    /// Calls `on_key` for each key, on a thread of its own; nobody else may want them. While a program has the terminal to
+    /// itself, all are its own.
     ///
     /// # Errors
     /// There is no terminal, or it is not ours.
-    pub fn read(mut on_key: impl FnMut(u8) + Send + 'static) -> io::Result<Self> {
+    pub fn read(screen: &Screen, mut on_key: impl FnMut(u8) + Send + 'static) -> io::Result<Self> {
         let hear = move |heard| {
             if let Heard::Key(key) = heard {
                 on_key(key);
             }
         };
-        Self::start(open_tty()?, false, hear)
+        Self::start(open_tty()?, screen, false, hear)
     }
 
     /// Reads keys as long as nobody else waits for them.
     ///
     /// # Errors
     /// There is no terminal, it is not ours, the program reads it, or has put it into a mode of its own.
-    pub fn borrow(hear: impl FnMut(Heard) + Send + 'static) -> io::Result<Self> {
+    pub fn borrow(screen: &Screen, hear: impl FnMut(Heard) + Send + 'static) -> io::Result<Self> {
         let tty = open_tty()?;
         let by_line = LocalModes::ICANON | LocalModes::ECHO;
         if !tcgetattr(&tty)?.local_modes.contains(by_line) || keyboard::is_awaited() {
             return Err(io::Error::other("the keyboard is the program's"));
         }
-        Self::start(tty, true, hear)
+        Self::start(tty, screen, true, hear)
     }
 
     fn start(
         tty: File,
+        screen: &Screen,
         borrowed: bool,
         hear: impl FnMut(Heard) + Send + 'static,
     ) -> io::Result<Self> {
@@ -90,21 +94,24 @@ impl Keys {
         modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
         modes.special_codes[SpecialCodeIndex::VMIN] = 1;
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+        screen.reads_keys(Some(&modes));
         tcsetattr(&tty, OptionalActions::Now, &modes)?;
         let mut keys = Self {
             tty,
+            screen: screen.clone(),
             before,
             wake: None,
             thread: None,
         };
         let (woken, wake) = io::pipe()?;
         let tty = keys.tty.try_clone()?;
+        let screen = screen.clone();
         keys.wake = Some(wake);
         keys.thread = Some(
             thread::Builder::new()
                 .name("keys".to_owned())
                 .spawn(move || {
-                    let _ = read_keys(tty, &woken, borrowed, hear);
+                    let _ = read_keys(tty, &screen, &woken, borrowed, hear);
                 })?,
         );
         Ok(keys)
@@ -117,10 +124,12 @@ impl Drop for Keys {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        // From the background this would stop us, and the shell has put its own modes in place.
-        if is_foreground(&self.tty) {
+        // From the background this would stop us, and the shell has put its own modes in place; and a program that has the
+        // terminal to itself keeps it.
+        if is_foreground(&self.tty) && !self.screen.is_taken() {
             let _ = tcsetattr(&self.tty, OptionalActions::Now, &self.before);
         }
+        self.screen.reads_keys(None);
     }
 }
 
@@ -130,13 +139,14 @@ fn is_foreground(tty: impl AsFd) -> bool {
 
 fn read_keys(
     mut tty: File,
+    screen: &Screen,
     woken: &PipeReader,
     borrowed: bool,
     mut hear: impl FnMut(Heard),
 ) -> io::Result<()> {
     let pause = borrowed.then_some(&LOOK);
     loop {
-        if borrowed && keyboard::is_awaited() {
+        if borrowed && (screen.is_taken() || keyboard::is_awaited()) {
             hear(Heard::Taken);
             return Ok(());
         }
@@ -155,7 +165,7 @@ fn read_keys(
         if !typed {
             continue;
         }
-        if !is_foreground(&tty) {
+        if !is_foreground(&tty) || screen.is_taken() {
             thread::sleep(PATIENCE);
             continue;
         }

@@ -10,5 +10,6 @@ pub mod page;
 pub mod paint;
 pub mod report;
 pub mod restarts;
+pub mod screen;
 pub mod terminal;
 pub mod wrap;

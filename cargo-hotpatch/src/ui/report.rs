@@ -6,15 +6,16 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use anstream::adapter::strip_str;
+
 use super::events::{Patched, Phases, Ready};
 use super::paint::{Hue, Paint};
+use super::screen::Screen;
 use super::terminal::Terminal;
 use super::wrap::fitted;
-use crate::args::OnRefuse;
 use crate::command::signal_name;
 use crate::run::child::ExitHow;
 
@@ -80,6 +81,21 @@ pub struct Refusal {
     pub reasons: Vec<String>,
     /// A restart does not bring the edit into the program, only a new session does.
     pub for_next_session: bool,
+}
+
+/// What follows a refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// A question at this terminal.
+    Ask,
+    /// Nothing, unless somebody restarts the program from elsewhere: its terminal is its own.
+    Elsewhere,
+    /// The program starts anew.
+    Restart,
+    /// Nothing.
+    Stay,
+    /// The session ends.
+    Quit,
 }
 
 /// Something worth knowing beside a patch.
@@ -159,7 +175,7 @@ pub fn render_unchanged(paint: Paint, files: &[String]) -> String {
 
 /// An edit that cannot be patched, as EDITS.md shows it.
 #[must_use]
-pub fn render_refused(paint: Paint, refusal: &Refusal, on_refuse: OnRefuse) -> String {
+pub fn render_refused(paint: Paint, refusal: &Refusal, next: Next) -> String {
     let head = paint.bold(Hue::Red, &format!("refused {}", refusal.code));
     let mut text = format!("{head}: {}\n", refusal.message);
     text += &arrow(refusal.place.as_ref());
@@ -171,16 +187,19 @@ pub fn render_refused(paint: Paint, refusal: &Refusal, on_refuse: OnRefuse) -> S
         let _ = writeln!(text, "   = {reason}");
     }
     let later = refusal.for_next_session;
-    let next = match on_refuse {
-        OnRefuse::Ask if later => {
+    let next = match next {
+        Next::Ask if later => {
             "a new session uses it, a restart within this one does not [y/n/always/never]"
         }
-        OnRefuse::Ask => "restart to use it [y/n/always/never]",
-        OnRefuse::Restart if later => "a new session uses it, this restart does not",
-        OnRefuse::Restart => "restarting to use it",
-        OnRefuse::Stay if later => "a new session uses it, a restart within this one does not",
-        OnRefuse::Stay => "restart to use it",
-        OnRefuse::Quit => "ending the session because of `--on-refuse quit`",
+        Next::Ask => "restart to use it [y/n/always/never]",
+        Next::Restart if later => "a new session uses it, this restart does not",
+        Next::Restart => "restarting to use it",
+        Next::Stay | Next::Elsewhere if later => {
+            "a new session uses it, a restart within this one does not"
+        }
+        Next::Stay => "restart to use it",
+        Next::Elsewhere => "restart to use it: `cargo hotpatch restart` in another terminal",
+        Next::Quit => "ending the session because of `--on-refuse quit`",
     };
     let _ = writeln!(
         text,
@@ -342,6 +361,7 @@ pub struct Report {
     verbosity: Verbosity,
     /// Columns, of a terminal.
     width: Option<usize>,
+    screen: Screen,
 }
 
 impl Report {
@@ -354,7 +374,14 @@ impl Report {
             },
             verbosity,
             width: terminal.is_terminal.then_some(terminal.width),
+            screen: Screen::of_stderr(terminal.is_terminal, terminal.takes_titles),
         }
+    }
+
+    /// What it writes to.
+    #[must_use]
+    pub fn screen(&self) -> &Screen {
+        &self.screen
     }
 
     /// How text is coloured.
@@ -371,31 +398,30 @@ impl Report {
     /// Functions run new code.
     pub fn patched(&self, patched: &Patched, notes: &[Note]) {
         let phases = self.verbosity >= Verbosity::Phases;
-        self.say(
-            Verbosity::Normal,
-            &render_patched(self.paint, patched, notes, phases),
-        );
+        let text = render_patched(self.paint, patched, notes, phases);
+        self.headline(text.lines().next());
+        self.say(Verbosity::Normal, &text);
     }
 
     /// A save changed nothing that runs.
     pub fn unchanged(&self, files: &[String]) {
-        self.say(Verbosity::Normal, &render_unchanged(self.paint, files));
+        let text = render_unchanged(self.paint, files);
+        self.headline(text.lines().next());
+        self.say(Verbosity::Normal, &text);
     }
 
-    /// An edit cannot be patched; `on_refuse` is what happens next.
-    pub fn refused(&self, refusal: &Refusal, on_refuse: OnRefuse) {
-        self.say(
-            Verbosity::Quiet,
-            &render_refused(self.paint, refusal, on_refuse),
-        );
+    /// An edit cannot be patched.
+    pub fn refused(&self, refusal: &Refusal, next: Next) {
+        let text = render_refused(self.paint, refusal, next);
+        self.headline(text.lines().next());
+        self.say(Verbosity::Quiet, &text);
     }
 
     /// An edit does not compile; `rendered` is rustc's output.
     pub fn broken(&self, rendered: &str, files: &[String]) {
-        self.print(
-            Verbosity::Quiet,
-            &render_broken(self.paint, rendered, files),
-        );
+        let text = render_broken(self.paint, rendered, files);
+        self.headline(text.lines().last());
+        self.print(Verbosity::Quiet, &text);
     }
 
     /// The program ended and the session waits.
@@ -436,7 +462,9 @@ impl Report {
 
     /// A stage failed; the session goes on. `what` completes "failed to".
     pub fn setback(&self, what: &str, error: &(dyn Error + 'static)) {
-        self.print(Verbosity::Quiet, &render_setback(self.paint, what, error));
+        let text = render_setback(self.paint, what, error);
+        self.headline(text.lines().next());
+        self.print(Verbosity::Quiet, &text);
     }
 
     /// The session cannot start or go on.
@@ -447,6 +475,12 @@ impl Report {
     /// Plain text, printed as it is.
     pub fn text(&self, text: &str) {
         self.print(Verbosity::Normal, text);
+    }
+
+    /// Shows a line as the window's title where nothing else can be shown.
+    pub(super) fn headline(&self, line: Option<&str>) {
+        let line = strip_str(line.unwrap_or_default()).to_string();
+        self.screen.title(line.trim());
     }
 
     /// Says it in lines that the terminal does not have to break.
@@ -462,10 +496,7 @@ impl Report {
         if self.verbosity < at_least {
             return;
         }
-        let mut stderr = io::stderr().lock();
-        let _ = stderr
-            .write_all(text.as_bytes())
-            .and_then(|()| stderr.flush());
+        self.screen.write(text);
     }
 }
 
@@ -523,7 +554,7 @@ mod tests {
     #[test]
     fn a_refusal_reads_as_promised() {
         assert_eq!(
-            render_refused(PLAIN, &refusal(), OnRefuse::Ask),
+            render_refused(PLAIN, &refusal(), Next::Ask),
             "\
 refused HP0101: layout of `Player` changed
   --> src/player.rs:12:5
@@ -548,14 +579,14 @@ refused HP0101: layout of `Player` changed
                 .to_owned()
         };
         assert_eq!(
-            last(OnRefuse::Stay),
+            last(Next::Stay),
             "restart to use it; `cargo hotpatch explain HP0001`\n"
         );
         assert_eq!(
-            last(OnRefuse::Restart),
+            last(Next::Restart),
             "restarting to use it; `cargo hotpatch explain HP0001`\n"
         );
-        assert!(last(OnRefuse::Quit).starts_with("ending the session because of"));
+        assert!(last(Next::Quit).starts_with("ending the session because of"));
     }
 
     #[test]
@@ -566,15 +597,15 @@ refused HP0101: layout of `Player` changed
         };
         for (on_refuse, words) in [
             (
-                OnRefuse::Ask,
+                Next::Ask,
                 "a new session uses it, a restart within this one does not [y/n/always/never]",
             ),
             (
-                OnRefuse::Stay,
+                Next::Stay,
                 "a new session uses it, a restart within this one does not",
             ),
             (
-                OnRefuse::Restart,
+                Next::Restart,
                 "a new session uses it, this restart does not",
             ),
         ] {
@@ -594,7 +625,7 @@ refused HP0101: layout of `Player` changed
             excerpt: Some(excerpt),
             ..refusal()
         };
-        let text = render_refused(PLAIN, &refusal, OnRefuse::Stay);
+        let text = render_refused(PLAIN, &refusal, Next::Stay);
         let shown = format!("   | 1234 | {}…", "x".repeat(71));
         assert_eq!(text.lines().nth(2), Some(shown.as_str()));
     }
@@ -647,7 +678,7 @@ refused HP0101: layout of `Player` changed
             text.starts_with("\x1b[1;32m     Patched\x1b[0m update, "),
             "{text:?}"
         );
-        let text = render_refused(Paint { color: true }, &refusal(), OnRefuse::Ask);
+        let text = render_refused(Paint { color: true }, &refusal(), Next::Ask);
         assert!(
             text.starts_with("\x1b[1;31mrefused HP0101\x1b[0m: layout"),
             "{text:?}"
@@ -710,14 +741,14 @@ refused HP0101: layout of `Player` changed
     #[error("failed to write {file}")]
     struct Outer {
         file: &'static str,
-        source: io::Error,
+        source: std::io::Error,
     }
 
     #[test]
     fn errors_show_their_causes() {
         let error = Outer {
             file: "patch.so",
-            source: io::Error::other("disk full"),
+            source: std::io::Error::other("disk full"),
         };
         assert_eq!(
             render_fatal(PLAIN, &error),

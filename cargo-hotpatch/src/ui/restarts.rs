@@ -6,16 +6,6 @@ use std::net::SocketAddr;
 use super::paint::{Hue, Paint};
 use super::report::{Report, Verbosity, chain};
 
-/// Asked at the terminal, answered with a line.
-#[must_use]
-pub fn prompt(about_loss: bool) -> &'static str {
-    if about_loss {
-        "restart all the same? [y/n] "
-    } else {
-        "restart? [y/n/always/never] "
-    }
-}
-
 /// Asked at the terminal, answered with a key.
 #[must_use]
 pub fn key_prompt(about_loss: bool) -> &'static str {
@@ -116,6 +106,12 @@ impl Report {
         );
     }
 
+    /// A question is taken back: the program reads the keyboard now.
+    pub fn no_question(&self) {
+        let text = "\n   = the program reads the keyboard now: `cargo hotpatch restart` in another terminal\n";
+        self.say(Verbosity::Quiet, text);
+    }
+
     /// A question, or the answer to it as it would stand there.
     pub fn prompt(&self, text: &str) {
         self.say(Verbosity::Quiet, text);
@@ -128,10 +124,9 @@ impl Report {
         } else {
             "the program"
         };
-        self.say(
-            Verbosity::Normal,
-            &self.paint().verb(Hue::Cyan, "Restarting", text),
-        );
+        let text = self.paint().verb(Hue::Cyan, "Restarting", text);
+        self.headline(Some(&text));
+        self.say(Verbosity::Normal, &text);
     }
 
     /// The program was started anew.
@@ -155,18 +150,16 @@ impl Report {
         } else {
             "the new source does not build; the next save tries again"
         };
-        self.say(
-            Verbosity::Quiet,
-            &self.paint().verb(Hue::Red, "Broken", text),
-        );
+        let text = self.paint().verb(Hue::Red, "Broken", text);
+        self.headline(Some(&text));
+        self.say(Verbosity::Quiet, &text);
     }
 
     /// A restart would lose what is kept.
     pub fn not_restarted(&self, failed: &[(String, String)]) {
-        self.say(
-            Verbosity::Quiet,
-            &render_not_restarted(self.paint(), failed),
-        );
+        let text = render_not_restarted(self.paint(), failed);
+        self.headline(text.lines().next());
+        self.say(Verbosity::Quiet, &text);
     }
 
     /// A kept value did not come through a restart as it was.

@@ -1,15 +1,11 @@
-//! The terminal: whether there is one, how wide it is, whether to use colour, and questions to the person at it.
+//! The terminal: whether there is one, how wide it is, whether to use colour, and what a person answers there.
 //!
-//! Standard input belongs to the program, so questions go through `/dev/tty`, and never from the background, where
-//! reading would stop us. The words of a question are the caller's.
+//! Standard input belongs to the program, so keys are read from `/dev/tty`, and never from the background, where reading
+//! would stop us.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, PipeReader, PipeWriter, Read, Write};
-use std::os::fd::AsFd;
-use std::thread::{self, JoinHandle};
-
-use rustix::event::{PollFd, PollFlags, poll};
+use std::io::{self, IsTerminal};
 
 use crate::args::Color;
 
@@ -25,6 +21,8 @@ pub struct Terminal {
     pub color: bool,
     /// Columns.
     pub width: usize,
+    /// Whether it may have a title to show.
+    pub takes_titles: bool,
 }
 
 impl Terminal {
@@ -47,6 +45,8 @@ impl Terminal {
                 is_terminal && !dumb,
             ),
             width: size.map_or(DEFAULT_WIDTH, |size| usize::from(size.ws_col)),
+            // The console of the kernel writes what it does not know.
+            takes_titles: !env("TERM").is_some_and(|term| term == "dumb" || term == "linux"),
         }
     }
 }
@@ -106,65 +106,12 @@ impl Answer {
             Self::Never => "never",
         }
     }
-
-    fn parse(line: &str) -> Option<Self> {
-        match line.trim().to_ascii_lowercase().as_str() {
-            "y" | "yes" => Some(Self::Yes),
-            "n" | "no" | "" => Some(Self::No),
-            "a" | "always" => Some(Self::Always),
-            "never" => Some(Self::Never),
-            _ => None,
-        }
-    }
 }
 
-/// A question that waits for its answer. Dropping it takes the question back.
-#[derive(Debug)]
-pub struct Question {
-    /// Closing it wakes the thread.
-    taken_back: Option<PipeWriter>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Question {
-    /// Whether there is somebody to ask: a controlling terminal, and we are not in its background.
-    #[must_use]
-    pub fn is_possible() -> bool {
-        open_tty().is_ok()
-    }
-
-    /// Shows `prompt` and calls `on_answer`, on a thread of its own, when the person has answered. The prompt is repeated
-    /// after an answer that is none. Never calls it when the terminal goes away or the question is taken back.
-    ///
-    /// # Errors
-    /// When there is nobody to ask.
-    pub fn ask(prompt: &str, on_answer: impl FnOnce(Answer) + Send + 'static) -> io::Result<Self> {
-        let tty = open_tty()?;
-        let (wake, taken_back) = io::pipe()?;
-        let prompt = prompt.to_owned();
-        let thread = thread::Builder::new()
-            .name("question".to_owned())
-            .spawn(move || {
-                if let Ok(Some(answer)) = converse(tty, &wake, &prompt) {
-                    on_answer(answer);
-                }
-            })?;
-        Ok(Self {
-            taken_back: Some(taken_back),
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        self.taken_back = None;
-        if let Some(thread) = self.thread.take()
-            && thread.thread().id() != thread::current().id()
-        {
-            let _ = thread.join();
-        }
-    }
+/// Whether there is somebody to ask: a controlling terminal, and we are not in its background.
+#[must_use]
+pub fn is_attended() -> bool {
+    open_tty().is_ok()
 }
 
 pub(super) fn open_tty() -> io::Result<File> {
@@ -178,54 +125,9 @@ pub(super) fn open_tty() -> io::Result<File> {
     }
 }
 
-/// Asks on `tty` until there is an answer, the terminal is gone, or `wake` is closed.
-fn converse(
-    mut tty: impl Read + Write + AsFd,
-    wake: &PipeReader,
-    prompt: &str,
-) -> io::Result<Option<Answer>> {
-    let mut line = Vec::new();
-    tty.write_all(prompt.as_bytes())?;
-    loop {
-        let mut fds = [
-            PollFd::new(&tty, PollFlags::IN),
-            PollFd::new(wake, PollFlags::IN),
-        ];
-        match poll(&mut fds, None) {
-            Err(rustix::io::Errno::INTR) => continue,
-            other => other?,
-        };
-        let [typed, woken] = fds.map(|fd| !fd.revents().is_empty());
-        if woken {
-            // What comes next begins on a line of its own.
-            tty.write_all(b"\n")?;
-            return Ok(None);
-        }
-        if !typed {
-            continue;
-        }
-        let mut chunk = [0; 256];
-        let count = tty.read(&mut chunk)?;
-        if count == 0 {
-            return Ok(None);
-        }
-        line.extend_from_slice(&chunk[..count]);
-        // A program that put the terminal into raw mode makes the return key a `\r`.
-        while let Some(end) = line.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            let rest = line.split_off(end + 1);
-            if let Some(answer) = Answer::parse(&String::from_utf8_lossy(&line)) {
-                return Ok(Some(answer));
-            }
-            line = rest;
-            tty.write_all(prompt.as_bytes())?;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::net::UnixStream;
 
     #[test]
     fn colour_is_decided_in_order() {
@@ -253,56 +155,5 @@ mod tests {
                 "{option:?} {cargo:?} {no_color:?} {is_terminal}"
             );
         }
-    }
-
-    /// Types `typed` and gives what was answered and what was shown.
-    fn dialogue(typed: &str) -> (Option<Answer>, String) {
-        let (tty, mut person) = UnixStream::pair().unwrap();
-        let (wake, _hold) = io::pipe().unwrap();
-        person.write_all(typed.as_bytes()).unwrap();
-        person.shutdown(std::net::Shutdown::Write).unwrap();
-        let answer = converse(tty, &wake, "restart? ").unwrap();
-        let mut shown = String::new();
-        person.read_to_string(&mut shown).unwrap();
-        (answer, shown)
-    }
-
-    #[test]
-    fn answers_are_understood() {
-        for (typed, answer) in [
-            ("y\n", Answer::Yes),
-            ("Yes\r", Answer::Yes),
-            ("n\n", Answer::No),
-            ("\n", Answer::No),
-            (" always \n", Answer::Always),
-            ("never\n", Answer::Never),
-        ] {
-            assert_eq!(
-                dialogue(typed),
-                (Some(answer), "restart? ".to_owned()),
-                "{typed:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_answer_is_asked_again() {
-        assert_eq!(
-            dialogue("what\ny\n"),
-            (Some(Answer::Yes), "restart? restart? ".to_owned())
-        );
-        assert_eq!(dialogue("yea"), (None, "restart? ".to_owned()));
-    }
-
-    #[test]
-    fn a_question_can_be_taken_back() {
-        let (tty, mut person) = UnixStream::pair().unwrap();
-        let (wake, hold) = io::pipe().unwrap();
-        let asked = thread::spawn(move || converse(tty, &wake, "restart? ").unwrap());
-        drop(hold);
-        assert_eq!(asked.join().unwrap(), None);
-        let mut shown = String::new();
-        person.read_to_string(&mut shown).unwrap();
-        assert_eq!(shown, "restart? \n");
     }
 }
