@@ -43,6 +43,20 @@ pub struct Cli {
 pub enum Command {
     /// Build and start a program, and patch it while it runs
     Run(Box<RunArgs>),
+    /// Show at another terminal all that a session says, and take its keys
+    Attach(SessionArgs),
+    /// Say how things stand with the sessions of this workspace
+    Status(StatusArgs),
+    /// Wait until the sources on disk have their verdict, and say what it is
+    Wait(WaitArgs),
+    /// Build and start the program of a session anew
+    Restart(RestartArgs),
+    /// Have a session leave saves alone
+    Pause(PauseArgs),
+    /// List the functions of a session's program that run newer code
+    List(StatusArgs),
+    /// End a session and its program
+    Quit(SessionArgs),
     /// Look for what keeps edits from being patched here
     Doctor(Box<DoctorArgs>),
     /// Show it: start an example in a temporary copy and edit it three times
@@ -117,6 +131,92 @@ pub struct RunArgs {
     /// Arguments for the program
     #[arg(value_name = "ARGS", trailing_var_arg = true)]
     pub args: Vec<OsString>,
+}
+
+/// Which session is meant: that of this workspace, if there is one.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SessionArgs {
+    /// The session whose program is of this package
+    #[arg(short, long, value_name = "NAME")]
+    pub package: Option<String>,
+    /// The session with this process id, or whose program has it
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub color: Option<Color>,
+}
+
+const STATUS_EXIT: &str = "Exit status: 0; 6 if there is no such session.";
+
+/// The options of `cargo hotpatch status` and `cargo hotpatch list`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = STATUS_EXIT)]
+pub struct StatusArgs {
+    /// Write JSON to standard output, one line a session
+    #[arg(long)]
+    pub json: bool,
+
+    /// Which session.
+    #[command(flatten)]
+    pub session: SessionArgs,
+}
+
+const WAIT_EXIT: &str = "\
+Examples:
+  cargo hotpatch wait                             what became of the sources as they are on disk now
+  cargo hotpatch wait --timeout 10 --json         for scripts and agents: one JSON object
+
+Exit status: 0 if what is on disk is live or changes nothing, 3 if it was refused, 4 if it does not compile, 5 if the
+program has ended, 6 if there is no such session, 7 if there is no verdict yet (time is up, or the session is paused).";
+
+/// The options of `cargo hotpatch wait`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = WAIT_EXIT)]
+pub struct WaitArgs {
+    /// Name all functions that were patched after this generation, not only those of the last verdict
+    #[arg(long, value_name = "GENERATION")]
+    pub since: Option<u32>,
+    /// Wait no longer than this
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+    /// Write JSON to standard output
+    #[arg(long)]
+    pub json: bool,
+
+    /// Which session.
+    #[command(flatten)]
+    pub session: SessionArgs,
+}
+
+const RESTART_EXIT: &str = "Exit status: 0 if the new program runs; 3 if the old one goes on; 6 if there is no such session.";
+
+/// The options of `cargo hotpatch restart`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = RESTART_EXIT)]
+pub struct RestartArgs {
+    /// Begin with nothing of what the program keeps
+    #[arg(long)]
+    pub clean: bool,
+    /// Restart even if not all of what the program keeps can be saved
+    #[arg(long)]
+    pub force: bool,
+
+    /// Which session.
+    #[command(flatten)]
+    pub session: SessionArgs,
+}
+
+/// The options of `cargo hotpatch pause`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PauseArgs {
+    /// Take saves up again, with those that came meanwhile
+    #[arg(long)]
+    pub off: bool,
+
+    /// Which session.
+    #[command(flatten)]
+    pub session: SessionArgs,
 }
 
 const DOCTOR_EXAMPLES: &str = "\

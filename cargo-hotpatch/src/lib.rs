@@ -7,12 +7,14 @@
 mod args;
 mod build;
 mod command;
+mod control;
 mod demo;
 mod doctor;
 mod image;
 mod object;
 mod patch;
 mod plan;
+mod remote;
 mod run;
 mod session;
 mod source;
@@ -72,6 +74,13 @@ fn command(args: Vec<OsString>) -> ExitCode {
     };
     let (color, result) = match cli.command {
         Command::Run(args) => (args.build.color, session::run(&args)),
+        Command::Attach(args) => (args.color, remote::attach(&args)),
+        Command::Status(args) => (args.session.color, remote::status(&args)),
+        Command::Wait(args) => (args.session.color, remote::wait(&args)),
+        Command::Restart(args) => (args.session.color, remote::restart(&args)),
+        Command::Pause(args) => (args.session.color, remote::pause(&args)),
+        Command::List(args) => (args.session.color, remote::list(&args)),
+        Command::Quit(args) => (args.color, remote::quit(&args)),
         Command::Doctor(args) => (args.build.color, doctor::run(&args)),
         Command::Demo(args) => (None, demo::run(&args)),
         Command::Explain(args) => {

@@ -208,7 +208,7 @@ fn a_program_that_draws_is_not_written_over_and_loses_no_key() -> Result<()> {
         // What waited comes once the screen is free, and the title that was there before.
         session.type_keys("q")?;
         session.expect("exited")?;
-        shows(session, "Key r restarts the program", 1)?;
+        shows(session, "Keys r restarts the program", 1)?;
         let screen = session.stderr();
         let (_, after) = screen.split_once("<<left>>").context("it left")?;
         for text in [
@@ -251,7 +251,7 @@ fn a_program_that_dies_leaves_a_terminal_that_can_be_used() -> Result<()> {
         session.expect("exited")?;
         // Back from the alternate screen, with a cursor.
         shows(session, "\x1b[?1047l\x1b[?25h", 1)?;
-        shows(session, "Key r restarts the program", 1)?;
+        shows(session, "Keys r restarts the program", 1)?;
         let old = session.pid()?;
         session.type_keys("r")?;
         session.restarted()?;
@@ -273,7 +273,7 @@ fn a_changed_layout_costs_one_key_and_no_state() -> Result<()> {
     let project = program("keeper", "one_key")?;
     with_session(&project, &at(At::TerminalWithInput, &[]), |session| {
         session.ready(FIRST_BUILD)?;
-        shows(session, "Key r restarts the program", 1)?;
+        shows(session, "Keys r restarts the program", 1)?;
         expect_answer(session, "step", "base 1")?;
         expect_answer(session, "hit", "101")?;
         let field = "    ticks: u64,\n    #[serde(default)]\n    name: String,\n";
@@ -352,7 +352,7 @@ fn what_is_typed_is_the_programs_while_it_runs() -> Result<()> {
         // And the tool's while it does not.
         session.type_keys("exit 3\n")?;
         session.expect("exited")?;
-        shows(session, "Key r restarts the program", 1)?;
+        shows(session, "Keys r restarts the program", 1)?;
         session.type_keys("r")?;
         session.restarted()?;
         ensure!(session.pid()? != old);

@@ -265,7 +265,7 @@ impl Player<'_> {
         loop {
             let outcome = match session.hear(self.cancel)? {
                 Said::Verdict(verdict) => verdict.outcome?,
-                Said::Confirmed(patched, _) => {
+                Said::Confirmed(patched, ..) => {
                     let functions = ahead.unwrap_or(0) + patched.functions.len();
                     return Ok(Verdict::Live(functions));
                 }

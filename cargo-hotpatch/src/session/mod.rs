@@ -4,8 +4,10 @@
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
 mod exact;
+mod ledger;
 pub mod outcome;
 pub mod program;
+mod requests;
 mod restart;
 mod shown;
 pub mod texts;
@@ -22,15 +24,19 @@ use anyhow::{Context, Result, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
+use self::ledger::{Desk, Ledger};
 use self::outcome::{Outcome, Patched};
 use self::program::{Running, Stranger, Supplies};
-use self::restart::{About, Asked, Kept};
+use self::requests::Waiting;
+use self::restart::{About, Asked, Kept, With};
 use self::shown::{confirmed_event, patched_event, phases, shown, shown_note, shown_refusal};
 use self::worker::{Said, Tools, Verdict, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
+use crate::control::server::Server;
+use crate::control::{Reply, Request};
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
@@ -58,6 +64,8 @@ enum Message {
     Interrupt(Interrupt),
     Keyboard(Heard),
     News(News),
+    /// Somebody asks from outside.
+    Asked(Request, Sender<Reply>),
 }
 
 /// Runs `cargo hotpatch run` to its end and gives back its exit status.
@@ -112,6 +120,17 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     } else {
         OnRefuse::Stay
     });
+    let ledger = Ledger::new(&project);
+    let desk = Desk {
+        ledger: ledger.clone(),
+        screen: report.screen().clone(),
+        messages: Mutex::new(messages.clone()),
+    };
+    // Without a socket the session is as it was without any.
+    let server = Server::open(Arc::new(desk));
+    if let Err(error) = &server {
+        report.not_reachable(error);
+    }
     let mut session = Session {
         args,
         project,
@@ -133,9 +152,14 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         last_exit: None,
         waiting_build: false,
         watcher: None,
+        ledger,
+        saves: 0,
+        held: None,
+        waiting: Waiting::default(),
     };
     let status = session.run();
     drop(interrupts);
+    drop(server);
     status
 }
 
@@ -163,6 +187,14 @@ struct Session<'a> {
     last_exit: Option<ExitHow>,
     waiting_build: bool,
     watcher: Option<Watcher>,
+    /// What has happened, for those who ask.
+    ledger: Ledger,
+    /// How many saves were handed to the program's worker.
+    saves: u64,
+    /// What was saved while the session is paused.
+    held: Option<Vec<Change>>,
+    /// Who waits for a verdict.
+    waiting: Waiting,
 }
 
 /// A program with its worker. The worker goes first: it works on the program.
@@ -249,6 +281,7 @@ impl Session<'_> {
 
     fn start(&mut self, base: Base) -> Result<()> {
         self.read_keys(true);
+        self.saves = 0;
         self.report.running(&base.program);
         self.runs += 1;
         let run = self.runs;
@@ -284,6 +317,10 @@ impl Session<'_> {
             let _ = messages.send(Message::Said(run, said));
         })
         .context("failed to start a thread")?;
+        self.ledger.started(running.child.pid());
+        for number in self.waiting.numbers() {
+            worker.settle(number);
+        }
         self.program = Some(Program {
             worker,
             running,
@@ -313,10 +350,16 @@ impl Session<'_> {
                 self.told(news);
                 Ok(Next::GoOn)
             }
+            Message::Asked(request, reply) => self.asked_from_outside(request, reply),
         }
     }
 
     fn saved(&mut self, change: Change) -> Result<Next> {
+        if let Some(held) = &mut self.held {
+            held.push(change);
+            return Ok(Next::GoOn);
+        }
+        self.ledger.saved();
         // A question about the edit before is no question any more.
         self.asked = None;
         let lost = self
@@ -325,11 +368,19 @@ impl Session<'_> {
             .and_then(|program| program.lost.clone());
         if let Some((code, why)) = lost {
             let file = change.paths.first().cloned().unwrap_or_default();
-            return self.refused(&Refusal::new(code, why, file, Place::default()));
+            let refusal = Refusal::new(code, why, file, Place::default());
+            let next = self.refused(&refusal, None);
+            self.ledger.settled();
+            return next;
         }
         match &self.program {
-            Some(program) => program.worker.save(change),
-            None if self.waiting_build => self.restart(false)?,
+            Some(program) => {
+                self.saves += 1;
+                program.worker.save(change);
+            }
+            None if self.waiting_build => {
+                self.restart(With::AllThatIsKept)?;
+            }
             None => {}
         }
         Ok(Next::GoOn)
@@ -352,7 +403,8 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
-            Said::Ready(pid, functions) => {
+            Said::Ready(pid, functions, revision) => {
+                self.ledger.built_of(&revision);
                 let ready = Ready {
                     pid,
                     generation: 0,
@@ -364,7 +416,8 @@ impl Session<'_> {
             }
             Said::Same => {}
             Said::Verdict(verdict) => return self.verdict(*verdict),
-            Said::Confirmed(patched, total) => self.confirmed(*patched, total),
+            Said::Confirmed(patched, total, revision) => self.confirmed(*patched, total, revision),
+            Said::Settled(saves, numbers) => self.settled(saves, &numbers),
             Said::TakenBack(generation) => {
                 self.report.taken_back(generation);
                 self.write(Event::TakenBack(TakenBack { generation }));
@@ -398,26 +451,27 @@ impl Session<'_> {
     }
 
     /// The exact lane agrees with what runs ahead of it.
-    fn confirmed(&mut self, patched: Patched, total: Duration) {
+    fn confirmed(&mut self, patched: Patched, total: Duration, revision: String) {
         let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
         let event = confirmed_event(&patched, total);
         self.report.confirmed(&event, &notes);
-        self.write(Event::Confirmed(event));
+        self.write_of(Event::Confirmed(event), revision);
     }
 
     fn verdict(&mut self, verdict: Verdict) -> Result<Next> {
         let files: Vec<String> = verdict.files.iter().map(|path| shown(path)).collect();
+        let revision = verdict.revision;
         match verdict.outcome {
             Ok(Outcome::Unchanged) => {
                 self.report.unchanged(&files);
-                self.write(Event::Unchanged {});
+                self.write_of(Event::Unchanged {}, revision);
             }
             Ok(Outcome::Patched(patched)) => {
                 let phases = phases(&patched, verdict.settle, verdict.total);
                 let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
                 let event = patched_event(patched, phases);
                 self.report.patched(&event, &notes);
-                self.write(Event::Patched(event));
+                self.write_of(Event::Patched(event), revision);
             }
             Ok(Outcome::Broken(found)) => {
                 let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
@@ -431,20 +485,22 @@ impl Session<'_> {
                     &files,
                 );
                 let place = found.first().and_then(|d| d.places.first()).cloned();
-                self.write(Event::Broken(Broken {
+                let broken = Broken {
                     rendered: plain,
                     file: place.as_ref().map(|(file, _)| self.absolute(file)),
                     line: place.and_then(|(_, line)| u32::try_from(line).ok()),
-                }));
+                };
+                self.write_of(Event::Broken(broken), revision);
             }
-            Ok(Outcome::Refused(refusal)) => return self.refused(&refusal),
+            Ok(Outcome::Refused(refusal)) => return self.refused(&refusal, Some(revision)),
             Err(error) => {
                 self.report.setback("patch the edit", error.as_ref());
-                self.write(Event::Refused(Coded {
+                let refused = Coded {
                     code: "HP0001".to_owned(),
                     message: format!("{error:#}"),
                     ..Coded::default()
-                }));
+                };
+                self.write_of(Event::Refused(refused), revision);
             }
         }
         Ok(Next::GoOn)
@@ -463,7 +519,7 @@ impl Session<'_> {
         )
     }
 
-    fn refused(&mut self, refusal: &Refusal) -> Result<Next> {
+    fn refused(&mut self, refusal: &Refusal, revision: Option<String>) -> Result<Next> {
         let decided = self.decided.get(&refusal.code);
         let on_refuse = *decided.unwrap_or(&self.on_refuse);
         let reader = (on_refuse == OnRefuse::Ask)
@@ -477,17 +533,20 @@ impl Session<'_> {
             OnRefuse::Quit => report::Next::Quit,
         };
         self.report.refused(&shown_refusal(refusal), next);
-        self.write(Event::Refused(Coded {
+        let refused = Event::Refused(Coded {
             code: refusal.code.to_string(),
             message: refusal.message.clone(),
             file: Some(refusal.file.display().to_string()),
             line: u32::try_from(refusal.place.line).ok(),
             reasons: refusal.reasons.clone(),
-        }));
+        });
+        self.write_at(refused, revision);
         match on_refuse {
             OnRefuse::Stay => {}
             OnRefuse::Quit => return Ok(Next::End(BUILD_FAILED)),
-            OnRefuse::Restart => self.restart(false)?,
+            OnRefuse::Restart => {
+                self.restart(With::AllThatIsKept)?;
+            }
             OnRefuse::Ask => {
                 if let Some(reader) = reader {
                     self.ask(About::Refusal(refusal.code), reader);
@@ -531,6 +590,7 @@ impl Session<'_> {
         self.waiting_build = true;
         self.report.exited(exit.how);
         self.write(Event::Exited(Exited::from(exit.how)));
+        self.answer_all();
         if exit.how == ExitHow::Code(0) {
             self.kept.forget();
         }
@@ -572,7 +632,17 @@ impl Session<'_> {
     }
 
     fn write(&self, event: Event) {
-        if let Err(error) = self.log.write(event) {
+        self.write_at(event, None);
+    }
+
+    fn write_of(&self, event: Event, revision: String) {
+        self.write_at(event, Some(revision));
+    }
+
+    /// Writes an event down, with the hash of the sources that it is about.
+    fn write_at(&self, event: Event, revision: Option<String>) {
+        self.ledger.take(&event, revision.as_deref());
+        if let Err(error) = self.log.write(event, revision) {
             self.report.setback("write to the events file", &error);
         }
     }

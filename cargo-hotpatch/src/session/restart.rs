@@ -11,10 +11,12 @@ use hotpatch_rt::news::News;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::requests::Command;
 use super::{Message, Next, Session};
 use crate::args::OnRefuse;
 use crate::build::base::{Base, BuildError};
 use crate::build::project::Project;
+use crate::control::State;
 use crate::image::symbols;
 use crate::plan::codes::Code;
 use crate::run::child::{ExitHow, TERM_GRACE};
@@ -33,6 +35,17 @@ pub(super) enum About {
     Unsaved,
 }
 
+/// What of its state a program is started anew with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum With {
+    /// All that it keeps, or it is not ended.
+    AllThatIsKept,
+    /// What of that can be saved.
+    WhatCanBeSaved,
+    /// None.
+    Nothing,
+}
+
 /// A question that waits for its answer.
 pub(super) struct Asked {
     about: About,
@@ -45,6 +58,8 @@ pub(super) enum Reader {
     Own,
     /// What reads keys while nobody else wants them, until it is dropped.
     Borrowed { _keys: Keys },
+    /// Another terminal.
+    Elsewhere,
 }
 
 /// What the program keeps, between two processes of it.
@@ -62,6 +77,11 @@ impl Kept {
             folder: private_folder()?,
             names: Vec::new(),
         })
+    }
+
+    /// The values that were saved last.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Where it lies.
@@ -102,17 +122,22 @@ impl Session<'_> {
 
     /// What would read the answer to a question; nothing if nobody can be asked. Keys that a program may want are its own.
     pub(super) fn reader(&self) -> Option<Reader> {
-        if self.report.screen().is_taken() {
-            return None;
+        let screen = self.report.screen();
+        let elsewhere = || screen.is_heard().then_some(Reader::Elsewhere);
+        if screen.is_taken() {
+            return elsewhere();
         }
         if self.keys.is_some() {
             return Some(Reader::Own);
         }
         let messages = self.messages.clone();
-        let keys = Keys::borrow(self.report.screen(), move |heard| {
+        let keys = Keys::borrow(screen, move |heard| {
             let _ = messages.send(Message::Keyboard(heard));
         });
-        Some(Reader::Borrowed { _keys: keys.ok()? })
+        match keys {
+            Ok(keys) => Some(Reader::Borrowed { _keys: keys }),
+            Err(_) => elsewhere(),
+        }
     }
 
     /// Asks at the terminal.
@@ -139,19 +164,24 @@ impl Session<'_> {
         if self.keys.is_none() && !borrows {
             return Ok(Next::GoOn);
         }
-        if self.asked.is_some()
-            && let Some(answer) = Answer::of_key(key)
-        {
-            self.report.prompt(&format!("{}\n", answer.word()));
-            return self.answered(answer);
-        }
-        if key == b'r' {
-            if self.asked.is_some() {
+        self.key_from_anywhere(char::from(key))
+    }
+
+    /// A key was typed here or at another terminal: an answer, or what it stands for at any time.
+    pub(super) fn key_from_anywhere(&mut self, key: char) -> Result<Next> {
+        if self.asked.is_some() {
+            if let Some(answer) = Answer::of_key(key) {
+                self.report.prompt(&format!("{}\n", answer.word()));
+                return self.answered(answer);
+            }
+            if Command::of_key(key).is_some() {
                 self.report.prompt("\n");
             }
-            self.restart(false)?;
         }
-        Ok(Next::GoOn)
+        match Command::of_key(key) {
+            Some(command) => self.command(command),
+            None => Ok(Next::GoOn),
+        }
     }
 
     /// The question was answered.
@@ -160,11 +190,15 @@ impl Session<'_> {
             return Ok(Next::GoOn);
         };
         match (asked.about, answer) {
-            (About::Unsaved, Answer::Yes | Answer::Always) => self.restart(true)?,
-            (About::Refusal(_), Answer::Yes) => self.restart(false)?,
+            (About::Unsaved, Answer::Yes | Answer::Always) => {
+                self.restart(With::WhatCanBeSaved)?;
+            }
+            (About::Refusal(_), Answer::Yes) => {
+                self.restart(With::AllThatIsKept)?;
+            }
             (About::Refusal(code), Answer::Always) => {
                 self.decided.insert(code, OnRefuse::Restart);
-                self.restart(false)?;
+                self.restart(With::AllThatIsKept)?;
             }
             (About::Refusal(code), Answer::Never) => {
                 self.decided.insert(code, OnRefuse::Stay);
@@ -174,10 +208,11 @@ impl Session<'_> {
         Ok(Next::GoOn)
     }
 
-    /// Builds anew, and only when that worked ends the old program and starts the new one. `insist` is to lose what
-    /// cannot be saved.
-    pub(super) fn restart(&mut self, insist: bool) -> Result<()> {
+    /// Builds anew, and only when that worked ends the old program and starts the new one. Gives back why it did not happen,
+    /// if it did not.
+    pub(super) fn restart(&mut self, with: With) -> Result<Option<&'static str>> {
         self.asked = None;
+        self.ledger.state(State::Restarting);
         self.report.restarting(self.program.is_some());
         if let Some(program) = &self.program {
             // The build may write what its work reads.
@@ -187,17 +222,29 @@ impl Session<'_> {
         self.keys = None;
         let built = self.build_anew();
         self.read_keys(self.program.is_some());
-        let base = built.filter(|_| self.save(insist));
-        let Some(base) = base else {
-            if let Some(program) = &self.program {
-                program.worker.resume();
+        let why = match built {
+            Some(base) if with == With::Nothing || self.save(with) => Ok(base),
+            Some(_) => Err("not everything that the program keeps can be saved"),
+            None => Err("the new source does not build"),
+        };
+        let base = match why {
+            Ok(base) => base,
+            Err(why) => {
+                let state = match &self.program {
+                    Some(program) => {
+                        program.worker.resume();
+                        State::Running
+                    }
+                    None => State::Ended,
+                };
+                self.ledger.state(state);
+                return Ok(Some(why));
             }
-            return Ok(());
         };
         if let Some(program) = self.program.take() {
             // A program that dies of the signal has nothing left to do: it stays as it was saved.
             let goes_on = program.running.child.heeds(Signal::TERM);
-            if goes_on {
+            if goes_on && with != With::Nothing {
                 program.worker.thaw();
             }
             let how = program.running.child.terminate(TERM_GRACE);
@@ -209,6 +256,9 @@ impl Session<'_> {
                 });
             }
         }
+        if with == With::Nothing {
+            self.kept.forget();
+        }
         self.waiting_build = false;
         // The manifest may have brought other folders.
         match self.watch() {
@@ -218,9 +268,10 @@ impl Session<'_> {
         if let Err(error) = self.start(base) {
             self.report.setback("start the program", error.as_ref());
             self.waiting_build = true;
+            self.ledger.state(State::Ended);
             self.report.waiting();
             self.read_keys(false);
-            return Ok(());
+            return Ok(Some("the program cannot be started"));
         }
         let pid = self.program.as_ref();
         let pid = pid.map_or(0, |program| program.running.child.pid());
@@ -229,7 +280,7 @@ impl Session<'_> {
             pid,
             kept: self.kept.names.clone(),
         }));
-        Ok(())
+        Ok(None)
     }
 
     /// The project as it is now, built; nothing if it cannot be, which is told.
@@ -264,7 +315,8 @@ impl Session<'_> {
     }
 
     /// Saves what the program keeps; `false` if that is not possible and nobody insists.
-    fn save(&mut self, insist: bool) -> bool {
+    fn save(&mut self, with: With) -> bool {
+        let insist = with == With::WhatCanBeSaved;
         let Some(program) = &self.program else {
             return true;
         };

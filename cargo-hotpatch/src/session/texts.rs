@@ -11,7 +11,7 @@ use crate::build::build_side;
 use crate::build::project::Project;
 use crate::source::items::{Files, fingerprint, plain};
 use crate::source::text;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// Source files by path, read once until a save is reported.
 #[derive(Debug, Default)]
@@ -104,6 +104,21 @@ impl Texts {
             }
         }
         changed
+    }
+
+    /// A hash of these files as they were read last, by their paths from `root`: as long as it is the same, so are they.
+    pub fn revision<'a>(&self, files: impl Iterator<Item = &'a PathBuf>, root: &Path) -> String {
+        let mut hash = Xxh3::new();
+        // In one order, whatever knows of them.
+        for path in files.collect::<BTreeSet<_>>() {
+            if let Some(fingerprint) = self.content(path).fingerprint {
+                let path = path.strip_prefix(root).unwrap_or(path);
+                hash.update(path.as_os_str().as_encoded_bytes());
+                hash.update(&[0]);
+                hash.update(&fingerprint.to_le_bytes());
+            }
+        }
+        format!("{:016x}", hash.digest())
     }
 
     /// Reads all that is known again.

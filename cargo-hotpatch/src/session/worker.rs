@@ -25,16 +25,18 @@ use crate::source::file::Place;
 /// What the worker says.
 #[derive(Debug)]
 pub enum Said {
-    /// Edits of the program in this process can be patched from now on, and so many functions of it.
-    Ready(u32, usize),
+    /// Edits of the program in this process can be patched from now on, and so many functions of it. It was built of the
+    /// sources with this hash.
+    Ready(u32, usize, String),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
     /// A save left all files of the program as they were.
     Same,
     /// What a save led to.
     Verdict(Box<Verdict>),
-    /// The exact lane agrees with what the fast one brought; what it has beside that, and how long it took from the save.
-    Confirmed(Box<Patched>, Duration),
+    /// The exact lane agrees with what the fast one brought; what it has beside that, how long it took from the save, and the
+    /// hash of the sources.
+    Confirmed(Box<Patched>, Duration, String),
     /// The exact lane does not agree with what the fast one brought as this generation: the functions run what they did
     /// before. Its verdict follows.
     TakenBack(u32),
@@ -42,6 +44,8 @@ pub enum Said {
     Prepared,
     /// What of a patch was called since.
     Live(exact::Live),
+    /// All saves up to this number have their verdicts, and what was asked with [`Worker::settle`] can be answered.
+    Settled(u64, Vec<u64>),
     /// It cannot go on with this program.
     Lost(anyhow::Error),
 }
@@ -57,11 +61,15 @@ pub struct Verdict {
     pub settle: Duration,
     /// From the first sign of the save until now.
     pub total: Duration,
+    /// A hash of the sources that it is about.
+    pub revision: String,
 }
 
 /// What a worker is given to do.
 pub(super) enum Job {
     Save(Change),
+    /// Say [`Said::Settled`] with this number once whatever is on disk now has its verdict.
+    Settle(u64),
     /// Do nothing from now on that compiles or loads; answered once that is so.
     Pause(Sender<()>),
     /// Go on where `Pause` came.
@@ -133,7 +141,10 @@ impl Worker {
                     say(Said::Lost(error));
                     // What the program keeps is not lost with it.
                     while let Ok(job) = inbox.recv() {
-                        agent.serve(job);
+                        match job {
+                            Job::Settle(number) => say(Said::Settled(u64::MAX, vec![number])),
+                            job => agent.serve(job),
+                        }
                     }
                 }
             })?;
@@ -151,6 +162,11 @@ impl Worker {
             .unwrap_or_else(PoisonError::into_inner)
             .cancel();
         self.send(Job::Save(change));
+    }
+
+    /// Has it say [`Said::Settled`] with this number once whatever is on disk now has its verdict.
+    pub fn settle(&self, number: u64) {
+        self.send(Job::Settle(number));
     }
 
     /// Stops its work and waits until it has stopped, so that cargo may write where it reads; or until `ending` is
@@ -228,6 +244,11 @@ impl Agent {
             for job in first.take().into_iter().chain(inbox.try_iter()) {
                 match job {
                     Job::Save(change) => saves.add(change),
+                    // Whoever asks may be sooner than the watcher.
+                    Job::Settle(number) => {
+                        saves.rescan = true;
+                        saves.asked.push(number);
+                    }
                     Job::Resume => *paused = false,
                     other => {
                         *paused |= matches!(other, Job::Pause(_));
@@ -245,7 +266,7 @@ impl Agent {
     /// Does what a worker without a world still can.
     pub(super) fn serve(&mut self, job: Job) {
         match job {
-            Job::Save(_) | Job::Resume => {}
+            Job::Save(_) | Job::Settle(_) | Job::Resume => {}
             Job::Pause(answer) => {
                 let _ = answer.send(());
             }
@@ -297,10 +318,15 @@ pub(super) struct Saves {
     pub(super) paths: BTreeSet<PathBuf>,
     pub(super) rescan: bool,
     pub(super) first_event: Option<Instant>,
+    /// How many there are.
+    pub(super) count: u64,
+    /// Who wants to know when they have their verdict.
+    pub(super) asked: Vec<u64>,
 }
 
 impl Saves {
     pub(super) fn add(&mut self, change: Change) {
+        self.count += 1;
         self.paths.extend(change.paths);
         self.rescan |= change.rescan;
         let first = self.first_event.unwrap_or(change.first_event);

@@ -265,6 +265,9 @@ pub struct Record {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+    /// A hash of the sources that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
 }
 
 /// Where events are written.
@@ -318,7 +321,7 @@ impl EventLog {
     ///
     /// # Errors
     /// When the file cannot be written; the session can go on, and the event is kept for the next call.
-    pub fn write(&self, event: Event) -> io::Result<()> {
+    pub fn write(&self, event: Event, revision: Option<String>) -> io::Result<()> {
         let Some(file) = &self.file else {
             return Ok(());
         };
@@ -326,7 +329,12 @@ impl EventLog {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs_f64();
-        let mut line = serde_json::to_vec(&Record { time, event }).map_err(io::Error::other)?;
+        let mut line = serde_json::to_vec(&Record {
+            time,
+            event,
+            revision,
+        })
+        .map_err(io::Error::other)?;
         line.push(b'\n');
         // One write, unless the disk is full: a reader never sees half a line, and there is no buffer to flush.
         file.lock()
@@ -341,7 +349,12 @@ mod tests {
     use serde_json::{Value, json};
 
     fn value(event: Event) -> Value {
-        serde_json::to_value(Record { time: 1.5, event }).unwrap()
+        serde_json::to_value(Record {
+            time: 1.5,
+            event,
+            revision: None,
+        })
+        .unwrap()
     }
 
     #[test]
@@ -447,7 +460,10 @@ mod tests {
         let path = folder.path().join("events.jsonl");
         let mut seen = Vec::new();
         for event in [Event::Unchanged {}, Event::Exited(ExitHow::Code(1).into())] {
-            EventLog::open(&path).unwrap().write(event.clone()).unwrap();
+            EventLog::open(&path)
+                .unwrap()
+                .write(event.clone(), None)
+                .unwrap();
             seen.push(event);
             let text = std::fs::read_to_string(&path).unwrap();
             let records: Vec<Record> = text
@@ -478,7 +494,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_without_a_file() {
-        EventLog::none().write(Event::Unchanged {}).unwrap();
+        EventLog::none().write(Event::Unchanged {}, None).unwrap();
         assert!(EventLog::open(Path::new("/no/such/folder/events")).is_err());
     }
 }

@@ -11,5 +11,6 @@ pub mod paint;
 pub mod report;
 pub mod restarts;
 pub mod screen;
+pub mod seat;
 pub mod terminal;
 pub mod wrap;

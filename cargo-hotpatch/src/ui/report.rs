@@ -340,7 +340,7 @@ pub(super) fn time(duration: Duration) -> String {
     }
 }
 
-fn phase_list(ms: &Phases) -> String {
+pub(super) fn phase_list(ms: &Phases) -> String {
     let phases = [
         ("settle", ms.settle),
         ("plan", ms.plan),

@@ -99,10 +99,10 @@ impl Report {
 
     /// Keys are read from now on.
     pub fn keys(&self) {
-        let text = "r restarts the program";
+        let text = "r restarts the program, q ends the session, ? lists all";
         self.say(
             Verbosity::Normal,
-            &self.paint().verb(Hue::Green, "Key", text),
+            &self.paint().verb(Hue::Green, "Keys", text),
         );
     }
 

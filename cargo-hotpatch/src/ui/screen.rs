@@ -7,6 +7,7 @@
 //! That a program draws is seen by the terminal's modes, which every such program sets. One that only switches to the
 //! alternate screen and stays in line mode cannot be told from one that writes lines.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -17,6 +18,9 @@ use std::time::Duration;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::keyboard;
+
+/// How many texts are kept for those who come late.
+const LAST: usize = 40;
 
 /// How often to look whether the terminal is back, and whether the program has stopped drawing.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -54,6 +58,8 @@ struct State {
     keys: Option<Termios>,
     /// Who else wants to read what is said.
     listeners: Vec<Sender<String>>,
+    /// What was said last, for those who come late.
+    last: VecDeque<String>,
     /// A thread looks after what waits.
     is_attended: bool,
 }
@@ -79,6 +85,10 @@ impl Screen {
         state
             .listeners
             .retain(|listener| listener.send(text.to_owned()).is_ok());
+        if state.last.len() == LAST {
+            state.last.pop_front();
+        }
+        state.last.push_back(text.to_owned());
         state.waiting += text;
         if self.shared.is_taken(&state) {
             self.attend(&mut state);
@@ -109,12 +119,13 @@ impl Screen {
         !self.lock().listeners.is_empty()
     }
 
-    /// Gives all that is said from now on, as it would stand on the screen.
+    /// Gives what was said last, and all that is said from now on, as it would stand on the screen.
     #[must_use]
-    pub fn listen(&self) -> Receiver<String> {
+    pub fn listen(&self) -> (Vec<String>, Receiver<String>) {
         let (sender, receiver) = channel();
-        self.lock().listeners.push(sender);
-        receiver
+        let mut state = self.lock();
+        state.listeners.push(sender);
+        (state.last.iter().cloned().collect(), receiver)
     }
 
     /// We read keys with these modes, or none any more.

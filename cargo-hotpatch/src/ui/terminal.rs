@@ -6,6 +6,7 @@
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 
 use crate::args::Color;
 
@@ -29,11 +30,20 @@ impl Terminal {
     /// Looks at standard error, the environment, and the user's `--color`.
     #[must_use]
     pub fn of_stderr(choice: Option<Color>) -> Self {
+        Self::of(&io::stderr(), choice)
+    }
+
+    /// The same of standard output.
+    #[must_use]
+    pub fn of_stdout(choice: Option<Color>) -> Self {
+        Self::of(&io::stdout(), choice)
+    }
+
+    fn of(stream: &(impl IsTerminal + AsFd), choice: Option<Color>) -> Self {
         let env = |name: &str| std::env::var_os(name);
-        let stderr = io::stderr();
-        let is_terminal = stderr.is_terminal();
+        let is_terminal = stream.is_terminal();
         let dumb = env("TERM").is_some_and(|term| term == "dumb");
-        let size = rustix::termios::tcgetwinsize(&stderr)
+        let size = rustix::termios::tcgetwinsize(stream)
             .ok()
             .filter(|size| size.ws_col > 0);
         Self {
@@ -86,12 +96,12 @@ pub enum Answer {
 impl Answer {
     /// What a single key says.
     #[must_use]
-    pub fn of_key(key: u8) -> Option<Self> {
+    pub fn of_key(key: char) -> Option<Self> {
         match key.to_ascii_lowercase() {
-            b'y' => Some(Self::Yes),
-            b'n' => Some(Self::No),
-            b'a' => Some(Self::Always),
-            b'v' => Some(Self::Never),
+            'y' => Some(Self::Yes),
+            'n' => Some(Self::No),
+            'a' => Some(Self::Always),
+            'v' => Some(Self::Never),
             _ => None,
         }
     }

@@ -71,7 +71,16 @@ pub(super) fn work(
     texts.refresh(&files);
     let mut watched = files;
     say(Said::Included(as_watched(&watched, &fixed)));
-    say(Said::Ready(pid, engine.replaceable()));
+    let root = project.metadata.workspace_root.as_std_path();
+    let revision = |watched: &BTreeSet<PathBuf>, fixed: &Fixed| {
+        let files = watched.iter().chain(fixed.build.keys());
+        texts.revision(files, root)
+    };
+    say(Said::Ready(
+        pid,
+        engine.replaceable(),
+        revision(&watched, &fixed),
+    ));
     engine.read_base()?;
     engine.warm_up();
     engine.scoped.settle(&engine.crates);
@@ -87,6 +96,8 @@ pub(super) fn work(
     let mut paused = false;
     let mut ahead = Unconfirmed::default();
     let mut first = !unfinished.is_empty();
+    let mut saved = 0;
+    let mut asked = Vec::new();
     loop {
         let job = match std::mem::take(&mut first) {
             true => None,
@@ -96,6 +107,8 @@ pub(super) fn work(
             },
         };
         let (saves, token) = agent.take(job, inbox, cancel, &mut paused);
+        saved += saves.count;
+        asked.extend(saves.asked);
         let first_event = saves.first_event.unwrap_or_else(Instant::now);
         let settle = first_event.elapsed();
         let mut files = texts.refresh(&saves.paths);
@@ -113,6 +126,7 @@ pub(super) fn work(
         };
         if files.is_empty() {
             say(Said::Same);
+            say(Said::Settled(saved, std::mem::take(&mut asked)));
             continue;
         }
         let stopped = match fixed.build_changed().map(Path::to_owned) {
@@ -128,7 +142,7 @@ pub(super) fn work(
             let end = end.unwrap_or_else(Instant::now);
             end.duration_since(first_event)
         };
-        let verdict = |files: &BTreeSet<PathBuf>, outcome: Result<Outcome>| {
+        let verdict = |files: &BTreeSet<PathBuf>, revision: String, outcome: Result<Outcome>| {
             let live = match &outcome {
                 Ok(Outcome::Patched(patched)) => patched.live,
                 _ => None,
@@ -138,6 +152,7 @@ pub(super) fn work(
                 outcome,
                 settle,
                 total: since(live),
+                revision,
             }))
         };
         let mut aside = None;
@@ -153,7 +168,8 @@ pub(super) fn work(
                         Ok(FastLane::Patched(patched)) => {
                             is_ahead = true;
                             ahead.extend(&patched);
-                            say(verdict(&files, Ok(Outcome::Patched(patched))));
+                            let of = revision(&watched, &fixed);
+                            say(verdict(&files, of, Ok(Outcome::Patched(patched))));
                         }
                         // What answered these files has not been confirmed yet.
                         Ok(FastLane::Nothing) => is_ahead = !is_new && !ahead.is_empty(),
@@ -171,10 +187,12 @@ pub(super) fn work(
             unfinished = files;
             continue;
         }
-        let now = engine.files();
-        if now != watched {
-            texts.refresh(&now);
-            watched = now;
+        let files_now = engine.files();
+        if files_now != watched {
+            // What was saved in this moment is no news to the next look any more.
+            let others = texts.refresh(&files_now);
+            unfinished.extend(others.intersection(&watched).cloned());
+            watched = files_now;
             say(Said::Included(as_watched(&watched, &fixed)));
         }
         // A build that fails says nothing about what the fast lane made of earlier saves: that stays until one succeeds.
@@ -186,6 +204,7 @@ pub(super) fn work(
         if !stands && engine.take_back(client)? {
             say(Said::TakenBack(engine.generation));
         }
+        let of = revision(&watched, &fixed);
         let is_unchanged = matches!(outcome, Ok(Outcome::Unchanged));
         let ahead = match &outcome {
             Ok(Outcome::Broken(_)) | Err(_) if stands => Unconfirmed::default(),
@@ -195,14 +214,15 @@ pub(super) fn work(
             // One verdict a save: the exact lane only says what it has beside the fast one.
             Ok(Outcome::Patched(patched)) if is_ahead => {
                 let total = since(patched.live);
-                say(Said::Confirmed(Box::new(ahead.rest_of(patched)), total));
+                say(Said::Confirmed(Box::new(ahead.rest_of(patched)), total, of));
             }
             Ok(Outcome::Patched(patched)) => {
                 let patched = Patched { aside, ..patched };
-                say(verdict(&files, Ok(Outcome::Patched(patched))));
+                say(verdict(&files, of, Ok(Outcome::Patched(patched))));
             }
-            outcome => say(verdict(&files, outcome)),
+            outcome => say(verdict(&files, of, outcome)),
         }
+        say(Said::Settled(saved, std::mem::take(&mut asked)));
         if is_unchanged {
             // Where that fails, the next edit is compared with what was compiled before.
             let _ = engine.settle_unchanged();

@@ -1,0 +1,274 @@
+//! The commands that talk to a session that runs: `attach`, `status`, `wait`, `restart`, `pause`, `list`, `quit`.
+
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::args::{PauseArgs, RestartArgs, SessionArgs, StatusArgs, WaitArgs};
+use crate::control::client::{self, Connection, sessions};
+use crate::control::{Kind, Reply, Request, Settled, Status};
+use crate::run::signals::Interrupts;
+use crate::ui::keys::Keys;
+use crate::ui::page;
+use crate::ui::paint::Paint;
+use crate::ui::report::{Report, Verbosity};
+use crate::ui::seat::{render_functions, render_settled, render_status};
+use crate::ui::terminal::Terminal;
+
+/// Exit status of a refusal, and of a restart that did not happen.
+const REFUSED: u8 = 3;
+/// Exit status of an edit that does not compile.
+const BROKEN: u8 = 4;
+/// Exit status if the program has ended.
+const ENDED: u8 = 5;
+/// Exit status if there is no such session.
+const NO_SESSION: u8 = 6;
+/// Exit status if there is no verdict yet.
+const STILL_WORKING: u8 = 7;
+
+/// How long a session may be busy, as with a build, before it takes up what was asked.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn report(args: &SessionArgs) -> Report {
+    Report::new(Terminal::of_stderr(args.color), Verbosity::Normal)
+}
+
+/// The sessions that are meant: those of this workspace, or the one that an option names.
+fn meant(args: &SessionArgs) -> Result<Vec<(Status, Connection)>> {
+    let here = std::env::current_dir().context("failed to find the working directory")?;
+    let here = here.canonicalize().unwrap_or(here);
+    let all = sessions()?.into_iter();
+    let meant = all.filter(|(status, _)| {
+        let is_named = args
+            .pid
+            .is_none_or(|pid| status.session == pid || status.pid == Some(pid));
+        let is_of = args
+            .package
+            .as_ref()
+            .is_none_or(|name| *name == status.package);
+        // A process id names one session of all.
+        let is_here = args.pid.is_some() || here.starts_with(&status.workspace);
+        is_named && is_of && is_here
+    });
+    Ok(meant.collect())
+}
+
+/// The one session that is meant; what is wrong is said if there is none, or more than one.
+fn one(args: &SessionArgs, report: &Report) -> Result<Option<(Status, Connection)>> {
+    let mut found = meant(args)?;
+    if found.len() == 1 {
+        return Ok(found.pop());
+    }
+    let all: Vec<Status> = match found.is_empty() {
+        true => sessions()?.into_iter().map(|(status, _)| status).collect(),
+        false => found.into_iter().map(|(status, _)| status).collect(),
+    };
+    let named = args.pid.is_some() || args.package.is_some();
+    report.no_one_session(&all, named);
+    Ok(None)
+}
+
+/// Asks the session that is meant and says what came of it. `refused` is the exit status if it was not done.
+fn tell(args: &SessionArgs, request: &Request, refused: u8) -> Result<u8> {
+    let report = report(args);
+    let Some((_, mut connection)) = one(args, &report)? else {
+        return Ok(NO_SESSION);
+    };
+    match connection.ask(request, Some(PATIENCE))? {
+        Some(Reply::Done { message }) => {
+            report.done(&message);
+            Ok(0)
+        }
+        Some(Reply::Failed { message }) => {
+            report.not_done(&message);
+            Ok(refused)
+        }
+        Some(other) => Err(unexpected(&other)),
+        None => Ok(STILL_WORKING),
+    }
+}
+
+fn unexpected(reply: &Reply) -> anyhow::Error {
+    anyhow::anyhow!("the session answered with something unexpected: {reply:?}")
+}
+
+/// `cargo hotpatch status`.
+///
+/// # Errors
+/// Sessions cannot be looked for.
+pub fn status(args: &StatusArgs) -> Result<u8> {
+    let report = report(&args.session);
+    let found = meant(&args.session)?;
+    if found.is_empty() {
+        one(&args.session, &report)?;
+        return Ok(NO_SESSION);
+    }
+    for (status, _) in &found {
+        match args.json {
+            true => page::print(&format!("{}\n", serde_json::to_string(status)?)),
+            false => page::print(&render_status(paint(&args.session), status)),
+        }
+    }
+    Ok(0)
+}
+
+/// Colours for standard output, where they are wanted.
+fn paint(args: &SessionArgs) -> Paint {
+    Paint {
+        color: Terminal::of_stdout(args.color).color,
+    }
+}
+
+/// `cargo hotpatch list`.
+///
+/// # Errors
+/// The session is gone.
+pub fn list(args: &StatusArgs) -> Result<u8> {
+    let report = report(&args.session);
+    let Some((_, mut connection)) = one(&args.session, &report)? else {
+        return Ok(NO_SESSION);
+    };
+    match connection.ask(&Request::List {}, Some(PATIENCE))? {
+        Some(Reply::Functions { functions }) => {
+            match args.json {
+                true => page::print(&format!("{}\n", serde_json::to_string(&functions)?)),
+                false => page::print(&render_functions(paint(&args.session), &functions)),
+            }
+            Ok(0)
+        }
+        Some(other) => Err(unexpected(&other)),
+        None => Ok(STILL_WORKING),
+    }
+}
+
+/// `cargo hotpatch wait`.
+///
+/// # Errors
+/// The session says what is not understood.
+pub fn wait(args: &WaitArgs) -> Result<u8> {
+    let report = report(&args.session);
+    let Some((status, mut connection)) = one(&args.session, &report)? else {
+        return Ok(NO_SESSION);
+    };
+    let request = Request::Wait { since: args.since };
+    let limit = Duration::from_secs(args.timeout.max(1));
+    let settled = match connection.ask(&request, Some(limit)) {
+        Ok(Some(Reply::Settled(settled))) => *settled,
+        Ok(Some(other)) => return Err(unexpected(&other)),
+        Ok(None) => {
+            report.still_working(status.session, limit);
+            return Ok(STILL_WORKING);
+        }
+        // It ended while it was asked.
+        Err(error) => {
+            report.fatal(error.as_ref());
+            return Ok(NO_SESSION);
+        }
+    };
+    match args.json {
+        true => page::print(&format!("{}\n", serde_json::to_string(&settled)?)),
+        false => page::print(&render_settled(paint(&args.session), &settled)),
+    }
+    Ok(exit_of(&settled))
+}
+
+fn exit_of(settled: &Settled) -> u8 {
+    match settled.judged.verdict {
+        _ if settled.paused => STILL_WORKING,
+        _ if settled.pid.is_none() => ENDED,
+        Kind::Patched | Kind::Restarted | Kind::Unchanged => 0,
+        Kind::Refused => REFUSED,
+        Kind::Broken => BROKEN,
+    }
+}
+
+/// `cargo hotpatch restart`.
+///
+/// # Errors
+/// The session is gone.
+pub fn restart(args: &RestartArgs) -> Result<u8> {
+    let request = Request::Restart {
+        insist: args.force,
+        clean: args.clean,
+    };
+    tell(&args.session, &request, REFUSED)
+}
+
+/// `cargo hotpatch pause`.
+///
+/// # Errors
+/// The session is gone.
+pub fn pause(args: &PauseArgs) -> Result<u8> {
+    let request = match args.off {
+        true => Request::Resume {},
+        false => Request::Pause {},
+    };
+    tell(&args.session, &request, REFUSED)
+}
+
+/// `cargo hotpatch quit`.
+///
+/// # Errors
+/// The session is gone.
+pub fn quit(args: &SessionArgs) -> Result<u8> {
+    tell(args, &Request::Quit {}, REFUSED)
+}
+
+/// What `attach` waits for.
+enum News {
+    Said(String),
+    Key(char),
+    Ended,
+}
+
+/// `cargo hotpatch attach`.
+///
+/// # Errors
+/// The session cannot be asked.
+pub fn attach(args: &SessionArgs) -> Result<u8> {
+    let report = report(args);
+    let Some((status, mut connection)) = one(args, &report)? else {
+        return Ok(NO_SESSION);
+    };
+    report.attached(&status);
+    let (news, inbox) = channel();
+    let asking = connection.asking()?;
+    client::ask(&asking, &Request::Attach {})?;
+    let ended = news.clone();
+    let _interrupts = Interrupts::listen(move |_| {
+        let _ = ended.send(News::Ended);
+    })
+    .context("failed to listen for signals")?;
+    let typed = news.clone();
+    // Without a terminal there is nobody to type.
+    let _keys = Keys::read(report.screen(), move |key| {
+        let _ = typed.send(News::Key(char::from(key)));
+    });
+    connection.endless()?;
+    thread::spawn(move || {
+        loop {
+            match connection.hear() {
+                Ok(Some(Reply::Said { text })) => drop(news.send(News::Said(text))),
+                Ok(_) => {}
+                Err(_) => {
+                    let _ = news.send(News::Ended);
+                    return;
+                }
+            }
+        }
+    });
+    loop {
+        match inbox.recv()? {
+            News::Said(text) => report.text(&text),
+            // Who watches leaves; the session goes on.
+            News::Key('d') => return Ok(0),
+            News::Key(key) => client::ask(&asking, &Request::Key { key })?,
+            News::Ended => {
+                report.detached();
+                return Ok(0);
+            }
+        }
+    }
+}

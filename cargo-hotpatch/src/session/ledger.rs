@@ -1,0 +1,359 @@
+//! What has happened in a session, kept for those who ask.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Message;
+use crate::build::project::Project;
+use crate::control::server::Answers;
+use crate::control::{
+    Fix, Function, Judged, Kind, NotLive, Reply, Request, Settled, State, Status,
+};
+use crate::plan::codes::Code;
+use crate::ui::events::{Broken, Coded, Confirmed, Event, Live, Patched};
+use crate::ui::screen::Screen;
+
+/// How many verdicts are kept.
+const KEPT: usize = 20;
+
+/// Shared by the session, which writes it, and those who ask.
+#[derive(Debug, Clone)]
+pub(super) struct Ledger {
+    book: Arc<Mutex<Book>>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    status: Status,
+    /// The generation of each function that was patched.
+    functions: BTreeMap<String, u32>,
+    /// Of the sources that the exact lane has come to its end with.
+    confirmed: Option<String>,
+}
+
+impl Ledger {
+    pub(super) fn new(project: &Project) -> Self {
+        let status = Status {
+            session: std::process::id(),
+            began: now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            workspace: project.metadata.workspace_root.as_std_path().to_owned(),
+            package: project.package.name.to_string(),
+            program: project.target.name.clone(),
+            ..Status::default()
+        };
+        let book = Book {
+            status,
+            ..Book::default()
+        };
+        Self {
+            book: Arc::new(Mutex::new(book)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        self.lock().status.clone()
+    }
+
+    pub(super) fn functions(&self) -> Vec<Function> {
+        let book = self.lock();
+        let functions = book.functions.iter();
+        functions
+            .map(|(function, generation)| Function {
+                function: function.clone(),
+                generation: *generation,
+            })
+            .collect()
+    }
+
+    pub(super) fn state(&self, state: State) {
+        self.lock().status.state = state;
+    }
+
+    pub(super) fn pause(&self, paused: bool) {
+        self.lock().status.paused = paused;
+    }
+
+    /// Something was saved.
+    pub(super) fn saved(&self) {
+        self.lock().status.pending = true;
+    }
+
+    /// The program was started, and runs what these sources say.
+    pub(super) fn started(&self, pid: u32) {
+        let mut book = self.lock();
+        book.functions.clear();
+        let status = &mut book.status;
+        status.pid = Some(pid);
+        status.state = State::Starting;
+        status.exited = None;
+        status.generation = 0;
+        status.standing = None;
+        status.not_called.clear();
+        status.under_way.clear();
+    }
+
+    /// It can be patched, and was built of these sources.
+    pub(super) fn built_of(&self, revision: &str) {
+        let mut book = self.lock();
+        let revision = Some(revision.to_owned());
+        book.confirmed.clone_from(&revision);
+        book.status.running.clone_from(&revision);
+        // The first start is no news.
+        if book.status.revision.is_some() {
+            book.judge(Judged {
+                verdict: Kind::Restarted,
+                confirmed: true,
+                ..Judged::of(revision)
+            });
+        } else {
+            book.status.revision = revision;
+        }
+    }
+
+    /// All that was saved has its verdict, which is the exact lane's.
+    pub(super) fn settled(&self) {
+        let mut book = self.lock();
+        book.status.pending = false;
+        if let Some(last) = book.status.verdicts.first_mut() {
+            last.confirmed = true;
+        }
+    }
+
+    /// Takes in what happened, with the hash of the sources that it is about.
+    pub(super) fn take(&self, event: &Event, revision: Option<&str>) {
+        let mut book = self.lock();
+        let revision = revision.map(str::to_owned);
+        match event {
+            Event::Ready(ready) => {
+                book.status.state = State::Running;
+                book.status.functions = ready.functions;
+            }
+            Event::Patched(patched) => book.patched(patched, revision),
+            Event::Confirmed(confirmed) => book.confirmed(confirmed, revision),
+            Event::TakenBack(taken_back) => {
+                let generation = taken_back.generation;
+                book.functions.retain(|_, of| *of != generation);
+                book.status.running = book.confirmed.clone();
+            }
+            Event::Live(live) => book.live(live),
+            Event::Unchanged { .. } => {
+                book.confirmed.clone_from(&revision);
+                book.status.running.clone_from(&revision);
+                book.judge(Judged {
+                    verdict: Kind::Unchanged,
+                    ..Judged::of(revision)
+                });
+            }
+            Event::Refused(refusal) => book.judge(Judged {
+                verdict: Kind::Refused,
+                refusal: Some(refusal.clone()),
+                ..Judged::of(revision)
+            }),
+            Event::Broken(broken) => book.broken(broken, revision),
+            Event::Exited(exited) => {
+                let status = &mut book.status;
+                status.state = State::Ended;
+                status.exited = Some(*exited);
+                status.pid = None;
+                status.pending = false;
+            }
+            Event::Prepared {} | Event::Restarted(_) | Event::NotRestarted(_) | Event::Lost(_) => {}
+        }
+    }
+
+    /// What became of the sources on disk, once nothing is pending. Functions patched after the generation `since` count, or
+    /// those of the last verdict.
+    pub(super) fn settle(&self, since: Option<u32>, keeps: &[String]) -> Settled {
+        let book = self.lock();
+        let status = &book.status;
+        let last = status.verdicts.first().cloned();
+        let mut judged = last.unwrap_or_else(|| Judged {
+            generation: status.generation,
+            confirmed: true,
+            ..Judged::of(status.revision.clone())
+        });
+        if let Some(since) = since {
+            let functions = book.functions.iter().filter(|(_, of)| **of > since);
+            judged.functions = functions.map(|(function, _)| function.clone()).collect();
+        }
+        let notes = judged.notes.iter().filter(|note| is_under_way(note));
+        let mut not_live: Vec<NotLive> = notes
+            .map(|note| NotLive {
+                function: quoted(&note.message, 1).unwrap_or_default().to_owned(),
+                on_stack_of: quoted(&note.message, 0).map(str::to_owned),
+                why: note.message.clone(),
+                file: note.file.clone(),
+                line: note.line,
+            })
+            .collect();
+        let not_called = status.not_called.iter();
+        not_live.extend(not_called.map(|function| NotLive {
+            function: function.function.clone(),
+            why: "it was not called since it was patched".to_owned(),
+            ..NotLive::default()
+        }));
+        let is_old = |function: &String| not_live.iter().any(|one| one.function == *function);
+        let live = judged.functions.iter().filter(|one| !is_old(one));
+        let live = live.cloned().collect();
+        let fix = match judged.verdict {
+            Kind::Refused => Some(Fix::Restart {
+                keeps: keeps.to_vec(),
+            }),
+            Kind::Broken => Some(Fix::Edit {}),
+            Kind::Patched if !not_live.is_empty() => Some(Fix::Restart {
+                keeps: keeps.to_vec(),
+            }),
+            Kind::Patched | Kind::Restarted | Kind::Unchanged => None,
+        };
+        Settled {
+            session: status.session,
+            pid: status.pid,
+            exited: status.exited,
+            paused: status.paused,
+            judged,
+            live,
+            not_live,
+            fix,
+        }
+    }
+}
+
+impl Book {
+    fn judge(&mut self, mut judged: Judged) {
+        let status = &mut self.status;
+        judged.generation = status.generation;
+        judged.time = now();
+        status.revision.clone_from(&judged.revision);
+        status.standing = match judged.verdict {
+            Kind::Refused | Kind::Broken => Some(judged.clone()),
+            Kind::Patched | Kind::Restarted | Kind::Unchanged => None,
+        };
+        status.verdicts.insert(0, judged);
+        status.verdicts.truncate(KEPT);
+    }
+
+    fn patched(&mut self, patched: &Patched, revision: Option<String>) {
+        let generation = patched.generation;
+        let functions = patched.functions.iter();
+        self.functions
+            .extend(functions.map(|function| (function.clone(), generation)));
+        let is_exact = patched.lane.as_deref() != Some("fast");
+        if is_exact {
+            self.confirmed.clone_from(&revision);
+        }
+        let status = &mut self.status;
+        status.generation = generation;
+        status.running.clone_from(&revision);
+        status.under_way = patched
+            .notes
+            .iter()
+            .filter(|note| is_under_way(note))
+            .cloned()
+            .collect();
+        status.not_called.clear();
+        self.judge(Judged {
+            verdict: Kind::Patched,
+            functions: patched.functions.clone(),
+            lane: patched.lane.clone(),
+            confirmed: is_exact,
+            notes: patched.notes.clone(),
+            ms: Some(patched.ms),
+            ..Judged::of(revision)
+        });
+    }
+
+    fn confirmed(&mut self, confirmed: &Confirmed, revision: Option<String>) {
+        let generation = confirmed.generation;
+        let functions = confirmed.functions.iter();
+        self.functions
+            .extend(functions.map(|function| (function.clone(), generation)));
+        self.confirmed.clone_from(&revision);
+        self.status.running = revision;
+        if let Some(last) = self.status.verdicts.first_mut() {
+            last.confirmed = true;
+            last.functions.extend(confirmed.functions.iter().cloned());
+            last.notes.extend(confirmed.notes.iter().cloned());
+        }
+    }
+
+    fn live(&mut self, live: &Live) {
+        let functions = live.not_called.iter();
+        self.status.not_called = functions
+            .map(|function| Function {
+                function: function.clone(),
+                generation: live.generation,
+            })
+            .collect();
+    }
+
+    fn broken(&mut self, broken: &Broken, revision: Option<String>) {
+        self.judge(Judged {
+            verdict: Kind::Broken,
+            rendered: Some(broken.rendered.clone()),
+            file: broken.file.clone(),
+            line: broken.line,
+            ..Judged::of(revision)
+        });
+    }
+}
+
+impl Judged {
+    fn of(revision: Option<String>) -> Self {
+        Self {
+            revision,
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether a note is about code under way that goes on with what it was.
+fn is_under_way(note: &Coded) -> bool {
+    note.code == Code::HP0201.to_string()
+}
+
+/// A name in a note, counted from none: that of a thread, then that of the function that it is in.
+fn quoted(message: &str, number: usize) -> Option<&str> {
+    message.split('`').nth(2 * number + 1)
+}
+
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.unwrap_or_default().as_secs_f64()
+}
+
+/// What the session's socket answers with: what is written down at once, all else in its turn.
+pub(super) struct Desk {
+    pub(super) ledger: Ledger,
+    pub(super) screen: Screen,
+    pub(super) messages: Mutex<Sender<Message>>,
+}
+
+impl Answers for Desk {
+    fn answer(&self, request: Request, reply: Sender<Reply>) {
+        match request {
+            Request::Status {} => {
+                let _ = reply.send(Reply::Status(Box::new(self.ledger.status())));
+            }
+            Request::List {} => {
+                let functions = self.ledger.functions();
+                let _ = reply.send(Reply::Functions { functions });
+            }
+            other => {
+                let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+                // A session that ends drops the reply's sender, which is told.
+                let _ = messages.send(Message::Asked(other, reply));
+            }
+        }
+    }
+
+    fn attach(&self) -> (Vec<String>, Receiver<String>) {
+        self.screen.listen()
+    }
+}

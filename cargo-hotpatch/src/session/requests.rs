@@ -1,0 +1,203 @@
+//! What a person or another program asks of a session: by a key, or through its socket.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
+
+use anyhow::Result;
+
+use super::restart::With;
+use super::{Next, Session};
+use crate::control::{Reply, Request};
+
+/// Who waits until the sources on disk have their verdict.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    last: u64,
+    asked: BTreeMap<u64, (Option<u32>, Sender<Reply>)>,
+}
+
+impl Waiting {
+    /// The numbers under which somebody waits.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.asked.keys().copied()
+    }
+}
+
+/// What a key stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Command {
+    Restart,
+    RestartClean,
+    Pause,
+    Times,
+    List,
+    Clear,
+    Help,
+    Quit,
+}
+
+impl Command {
+    /// All, with their keys and what they do.
+    pub(super) const ALL: &[(char, Self, &str)] = &[
+        ('r', Self::Restart, "restart the program with what it keeps"),
+        ('R', Self::RestartClean, "restart it from nothing"),
+        ('p', Self::Pause, "leave saves alone, or take them up again"),
+        ('t', Self::Times, "times of the last edits"),
+        (
+            'l',
+            Self::List,
+            "functions that run newer code, with their generation",
+        ),
+        ('c', Self::Clear, "clear the screen"),
+        ('?', Self::Help, "this list"),
+        ('q', Self::Quit, "end the program and the session"),
+    ];
+
+    pub(super) fn of_key(key: char) -> Option<Self> {
+        let mut all = Self::ALL.iter();
+        all.find(|(known, ..)| *known == key)
+            .map(|(_, command, _)| *command)
+    }
+}
+
+impl Session<'_> {
+    /// Does what a key stands for.
+    pub(super) fn command(&mut self, command: Command) -> Result<Next> {
+        match command {
+            Command::Restart => {
+                self.restart(With::AllThatIsKept)?;
+            }
+            Command::RestartClean => {
+                self.restart(With::Nothing)?;
+            }
+            Command::Pause if self.held.is_some() => return self.resume(),
+            Command::Pause => self.pause(),
+            Command::Times => self.report.times(&self.ledger.status().verdicts),
+            Command::List => self.report.functions(&self.ledger.functions()),
+            Command::Clear => self.report.clear(),
+            Command::Help => {
+                let keys = Command::ALL.iter();
+                let keys: Vec<(char, &str)> = keys.map(|(key, _, what)| (*key, *what)).collect();
+                self.report.help(&keys);
+            }
+            Command::Quit => return Ok(Next::End(0)),
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// Does what was asked through the socket.
+    pub(super) fn asked_from_outside(
+        &mut self,
+        request: Request,
+        reply: Sender<Reply>,
+    ) -> Result<Next> {
+        let done = |message: &str| Reply::Done {
+            message: message.to_owned(),
+        };
+        let mut next = Next::GoOn;
+        let answer = match request {
+            Request::Wait { since } => {
+                self.wait(since, reply);
+                return Ok(Next::GoOn);
+            }
+            Request::Restart { insist, clean } => {
+                let with = match (clean, insist) {
+                    (true, _) => With::Nothing,
+                    (false, true) => With::WhatCanBeSaved,
+                    (false, false) => With::AllThatIsKept,
+                };
+                match self.restart(with)? {
+                    None => done("the program was started anew"),
+                    Some(why) => Reply::Failed {
+                        message: format!("not restarted: {why}"),
+                    },
+                }
+            }
+            Request::Pause {} => {
+                self.pause();
+                done("saves are left alone until `cargo hotpatch pause --off`")
+            }
+            Request::Resume {} => {
+                next = self.resume()?;
+                done("saves are taken up again")
+            }
+            Request::Quit {} => {
+                next = Next::End(0);
+                done("the session ends")
+            }
+            Request::Key { key } => {
+                next = self.key_from_anywhere(key)?;
+                done("typed")
+            }
+            // What is written down is answered without the session.
+            Request::Status {} | Request::List {} | Request::Attach {} => return Ok(Next::GoOn),
+        };
+        // Who asked may be gone.
+        let _ = reply.send(answer);
+        Ok(next)
+    }
+
+    /// Answers once what is on disk has its verdict.
+    fn wait(&mut self, since: Option<u32>, reply: Sender<Reply>) {
+        self.waiting.last += 1;
+        let number = self.waiting.last;
+        self.waiting.asked.insert(number, (since, reply));
+        let lost = |program: &super::Program| program.lost.is_some();
+        match &self.program {
+            Some(program) if self.held.is_none() && !lost(program) => {
+                program.worker.settle(number);
+            }
+            // Nothing becomes of a save now.
+            _ => self.answer(number),
+        }
+    }
+
+    fn answer(&mut self, number: u64) {
+        if let Some((since, reply)) = self.waiting.asked.remove(&number) {
+            let settled = self.ledger.settle(since, self.kept.names());
+            let _ = reply.send(Reply::Settled(Box::new(settled)));
+        }
+    }
+
+    /// Answers all who wait: the program has ended.
+    pub(super) fn answer_all(&mut self) {
+        let numbers: Vec<u64> = self.waiting.numbers().collect();
+        for number in numbers {
+            self.answer(number);
+        }
+    }
+
+    /// The worker has come to its end with so many saves, and with what was on disk when these asked.
+    pub(super) fn settled(&mut self, saves: u64, numbers: &[u64]) {
+        if saves >= self.saves {
+            self.ledger.settled();
+        }
+        for number in numbers {
+            self.answer(*number);
+        }
+    }
+
+    /// Leaves saves alone from now on.
+    fn pause(&mut self) {
+        if self.held.is_none() {
+            self.held = Some(Vec::new());
+            self.ledger.pause(true);
+            self.report.paused(true);
+        }
+    }
+
+    /// Takes up what was saved meanwhile.
+    fn resume(&mut self) -> Result<Next> {
+        let Some(held) = self.held.take() else {
+            return Ok(Next::GoOn);
+        };
+        self.ledger.pause(false);
+        self.report.paused(false);
+        for change in held {
+            if let Next::End(status) = self.saved(change)? {
+                return Ok(Next::End(status));
+            }
+        }
+        Ok(Next::GoOn)
+    }
+}
