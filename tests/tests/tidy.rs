@@ -34,6 +34,9 @@ const LONGER_FILES: [(&str, &str); 0] = [];
 /// How long the overview may be and still be read.
 const LONGEST_OVERVIEW: usize = 150;
 
+/// The same of the first page.
+const LONGEST_README: usize = 200;
+
 /// Names of files that hold unit tests and what those need.
 const TEST_FILES: [&str; 2] = ["tests.rs", "samples.rs"];
 
@@ -285,6 +288,44 @@ fn the_overview_is_short_and_its_paths_exist() -> Result<()> {
         }
     }
     report("ARCHITECTURE.md names what is not there", findings)
+}
+
+#[test]
+fn every_link_leads_somewhere_and_every_page_is_in_the_book() -> Result<()> {
+    let docs = root().join("docs");
+    let pages = fs::read_dir(&docs)?.map(|entry| Ok(entry?.path()));
+    let pages: Vec<PathBuf> = pages.collect::<Result<_>>()?;
+    let summary = fs::read_to_string(docs.join("SUMMARY.md"))?;
+    let mut findings = Vec::new();
+    for page in &pages {
+        let name = page.file_name().unwrap_or_default().to_string_lossy();
+        if name != "SUMMARY.md" && !summary.contains(&format!("]({name})")) {
+            findings.push(format!("docs/{name} is not in docs/SUMMARY.md"));
+        }
+    }
+    let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+    for page in pages
+        .into_iter()
+        .chain(others.map(|name| root().join(name)))
+    {
+        let text = fs::read_to_string(&page)?;
+        let folder = page.parent().context("a page without a folder")?;
+        for (at, _) in text.match_indices("](") {
+            let target = text[at + 2..]
+                .split([')', '#', '\n'])
+                .next()
+                .unwrap_or_default();
+            let is_elsewhere = target.is_empty() || target.contains("://");
+            if !is_elsewhere && !folder.join(target).exists() {
+                findings.push(format!("{} links to `{target}`", page.display()));
+            }
+        }
+    }
+    let lines = fs::read_to_string(root().join("README.md"))?
+        .lines()
+        .count();
+    ensure!(lines < LONGEST_README, "README.md has {lines} lines");
+    report("a link leads nowhere", findings)
 }
 
 /// Whether a word in code type is meant as a path of this workspace.

@@ -31,10 +31,14 @@ impl Server {
     /// # Errors
     /// There is no place for a socket, or no thread to be had.
     pub fn open(answers: Arc<impl Answers>) -> io::Result<Self> {
-        let path = folder()?.join(format!("{}.sock", std::process::id()));
-        // A process of the same number that could not remove its own.
-        let _ = fs::remove_file(&path);
-        let listener = UnixListener::bind(&path)?;
+        let bind = || {
+            let path = folder()?.join(format!("{}.sock", std::process::id()));
+            // A process of the same number that could not remove its own.
+            let _ = fs::remove_file(&path);
+            Ok((UnixListener::bind(&path)?, path))
+        };
+        // A session that ends takes the folder with it, perhaps just now.
+        let (listener, path) = bind().or_else(|_: io::Error| bind())?;
         let server = Self { path };
         thread::Builder::new()
             .name("control".to_owned())
@@ -56,6 +60,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         // The thread ends with the process, and who is connected sees that.
         let _ = fs::remove_file(&self.path);
+        // The last one removes the folder.
+        let _ = self.path.parent().map(fs::remove_dir);
     }
 }
 

@@ -11,6 +11,7 @@ mod requests;
 mod restart;
 mod shown;
 pub mod texts;
+mod verdicts;
 pub mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,18 +20,15 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
 use self::ledger::{Desk, Ledger};
-use self::outcome::{Outcome, Patched};
 use self::program::{Running, Stranger, Supplies};
 use self::requests::Waiting;
-use self::restart::{About, Asked, Kept, With};
-use self::shown::{confirmed_event, patched_event, phases, shown, shown_note, shown_refusal};
-use self::worker::{Said, Tools, Verdict, Worker};
+use self::restart::{Asked, Kept, With};
+use self::worker::{Said, Tools, Worker};
 use crate::args::{OnRefuse, RunArgs};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::project::{Project, real_manifest};
@@ -44,9 +42,9 @@ use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::file::Place;
-use crate::ui::events::{Broken, Coded, Event, EventLog, Exited, Live, Ready, TakenBack};
+use crate::ui::events::{Event, EventLog, Exited, Live, Ready, TakenBack};
 use crate::ui::keys::{Heard, Keys};
-use crate::ui::report::{self, Report, Verbosity};
+use crate::ui::report::{Report, Verbosity};
 use crate::ui::terminal::{Terminal, is_attended};
 
 /// Exit status when the project does not build, as `cargo run` has it.
@@ -444,112 +442,6 @@ impl Session<'_> {
                             format!("this run cannot be patched: {error:#}"),
                         ),
                     });
-                }
-            }
-        }
-        Ok(Next::GoOn)
-    }
-
-    /// The exact lane agrees with what runs ahead of it.
-    fn confirmed(&mut self, patched: Patched, total: Duration, revision: String) {
-        let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
-        let event = confirmed_event(&patched, total);
-        self.report.confirmed(&event, &notes);
-        self.write_of(Event::Confirmed(event), revision);
-    }
-
-    fn verdict(&mut self, verdict: Verdict) -> Result<Next> {
-        let files: Vec<String> = verdict.files.iter().map(|path| shown(path)).collect();
-        let revision = verdict.revision;
-        match verdict.outcome {
-            Ok(Outcome::Unchanged) => {
-                self.report.unchanged(&files);
-                self.write_of(Event::Unchanged {}, revision);
-            }
-            Ok(Outcome::Patched(patched)) => {
-                let phases = phases(&patched, verdict.settle, verdict.total);
-                let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
-                let event = patched_event(patched, phases);
-                self.report.patched(&event, &notes);
-                self.write_of(Event::Patched(event), revision);
-            }
-            Ok(Outcome::Broken(found)) => {
-                let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
-                let plain = strip_str(&rendered).to_string();
-                self.report.broken(
-                    if self.report.paint().color {
-                        &rendered
-                    } else {
-                        &plain
-                    },
-                    &files,
-                );
-                let place = found.first().and_then(|d| d.places.first()).cloned();
-                let broken = Broken {
-                    rendered: plain,
-                    file: place.as_ref().map(|(file, _)| self.absolute(file)),
-                    line: place.and_then(|(_, line)| u32::try_from(line).ok()),
-                };
-                self.write_of(Event::Broken(broken), revision);
-            }
-            Ok(Outcome::Refused(refusal)) => return self.refused(&refusal, Some(revision)),
-            Err(error) => {
-                self.report.setback("patch the edit", error.as_ref());
-                let refused = Coded {
-                    code: "HP0001".to_owned(),
-                    message: format!("{error:#}"),
-                    ..Coded::default()
-                };
-                self.write_of(Event::Refused(refused), revision);
-            }
-        }
-        Ok(Next::GoOn)
-    }
-
-    /// rustc names files as it was told of them, relative to where it ran.
-    fn absolute(&self, file: &str) -> String {
-        let cwd = self
-            .program
-            .as_ref()
-            .and_then(|p| p.base.units.last())
-            .map(|unit| &unit.cwd);
-        cwd.map_or_else(
-            || file.to_owned(),
-            |cwd| cwd.join(file).display().to_string(),
-        )
-    }
-
-    fn refused(&mut self, refusal: &Refusal, revision: Option<String>) -> Result<Next> {
-        let decided = self.decided.get(&refusal.code);
-        let on_refuse = *decided.unwrap_or(&self.on_refuse);
-        let reader = (on_refuse == OnRefuse::Ask)
-            .then(|| self.reader())
-            .flatten();
-        let next = match on_refuse {
-            OnRefuse::Ask if reader.is_some() => report::Next::Ask,
-            OnRefuse::Ask => report::Next::Elsewhere,
-            OnRefuse::Restart => report::Next::Restart,
-            OnRefuse::Stay => report::Next::Stay,
-            OnRefuse::Quit => report::Next::Quit,
-        };
-        self.report.refused(&shown_refusal(refusal), next);
-        let refused = Event::Refused(Coded {
-            code: refusal.code.to_string(),
-            message: refusal.message.clone(),
-            file: Some(refusal.file.display().to_string()),
-            line: u32::try_from(refusal.place.line).ok(),
-            reasons: refusal.reasons.clone(),
-        });
-        self.write_at(refused, revision);
-        match on_refuse {
-            OnRefuse::Stay => {}
-            OnRefuse::Quit => return Ok(Next::End(BUILD_FAILED)),
-            OnRefuse::Restart => {
-                self.restart(With::AllThatIsKept)?;
-            }
-            OnRefuse::Ask => {
-                if let Some(reader) = reader {
-                    self.ask(About::Refusal(refusal.code), reader);
                 }
             }
         }

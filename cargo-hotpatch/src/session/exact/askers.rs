@@ -7,15 +7,21 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use anyhow::{Context, Result};
 use object::{Object, ObjectSection};
 
 use super::engine::Engine;
+use super::krate::Crate;
+use super::processors::on_all_processors;
 use crate::build::base::dep_info_files;
 use crate::build::rustc::library_stem;
+use crate::command::CancelToken;
 use crate::object::changed_types::ChangedTypes;
 use crate::object::names::NameId;
 use crate::object::v0;
+use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::worlds::{is_environment_symbol, is_eraser};
 
 /// Names of which a crate that asks for ids of types, or finds values by them, says one.
@@ -165,6 +171,41 @@ impl Engine {
         };
         let found = asking.or_else(of_others)?;
         Some((*found).to_owned())
+    }
+
+    /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
+    /// where `unsafe` is written at all.
+    pub(super) fn disguises(
+        &mut self,
+        types: &ChangedTypes,
+        words: &BTreeSet<String>,
+        symbols: &[NameId],
+        cancel: &CancelToken,
+    ) -> Result<Vec<Disguise>> {
+        if words.is_empty() || !self.has_casts() {
+            return Ok(Vec::new());
+        }
+        self.collect_casts();
+        let present = self.crates.iter_mut().filter(|krate| !krate.is_absent);
+        let present: Vec<&mut Crate> = present.collect();
+        let failed = Mutex::new(None);
+        on_all_processors(present.into_iter(), |krate| {
+            if let Err(error) = krate.read_casts(cancel) {
+                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        });
+        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = failed {
+            return Err(error).context("failed to see what `unsafe` code does with types");
+        }
+        let casts = self.crates.iter().filter_map(|krate| krate.casts.as_ref());
+        let casts: Vec<&Casts> = casts.map(|(_, casts)| casts).collect();
+        Ok(disguises(&casts, words, |function| {
+            // As v0 symbols have a name.
+            let name = format!("{}{function}", function.len());
+            let mut symbols = symbols.iter().map(|symbol| self.names.text(*symbol));
+            symbols.find(|symbol| symbol.contains(&name) && types.mentioned_in_symbol(symbol))
+        }))
     }
 }
 

@@ -2,27 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
 use super::engine::{Engine, all_definitions, is_replaceable};
-use super::krate::Crate;
 use super::objects::{ObjectFile, Objects, facts_beside, hashes};
-use super::processors::on_all_processors;
 use super::refusals::{
     is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive, variable,
 };
 use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
-use crate::object::changed_types::{ChangedTypes, without_counterpart};
+use crate::object::changed_types::without_counterpart;
 use crate::object::facts::{Facts, StaticFacts};
 use crate::object::fingerprint::{Definition, Kind};
 use crate::object::names::{NameId, Names};
 use crate::object::steps::steps;
 use crate::plan::changes::{CALL_SITE, Changes, Definitions, refers_to};
 use crate::plan::codes::Code;
-use crate::plan::disguises::{Casts, Disguise, disguises};
 use crate::plan::lazies::lazies;
 use crate::plan::renumbered::renumbered;
 use crate::plan::verdict::{Note, Refusal};
@@ -401,41 +398,6 @@ impl Engine {
             }
         }
         Ok(present)
-    }
-
-    /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
-    /// where `unsafe` is written at all.
-    fn disguises(
-        &mut self,
-        types: &ChangedTypes,
-        words: &BTreeSet<String>,
-        symbols: &[NameId],
-        cancel: &CancelToken,
-    ) -> Result<Vec<Disguise>> {
-        if words.is_empty() || !self.has_casts() {
-            return Ok(Vec::new());
-        }
-        self.collect_casts();
-        let present = self.crates.iter_mut().filter(|krate| !krate.is_absent);
-        let present: Vec<&mut Crate> = present.collect();
-        let failed = Mutex::new(None);
-        on_all_processors(present.into_iter(), |krate| {
-            if let Err(error) = krate.read_casts(cancel) {
-                *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-            }
-        });
-        let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = failed {
-            return Err(error).context("failed to see what `unsafe` code does with types");
-        }
-        let casts = self.crates.iter().filter_map(|krate| krate.casts.as_ref());
-        let casts: Vec<&Casts> = casts.map(|(_, casts)| casts).collect();
-        Ok(disguises(&casts, words, |function| {
-            // As v0 symbols have a name.
-            let name = format!("{}{function}", function.len());
-            let mut symbols = symbols.iter().map(|symbol| self.names.text(*symbol));
-            symbols.find(|symbol| symbol.contains(&name) && types.mentioned_in_symbol(symbol))
-        }))
     }
 
     /// The functions that these symbols are of, as people read them: those that are written in the workspace, and

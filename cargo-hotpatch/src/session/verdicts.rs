@@ -1,0 +1,124 @@
+//! What came of a save: said, written down, and followed by what was chosen for it.
+
+use std::time::Duration;
+
+use anstream::adapter::strip_str;
+use anyhow::Result;
+
+use super::outcome::{Outcome, Patched};
+use super::restart::{About, With};
+use super::shown::{confirmed_event, patched_event, phases, shown, shown_note, shown_refusal};
+use super::worker::Verdict;
+use super::{BUILD_FAILED, Next, Session};
+use crate::args::OnRefuse;
+use crate::plan::verdict::Refusal;
+use crate::ui::events::{Broken, Coded, Event};
+use crate::ui::report;
+
+impl Session<'_> {
+    /// The exact lane agrees with what runs ahead of it.
+    pub(super) fn confirmed(&mut self, patched: Patched, total: Duration, revision: String) {
+        let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
+        let event = confirmed_event(&patched, total);
+        self.report.confirmed(&event, &notes);
+        self.write_of(Event::Confirmed(event), revision);
+    }
+
+    pub(super) fn verdict(&mut self, verdict: Verdict) -> Result<Next> {
+        let files: Vec<String> = verdict.files.iter().map(|path| shown(path)).collect();
+        let revision = verdict.revision;
+        match verdict.outcome {
+            Ok(Outcome::Unchanged) => {
+                self.report.unchanged(&files);
+                self.write_of(Event::Unchanged {}, revision);
+            }
+            Ok(Outcome::Patched(patched)) => {
+                let phases = phases(&patched, verdict.settle, verdict.total);
+                let notes: Vec<report::Note> = patched.notes.iter().map(shown_note).collect();
+                let event = patched_event(patched, phases);
+                self.report.patched(&event, &notes);
+                self.write_of(Event::Patched(event), revision);
+            }
+            Ok(Outcome::Broken(found)) => {
+                let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
+                let plain = strip_str(&rendered).to_string();
+                self.report.broken(
+                    if self.report.paint().color {
+                        &rendered
+                    } else {
+                        &plain
+                    },
+                    &files,
+                );
+                let place = found.first().and_then(|d| d.places.first()).cloned();
+                let broken = Broken {
+                    rendered: plain,
+                    file: place.as_ref().map(|(file, _)| self.absolute(file)),
+                    line: place.and_then(|(_, line)| u32::try_from(line).ok()),
+                };
+                self.write_of(Event::Broken(broken), revision);
+            }
+            Ok(Outcome::Refused(refusal)) => return self.refused(&refusal, Some(revision)),
+            Err(error) => {
+                self.report.setback("patch the edit", error.as_ref());
+                let refused = Coded {
+                    code: "HP0001".to_owned(),
+                    message: format!("{error:#}"),
+                    ..Coded::default()
+                };
+                self.write_of(Event::Refused(refused), revision);
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    /// rustc names files as it was told of them, relative to where it ran.
+    fn absolute(&self, file: &str) -> String {
+        let cwd = self
+            .program
+            .as_ref()
+            .and_then(|p| p.base.units.last())
+            .map(|unit| &unit.cwd);
+        cwd.map_or_else(
+            || file.to_owned(),
+            |cwd| cwd.join(file).display().to_string(),
+        )
+    }
+
+    pub(super) fn refused(&mut self, refusal: &Refusal, revision: Option<String>) -> Result<Next> {
+        let decided = self.decided.get(&refusal.code);
+        let on_refuse = *decided.unwrap_or(&self.on_refuse);
+        let reader = (on_refuse == OnRefuse::Ask)
+            .then(|| self.reader())
+            .flatten();
+        let next = match on_refuse {
+            OnRefuse::Ask if reader.is_some() => report::Next::Ask,
+            OnRefuse::Ask => report::Next::Elsewhere,
+            OnRefuse::Restart => report::Next::Restart,
+            OnRefuse::Stay => report::Next::Stay,
+            OnRefuse::Quit => report::Next::Quit,
+        };
+        self.report.refused(&shown_refusal(refusal), next);
+        let refused = Event::Refused(Coded {
+            code: refusal.code.to_string(),
+            message: refusal.message.clone(),
+            file: Some(refusal.file.display().to_string()),
+            line: u32::try_from(refusal.place.line).ok(),
+            reasons: refusal.reasons.clone(),
+        });
+        self.write_at(refused, revision);
+        match on_refuse {
+            OnRefuse::Stay => {}
+            OnRefuse::Quit => return Ok(Next::End(BUILD_FAILED)),
+            OnRefuse::Restart => {
+                self.restart(With::AllThatIsKept)?;
+            }
+            OnRefuse::Ask => {
+                if let Some(reader) = reader {
+                    self.ask(About::Refusal(refusal.code), reader);
+                }
+            }
+        }
+        Ok(Next::GoOn)
+    }
+}
