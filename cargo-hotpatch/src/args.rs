@@ -57,6 +57,12 @@ pub enum Command {
     List(StatusArgs),
     /// End a session and its program
     Quit(SessionArgs),
+    /// Answer a program that edits code, over standard input and output (Model Context Protocol)
+    Mcp,
+    /// Write what a shell needs to complete this command's words
+    Completions(CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(ManArgs),
     /// Look for what keeps edits from being patched here
     Doctor(Box<DoctorArgs>),
     /// Show it: start an example in a temporary copy and edit it three times
@@ -205,6 +211,22 @@ pub struct RestartArgs {
     /// Which session.
     #[command(flatten)]
     pub session: SessionArgs,
+}
+
+/// The options of `cargo hotpatch completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// The options of `cargo hotpatch man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// The folder, which is made if need be
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
 }
 
 /// The options of `cargo hotpatch pause`.

@@ -11,6 +11,7 @@ mod control;
 mod demo;
 mod doctor;
 mod image;
+mod mcp;
 mod object;
 mod patch;
 mod plan;
@@ -81,6 +82,12 @@ fn command(args: Vec<OsString>) -> ExitCode {
         Command::Pause(args) => (args.session.color, remote::pause(&args)),
         Command::List(args) => (args.session.color, remote::list(&args)),
         Command::Quit(args) => (args.color, remote::quit(&args)),
+        Command::Mcp => (None, mcp::run()),
+        Command::Completions(args) => {
+            ui::page::completions(args.shell);
+            (None, Ok(0))
+        }
+        Command::Man(args) => (None, ui::page::manual(&args.folder)),
         Command::Doctor(args) => (args.build.color, doctor::run(&args)),
         Command::Demo(args) => (None, demo::run(&args)),
         Command::Explain(args) => {

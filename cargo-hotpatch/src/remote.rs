@@ -29,7 +29,7 @@ const NO_SESSION: u8 = 6;
 const STILL_WORKING: u8 = 7;
 
 /// How long a session may be busy, as with a build, before it takes up what was asked.
-const PATIENCE: Duration = Duration::from_secs(600);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 fn report(args: &SessionArgs) -> Report {
     Report::new(Terminal::of_stderr(args.color), Verbosity::Normal)
@@ -55,19 +55,43 @@ fn meant(args: &SessionArgs) -> Result<Vec<(Status, Connection)>> {
     Ok(meant.collect())
 }
 
+/// There is no session, or more than one, where one is meant.
+#[derive(Debug)]
+pub struct NoOneSession {
+    /// Those that may be meant, or else all that there are.
+    pub sessions: Vec<Status>,
+    /// Some may be meant.
+    pub are_meant: bool,
+}
+
+/// The one session that is meant.
+///
+/// # Errors
+/// Sessions cannot be looked for.
+pub fn find(args: &SessionArgs) -> Result<Result<(Status, Connection), NoOneSession>> {
+    let mut found = meant(args)?;
+    if found.len() == 1
+        && let Some(one) = found.pop()
+    {
+        return Ok(Ok(one));
+    }
+    let are_meant = !found.is_empty();
+    let found = if are_meant { found } else { sessions()? };
+    Ok(Err(NoOneSession {
+        sessions: found.into_iter().map(|(status, _)| status).collect(),
+        are_meant,
+    }))
+}
+
 /// The one session that is meant; what is wrong is said if there is none, or more than one.
 fn one(args: &SessionArgs, report: &Report) -> Result<Option<(Status, Connection)>> {
-    let mut found = meant(args)?;
-    if found.len() == 1 {
-        return Ok(found.pop());
+    match find(args)? {
+        Ok(one) => Ok(Some(one)),
+        Err(none) => {
+            report.no_one_session(&none);
+            Ok(None)
+        }
     }
-    let all: Vec<Status> = match found.is_empty() {
-        true => sessions()?.into_iter().map(|(status, _)| status).collect(),
-        false => found.into_iter().map(|(status, _)| status).collect(),
-    };
-    let named = args.pid.is_some() || args.package.is_some();
-    report.no_one_session(&all, named);
-    Ok(None)
 }
 
 /// Asks the session that is meant and says what came of it. `refused` is the exit status if it was not done.

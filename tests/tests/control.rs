@@ -235,7 +235,10 @@ fn sessions_are_told_apart() -> Result<()> {
             let output = run(&project, &["quit"])?;
             ensure!(output.status.code() == Some(6));
             let words = String::from_utf8(output.stderr)?;
-            ensure!(words.contains("one session has to be named"), "{words}");
+            ensure!(
+                words.contains("more than one session may be meant"),
+                "{words}"
+            );
             // From elsewhere only its number names one.
             let pid = second.tool_pid().to_string();
             expect(&other, &["quit"], 6)?;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::paint::{Hue, Paint};
 use super::report::{Report, Verbosity, chain, list_of_names, phase_list, render_warning, time};
 use crate::control::{Function, Judged, Kind, NotLive, Settled, State, Status};
+use crate::remote::NoOneSession;
 
 /// How long ago something was, to the second, then to the minute.
 fn ago(when: f64) -> String {
@@ -188,33 +189,44 @@ pub fn render_times(paint: Paint, verdicts: &[Judged]) -> String {
     text
 }
 
+/// Why no one session is meant, and which there are.
+#[must_use]
+pub fn no_one_session(none: &NoOneSession) -> String {
+    let mut text = match (none.sessions.is_empty(), none.are_meant) {
+        (true, _) => "no session runs; `cargo hotpatch run` starts one".to_owned(),
+        (false, true) => {
+            "more than one session may be meant; name one by its package or a process id:"
+                .to_owned()
+        }
+        (false, false) => {
+            "no such session runs here; `cargo hotpatch run` starts one; there are:".to_owned()
+        }
+    };
+    for status in &none.sessions {
+        let Status {
+            session,
+            program,
+            package,
+            workspace,
+            ..
+        } = status;
+        let workspace = workspace.display();
+        let _ = write!(
+            text,
+            "\n   = {session}: `{program}` of package `{package}` in {workspace}"
+        );
+    }
+    text
+}
+
 impl Report {
     /// There is no session, or more than one, where one is meant.
-    pub fn no_one_session(&self, sessions: &[Status], named: bool) {
+    pub fn no_one_session(&self, none: &NoOneSession) {
         let error = self.paint().bold(Hue::Red, "error");
-        let what = match (sessions.is_empty(), named) {
-            (true, _) => "no session runs; `cargo hotpatch run` starts one",
-            (false, true) => "no session, or more than one, is meant by this; sessions are:",
-            (false, false) => {
-                "one session has to be named with `--pid` or `--package`; sessions are:"
-            }
-        };
-        let mut text = format!("{error}: {what}\n");
-        for status in sessions {
-            let Status {
-                session,
-                program,
-                package,
-                workspace,
-                ..
-            } = status;
-            let _ = writeln!(
-                text,
-                "   = {session}: `{program}` of package `{package}` in {}",
-                workspace.display()
-            );
-        }
-        self.say(Verbosity::Quiet, &text);
+        self.say(
+            Verbosity::Quiet,
+            &format!("{error}: {}\n", no_one_session(none)),
+        );
     }
 
     /// What was asked for was done.
