@@ -57,6 +57,8 @@ pub enum Command {
     List(StatusArgs),
     /// End a session and its program
     Quit(SessionArgs),
+    /// Write the tasks that an editor needs, or what tells an agent of this tool
+    Init(InitArgs),
     /// Answer a program that edits code, over standard input and output (Model Context Protocol)
     Mcp,
     /// Write what a shell needs to complete this command's words
@@ -101,6 +103,18 @@ pub enum OnRefuse {
     Quit,
 }
 
+/// How a session says what happens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum SessionFormat {
+    /// For people
+    #[default]
+    Human,
+    /// One line each, for editors: `FILE:LINE:COLUMN: error[CODE]: MESSAGE`, and `hotpatch: ...`
+    Short,
+    /// One JSON object a line, as with --events
+    Json,
+}
+
 /// When to use colours; cargo's `--color`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -120,6 +134,9 @@ pub struct RunArgs {
     /// Write one JSON object a line about ready, patched, refused, ... to FILE
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,
+    /// How what happens is written to standard error
+    #[arg(long, value_name = "FMT", value_enum, default_value_t)]
+    pub message_format: SessionFormat,
     /// What to do when an edit cannot be patched [default: ask at a terminal, otherwise stay]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_refuse: Option<OnRefuse>,
@@ -186,7 +203,10 @@ pub struct WaitArgs {
     /// Wait no longer than this
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub timeout: u64,
-    /// Write JSON to standard output
+    /// How it is written to standard output
+    #[arg(long, value_name = "FMT", value_enum, default_value_t)]
+    pub message_format: SessionFormat,
+    /// The same as `--message-format json`
     #[arg(long)]
     pub json: bool,
 
@@ -211,6 +231,49 @@ pub struct RestartArgs {
     /// Which session.
     #[command(flatten)]
     pub session: SessionArgs,
+}
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  cargo hotpatch init                             asks which editor, unless a folder of it says so
+  cargo hotpatch init --ide vscode --dry-run      what would be written, as a diff
+  cargo hotpatch init --agent                     for programs that edit code: .mcp.json and AGENTS.md
+
+Files are merged: comments and other tasks stay, and a second time nothing changes.";
+
+/// An editor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Ide {
+    /// Visual Studio Code: a task with problem matchers, and a configuration to attach a debugger
+    Vscode,
+    /// Zed: a task
+    Zed,
+    /// RustRover and CLion: a run configuration
+    Jetbrains,
+    /// Neovim: the quickfix list after each save (needs the option 'exrc')
+    Neovim,
+    /// Helix: what to type, as it has no tasks
+    Helix,
+    /// None
+    None,
+}
+
+/// The options of `cargo hotpatch init`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = INIT_EXAMPLES)]
+pub struct InitArgs {
+    /// The editor
+    #[arg(long, value_enum)]
+    pub ide: Option<Ide>,
+    /// Write what tells programs that edit code of this tool
+    #[arg(long)]
+    pub agent: bool,
+    /// Show what would be written and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Path to Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<PathBuf>,
 }
 
 /// The options of `cargo hotpatch completions`.

@@ -11,6 +11,7 @@ mod control;
 mod demo;
 mod doctor;
 mod image;
+mod init;
 mod mcp;
 mod object;
 mod patch;
@@ -82,6 +83,7 @@ fn command(args: Vec<OsString>) -> ExitCode {
         Command::Pause(args) => (args.session.color, remote::pause(&args)),
         Command::List(args) => (args.session.color, remote::list(&args)),
         Command::Quit(args) => (args.color, remote::quit(&args)),
+        Command::Init(args) => (None, init::run(&args)),
         Command::Mcp => (None, mcp::run()),
         Command::Completions(args) => {
             ui::page::completions(args.shell);

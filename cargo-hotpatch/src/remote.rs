@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::args::{PauseArgs, RestartArgs, SessionArgs, StatusArgs, WaitArgs};
+use crate::args::{PauseArgs, RestartArgs, SessionArgs, SessionFormat, StatusArgs, WaitArgs};
 use crate::control::client::{self, Connection, sessions};
 use crate::control::{Kind, Reply, Request, Settled, Status};
 use crate::run::signals::Interrupts;
@@ -14,7 +14,7 @@ use crate::ui::keys::Keys;
 use crate::ui::page;
 use crate::ui::paint::Paint;
 use crate::ui::report::{Report, Verbosity};
-use crate::ui::seat::{render_functions, render_settled, render_status};
+use crate::ui::seat::{render_functions, render_settled, render_status, short_settled};
 use crate::ui::terminal::Terminal;
 
 /// Exit status of a refusal, and of a restart that did not happen.
@@ -191,10 +191,15 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
             return Ok(NO_SESSION);
         }
     };
-    match args.json {
-        true => page::print(&format!("{}\n", serde_json::to_string(&settled)?)),
-        false => page::print(&render_settled(paint(&args.session), &settled)),
-    }
+    let format = match args.json {
+        true => SessionFormat::Json,
+        false => args.message_format,
+    };
+    page::print(&match format {
+        SessionFormat::Json => format!("{}\n", serde_json::to_string(&settled)?),
+        SessionFormat::Human => render_settled(paint(&args.session), &settled),
+        SessionFormat::Short => short_settled(&settled),
+    });
     Ok(exit_of(&settled))
 }
 

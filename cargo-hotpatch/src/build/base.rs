@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow};
 use cargo_metadata::{Artifact, Message, TargetKind};
 
 use super::capture::{self, Unit};
+use super::diagnostics::{self, Diagnostic};
 use super::project::Project;
 use super::rustc::library_stem;
 use crate::args::BuildArgs;
@@ -102,6 +103,8 @@ pub struct Words<'a> {
     pub say: &'a (dyn Fn(&str) + Sync),
     /// Whether they may have colours.
     pub are_coloured: bool,
+    /// Takes rustc's diagnostics, if they are not to be among cargo's words.
+    pub diagnosed: Option<&'a dyn Fn(&Diagnostic)>,
 }
 
 fn build_once(
@@ -112,7 +115,8 @@ fn build_once(
 ) -> Result<Base, BuildError> {
     let wrapper = wrapper(project.target_dir())?;
     prepare(project, &wrapper);
-    let mut tool = tool(project, args, &wrapper).foreground(true);
+    let are_ours = words.is_some_and(|words| words.diagnosed.is_some());
+    let mut tool = tool(project, args, &wrapper, are_ours).foreground(true);
     if words.is_some_and(|words| words.are_coloured) && args.color.is_none() {
         tool = tool.env("CARGO_TERM_COLOR", "always");
     }
@@ -132,7 +136,7 @@ pub fn record(
 ) -> Result<Base, BuildError> {
     let wrapper = wrapper(project.target_dir())?;
     let roots = std::env::join_paths(roots).context("a source file has a `:` in its path")?;
-    let tool = tool(project, args, &wrapper).env(capture::RECORD_ENV, roots);
+    let tool = tool(project, args, &wrapper, false).env(capture::RECORD_ENV, roots);
     let base = run(project, tool, cancel, None);
     if let Ok(base) = &base {
         for unit in &base.units {
@@ -142,11 +146,14 @@ pub fn record(
     base
 }
 
-fn tool(project: &Project, args: &BuildArgs, wrapper: &Path) -> Tool {
+fn tool(project: &Project, args: &BuildArgs, wrapper: &Path, diagnostics_are_ours: bool) -> Tool {
     let mut tool = Tool::new(&project.cargo)
         .arg("build")
         .args(args.cargo_args())
-        .arg("--message-format=json-render-diagnostics")
+        .arg(match diagnostics_are_ours {
+            true => "--message-format=json",
+            false => "--message-format=json-render-diagnostics",
+        })
         .env("RUSTC_WORKSPACE_WRAPPER", wrapper)
         .env(
             capture::FOLDER_ENV,
@@ -190,11 +197,20 @@ fn run(
     let began = SystemTime::now();
     let mut artifacts: Vec<Artifact> = Vec::new();
     let output = tool
-        .stream(cancel, words.map(|words| words.say), |line| {
-            if let Ok(Message::CompilerArtifact(artifact)) = serde_json::from_str(line) {
-                artifacts.push(artifact);
-            }
-        })
+        .stream(
+            cancel,
+            words.map(|words| words.say),
+            |line| match serde_json::from_str(line) {
+                Ok(Message::CompilerArtifact(artifact)) => artifacts.push(artifact),
+                Ok(Message::CompilerMessage(said)) => {
+                    let text = serde_json::to_string(&said.message).unwrap_or_default();
+                    if let Some(diagnosed) = words.and_then(|words| words.diagnosed) {
+                        diagnostics::parse(&text).iter().for_each(diagnosed);
+                    }
+                }
+                _ => {}
+            },
+        )
         .map_err(anyhow::Error::from)?;
     if !output.status.success() {
         return Err(BuildError::Failed {

@@ -15,6 +15,8 @@ pub struct Diagnostic {
     pub rendered: String,
     /// File and line of each primary span.
     pub places: Vec<(String, usize)>,
+    /// The column in the first of them; 0 if there is none.
+    pub column: usize,
     /// File and line of the other spans.
     pub others: Vec<(String, usize)>,
 }
@@ -46,6 +48,8 @@ struct RawCode {
 struct RawSpan {
     file_name: String,
     line_start: usize,
+    #[serde(default)]
+    column_start: usize,
     is_primary: bool,
 }
 
@@ -61,6 +65,11 @@ pub fn parse(stderr: &str) -> Vec<Diagnostic> {
             code: raw.code.map(|code| code.code),
             message: raw.message,
             rendered: raw.rendered.unwrap_or_default(),
+            column: raw
+                .spans
+                .iter()
+                .find(|span| span.is_primary)
+                .map_or(0, |span| span.column_start),
             places: places(&raw.spans, true),
             others: raw
                 .children

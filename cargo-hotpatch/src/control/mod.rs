@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ui::events::{Coded, Exited, Phases};
+use crate::ui::events::{Coded, Diagnosed, Exited, Phases};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,6 +189,8 @@ pub struct Judged {
     pub refusal: Option<Coded>,
     /// Broken: rustc's own words.
     pub rendered: Option<String>,
+    /// Broken: what rustc says, one by one.
+    pub diagnostics: Vec<Diagnosed>,
     /// Broken: the file of the first error.
     pub file: Option<String>,
     /// Its line.

@@ -297,6 +297,7 @@ impl Book {
         self.judge(Judged {
             verdict: Kind::Broken,
             rendered: Some(broken.rendered.clone()),
+            diagnostics: broken.diagnostics.clone(),
             file: broken.file.clone(),
             line: broken.line,
             ..Judged::of(revision)

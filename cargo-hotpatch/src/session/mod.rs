@@ -29,8 +29,9 @@ use self::program::{Running, Stranger, Supplies};
 use self::requests::Waiting;
 use self::restart::{Asked, Kept, With};
 use self::worker::{Said, Tools, Worker};
-use crate::args::{OnRefuse, RunArgs};
+use crate::args::{OnRefuse, RunArgs, SessionFormat};
 use crate::build::base::{self, Base, BuildError};
+use crate::build::diagnostics::Diagnostic;
 use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
 use crate::control::server::Server;
@@ -74,7 +75,8 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let report = Report::new(
         Terminal::of_stderr(args.build.color),
         Verbosity::from_flags(args.build.quiet, args.build.verbose),
-    );
+    )
+    .with_format(args.message_format);
     if let Some(target) = args
         .build
         .target
@@ -95,6 +97,10 @@ pub fn run(args: &RunArgs) -> Result<u8> {
             EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
         }
         None => EventLog::none(),
+    };
+    let log = match args.message_format {
+        SessionFormat::Json => log.said_by(report.screen().clone()),
+        SessionFormat::Human | SessionFormat::Short => log,
     };
     if let Some(profile) = base::profile_with_lto(&project, &args.build) {
         report.lto_is_off(&profile);
@@ -217,6 +223,7 @@ impl Session<'_> {
             Ok(base) => self.start(base)?,
             Err(_) if self.ending.is_cancelled() => return Ok(INTERRUPTED),
             Err(BuildError::Failed { code }) => {
+                self.report.not_built();
                 return Ok(u8::try_from(code).unwrap_or(BUILD_FAILED));
             }
             Err(BuildError::Unsupported(why)) => bail!("{why}"),
@@ -267,12 +274,20 @@ impl Session<'_> {
         let report = &self.report;
         let screen = report.screen();
         let say = |line: &str| report.text(&format!("{line}\n"));
+        let diagnosed = |found: &Diagnostic| report.diagnosed(shown::shown_problem(found));
+        let is_short = self.args.message_format == SessionFormat::Short;
         let words = base::Words {
             say: &say,
             are_coloured: report.paint().color,
+            diagnosed: is_short.then_some(&diagnosed),
         };
-        // Where cargo would write into somebody's picture, or somebody reads along, its words go the way of ours.
-        let words = (screen.is_taken() || screen.is_heard()).then_some(words);
+        // Where cargo would write into somebody's picture, where somebody reads along, and where lines are expected that
+        // are not its own, its words go the way of ours.
+        let is_ours = screen.is_taken()
+            || screen.is_heard()
+            || self.args.message_format != SessionFormat::Human;
+        let words = is_ours.then_some(words);
+        report.building();
         // Ctrl-C reaches cargo itself; its end is then the build's.
         base::build(&self.project, &self.args.build, &self.ending, words)
     }
@@ -413,6 +428,10 @@ impl Session<'_> {
                 self.write(Event::Ready(ready));
             }
             Said::Same => {}
+            Said::Began(files) => {
+                let files: Vec<String> = files.iter().map(|path| shown::shown(path)).collect();
+                self.report.began(&files);
+            }
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Confirmed(patched, total, revision) => self.confirmed(*patched, total, revision),
             Said::Settled(saves, numbers) => self.settled(saves, &numbers),

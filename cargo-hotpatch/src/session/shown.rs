@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::outcome::{Lane, Patched};
+use crate::build::diagnostics::Diagnostic;
 use crate::plan::verdict::{Note, Refusal};
 use crate::ui::events::{self, Coded, Confirmed, Milliseconds, Phases};
 use crate::ui::report;
@@ -85,6 +86,22 @@ pub(super) fn shown_refusal(refusal: &Refusal) -> report::Refusal {
         reasons: refusal.reasons.clone(),
         for_next_session: refusal.for_next_session,
     }
+}
+
+/// What an editor shows of a diagnostic. That rustc gives up is said of no place.
+pub(super) fn shown_problem(diagnostic: &Diagnostic) -> Option<report::Problem> {
+    let place = diagnostic.places.first();
+    if place.is_none() && diagnostic.code.is_none() && diagnostic.message.starts_with("aborting ") {
+        return None;
+    }
+    let at =
+        |(file, line): &(String, usize)| self::place(Path::new(file), *line, diagnostic.column);
+    Some(report::Problem {
+        is_error: diagnostic.error,
+        message: diagnostic.message.clone(),
+        code: diagnostic.code.clone(),
+        place: place.and_then(at),
+    })
 }
 
 pub(super) fn shown_note(note: &Note) -> report::Note {

@@ -7,12 +7,14 @@ use anyhow::Result;
 
 use super::outcome::{Outcome, Patched};
 use super::restart::{About, With};
-use super::shown::{confirmed_event, patched_event, phases, shown, shown_note, shown_refusal};
+use super::shown::{
+    confirmed_event, patched_event, phases, shown, shown_note, shown_problem, shown_refusal,
+};
 use super::worker::Verdict;
 use super::{BUILD_FAILED, Next, Session};
 use crate::args::OnRefuse;
 use crate::plan::verdict::Refusal;
-use crate::ui::events::{Broken, Coded, Event};
+use crate::ui::events::{Broken, Coded, Diagnosed, Event};
 use crate::ui::report;
 
 impl Session<'_> {
@@ -42,16 +44,29 @@ impl Session<'_> {
             Ok(Outcome::Broken(found)) => {
                 let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
                 let plain = strip_str(&rendered).to_string();
-                self.report.broken(
-                    if self.report.paint().color {
-                        &rendered
-                    } else {
-                        &plain
-                    },
-                    &files,
-                );
-                let place = found.first().and_then(|d| d.places.first()).cloned();
+                let colored = self.report.paint().color;
+                let words = if colored { &rendered } else { &plain };
+                let problems: Vec<report::Problem> =
+                    found.iter().filter_map(shown_problem).collect();
+                self.report.broken(words, &problems, &files);
+                let mut errors = found.iter().filter(|diagnostic| diagnostic.error);
+                let place = errors
+                    .next()
+                    .and_then(|error| error.places.first())
+                    .cloned();
+                let diagnostics = problems.iter().map(|problem| {
+                    let place = problem.place.as_ref();
+                    Diagnosed {
+                        severity: problem.severity().to_owned(),
+                        message: problem.message.clone(),
+                        code: problem.code.clone(),
+                        file: place.map(|place| self.absolute(&place.file)),
+                        line: place.map(|place| place.line),
+                        column: place.and_then(|place| place.column),
+                    }
+                });
                 let broken = Broken {
+                    diagnostics: diagnostics.collect(),
                     rendered: plain,
                     file: place.as_ref().map(|(file, _)| self.absolute(file)),
                     line: place.and_then(|(_, line)| u32::try_from(line).ok()),

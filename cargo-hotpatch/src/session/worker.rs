@@ -30,6 +30,8 @@ pub enum Said {
     Ready(u32, usize, String),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
+    /// Work on these files begins; a verdict follows, or the same again with more files.
+    Began(BTreeSet<PathBuf>),
     /// A save left all files of the program as they were.
     Same,
     /// What a save led to.

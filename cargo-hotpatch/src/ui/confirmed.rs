@@ -3,6 +3,7 @@
 use super::events::{Confirmed, Live, Milliseconds};
 use super::paint::{Hue, Paint};
 use super::report::{Note, Report, Verbosity, list_of_names, render_note, time};
+use super::short::Problem;
 
 /// `Confirmed gen 3 in 1.3 s`, with what the exact lane has beside it.
 #[must_use]
@@ -53,6 +54,7 @@ impl Report {
     pub fn confirmed(&self, confirmed: &Confirmed, notes: &[Note]) {
         let text = render_confirmed(self.paint(), confirmed, notes);
         self.headline(text.lines().next());
+        self.problems(notes.iter().map(Problem::of_note));
         self.say(Verbosity::Normal, &text);
     }
 

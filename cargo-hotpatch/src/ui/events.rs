@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::screen::Screen;
 use crate::run::child::ExitHow;
 
 /// Something that happened in the session.
@@ -151,6 +152,26 @@ pub struct Broken {
     pub file: Option<String>,
     /// Its line.
     pub line: Option<u32>,
+    /// What rustc says, one by one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diagnostics: Vec<Diagnosed>,
+}
+
+/// One thing that rustc says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosed {
+    /// `error` or `warning`.
+    pub severity: String,
+    /// The first line of it.
+    pub message: String,
+    /// Such as `E0599`.
+    pub code: Option<String>,
+    /// The file of its first span.
+    pub file: Option<String>,
+    /// The line there.
+    pub line: Option<u32>,
+    /// The column there.
+    pub column: Option<u32>,
 }
 
 /// What `restarted` says.
@@ -274,6 +295,8 @@ pub struct Record {
 #[derive(Debug, Default)]
 pub struct EventLog {
     file: Option<Mutex<Appended>>,
+    /// Says them as well.
+    screen: Option<Screen>,
 }
 
 /// A file that is only appended to. What a full disk does not take goes before what comes next.
@@ -308,6 +331,7 @@ impl EventLog {
         let unwritten = Vec::new();
         Ok(Self {
             file: Some(Mutex::new(Appended { file, unwritten })),
+            screen: None,
         })
     }
 
@@ -322,24 +346,37 @@ impl EventLog {
     /// # Errors
     /// When the file cannot be written; the session can go on, and the event is kept for the next call.
     pub fn write(&self, event: Event, revision: Option<String>) -> io::Result<()> {
-        let Some(file) = &self.file else {
+        if self.file.is_none() && self.screen.is_none() {
             return Ok(());
-        };
+        }
         let time = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs_f64();
-        let mut line = serde_json::to_vec(&Record {
+        let record = Record {
             time,
             event,
             revision,
-        })
-        .map_err(io::Error::other)?;
-        line.push(b'\n');
+        };
+        let mut line = serde_json::to_string(&record).map_err(io::Error::other)?;
+        line.push('\n');
+        if let Some(screen) = &self.screen {
+            screen.write(&line);
+        }
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
         // One write, unless the disk is full: a reader never sees half a line, and there is no buffer to flush.
         file.lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .write(&line)
+            .write(line.as_bytes())
+    }
+
+    /// The same, and each event is said as well.
+    #[must_use]
+    pub fn said_by(mut self, screen: Screen) -> Self {
+        self.screen = Some(screen);
+        self
     }
 }
 
@@ -436,6 +473,7 @@ mod tests {
                 "reasons": ["alive in: `main`"]})
         );
         let broken = Broken {
+            diagnostics: Vec::new(),
             rendered: "error".into(),
             file: Some("a.rs".into()),
             line: Some(1),

@@ -14,8 +14,10 @@ use anstream::adapter::strip_str;
 use super::events::{Patched, Phases, Ready};
 use super::paint::{Hue, Paint};
 use super::screen::Screen;
+use super::short::short;
 use super::terminal::Terminal;
 use super::wrap::fitted;
+use crate::args::SessionFormat;
 use crate::command::signal_name;
 use crate::run::child::ExitHow;
 
@@ -82,6 +84,8 @@ pub struct Refusal {
     /// A restart does not bring the edit into the program, only a new session does.
     pub for_next_session: bool,
 }
+
+pub use super::short::Problem;
 
 /// What follows a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,6 +365,7 @@ pub struct Report {
     verbosity: Verbosity,
     /// Columns, of a terminal.
     width: Option<usize>,
+    format: SessionFormat,
     screen: Screen,
 }
 
@@ -374,8 +379,25 @@ impl Report {
             },
             verbosity,
             width: terminal.is_terminal.then_some(terminal.width),
+            format: SessionFormat::Human,
             screen: Screen::of_stderr(terminal.is_terminal, terminal.takes_titles),
         }
+    }
+
+    /// Says things in another way.
+    #[must_use]
+    pub fn with_format(mut self, format: SessionFormat) -> Self {
+        self.format = format;
+        if format != SessionFormat::Human {
+            self.paint.color = false;
+            self.width = None;
+        }
+        self
+    }
+
+    /// In which way it says things.
+    pub(super) fn format(&self) -> SessionFormat {
+        self.format
     }
 
     /// What it writes to.
@@ -400,6 +422,11 @@ impl Report {
         let phases = self.verbosity >= Verbosity::Phases;
         let text = render_patched(self.paint, patched, notes, phases);
         self.headline(text.lines().next());
+        self.problems(notes.iter().map(Problem::of_note));
+        let text = match self.format {
+            SessionFormat::Short => text.lines().take(1).collect(),
+            SessionFormat::Human | SessionFormat::Json => text,
+        };
         self.say(Verbosity::Normal, &text);
     }
 
@@ -414,11 +441,21 @@ impl Report {
     pub fn refused(&self, refusal: &Refusal, next: Next) {
         let text = render_refused(self.paint, refusal, next);
         self.headline(text.lines().next());
+        if self.format == SessionFormat::Short {
+            self.problems([Problem::of_refusal(refusal)]);
+            let line = self.paint.verb(Hue::Red, "Refused", &refusal.code);
+            return self.say(Verbosity::Quiet, &line);
+        }
         self.say(Verbosity::Quiet, &text);
     }
 
-    /// An edit does not compile; `rendered` is rustc's output.
-    pub fn broken(&self, rendered: &str, files: &[String]) {
+    /// An edit does not compile; `rendered` is rustc's output, and `problems` what it is about.
+    pub fn broken(&self, rendered: &str, problems: &[Problem], files: &[String]) {
+        let rendered = match self.format {
+            SessionFormat::Short => "",
+            SessionFormat::Human | SessionFormat::Json => rendered,
+        };
+        self.problems(problems.iter().cloned());
         let text = render_broken(self.paint, rendered, files);
         self.headline(text.lines().last());
         self.print(Verbosity::Quiet, &text);
@@ -496,7 +533,12 @@ impl Report {
         if self.verbosity < at_least {
             return;
         }
-        self.screen.write(text);
+        match self.format {
+            SessionFormat::Human => self.screen.write(text),
+            SessionFormat::Short => self.screen.write(&short(text)),
+            // Events say it.
+            SessionFormat::Json => {}
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::paint::{Hue, Paint};
-use super::report::{Report, Verbosity, chain, list_of_names, phase_list, render_warning, time};
+use super::report::{
+    Place, Problem, Report, Verbosity, chain, list_of_names, phase_list, render_warning, time,
+};
 use crate::control::{Function, Judged, Kind, NotLive, Settled, State, Status};
 use crate::remote::NoOneSession;
 
@@ -152,6 +154,42 @@ pub fn render_settled(paint: Paint, settled: &Settled) -> String {
         text += &paint.verb(Hue::Yellow, "Not live", why);
     }
     text
+}
+
+/// The same with a line for each problem, for editors.
+#[must_use]
+pub fn short_settled(settled: &Settled) -> String {
+    let judged = &settled.judged;
+    let place = |file: &Option<String>, line: Option<u32>, column| {
+        file.as_ref().map(|file| Place {
+            file: file.clone(),
+            line: line.unwrap_or_default(),
+            column,
+        })
+    };
+    let refusal = judged.refusal.as_ref().map(|refusal| Problem {
+        is_error: true,
+        message: [std::slice::from_ref(&refusal.message), &refusal.reasons]
+            .concat()
+            .join("; "),
+        code: Some(refusal.code.clone()),
+        place: place(&refusal.file, refusal.line, None),
+    });
+    let diagnostics = judged.diagnostics.iter().map(|diagnosed| Problem {
+        is_error: diagnosed.severity == "error",
+        message: diagnosed.message.clone(),
+        code: diagnosed.code.clone(),
+        place: place(&diagnosed.file, diagnosed.line, diagnosed.column),
+    });
+    let notes = judged.notes.iter().map(|note| Problem {
+        is_error: false,
+        message: note.message.clone(),
+        code: Some(note.code.clone()),
+        place: place(&note.file, note.line, None),
+    });
+    let problems = refusal.into_iter().chain(diagnostics).chain(notes);
+    let lines: String = problems.map(|problem| problem.line()).collect();
+    lines + &format!("hotpatch: {}\n", line(judged))
 }
 
 /// Functions with the generation of their code.

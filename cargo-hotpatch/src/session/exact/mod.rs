@@ -129,6 +129,7 @@ pub(super) fn work(
             say(Said::Settled(saved, std::mem::take(&mut asked)));
             continue;
         }
+        say(Said::Began(files.clone()));
         let stopped = match fixed.build_changed().map(Path::to_owned) {
             Some(file) => {
                 let stopped = build_changed_here(&mut engine, project, &file, &mut fixed, &token);
