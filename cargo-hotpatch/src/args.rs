@@ -49,6 +49,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Wait until the sources on disk have their verdict, and say what it is
     Wait(WaitArgs),
+    /// Say what would become of the sources on disk, and load nothing
+    Try(TryArgs),
     /// Build and start the program of a session anew
     Restart(RestartArgs),
     /// Have a session leave saves alone
@@ -203,6 +205,31 @@ pub struct WaitArgs {
     /// Wait no longer than this
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub timeout: u64,
+    /// How it is written to standard output
+    #[arg(long, value_name = "FMT", value_enum, default_value_t)]
+    pub message_format: SessionFormat,
+    /// The same as `--message-format json`
+    #[arg(long)]
+    pub json: bool,
+
+    /// Which session.
+    #[command(flatten)]
+    pub session: SessionArgs,
+}
+
+const TRY_EXIT: &str = "\
+Examples:
+  cargo hotpatch pause                            leave saves alone
+  cargo hotpatch try                              would what is on disk now go live?
+  cargo hotpatch pause --off                      yes
+
+Exit status: 0 if it would be live or changes nothing, 3 if it would be refused, 4 if it does not compile, 5 if no program
+runs, 6 if there is no such session.";
+
+/// The options of `cargo hotpatch try`.
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = TRY_EXIT)]
+pub struct TryArgs {
     /// How it is written to standard output
     #[arg(long, value_name = "FMT", value_enum, default_value_t)]
     pub message_format: SessionFormat,

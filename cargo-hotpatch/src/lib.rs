@@ -79,6 +79,7 @@ fn command(args: Vec<OsString>) -> ExitCode {
         Command::Attach(args) => (args.color, remote::attach(&args)),
         Command::Status(args) => (args.session.color, remote::status(&args)),
         Command::Wait(args) => (args.session.color, remote::wait(&args)),
+        Command::Try(args) => (args.session.color, remote::try_out(&args)),
         Command::Restart(args) => (args.session.color, remote::restart(&args)),
         Command::Pause(args) => (args.session.color, remote::pause(&args)),
         Command::List(args) => (args.session.color, remote::list(&args)),

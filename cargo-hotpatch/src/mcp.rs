@@ -125,6 +125,18 @@ impl Server {
     }
 
     #[tool(
+        name = "try",
+        description = "What would become of the source files as they are on disk now: they are compiled and planned, and nothing is loaded. While saves are paused.",
+        annotations(read_only_hint = true)
+    )]
+    async fn try_out(
+        &self,
+        Parameters(which): Parameters<Which>,
+    ) -> Result<CallToolResult, ErrorData> {
+        ask(which, Request::Try {}, PATIENCE).await
+    }
+
+    #[tool(
         description = "The functions that run newer code than the program began with, each with its generation.",
         annotations(read_only_hint = true)
     )]
@@ -201,6 +213,7 @@ fn answer(
     };
     Ok(match connection.ask(request, Some(limit))? {
         Some(Reply::Settled(settled)) => Ok(serde_json::to_value(settled)?),
+        Some(Reply::Tried(judged)) => Ok(serde_json::to_value(judged)?),
         Some(Reply::Status(status)) => Ok(serde_json::to_value(status)?),
         Some(Reply::Functions { functions }) => Ok(serde_json::json!({ "functions": functions })),
         Some(Reply::Done { message }) => Ok(serde_json::json!({ "done": message })),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::args::{PauseArgs, RestartArgs, SessionArgs, SessionFormat, StatusArgs, WaitArgs};
+use crate::args::{
+    PauseArgs, RestartArgs, SessionArgs, SessionFormat, StatusArgs, TryArgs, WaitArgs,
+};
 use crate::control::client::{self, Connection, sessions};
 use crate::control::{Kind, Reply, Request, Settled, Status};
 use crate::run::signals::Interrupts;
@@ -14,7 +16,9 @@ use crate::ui::keys::Keys;
 use crate::ui::page;
 use crate::ui::paint::Paint;
 use crate::ui::report::{Report, Verbosity};
-use crate::ui::seat::{render_functions, render_settled, render_status, short_settled};
+use crate::ui::seat::{
+    render_functions, render_settled, render_status, render_tried, short_judged,
+};
 use crate::ui::terminal::Terminal;
 
 /// Exit status of a refusal, and of a restart that did not happen.
@@ -191,22 +195,53 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
             return Ok(NO_SESSION);
         }
     };
-    let format = match args.json {
-        true => SessionFormat::Json,
-        false => args.message_format,
-    };
-    page::print(&match format {
+    page::print(&match format(args.json, args.message_format) {
         SessionFormat::Json => format!("{}\n", serde_json::to_string(&settled)?),
         SessionFormat::Human => render_settled(paint(&args.session), &settled),
-        SessionFormat::Short => short_settled(&settled),
+        SessionFormat::Short => short_judged(&settled.judged),
     });
-    Ok(exit_of(&settled))
+    Ok(match &settled {
+        Settled { paused: true, .. } => STILL_WORKING,
+        Settled { pid: None, .. } => ENDED,
+        Settled { judged, .. } => exit_of(judged.verdict),
+    })
 }
 
-fn exit_of(settled: &Settled) -> u8 {
-    match settled.judged.verdict {
-        _ if settled.paused => STILL_WORKING,
-        _ if settled.pid.is_none() => ENDED,
+/// `cargo hotpatch try`.
+///
+/// # Errors
+/// The session is gone, or says what is not understood.
+pub fn try_out(args: &TryArgs) -> Result<u8> {
+    let report = report(&args.session);
+    let Some((_, mut connection)) = one(&args.session, &report)? else {
+        return Ok(NO_SESSION);
+    };
+    let judged = match connection.ask(&Request::Try {}, Some(PATIENCE))? {
+        Some(Reply::Tried(judged)) => *judged,
+        Some(Reply::Failed { message }) => {
+            report.not_done(&message);
+            return Ok(ENDED);
+        }
+        Some(other) => return Err(unexpected(&other)),
+        None => return Ok(STILL_WORKING),
+    };
+    page::print(&match format(args.json, args.message_format) {
+        SessionFormat::Json => format!("{}\n", serde_json::to_string(&judged)?),
+        SessionFormat::Human => render_tried(paint(&args.session), &judged),
+        SessionFormat::Short => short_judged(&judged),
+    });
+    Ok(exit_of(judged.verdict))
+}
+
+fn format(json: bool, format: SessionFormat) -> SessionFormat {
+    match json {
+        true => SessionFormat::Json,
+        false => format,
+    }
+}
+
+fn exit_of(verdict: Kind) -> u8 {
+    match verdict {
         Kind::Patched | Kind::Restarted | Kind::Unchanged => 0,
         Kind::Refused => REFUSED,
         Kind::Broken => BROKEN,

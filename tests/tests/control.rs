@@ -204,10 +204,36 @@ fn saves_are_left_alone_while_a_session_is_paused() -> Result<()> {
         save(&project, "\"base ", "\"newer ")?;
         ensure!(settled(&project, 7)?["paused"] == true);
         ensure!(expect(&project, &["status"], 0)?.contains("paused: saves are left alone"));
+
+        // What would become of it, without touching the program.
+        let tried = |status| -> Result<Value> {
+            let said = expect(&project, &["try", "--json"], status)?;
+            serde_json::from_str(&said).context(said)
+        };
+        for _ in 0..2 {
+            let patched = tried(0)?;
+            ensure!(patched["verdict"] == "patched", "{patched}");
+            ensure!(
+                patched["functions"]
+                    .as_array()
+                    .is_some_and(|all| all.len() == 1)
+            );
+        }
+        save(&project, "const SHAPE: usize = 1", "const SHAPE: usize = 2")?;
+        ensure!(tried(3)?["refusal"]["code"] == "HP0103");
+        save(&project, "const SHAPE: usize = 2", "const SHAPE: usize = ")?;
+        ensure!(tried(4)?["diagnostics"][0]["severity"] == "error");
+        save(
+            &project,
+            "const SHAPE: usize = ;",
+            "const SHAPE: usize = 1;",
+        )?;
+        ensure!(tried(0)?["verdict"] == "patched");
         expect_answer(session, "x", "base x")?;
         expect(&project, &["pause", "--off"], 0)?;
         ensure!(settled(&project, 0)?["verdict"] == "patched");
         expect_answer(session, "x", "newer x")?;
+        ensure!(tried(0)?["verdict"] == "unchanged");
         let functions = expect(&project, &["list"], 0)?;
         ensure!(functions.contains("gen 1 "), "{functions}");
         let output = run(&project, &["quit"])?;

@@ -26,6 +26,8 @@ pub enum Request {
         /// Functions that were patched after this generation count; those of the last verdict if there is none.
         since: Option<u32>,
     },
+    /// What would become of the sources as they are on disk now: compile and plan them, and load nothing.
+    Try {},
     /// Build and start the program anew.
     Restart {
         /// Lose what the program keeps and cannot save.
@@ -58,6 +60,8 @@ pub enum Reply {
     Status(Box<Status>),
     /// To `Wait`.
     Settled(Box<Settled>),
+    /// To `Try`: the verdict that there would be.
+    Tried(Box<Judged>),
     /// To `List`.
     Functions {
         /// By path.

@@ -93,6 +93,7 @@ impl Ledger {
         status.pid = Some(pid);
         status.state = State::Starting;
         status.exited = None;
+        status.pending = false;
         status.generation = 0;
         status.standing = None;
         status.not_called.clear();

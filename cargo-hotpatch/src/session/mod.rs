@@ -162,6 +162,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         waiting: Waiting::default(),
     };
     let status = session.run();
+    session.report.screen().put_back();
     drop(interrupts);
     drop(server);
     status
@@ -331,9 +332,12 @@ impl Session<'_> {
         })
         .context("failed to start a thread")?;
         self.ledger.started(running.child.pid());
-        for number in self.waiting.numbers() {
-            worker.settle(number);
-        }
+        self.waiting
+            .numbers()
+            .for_each(|number| worker.settle(number));
+        self.waiting
+            .tries()
+            .for_each(|number| worker.try_out(number));
         self.program = Some(Program {
             worker,
             running,
@@ -435,6 +439,7 @@ impl Session<'_> {
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Confirmed(patched, total, revision) => self.confirmed(*patched, total, revision),
             Said::Settled(saves, numbers) => self.settled(saves, &numbers),
+            Said::Tried(numbers, verdict) => self.tried(&numbers, *verdict),
             Said::TakenBack(generation) => {
                 self.report.taken_back(generation);
                 self.write(Event::TakenBack(TakenBack { generation }));

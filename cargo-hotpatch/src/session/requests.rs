@@ -6,6 +6,7 @@ use std::sync::mpsc::Sender;
 use anyhow::Result;
 
 use super::restart::With;
+use super::worker::Verdict;
 use super::{Next, Session};
 use crate::control::{Reply, Request};
 
@@ -14,12 +15,19 @@ use crate::control::{Reply, Request};
 pub(super) struct Waiting {
     last: u64,
     asked: BTreeMap<u64, (Option<u32>, Sender<Reply>)>,
+    /// Who wants to know what would become of what is on disk.
+    tried: BTreeMap<u64, Sender<Reply>>,
 }
 
 impl Waiting {
     /// The numbers under which somebody waits.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
         self.asked.keys().copied()
+    }
+
+    /// The same of those who try.
+    pub(super) fn tries(&self) -> impl Iterator<Item = u64> {
+        self.tried.keys().copied()
     }
 }
 
@@ -100,6 +108,10 @@ impl Session<'_> {
                 self.wait(since, reply);
                 return Ok(Next::GoOn);
             }
+            Request::Try {} => {
+                self.try_out(reply);
+                return Ok(Next::GoOn);
+            }
             Request::Restart { insist, clean } => {
                 let with = match (clean, insist) {
                     (true, _) => With::Nothing,
@@ -152,6 +164,35 @@ impl Session<'_> {
         }
     }
 
+    /// Answers once it is known what would become of what is on disk.
+    fn try_out(&mut self, reply: Sender<Reply>) {
+        self.waiting.last += 1;
+        let number = self.waiting.last;
+        self.waiting.tried.insert(number, reply);
+        match &self.program {
+            Some(program) if program.lost.is_none() => program.worker.try_out(number),
+            _ => self.cannot_try(number),
+        }
+    }
+
+    fn cannot_try(&mut self, number: u64) {
+        if let Some(reply) = self.waiting.tried.remove(&number) {
+            let _ = reply.send(Reply::Failed {
+                message: "no program runs that could be patched".to_owned(),
+            });
+        }
+    }
+
+    /// It is known.
+    pub(super) fn tried(&mut self, numbers: &[u64], verdict: Verdict) {
+        let judged = Box::new(self.judged(verdict));
+        for number in numbers {
+            if let Some(reply) = self.waiting.tried.remove(number) {
+                let _ = reply.send(Reply::Tried(judged.clone()));
+            }
+        }
+    }
+
     fn answer(&mut self, number: u64) {
         if let Some((since, reply)) = self.waiting.asked.remove(&number) {
             let settled = self.ledger.settle(since, self.kept.names());
@@ -165,6 +206,10 @@ impl Session<'_> {
         for number in numbers {
             self.answer(number);
         }
+        let tries: Vec<u64> = self.waiting.tries().collect();
+        for number in tries {
+            self.cannot_try(number);
+        }
     }
 
     /// The worker has come to its end with so many saves, and with what was on disk when these asked.
@@ -174,6 +219,8 @@ impl Session<'_> {
         }
         for number in numbers {
             self.answer(*number);
+            // Of a worker that has given up.
+            self.cannot_try(*number);
         }
     }
 

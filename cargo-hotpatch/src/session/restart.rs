@@ -238,6 +238,7 @@ impl Session<'_> {
                     None => State::Ended,
                 };
                 self.ledger.state(state);
+                self.ledger.settled();
                 return Ok(Some(why));
             }
         };

@@ -8,11 +8,15 @@ use anyhow::Result;
 use super::outcome::{Outcome, Patched};
 use super::restart::{About, With};
 use super::shown::{
-    confirmed_event, patched_event, phases, shown, shown_note, shown_problem, shown_refusal,
+    coded_note, confirmed_event, patched_event, phases, shown, shown_note, shown_problem,
+    shown_refusal,
 };
 use super::worker::Verdict;
 use super::{BUILD_FAILED, Next, Session};
 use crate::args::OnRefuse;
+use crate::build::diagnostics::Diagnostic;
+use crate::control::{Judged, Kind};
+use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::ui::events::{Broken, Coded, Diagnosed, Event};
 use crate::ui::report;
@@ -42,49 +46,85 @@ impl Session<'_> {
                 self.write_of(Event::Patched(event), revision);
             }
             Ok(Outcome::Broken(found)) => {
-                let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
-                let plain = strip_str(&rendered).to_string();
-                let colored = self.report.paint().color;
-                let words = if colored { &rendered } else { &plain };
-                let problems: Vec<report::Problem> =
-                    found.iter().filter_map(shown_problem).collect();
-                self.report.broken(words, &problems, &files);
-                let mut errors = found.iter().filter(|diagnostic| diagnostic.error);
-                let place = errors
-                    .next()
-                    .and_then(|error| error.places.first())
-                    .cloned();
-                let diagnostics = problems.iter().map(|problem| {
-                    let place = problem.place.as_ref();
-                    Diagnosed {
-                        severity: problem.severity().to_owned(),
-                        message: problem.message.clone(),
-                        code: problem.code.clone(),
-                        file: place.map(|place| self.absolute(&place.file)),
-                        line: place.map(|place| place.line),
-                        column: place.and_then(|place| place.column),
-                    }
-                });
-                let broken = Broken {
-                    diagnostics: diagnostics.collect(),
-                    rendered: plain,
-                    file: place.as_ref().map(|(file, _)| self.absolute(file)),
-                    line: place.and_then(|(_, line)| u32::try_from(line).ok()),
-                };
+                let (rendered, problems, broken) = self.broken(&found);
+                self.report.broken(&rendered, &problems, &files);
                 self.write_of(Event::Broken(broken), revision);
             }
             Ok(Outcome::Refused(refusal)) => return self.refused(&refusal, Some(revision)),
             Err(error) => {
                 self.report.setback("patch the edit", error.as_ref());
-                let refused = Coded {
-                    code: "HP0001".to_owned(),
-                    message: format!("{error:#}"),
-                    ..Coded::default()
-                };
-                self.write_of(Event::Refused(refused), revision);
+                self.write_of(Event::Refused(failed(&error)), revision);
             }
         }
         Ok(Next::GoOn)
+    }
+
+    /// What an edit that does not compile has to say: for the terminal, for editors, and as an event.
+    fn broken(&self, found: &[Diagnostic]) -> (String, Vec<report::Problem>, Broken) {
+        let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
+        let plain = strip_str(&rendered).to_string();
+        let problems: Vec<report::Problem> = found.iter().filter_map(shown_problem).collect();
+        let mut errors = found.iter().filter(|diagnostic| diagnostic.error);
+        let place = errors.next().and_then(|error| error.places.first());
+        let diagnostics = problems.iter().map(|problem| {
+            let place = problem.place.as_ref();
+            Diagnosed {
+                severity: problem.severity().to_owned(),
+                message: problem.message.clone(),
+                code: problem.code.clone(),
+                file: place.map(|place| self.absolute(&place.file)),
+                line: place.map(|place| place.line),
+                column: place.and_then(|place| place.column),
+            }
+        });
+        let broken = Broken {
+            diagnostics: diagnostics.collect(),
+            file: place.map(|(file, _)| self.absolute(file)),
+            line: place.and_then(|(_, line)| u32::try_from(*line).ok()),
+            rendered: plain.clone(),
+        };
+        let colored = self.report.paint().color;
+        (if colored { rendered } else { plain }, problems, broken)
+    }
+
+    /// A verdict that nobody has to hear but who asked what it would be.
+    pub(super) fn judged(&self, verdict: Verdict) -> Judged {
+        let judged = Judged {
+            revision: Some(verdict.revision),
+            generation: self.ledger.status().generation,
+            ..Judged::default()
+        };
+        match verdict.outcome {
+            Ok(Outcome::Unchanged) => judged,
+            Ok(Outcome::Patched(patched)) => Judged {
+                verdict: Kind::Patched,
+                ms: Some(phases(&patched, verdict.settle, verdict.total)),
+                notes: patched.notes.iter().map(coded_note).collect(),
+                functions: patched.functions,
+                ..judged
+            },
+            Ok(Outcome::Refused(refusal)) => Judged {
+                verdict: Kind::Refused,
+                refusal: Some(coded(&refusal)),
+                ..judged
+            },
+            Ok(Outcome::Broken(found)) => {
+                let (_, _, broken) = self.broken(&found);
+                Judged {
+                    verdict: Kind::Broken,
+                    rendered: Some(broken.rendered),
+                    diagnostics: broken.diagnostics,
+                    file: broken.file,
+                    line: broken.line,
+                    ..judged
+                }
+            }
+            Err(error) => Judged {
+                verdict: Kind::Refused,
+                refusal: Some(failed(&error)),
+                ..judged
+            },
+        }
     }
 
     /// rustc names files as it was told of them, relative to where it ran.
@@ -114,13 +154,7 @@ impl Session<'_> {
             OnRefuse::Quit => report::Next::Quit,
         };
         self.report.refused(&shown_refusal(refusal), next);
-        let refused = Event::Refused(Coded {
-            code: refusal.code.to_string(),
-            message: refusal.message.clone(),
-            file: Some(refusal.file.display().to_string()),
-            line: u32::try_from(refusal.place.line).ok(),
-            reasons: refusal.reasons.clone(),
-        });
+        let refused = Event::Refused(coded(refusal));
         self.write_at(refused, revision);
         match on_refuse {
             OnRefuse::Stay => {}
@@ -135,5 +169,24 @@ impl Session<'_> {
             }
         }
         Ok(Next::GoOn)
+    }
+}
+
+fn coded(refusal: &Refusal) -> Coded {
+    Coded {
+        code: refusal.code.to_string(),
+        message: refusal.message.clone(),
+        file: Some(refusal.file.display().to_string()),
+        line: u32::try_from(refusal.place.line).ok(),
+        reasons: refusal.reasons.clone(),
+    }
+}
+
+/// What failed beside any edit.
+fn failed(error: &anyhow::Error) -> Coded {
+    Coded {
+        code: Code::HP0001.to_string(),
+        message: format!("{error:#}"),
+        ..Coded::default()
     }
 }

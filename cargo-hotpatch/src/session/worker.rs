@@ -46,6 +46,8 @@ pub enum Said {
     Prepared,
     /// What of a patch was called since.
     Live(exact::Live),
+    /// What would become of what is on disk now, asked with [`Worker::try_out`].
+    Tried(Vec<u64>, Box<Verdict>),
     /// All saves up to this number have their verdicts, and what was asked with [`Worker::settle`] can be answered.
     Settled(u64, Vec<u64>),
     /// It cannot go on with this program.
@@ -72,6 +74,8 @@ pub(super) enum Job {
     Save(Change),
     /// Say [`Said::Settled`] with this number once whatever is on disk now has its verdict.
     Settle(u64),
+    /// Say [`Said::Tried`] with this number.
+    Try(u64),
     /// Do nothing from now on that compiles or loads; answered once that is so.
     Pause(Sender<()>),
     /// Go on where `Pause` came.
@@ -144,7 +148,9 @@ impl Worker {
                     // What the program keeps is not lost with it.
                     while let Ok(job) = inbox.recv() {
                         match job {
-                            Job::Settle(number) => say(Said::Settled(u64::MAX, vec![number])),
+                            Job::Settle(number) | Job::Try(number) => {
+                                say(Said::Settled(u64::MAX, vec![number]));
+                            }
                             job => agent.serve(job),
                         }
                     }
@@ -169,6 +175,11 @@ impl Worker {
     /// Has it say [`Said::Settled`] with this number once whatever is on disk now has its verdict.
     pub fn settle(&self, number: u64) {
         self.send(Job::Settle(number));
+    }
+
+    /// Has it compile and plan what is on disk now, load nothing, and say [`Said::Tried`] with this number.
+    pub fn try_out(&self, number: u64) {
+        self.send(Job::Try(number));
     }
 
     /// Stops its work and waits until it has stopped, so that cargo may write where it reads; or until `ending` is
@@ -251,6 +262,10 @@ impl Agent {
                         saves.rescan = true;
                         saves.asked.push(number);
                     }
+                    Job::Try(number) => {
+                        saves.rescan = true;
+                        saves.tries.push(number);
+                    }
                     Job::Resume => *paused = false,
                     other => {
                         *paused |= matches!(other, Job::Pause(_));
@@ -268,7 +283,7 @@ impl Agent {
     /// Does what a worker without a world still can.
     pub(super) fn serve(&mut self, job: Job) {
         match job {
-            Job::Save(_) | Job::Settle(_) | Job::Resume => {}
+            Job::Save(_) | Job::Settle(_) | Job::Try(_) | Job::Resume => {}
             Job::Pause(answer) => {
                 let _ = answer.send(());
             }
@@ -324,6 +339,8 @@ pub(super) struct Saves {
     pub(super) count: u64,
     /// Who wants to know when they have their verdict.
     pub(super) asked: Vec<u64>,
+    /// Who wants to know what would become of what is on disk.
+    pub(super) tries: Vec<u64>,
 }
 
 impl Saves {

@@ -23,7 +23,9 @@ use super::keyboard;
 const LAST: usize = 40;
 
 /// How often to look whether the terminal is back, and whether the program has stopped drawing.
-const GLANCE: Duration = Duration::from_millis(20);
+const GLANCE: Duration = Duration::from_millis(40);
+/// How often at least, where it draws all the time.
+const RARELY: Duration = Duration::from_millis(500);
 
 /// What a full-screen program may have left behind that died: the alternate screen, a hidden cursor, mouse and focus
 /// reports, bracketed paste, application keys, colours. The cursor goes to the last line, below whatever is shown. Each of
@@ -197,8 +199,9 @@ impl Shared {
 
     /// Waits for the screen to be ours, and for the moments in which a title can be shown.
     fn attend(&self) {
+        let mut pause = GLANCE;
         loop {
-            thread::sleep(GLANCE);
+            thread::sleep(pause);
             let mut state = self.lock();
             if !self.is_taken(&state) {
                 self.flush(&mut state);
@@ -206,12 +209,17 @@ impl Shared {
                 return;
             }
             // In the middle of a sequence of the program's ours would break it.
-            if state.title.is_some() && !keyboard::is_busy() {
+            if state.title.is_some() && keyboard::is_busy() {
+                pause = (pause * 2).min(RARELY);
+                continue;
+            }
+            pause = GLANCE;
+            if let Some(title) = state.title.take() {
                 let mut text = String::new();
                 if !std::mem::replace(&mut state.has_title, true) {
+                    // The terminal keeps the one that was there before.
                     text += "\x1b[22;2t";
                 }
-                let title = state.title.take().unwrap_or_default();
                 let _ = write!(text, "\x1b]2;{title}\x07");
                 write(&text);
             }

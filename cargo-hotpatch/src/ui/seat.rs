@@ -127,18 +127,33 @@ pub fn render_status(paint: Paint, status: &Status) -> String {
 /// What became of the sources on disk.
 #[must_use]
 pub fn render_settled(paint: Paint, settled: &Settled) -> String {
-    let judged = &settled.judged;
     let mut text = String::new();
     if settled.paused {
         text += &paint.verb(Hue::Yellow, "Paused", "saves are left alone");
     } else if settled.pid.is_none() {
-        text += &paint.verb(
-            Hue::Yellow,
-            "Ended",
-            "the next save starts the program again",
-        );
+        let what = "the next save starts the program again";
+        text += &paint.verb(Hue::Yellow, "Ended", what);
     }
-    text += &paint.verb(hue(judged.verdict), "Verdict", &line(judged));
+    text += &render_judged(paint, "Verdict", &settled.judged);
+    for NotLive { why, .. } in &settled.not_live {
+        text += &paint.verb(Hue::Yellow, "Not live", why);
+    }
+    text
+}
+
+/// What would become of them.
+#[must_use]
+pub fn render_tried(paint: Paint, judged: &Judged) -> String {
+    let mut text = render_judged(paint, "Would be", judged);
+    for note in &judged.notes {
+        text += &paint.verb(Hue::Cyan, &format!("note {}", note.code), &note.message);
+    }
+    text
+}
+
+/// A verdict with what stands behind it.
+fn render_judged(paint: Paint, verb: &str, judged: &Judged) -> String {
+    let mut text = paint.verb(hue(judged.verdict), verb, &line(judged));
     if let Some(refusal) = &judged.refusal {
         if let (Some(file), Some(line)) = (&refusal.file, refusal.line) {
             let _ = writeln!(text, "  --> {file}:{line}");
@@ -150,16 +165,12 @@ pub fn render_settled(paint: Paint, settled: &Settled) -> String {
     if let Some(rendered) = &judged.rendered {
         text += rendered;
     }
-    for NotLive { why, .. } in &settled.not_live {
-        text += &paint.verb(Hue::Yellow, "Not live", why);
-    }
     text
 }
 
 /// The same with a line for each problem, for editors.
 #[must_use]
-pub fn short_settled(settled: &Settled) -> String {
-    let judged = &settled.judged;
+pub fn short_judged(judged: &Judged) -> String {
     let place = |file: &Option<String>, line: Option<u32>, column| {
         file.as_ref().map(|file| Place {
             file: file.clone(),

@@ -21,7 +21,7 @@ use super::live::Listening;
 use super::manifest::natives;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
-use super::plan::{GoneStatics, PassedBy, Planned, still_under_way};
+use super::plan::{GoneStatics, PassedBy, Plan, Planned, still_under_way};
 use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
@@ -349,6 +349,54 @@ impl Engine {
         Ok(outcome)
     }
 
+    /// What would become of what changed, without touching the process.
+    ///
+    /// # Errors
+    /// As [`Engine::follow`].
+    pub(super) fn try_out(&mut self, begun: Begun, cancel: &CancelToken) -> Result<Outcome> {
+        let build = match begun {
+            Begun::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
+            Begun::Compiling(build) => build,
+        };
+        let mut times = Times::default();
+        let plan = match self.planned(build, &mut times, cancel)? {
+            Ok(plan) => plan,
+            Err(outcome) => return Ok(outcome),
+        };
+        let (functions, included) = self.shown(plan.changes.changed.iter());
+        Ok(Outcome::Patched(Patched {
+            functions,
+            included,
+            notes: plan.notes,
+            lane: Some(Lane::Exact),
+            generation: self.generation,
+            times,
+            ..Patched::default()
+        }))
+    }
+
+    /// The plan for what was compiled, or what there is to say instead.
+    fn planned(
+        &mut self,
+        build: Build,
+        times: &mut Times,
+        cancel: &CancelToken,
+    ) -> Result<Result<Box<Plan>, Outcome>> {
+        let begun = build.at;
+        if let Some(broken) = self.take_compiled(build)? {
+            return Ok(Err(broken));
+        }
+        times.compile = begun.elapsed();
+        let begun = Instant::now();
+        let plan = match self.plan(cancel)? {
+            Planned::Nothing => return Ok(Err(Outcome::Unchanged)),
+            Planned::Refused(refusal) => return Ok(Err(Outcome::Refused(refusal))),
+            Planned::Patch(plan) => plan,
+        };
+        times.check = begun.elapsed();
+        Ok(Ok(plan))
+    }
+
     fn replace(
         &mut self,
         build: Build,
@@ -356,18 +404,10 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<Outcome> {
         let mut times = Times::default();
-        let begun = build.at;
-        if let Some(broken) = self.take_compiled(build)? {
-            return Ok(broken);
-        }
-        times.compile = begun.elapsed();
-        let begun = Instant::now();
-        let plan = match self.plan(cancel)? {
-            Planned::Nothing => return Ok(Outcome::Unchanged),
-            Planned::Refused(refusal) => return Ok(Outcome::Refused(refusal)),
-            Planned::Patch(plan) => plan,
+        let plan = match self.planned(build, &mut times, cancel)? {
+            Ok(plan) => plan,
+            Err(outcome) => return Ok(outcome),
         };
-        times.check = begun.elapsed();
         let changes = &plan.changes;
         let (functions, included) = self.shown(changes.changed.iter());
         let mut patched = Patched {

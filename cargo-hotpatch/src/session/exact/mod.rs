@@ -98,6 +98,7 @@ pub(super) fn work(
     let mut first = !unfinished.is_empty();
     let mut saved = 0;
     let mut asked = Vec::new();
+    let mut tries = Vec::new();
     loop {
         let job = match std::mem::take(&mut first) {
             true => None,
@@ -109,6 +110,9 @@ pub(super) fn work(
         let (saves, token) = agent.take(job, inbox, cancel, &mut paused);
         saved += saves.count;
         asked.extend(saves.asked);
+        tries.extend(saves.tries);
+        // What was saved comes first, and whoever tries hears of what is left.
+        let is_try = saves.count == 0 && asked.is_empty() && !tries.is_empty();
         let first_event = saves.first_event.unwrap_or_else(Instant::now);
         let settle = first_event.elapsed();
         let mut files = texts.refresh(&saves.paths);
@@ -124,12 +128,15 @@ pub(super) fn work(
         let Some(client) = &mut agent.client else {
             bail!("the agent in the program is gone");
         };
-        if files.is_empty() {
+        if files.is_empty() && !is_try {
+            first = !tries.is_empty();
             say(Said::Same);
             say(Said::Settled(saved, std::mem::take(&mut asked)));
             continue;
         }
-        say(Said::Began(files.clone()));
+        if !is_try {
+            say(Said::Began(files.clone()));
+        }
         let stopped = match fixed.build_changed().map(Path::to_owned) {
             Some(file) => {
                 let stopped = build_changed_here(&mut engine, project, &file, &mut fixed, &token);
@@ -148,14 +155,33 @@ pub(super) fn work(
                 Ok(Outcome::Patched(patched)) => patched.live,
                 _ => None,
             };
-            Said::Verdict(Box::new(Verdict {
+            Box::new(Verdict {
                 files: files.clone(),
                 outcome,
                 settle,
                 total: since(live),
                 revision,
-            }))
+            })
         };
+        if is_try {
+            let tried = match stopped {
+                Ok(Some(outcome)) => Ok(outcome),
+                Ok(None) => {
+                    let begun = engine.begin(&files, &token);
+                    engine.try_out(begun, &token)
+                }
+                Err(error) => Err(error),
+            };
+            if tried.is_ok() || !token.is_cancelled() {
+                let of = revision(&watched, &fixed);
+                let tried = verdict(&files, of, tried);
+                say(Said::Tried(std::mem::take(&mut tries), tried));
+            }
+            // They are still to be brought in.
+            unfinished = files;
+            continue;
+        }
+        first = !tries.is_empty();
         let mut aside = None;
         let mut is_ahead = false;
         let outcome = match stopped {
@@ -170,7 +196,11 @@ pub(super) fn work(
                             is_ahead = true;
                             ahead.extend(&patched);
                             let of = revision(&watched, &fixed);
-                            say(verdict(&files, of, Ok(Outcome::Patched(patched))));
+                            say(Said::Verdict(verdict(
+                                &files,
+                                of,
+                                Ok(Outcome::Patched(patched)),
+                            )));
                         }
                         // What answered these files has not been confirmed yet.
                         Ok(FastLane::Nothing) => is_ahead = !is_new && !ahead.is_empty(),
@@ -219,9 +249,13 @@ pub(super) fn work(
             }
             Ok(Outcome::Patched(patched)) => {
                 let patched = Patched { aside, ..patched };
-                say(verdict(&files, of, Ok(Outcome::Patched(patched))));
+                say(Said::Verdict(verdict(
+                    &files,
+                    of,
+                    Ok(Outcome::Patched(patched)),
+                )));
             }
-            outcome => say(verdict(&files, of, outcome)),
+            outcome => say(Said::Verdict(verdict(&files, of, outcome))),
         }
         say(Said::Settled(saved, std::mem::take(&mut asked)));
         if is_unchanged {
