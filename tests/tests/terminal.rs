@@ -243,7 +243,7 @@ fn a_program_that_dies_leaves_a_terminal_that_can_be_used() -> Result<()> {
         session.type_keys("q")?;
         ensure!(session.talk.hear()? == "base q");
         session.expect("exited")?;
-        session.type_keys("\x03")?;
+        session.type_keys("q")?;
         session.wait(LIMIT)?;
         let terminal = session.terminal.as_ref().context("a terminal")?;
         ensure!(terminal.is_as_it_was()?, "the terminal was not put back");
