@@ -139,6 +139,9 @@ pub struct RunArgs {
     /// How what happens is written to standard error
     #[arg(long, value_name = "FMT", value_enum, default_value_t)]
     pub message_format: SessionFormat,
+    /// Write a page with the times of all edits when the session ends, and on the key `t`
+    #[arg(long)]
+    pub timings: bool,
     /// What to do when an edit cannot be patched [default: ask at a terminal, otherwise stay]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_refuse: Option<OnRefuse>,

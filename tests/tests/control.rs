@@ -198,7 +198,12 @@ fn a_wait_ends_while_the_work_goes_on() -> Result<()> {
 #[test]
 fn saves_are_left_alone_while_a_session_is_paused() -> Result<()> {
     let project = program("server", "paused")?;
-    with_session(&project, &Options::default(), |session| {
+    let options = Options {
+        options: vec!["--timings".to_owned()],
+        ..Options::default()
+    };
+    let timings = options.target.join("hotpatch/timings/errors_paused.html");
+    with_session(&project, &options, |session| {
         session.ready(FIRST_BUILD)?;
         expect(&project, &["pause"], 0)?;
         save(&project, "\"base ", "\"newer ")?;
@@ -239,6 +244,11 @@ fn saves_are_left_alone_while_a_session_is_paused() -> Result<()> {
         let output = run(&project, &["quit"])?;
         ensure!(output.status.success());
         ensure!(session.wait(LIMIT)?.success());
+        let page = fs::read_to_string(&timings)?;
+        ensure!(
+            page.contains("errors_paused::") && page.contains("title=\"compile "),
+            "{page}"
+        );
         Ok(())
     })
 }

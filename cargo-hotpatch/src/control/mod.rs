@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ui::events::{Coded, Diagnosed, Exited, Phases};
+use crate::ui::events::{Coded, Diagnosed, Exited, Milliseconds, Phases};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -201,6 +201,10 @@ pub struct Judged {
     pub line: Option<u32>,
     /// How long it took.
     pub ms: Option<Phases>,
+    /// Patched by the fast lane: how long it took until the exact one agreed.
+    pub confirmed_ms: Option<Milliseconds>,
+    /// Patched: size of what was loaded, in bytes.
+    pub bytes: Option<u64>,
 }
 
 /// What became of the sources on disk.

@@ -31,6 +31,8 @@ struct Book {
     functions: BTreeMap<String, u32>,
     /// Of the sources that the exact lane has come to its end with.
     confirmed: Option<String>,
+    /// Every patch of the session, with its times.
+    patches: Vec<Judged>,
 }
 
 impl Ledger {
@@ -70,6 +72,11 @@ impl Ledger {
                 generation: *generation,
             })
             .collect()
+    }
+
+    /// Every patch of the session, the oldest first.
+    pub(super) fn patches(&self) -> Vec<Judged> {
+        self.lock().patches.clone()
     }
 
     pub(super) fn state(&self, state: State) {
@@ -266,8 +273,10 @@ impl Book {
             confirmed: is_exact,
             notes: patched.notes.clone(),
             ms: Some(patched.ms),
+            bytes: Some(patched.bytes),
             ..Judged::of(revision)
         });
+        self.patches.extend(self.status.verdicts.first().cloned());
     }
 
     fn confirmed(&mut self, confirmed: &Confirmed, revision: Option<String>) {
@@ -277,8 +286,10 @@ impl Book {
             .extend(functions.map(|function| (function.clone(), generation)));
         self.confirmed.clone_from(&revision);
         self.status.running = revision;
-        if let Some(last) = self.status.verdicts.first_mut() {
+        let shown = self.status.verdicts.first_mut().into_iter();
+        for last in shown.chain(self.patches.last_mut()) {
             last.confirmed = true;
+            last.confirmed_ms = Some(confirmed.ms);
             last.functions.extend(confirmed.functions.iter().cloned());
             last.notes.extend(confirmed.notes.iter().cloned());
         }

@@ -163,6 +163,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     };
     let status = session.run();
     session.report.screen().put_back();
+    session.write_timings();
     drop(interrupts);
     drop(server);
     status

@@ -9,6 +9,7 @@ use super::restart::With;
 use super::worker::Verdict;
 use super::{Next, Session};
 use crate::control::{Reply, Request};
+use crate::ui::timings;
 
 /// Who waits until the sources on disk have their verdict.
 #[derive(Debug, Default)]
@@ -80,7 +81,10 @@ impl Session<'_> {
             }
             Command::Pause if self.held.is_some() => return self.resume(),
             Command::Pause => self.pause(),
-            Command::Times => self.report.times(&self.ledger.status().verdicts),
+            Command::Times => {
+                self.report.times(&self.ledger.status().verdicts);
+                self.write_timings();
+            }
             Command::List => self.report.functions(&self.ledger.functions()),
             Command::Clear => self.report.clear(),
             Command::Help => {
@@ -221,6 +225,22 @@ impl Session<'_> {
             self.answer(*number);
             // Of a worker that has given up.
             self.cannot_try(*number);
+        }
+    }
+
+    /// Writes the page with the times of all edits, if one is wanted.
+    pub(super) fn write_timings(&self) {
+        if !self.args.timings {
+            return;
+        }
+        let program = &self.project.target.name;
+        let folder = self.project.target_dir().join("hotpatch/timings");
+        let path = folder.join(format!("{program}.html"));
+        let page = timings::page(program, &self.ledger.patches());
+        let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, page));
+        match written {
+            Ok(()) => self.report.timings(&path),
+            Err(error) => self.report.setback("write the times of all edits", &error),
         }
     }
 

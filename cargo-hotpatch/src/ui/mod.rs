@@ -15,4 +15,5 @@ pub mod screen;
 pub mod seat;
 pub mod short;
 pub mod terminal;
+pub mod timings;
 pub mod wrap;

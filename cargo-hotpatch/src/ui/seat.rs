@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::paint::{Hue, Paint};
@@ -358,6 +359,14 @@ impl Report {
     /// How long the last edits took.
     pub fn times(&self, verdicts: &[Judged]) {
         self.say(Verbosity::Quiet, &render_times(self.paint(), verdicts));
+    }
+
+    /// The page with the times of all edits was written.
+    pub fn timings(&self, path: &Path) {
+        let text = self
+            .paint()
+            .verb(Hue::Green, "Timings", &path.display().to_string());
+        self.say(Verbosity::Normal, &text);
     }
 
     /// What the keys do.
