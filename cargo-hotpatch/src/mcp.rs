@@ -219,6 +219,7 @@ fn answer(
         Some(Reply::Done { message }) => Ok(serde_json::json!({ "done": message })),
         Some(Reply::Failed { message }) => Err(message),
         Some(Reply::Said { text }) => Err(text),
+        Some(Reply::Ended {}) => Err("the session has ended".to_owned()),
         None => Err(format!("there is no answer after {} s", limit.as_secs())),
     })
 }

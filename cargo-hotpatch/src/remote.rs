@@ -43,7 +43,7 @@ fn report(args: &SessionArgs) -> Report {
 fn meant(args: &SessionArgs) -> Result<Vec<(Status, Connection)>> {
     let here = std::env::current_dir().context("failed to find the working directory")?;
     let here = here.canonicalize().unwrap_or(here);
-    let all = sessions()?.into_iter();
+    let all = sessions().into_iter();
     let meant = all.filter(|(status, _)| {
         let is_named = args
             .pid
@@ -80,7 +80,7 @@ pub fn find(args: &SessionArgs) -> Result<Result<(Status, Connection), NoOneSess
         return Ok(Ok(one));
     }
     let are_meant = !found.is_empty();
-    let found = if are_meant { found } else { sessions()? };
+    let found = if are_meant { found } else { sessions() };
     Ok(Err(NoOneSession {
         sessions: found.into_iter().map(|(status, _)| status).collect(),
         are_meant,
@@ -112,6 +112,10 @@ fn tell(args: &SessionArgs, request: &Request, refused: u8) -> Result<u8> {
         Some(Reply::Failed { message }) => {
             report.not_done(&message);
             Ok(refused)
+        }
+        Some(Reply::Ended {}) => {
+            report.not_done("the session has ended");
+            Ok(NO_SESSION)
         }
         Some(other) => Err(unexpected(&other)),
         None => Ok(STILL_WORKING),
@@ -184,6 +188,10 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
     let limit = Duration::from_secs(args.timeout.max(1));
     let settled = match connection.ask(&request, Some(limit)) {
         Ok(Some(Reply::Settled(settled))) => *settled,
+        Ok(Some(Reply::Ended {})) => {
+            report.not_done("the session has ended");
+            return Ok(NO_SESSION);
+        }
         Ok(Some(other)) => return Err(unexpected(&other)),
         Ok(None) => {
             report.still_working(status.session, limit);
@@ -218,6 +226,10 @@ pub fn try_out(args: &TryArgs) -> Result<u8> {
     };
     let judged = match connection.ask(&Request::Try {}, Some(PATIENCE))? {
         Some(Reply::Tried(judged)) => *judged,
+        Some(Reply::Ended {}) => {
+            report.not_done("the session has ended");
+            return Ok(NO_SESSION);
+        }
         Some(Reply::Failed { message }) => {
             report.not_done(&message);
             return Ok(ENDED);

@@ -133,11 +133,12 @@ pub fn record(
     args: &BuildArgs,
     roots: &[&Path],
     cancel: &CancelToken,
+    words: Words<'_>,
 ) -> Result<Base, BuildError> {
     let wrapper = wrapper(project.target_dir())?;
     let roots = std::env::join_paths(roots).context("a source file has a `:` in its path")?;
     let tool = tool(project, args, &wrapper, false).env(capture::RECORD_ENV, roots);
-    let base = run(project, tool, cancel, None);
+    let base = run(project, tool, cancel, Some(words));
     if let Ok(base) = &base {
         for unit in &base.units {
             capture::forget_outputs(unit);

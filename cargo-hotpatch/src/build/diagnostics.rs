@@ -17,6 +17,8 @@ pub struct Diagnostic {
     pub places: Vec<(String, usize)>,
     /// The column in the first of them; 0 if there is none.
     pub column: usize,
+    /// It was said already, as it came.
+    pub is_said: bool,
     /// File and line of the other spans.
     pub others: Vec<(String, usize)>,
 }
@@ -65,6 +67,7 @@ pub fn parse(stderr: &str) -> Vec<Diagnostic> {
             code: raw.code.map(|code| code.code),
             message: raw.message,
             rendered: raw.rendered.unwrap_or_default(),
+            is_said: false,
             column: raw
                 .spans
                 .iter()

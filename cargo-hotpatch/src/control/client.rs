@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use super::{Reply, Request, Status, folder};
+use super::{Reply, Request, Status, folders, is_private};
 
 /// How long a session may take to say how things stand, which it can at any time.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
@@ -86,13 +86,12 @@ fn is_late(error: &io::Error) -> bool {
 }
 
 /// All sessions of this user, each with how things stand, the oldest first.
-///
-/// # Errors
-/// Their folder cannot be read.
-pub fn sessions() -> Result<Vec<(Status, Connection)>> {
-    let folder = folder().context("failed to look for sessions")?;
+#[must_use]
+pub fn sessions() -> Vec<(Status, Connection)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(&folder)?.flatten() {
+    let folders = folders().into_iter().filter(|folder| is_private(folder));
+    let entries = folders.filter_map(|folder| fs::read_dir(folder).ok());
+    for entry in entries.flatten().flatten() {
         let path = entry.path();
         if path.extension().is_none_or(|extension| extension != "sock") {
             continue;
@@ -113,5 +112,5 @@ pub fn sessions() -> Result<Vec<(Status, Connection)>> {
         }
     }
     found.sort_by(|(one, _), (other, _)| one.began.total_cmp(&other.began));
-    Ok(found)
+    found
 }

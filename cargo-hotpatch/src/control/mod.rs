@@ -9,7 +9,7 @@ pub mod server;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,8 @@ pub enum Reply {
         /// Why, as a sentence without full stop.
         message: String,
     },
+    /// The session ends.
+    Ended {},
     /// A piece of what the session says, as it would stand at its terminal.
     Said {
         /// The text.
@@ -229,6 +231,20 @@ pub struct Settled {
     pub fix: Option<Fix>,
 }
 
+impl Settled {
+    /// Nothing of it went live, for this reason.
+    pub fn refuse(&mut self, code: &str, why: &str) {
+        self.judged.verdict = Kind::Refused;
+        self.judged.refusal = Some(Coded {
+            code: code.to_owned(),
+            message: why.to_owned(),
+            ..Coded::default()
+        });
+        self.live.clear();
+        self.fix.get_or_insert(Fix::Restart { keeps: Vec::new() });
+    }
+}
+
 /// A function that runs older code somewhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotLive {
@@ -262,27 +278,48 @@ pub enum Fix {
 /// # Errors
 /// It cannot be made, or is somebody else's.
 pub fn folder() -> io::Result<PathBuf> {
+    let mut failed = io::ErrorKind::NotFound.into();
+    for folder in folders() {
+        match make(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// Where sockets may be: who asks may have another environment than the session.
+fn folders() -> Vec<PathBuf> {
     let user = rustix::process::geteuid().as_raw();
     let is_ours = |path: &PathBuf| {
         let meta = fs::metadata(path);
         path.is_absolute() && meta.is_ok_and(|meta| meta.is_dir() && meta.uid() == user)
     };
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let folder = match runtime.filter(is_ours) {
-        Some(runtime) => runtime.join("cargo-hotpatch"),
-        None => PathBuf::from(format!("/tmp/cargo-hotpatch-{user}")),
-    };
-    match fs::DirBuilder::new().mode(0o700).create(&folder) {
+    let usual = PathBuf::from(format!("/run/user/{user}"));
+    let places = runtime.into_iter().chain([usual]).filter(is_ours);
+    let mut folders: Vec<PathBuf> = places.map(|place| place.join("cargo-hotpatch")).collect();
+    folders.push(PathBuf::from(format!("/tmp/cargo-hotpatch-{user}")));
+    folders.dedup();
+    folders
+}
+
+fn make(folder: &Path) -> io::Result<()> {
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    // Anybody may have made it in `/tmp`.
-    let meta = fs::symlink_metadata(&folder)?;
-    let is_private = meta.is_dir() && meta.uid() == user && meta.permissions().mode() & 0o077 == 0;
-    if is_private {
-        Ok(folder)
-    } else {
-        let text = format!("`{}` is not a folder of this user alone", folder.display());
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+    if is_private(folder) {
+        return Ok(());
     }
+    let text = format!("`{}` is not a folder of this user alone", folder.display());
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
+}
+
+/// Whether a folder is there, and only this user can enter it: anybody may have made one in `/tmp`.
+fn is_private(folder: &Path) -> bool {
+    let user = rustix::process::geteuid().as_raw();
+    fs::symlink_metadata(folder).is_ok_and(|meta| {
+        meta.is_dir() && meta.uid() == user && meta.permissions().mode() & 0o077 == 0
+    })
 }

@@ -76,9 +76,7 @@ fn serve(stream: &UnixStream, answers: &impl Answers) -> io::Result<()> {
             Ok(request) => {
                 let (sender, reply) = channel();
                 answers.answer(request, sender);
-                reply.recv().unwrap_or(Reply::Failed {
-                    message: "the session ends".to_owned(),
-                })
+                reply.recv().unwrap_or(Reply::Ended {})
             }
             Err(error) => Reply::Failed {
                 message: format!("the session does not understand this: {error}"),

@@ -130,6 +130,9 @@ fn known(root: &Path) -> Option<Ide> {
 
 /// Whole or not at all.
 fn write(path: &Path, text: &str) -> io::Result<()> {
+    // What a link leads to is written, and the link stays.
+    let real = fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     let file = tempfile::NamedTempFile::new_in(folder)?;

@@ -29,8 +29,9 @@ struct Book {
     status: Status,
     /// The generation of each function that was patched.
     functions: BTreeMap<String, u32>,
-    /// Of the sources that the exact lane has come to its end with.
+    /// Of the sources that the exact lane has come to its end with, and what the functions were then.
     confirmed: Option<String>,
+    confirmed_functions: BTreeMap<String, u32>,
     /// Every patch of the session, with its times.
     patches: Vec<Judged>,
 }
@@ -96,6 +97,7 @@ impl Ledger {
     pub(super) fn started(&self, pid: u32) {
         let mut book = self.lock();
         book.functions.clear();
+        book.confirmed_functions.clear();
         let status = &mut book.status;
         status.pid = Some(pid);
         status.state = State::Starting;
@@ -107,10 +109,9 @@ impl Ledger {
         status.under_way.clear();
     }
 
-    /// It can be patched, and was built of these sources.
-    pub(super) fn built_of(&self, revision: &str) {
+    /// It can be patched, and was built of these sources; of which is not known if some were saved meanwhile.
+    pub(super) fn built_of(&self, revision: Option<String>) {
         let mut book = self.lock();
-        let revision = Some(revision.to_owned());
         book.confirmed.clone_from(&revision);
         book.status.running.clone_from(&revision);
         // The first start is no news.
@@ -123,6 +124,14 @@ impl Ledger {
         } else {
             book.status.revision = revision;
         }
+    }
+
+    /// A program that could not be started is none.
+    pub(super) fn not_started(&self) {
+        let mut book = self.lock();
+        book.status.state = State::Ended;
+        book.status.pid = None;
+        book.status.pending = false;
     }
 
     /// All that was saved has its verdict, which is the exact lane's.
@@ -145,13 +154,11 @@ impl Ledger {
             }
             Event::Patched(patched) => book.patched(patched, revision),
             Event::Confirmed(confirmed) => book.confirmed(confirmed, revision),
-            Event::TakenBack(taken_back) => {
-                let generation = taken_back.generation;
-                book.functions.retain(|_, of| *of != generation);
-                book.status.running = book.confirmed.clone();
-            }
+            Event::TakenBack(_) => book.take_back(),
             Event::Live(live) => book.live(live),
             Event::Unchanged { .. } => {
+                // What the fast lane brought and nobody needs any more leads back.
+                book.take_back();
                 book.confirmed.clone_from(&revision);
                 book.status.running.clone_from(&revision);
                 book.judge(Judged {
@@ -164,7 +171,9 @@ impl Ledger {
                 refusal: Some(refusal.clone()),
                 ..Judged::of(revision)
             }),
-            Event::Broken(broken) => book.broken(broken, revision),
+            // That of a build that was to start the program anew is no verdict of a save.
+            Event::Broken(broken) if revision.is_some() => book.broken(broken, revision),
+            Event::Broken(_) => {}
             Event::Exited(exited) => {
                 let status = &mut book.status;
                 status.state = State::Ended;
@@ -192,7 +201,7 @@ impl Ledger {
             judged.functions = functions.map(|(function, _)| function.clone()).collect();
         }
         let notes = judged.notes.iter().filter(|note| is_under_way(note));
-        let mut not_live: Vec<NotLive> = notes
+        let not_live: Vec<NotLive> = notes
             .map(|note| NotLive {
                 function: quoted(&note.message, 1).unwrap_or_default().to_owned(),
                 on_stack_of: quoted(&note.message, 0).map(str::to_owned),
@@ -201,23 +210,18 @@ impl Ledger {
                 line: note.line,
             })
             .collect();
-        let not_called = status.not_called.iter();
-        not_live.extend(not_called.map(|function| NotLive {
-            function: function.function.clone(),
-            why: "it was not called since it was patched".to_owned(),
-            ..NotLive::default()
-        }));
         let is_old = |function: &String| not_live.iter().any(|one| one.function == *function);
         let live = judged.functions.iter().filter(|one| !is_old(one));
         let live = live.cloned().collect();
+        let restart = || Fix::Restart {
+            keeps: keeps.to_vec(),
+        };
+        let is_for_a_new_session = |refusal: &Coded| refusal.code == Code::HP0402.to_string();
         let fix = match judged.verdict {
-            Kind::Refused => Some(Fix::Restart {
-                keeps: keeps.to_vec(),
-            }),
+            Kind::Refused if judged.refusal.as_ref().is_some_and(is_for_a_new_session) => None,
+            Kind::Refused => Some(restart()),
             Kind::Broken => Some(Fix::Edit {}),
-            Kind::Patched if !not_live.is_empty() => Some(Fix::Restart {
-                keeps: keeps.to_vec(),
-            }),
+            Kind::Patched if !not_live.is_empty() => Some(restart()),
             Kind::Patched | Kind::Restarted | Kind::Unchanged => None,
         };
         Settled {
@@ -254,7 +258,7 @@ impl Book {
             .extend(functions.map(|function| (function.clone(), generation)));
         let is_exact = patched.lane.as_deref() != Some("fast");
         if is_exact {
-            self.confirmed.clone_from(&revision);
+            self.confirm(revision.clone());
         }
         let status = &mut self.status;
         status.generation = generation;
@@ -284,7 +288,7 @@ impl Book {
         let functions = confirmed.functions.iter();
         self.functions
             .extend(functions.map(|function| (function.clone(), generation)));
-        self.confirmed.clone_from(&revision);
+        self.confirm(revision.clone());
         self.status.running = revision;
         let shown = self.status.verdicts.first_mut().into_iter();
         for last in shown.chain(self.patches.last_mut()) {
@@ -293,6 +297,18 @@ impl Book {
             last.functions.extend(confirmed.functions.iter().cloned());
             last.notes.extend(confirmed.notes.iter().cloned());
         }
+    }
+
+    /// The exact lane has come to its end with these sources.
+    fn confirm(&mut self, revision: Option<String>) {
+        self.confirmed = revision;
+        self.confirmed_functions.clone_from(&self.functions);
+    }
+
+    /// All that it has not come to its end with runs what it did before.
+    fn take_back(&mut self) {
+        self.functions.clone_from(&self.confirmed_functions);
+        self.status.running.clone_from(&self.confirmed);
     }
 
     fn live(&mut self, live: &Live) {

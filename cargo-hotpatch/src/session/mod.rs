@@ -20,12 +20,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
 use self::ledger::{Desk, Ledger};
-use self::program::{Running, Stranger, Supplies};
+use self::program::{Running, Supplies};
 use self::requests::Waiting;
 use self::restart::{Asked, Kept, With};
 use self::worker::{Said, Tools, Worker};
@@ -37,13 +38,11 @@ use crate::command::CancelToken;
 use crate::control::server::Server;
 use crate::control::{Reply, Request};
 use crate::plan::codes::Code;
-use crate::plan::verdict::Refusal;
 use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
 use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
-use crate::source::file::Place;
-use crate::ui::events::{Event, EventLog, Exited, Live, Ready, TakenBack};
+use crate::ui::events::{Broken, Event, EventLog, Exited, Live, Ready, TakenBack};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{Report, Verbosity};
 use crate::ui::terminal::{Terminal, is_attended};
@@ -160,6 +159,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         saves: 0,
         held: None,
         waiting: Waiting::default(),
+        words: Mutex::default(),
     };
     let status = session.run();
     session.report.screen().put_back();
@@ -201,6 +201,8 @@ struct Session<'a> {
     held: Option<Vec<Change>>,
     /// Who waits for a verdict.
     waiting: Waiting,
+    /// What cargo said in the last build, if that did not go to the terminal by itself.
+    words: Mutex<String>,
 }
 
 /// A program with its worker. The worker goes first: it works on the program.
@@ -226,6 +228,10 @@ impl Session<'_> {
             Err(_) if self.ending.is_cancelled() => return Ok(INTERRUPTED),
             Err(BuildError::Failed { code }) => {
                 self.report.not_built();
+                self.write(Event::Broken(Broken {
+                    rendered: self.last_words(),
+                    ..Broken::default()
+                }));
                 return Ok(u8::try_from(code).unwrap_or(BUILD_FAILED));
             }
             Err(BuildError::Unsupported(why)) => bail!("{why}"),
@@ -238,7 +244,10 @@ impl Session<'_> {
                 .context("the session has lost its messages")?;
             match self.take(message)? {
                 Next::GoOn => {}
-                Next::End(status) => break status,
+                Next::End(status) => {
+                    self.answer_all();
+                    break status;
+                }
             }
         };
         self.watcher = None;
@@ -275,7 +284,13 @@ impl Session<'_> {
     fn build(&self) -> Result<Base, BuildError> {
         let report = &self.report;
         let screen = report.screen();
-        let say = |line: &str| report.text(&format!("{line}\n"));
+        let said = &self.words;
+        said.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let say = |line: &str| {
+            let line = format!("{line}\n");
+            *said.lock().unwrap_or_else(PoisonError::into_inner) += &strip_str(&line).to_string();
+            report.words(&line);
+        };
         let diagnosed = |found: &Diagnostic| report.diagnosed(shown::shown_problem(found));
         let is_short = self.args.message_format == SessionFormat::Short;
         let words = base::Words {
@@ -292,6 +307,15 @@ impl Session<'_> {
         report.building();
         // Ctrl-C reaches cargo itself; its end is then the build's.
         base::build(&self.project, &self.args.build, &self.ending, words)
+    }
+
+    /// What cargo said in a build that failed.
+    fn last_words(&self) -> String {
+        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
+        match words.trim() {
+            "" => "cargo build failed, see its output".to_owned(),
+            words => words.to_owned(),
+        }
     }
 
     fn start(&mut self, base: Base) -> Result<()> {
@@ -380,16 +404,9 @@ impl Session<'_> {
         self.ledger.saved();
         // A question about the edit before is no question any more.
         self.asked = None;
-        let lost = self
-            .program
-            .as_ref()
-            .and_then(|program| program.lost.clone());
-        if let Some((code, why)) = lost {
-            let file = change.paths.first().cloned().unwrap_or_default();
-            let refusal = Refusal::new(code, why, file, Place::default());
-            let next = self.refused(&refusal, None);
-            self.ledger.settled();
-            return next;
+        let is_lost = self.program.as_ref().is_some_and(|of| of.lost.is_some());
+        if is_lost {
+            return self.refused_as_lost(&change.paths);
         }
         match &self.program {
             Some(program) => {
@@ -422,7 +439,7 @@ impl Session<'_> {
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
             Said::Ready(pid, functions, revision) => {
-                self.ledger.built_of(&revision);
+                self.ledger.built_of(revision);
                 let ready = Ready {
                     pid,
                     generation: 0,
@@ -433,6 +450,7 @@ impl Session<'_> {
                 self.write(Event::Ready(ready));
             }
             Said::Same => {}
+            Said::Words(line) => self.report.words(&line),
             Said::Began(files) => {
                 let files: Vec<String> = files.iter().map(|path| shown::shown(path)).collect();
                 self.report.began(&files);
@@ -455,20 +473,7 @@ impl Session<'_> {
                 self.report.live(&live);
                 self.write(Event::Live(live));
             }
-            Said::Lost(error) => {
-                if let Some(program) = self.program.as_mut()
-                    && program.running.child.is_running()
-                {
-                    self.report.not_ready(error.as_ref());
-                    program.lost = Some(match error.downcast_ref::<Stranger>() {
-                        Some(stranger) => (Code::HP0403, stranger.to_string()),
-                        None => (
-                            Code::HP0001,
-                            format!("this run cannot be patched: {error:#}"),
-                        ),
-                    });
-                }
-            }
+            Said::Lost(error) => return self.lost(&error),
         }
         Ok(Next::GoOn)
     }

@@ -86,6 +86,8 @@ impl Session<'_> {
                 self.write_timings();
             }
             Command::List => self.report.functions(&self.ledger.functions()),
+            // It would wipe what waits for a program that draws.
+            Command::Clear if self.report.screen().is_taken() => {}
             Command::Clear => self.report.clear(),
             Command::Help => {
                 let keys = Command::ALL.iter();
@@ -199,7 +201,12 @@ impl Session<'_> {
 
     fn answer(&mut self, number: u64) {
         if let Some((since, reply)) = self.waiting.asked.remove(&number) {
-            let settled = self.ledger.settle(since, self.kept.names());
+            let mut settled = self.ledger.settle(since, self.kept.names());
+            let lost = self.program.as_ref().and_then(|of| of.lost.as_ref());
+            if let Some((code, why)) = lost {
+                // Whatever was said before, nothing that is on disk now goes into this process any more.
+                settled.refuse(&code.to_string(), why);
+            }
             let _ = reply.send(Reply::Settled(Box::new(settled)));
         }
     }

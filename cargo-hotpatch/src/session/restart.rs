@@ -238,7 +238,10 @@ impl Session<'_> {
                     None => State::Ended,
                 };
                 self.ledger.state(state);
-                self.ledger.settled();
+                if self.program.is_none() {
+                    self.ledger.settled();
+                    self.answer_all();
+                }
                 return Ok(Some(why));
             }
         };
@@ -269,7 +272,8 @@ impl Session<'_> {
         if let Err(error) = self.start(base) {
             self.report.setback("start the program", error.as_ref());
             self.waiting_build = true;
-            self.ledger.state(State::Ended);
+            self.ledger.not_started();
+            self.answer_all();
             self.report.waiting();
             self.read_keys(false);
             return Ok(Some("the program cannot be started"));
@@ -301,7 +305,7 @@ impl Session<'_> {
         let rendered = match &error {
             BuildError::Failed { .. } => {
                 self.report.restart_does_not_build(self.program.is_some());
-                "cargo build failed, see its output".to_owned()
+                self.last_words()
             }
             other => {
                 self.report.setback("build the program anew", other);

@@ -1,11 +1,14 @@
 //! What came of a save: said, written down, and followed by what was chosen for it.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use anyhow::Result;
 
 use super::outcome::{Outcome, Patched};
+use super::program::Stranger;
 use super::restart::{About, With};
 use super::shown::{
     coded_note, confirmed_event, patched_event, phases, shown, shown_note, shown_problem,
@@ -18,6 +21,7 @@ use crate::build::diagnostics::Diagnostic;
 use crate::control::{Judged, Kind};
 use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
+use crate::source::file::Place;
 use crate::ui::events::{Broken, Coded, Diagnosed, Event};
 use crate::ui::report;
 
@@ -63,6 +67,8 @@ impl Session<'_> {
     fn broken(&self, found: &[Diagnostic]) -> (String, Vec<report::Problem>, Broken) {
         let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
         let plain = strip_str(&rendered).to_string();
+        let unsaid = found.iter().filter(|diagnostic| !diagnostic.is_said);
+        let unsaid: String = unsaid.map(|d| d.rendered.as_str()).collect();
         let problems: Vec<report::Problem> = found.iter().filter_map(shown_problem).collect();
         let mut errors = found.iter().filter(|diagnostic| diagnostic.error);
         let place = errors.next().and_then(|error| error.places.first());
@@ -81,10 +87,13 @@ impl Session<'_> {
             diagnostics: diagnostics.collect(),
             file: place.map(|(file, _)| self.absolute(file)),
             line: place.and_then(|(_, line)| u32::try_from(*line).ok()),
-            rendered: plain.clone(),
+            rendered: plain,
         };
-        let colored = self.report.paint().color;
-        (if colored { rendered } else { plain }, problems, broken)
+        let words = match self.report.paint().color {
+            true => unsaid,
+            false => strip_str(&unsaid).to_string(),
+        };
+        (words, problems, broken)
     }
 
     /// A verdict that nobody has to hear but who asked what it would be.
@@ -125,6 +134,46 @@ impl Session<'_> {
                 ..judged
             },
         }
+    }
+
+    /// The worker gives up: nothing more becomes of edits in this process.
+    pub(super) fn lost(&mut self, error: &anyhow::Error) -> Result<Next> {
+        let Some(program) = self.program.as_mut() else {
+            return Ok(Next::GoOn);
+        };
+        if !program.running.child.is_running() {
+            return Ok(Next::GoOn);
+        }
+        self.report.not_ready(error.as_ref());
+        program.lost = Some(match error.downcast_ref::<Stranger>() {
+            Some(stranger) => (Code::HP0403, stranger.to_string()),
+            None => (
+                Code::HP0001,
+                format!("this run cannot be patched: {error:#}"),
+            ),
+        });
+        // What it had at hand has its verdict with that.
+        match self.ledger.status().pending {
+            true => self.refused_as_lost(&BTreeSet::new()),
+            false => {
+                self.answer_all();
+                Ok(Next::GoOn)
+            }
+        }
+    }
+
+    /// The verdict of a save whose program cannot be patched.
+    pub(super) fn refused_as_lost(&mut self, files: &BTreeSet<PathBuf>) -> Result<Next> {
+        let program = self.program.as_ref();
+        let Some((code, why)) = program.and_then(|program| program.lost.clone()) else {
+            return Ok(Next::GoOn);
+        };
+        let file = files.first().cloned().unwrap_or_default();
+        let refusal = Refusal::new(code, why, file, Place::default());
+        let next = self.refused(&refusal, None);
+        self.ledger.settled();
+        self.answer_all();
+        next
     }
 
     /// rustc names files as it was told of them, relative to where it ran.

@@ -26,10 +26,12 @@ use crate::source::file::Place;
 #[derive(Debug)]
 pub enum Said {
     /// Edits of the program in this process can be patched from now on, and so many functions of it. It was built of the
-    /// sources with this hash.
-    Ready(u32, usize, String),
+    /// sources with this hash, if none was saved meanwhile.
+    Ready(u32, usize, Option<String>),
     /// Files that no module is, which are of interest all the same.
     Included(BTreeSet<PathBuf>),
+    /// A line of cargo's own words.
+    Words(String),
     /// Work on these files begins; a verdict follows, or the same again with more files.
     Began(BTreeSet<PathBuf>),
     /// A save left all files of the program as they were.

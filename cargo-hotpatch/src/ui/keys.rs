@@ -165,7 +165,8 @@ fn read_keys(
         if !typed {
             continue;
         }
-        if !is_foreground(&tty) || screen.is_taken() {
+        // A password may be asked for at the terminal by a program whose standard input is elsewhere.
+        if !is_foreground(&tty) || screen.is_taken() || keyboard::is_awaited() {
             thread::sleep(PATIENCE);
             continue;
         }

@@ -509,6 +509,11 @@ impl Report {
         self.say(Verbosity::Quiet, &render_fatal(self.paint, error));
     }
 
+    /// cargo's own words, which is told itself when to be quiet.
+    pub fn words(&self, text: &str) {
+        self.print(Verbosity::Quiet, text);
+    }
+
     /// Plain text, printed as it is.
     pub fn text(&self, text: &str) {
         self.print(Verbosity::Normal, text);

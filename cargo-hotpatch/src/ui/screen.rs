@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,7 +34,7 @@ const RARELY: Duration = Duration::from_millis(500);
 const RESET: &str = "\x1b[?1047l\x1b[?25h\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?1l\
                      \x1b>\x1b[<u\x1b[0m\x1b[999;1H\r\n";
 
-/// The terminal that standard error goes to, if it is one.
+/// Our terminal, and what of it standard error shows.
 #[derive(Debug, Clone)]
 pub struct Screen {
     shared: Arc<Shared>,
@@ -41,6 +42,9 @@ pub struct Screen {
 
 #[derive(Debug)]
 struct Shared {
+    /// The terminal, whatever standard error is.
+    tty: Option<File>,
+    /// Standard error is a terminal.
     is_terminal: bool,
     takes_titles: bool,
     /// How the terminal was when we came.
@@ -70,9 +74,12 @@ impl Screen {
     /// That of standard error; `takes_titles` says whether it can show any.
     #[must_use]
     pub fn of_stderr(is_terminal: bool, takes_titles: bool) -> Self {
-        let before = tcgetattr(io::stderr()).ok().filter(|_| is_foreground());
+        let tty = File::options().read(true).write(true).open("/dev/tty").ok();
+        let before = tty.as_ref().filter(|tty| is_foreground(tty));
+        let before = before.and_then(|tty| tcgetattr(tty).ok());
         Self {
             shared: Arc::new(Shared {
+                tty,
                 is_terminal,
                 takes_titles: takes_titles && is_terminal,
                 before,
@@ -92,7 +99,7 @@ impl Screen {
         }
         state.last.push_back(text.to_owned());
         state.waiting += text;
-        if self.shared.is_taken(&state) {
+        if self.shared.is_terminal && self.shared.is_taken(&state) {
             self.attend(&mut state);
         } else {
             self.shared.flush(&mut state);
@@ -140,13 +147,14 @@ impl Screen {
         let mut state = self.lock();
         let wanted = state.keys.as_ref().or(self.shared.before.as_ref());
         // From the background this would stop us, and the shell has put its own modes in place.
-        if let (Some(wanted), Ok(now)) = (wanted, tcgetattr(io::stderr()))
-            && is_foreground()
+        let tty = self.shared.tty.as_ref().filter(|tty| is_foreground(tty));
+        if let (Some(wanted), Some(mut tty)) = (wanted, tty)
+            && let Ok(now) = tcgetattr(tty)
             && !are_same(wanted, &now)
         {
-            let _ = tcsetattr(io::stderr(), OptionalActions::Now, wanted);
-            if !is_by_line(&now) && self.shared.is_terminal {
-                write(RESET);
+            let _ = tcsetattr(tty, OptionalActions::Now, wanted);
+            if !is_by_line(&now) {
+                let _ = tty.write_all(RESET.as_bytes());
             }
         }
         self.shared.flush(&mut state);
@@ -176,10 +184,8 @@ impl Shared {
     }
 
     fn is_taken(&self, state: &State) -> bool {
-        if !self.is_terminal || !is_foreground() {
-            return false;
-        }
-        let Ok(now) = tcgetattr(io::stderr()) else {
+        let tty = self.tty.as_ref().filter(|tty| is_foreground(tty));
+        let Some(Ok(now)) = tty.map(tcgetattr) else {
             return false;
         };
         let own = [state.keys.as_ref(), self.before.as_ref()];
@@ -244,8 +250,8 @@ fn write(text: &str) {
         .and_then(|()| stderr.flush());
 }
 
-fn is_foreground() -> bool {
-    tcgetpgrp(io::stderr()).is_ok_and(|group| group == rustix::process::getpgrp())
+fn is_foreground(tty: &File) -> bool {
+    tcgetpgrp(tty).is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
 /// Whether the terminal hands over whole lines.

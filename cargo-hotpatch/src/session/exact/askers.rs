@@ -1,4 +1,5 @@
-//! Where ids of types are asked for without a symbol that says so: optimised code has `TypeId::of` inlined.
+//! What code takes for something else, and where ids of types are asked for without a symbol that says so, as optimised code
+//! has `TypeId::of` inlined: by both an older value may be met that no type leads to.
 //!
 //! Of the workspace's own code rustc's MIR tells, see `plan::disguises`, and the linkage names in its debug information. What
 //! libraries of others do is only known from their text: one that speaks of type ids may ask for that of any type that it is
@@ -7,13 +8,16 @@
 use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection};
 
 use super::engine::Engine;
-use super::krate::Crate;
+use super::krate::{Crate, casts_and_text};
+use super::objects;
 use super::processors::on_all_processors;
 use crate::build::base::dep_info_files;
 use crate::build::rustc::library_stem;
@@ -85,27 +89,49 @@ impl Askers {
         if let Some(known) = self.known.get(krate) {
             return *known;
         }
-        // Crates do not use each other in circles, only names may.
-        self.known.insert(krate.to_owned(), false);
-        let dep_infos = self.libraries.get(krate).cloned().unwrap_or_default();
-        let files = dep_infos.iter();
-        let files: BTreeSet<PathBuf> = files
-            .flat_map(|path| dep_info_files(path, &self.folder))
-            .collect();
-        let mut said = BTreeSet::new();
-        let asks = files.is_empty()
-            || files.iter().any(|file| match fs::read_to_string(file) {
-                Ok(text) => {
-                    let crates = words(&text).filter(|word| self.libraries.contains_key(*word));
-                    said.extend(crates.map(str::to_owned));
-                    words(&text).any(|word| WORDS.contains(&word) || word.starts_with("downcast"))
-                }
-                // What is no text, such as a picture that is included, says nothing.
-                Err(_) => !file.is_file(),
-            })
-            || said.iter().any(|other| self.asks(other));
+        // Names of crates are words as well, so that texts may name each other in circles.
+        let mut seen = BTreeSet::from([krate.to_owned()]);
+        let mut todo = vec![krate.to_owned()];
+        let mut asks = false;
+        while let Some(next) = todo.pop() {
+            let (asks_itself, named) = self.read(&next);
+            if asks_itself || self.known.get(&next) == Some(&true) {
+                asks = true;
+                break;
+            }
+            todo.extend(named.into_iter().filter(|name| seen.insert(name.clone())));
+        }
+        if !asks {
+            // None of what it uses does.
+            self.known
+                .extend(seen.into_iter().map(|name| (name, false)));
+        }
         self.known.insert(krate.to_owned(), asks);
         asks
+    }
+
+    /// Whether a crate's own text speaks of ids of types, and the crates that it names.
+    fn read(&self, krate: &str) -> (bool, BTreeSet<String>) {
+        let dep_infos = self.libraries.get(krate).into_iter().flatten();
+        let files: BTreeSet<PathBuf> = dep_infos
+            .flat_map(|path| dep_info_files(path, &self.folder))
+            .collect();
+        let mut named = BTreeSet::new();
+        let mut asks = files.is_empty();
+        for file in files {
+            match fs::read_to_string(&file) {
+                Ok(text) => {
+                    let crates = words(&text).filter(|word| self.libraries.contains_key(*word));
+                    named.extend(crates.map(str::to_owned));
+                    let is_asking =
+                        |word: &str| WORDS.contains(&word) || word.starts_with("downcast");
+                    asks |= words(&text).any(is_asking);
+                }
+                // What is no text, such as a picture that is included, says nothing.
+                Err(_) => asks |= !file.is_file(),
+            }
+        }
+        (asks, named)
     }
 }
 
@@ -173,6 +199,55 @@ impl Engine {
         Some((*found).to_owned())
     }
 
+    /// Reads the casts of all crates once in the background, where there is `unsafe` code, so that they are known when an edit
+    /// of types needs them, see [`Engine::disguises`]; and rustc has the MIR in its cache.
+    pub(super) fn warm_up(&mut self) {
+        if !self.has_casts() {
+            return;
+        }
+        let crates = self.crates.iter().enumerate().map(|(number, krate)| {
+            let objects = objects::hashes(krate.running.iter());
+            (number, krate.unit.clone(), krate.inputs.hashes(), objects)
+        });
+        let crates: Vec<_> = crates.collect();
+        let ending = self.ending.clone();
+        let (say, casts) = channel();
+        self.first_casts = Some(casts);
+        thread::spawn(move || {
+            for (number, unit, compiled, objects) in crates {
+                let files: Vec<PathBuf> = compiled.keys().cloned().collect();
+                // Whatever is wrong shows when it is needed.
+                if let Ok((text, casts)) = casts_and_text(&unit, &files, &ending)
+                    && text == compiled
+                {
+                    let _ = say.send((number, (objects, casts)));
+                }
+            }
+        });
+    }
+
+    /// Takes in what [`Engine::warm_up`] has found.
+    pub(super) fn collect_casts(&mut self) {
+        for (number, casts) in self.first_casts.iter().flat_map(Receiver::try_iter) {
+            if let Some(krate) = self.crates.get_mut(number) {
+                krate.casts.get_or_insert(casts);
+            }
+        }
+    }
+
+    /// Begins to read the casts of a crate that was saved, where there is `unsafe` code.
+    pub(super) fn read_casts_early(&mut self, number: usize) {
+        if self.has_casts() {
+            self.crates[number].read_casts_early();
+        }
+    }
+
+    /// Whether rustc has to be asked what code takes for something else: where `unsafe` is written, and in optimised code, which
+    /// may ask for ids of types without a symbol that says so.
+    pub(super) fn has_casts(&self) -> bool {
+        self.is_optimised() || self.files().iter().any(|file| says_unsafe(file))
+    }
+
     /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
     /// where `unsafe` is written at all.
     pub(super) fn disguises(
@@ -223,4 +298,14 @@ fn is_asked_inline(symbol: &str, others: &BTreeSet<&str>) -> bool {
                 .any(|symbol| format!("{:#}", rustc_demangle::demangle(symbol)) == gives)
         })
     }
+}
+
+/// Whether a file has the keyword in it, perhaps in a comment; the lint `unsafe_code` is another word.
+fn says_unsafe(file: &Path) -> bool {
+    const WORD: &[u8] = b"unsafe";
+    let is_word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    fs::read(file).is_ok_and(|text| {
+        let mut places = text.windows(WORD.len()).enumerate();
+        places.any(|(at, word)| word == WORD && !is_word(text.get(at + WORD.len())))
+    })
 }

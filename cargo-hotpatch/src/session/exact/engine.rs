@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
+use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -15,7 +14,7 @@ use super::askers::Askers;
 use super::compile::Compiling;
 use super::deliver::PLACE_ALIGN;
 use super::fast::Ahead;
-use super::krate::{CastsOfObjects, Crate, casts_and_text, metadata_of, sources};
+use super::krate::{CastsOfObjects, Crate, metadata_of, sources};
 use super::libraries::Libraries;
 use super::live::Listening;
 use super::manifest::natives;
@@ -90,7 +89,7 @@ pub(super) struct Engine {
     /// What the fast lane stands on.
     pub(super) scoped: ScopedCrates,
     /// Casts in the code that was built, by number of the crate and with its objects.
-    first_casts: Option<Receiver<(usize, CastsOfObjects)>>,
+    pub(super) first_casts: Option<Receiver<(usize, CastsOfObjects)>>,
     /// Libraries loaded so far, also those that did not go live.
     pub(super) loaded: u32,
     pub(super) generation: u32,
@@ -195,55 +194,6 @@ impl Engine {
             krate.latest.clone_from(&krate.running);
         }
         Ok(())
-    }
-
-    /// Reads the casts of all crates once in the background, where there is `unsafe` code, so that they are known when an edit
-    /// of types needs them, see [`Engine::disguises`]; and rustc has the MIR in its cache.
-    pub(super) fn warm_up(&mut self) {
-        if !self.has_casts() {
-            return;
-        }
-        let crates = self.crates.iter().enumerate().map(|(number, krate)| {
-            let objects = objects::hashes(krate.running.iter());
-            (number, krate.unit.clone(), krate.inputs.hashes(), objects)
-        });
-        let crates: Vec<_> = crates.collect();
-        let ending = self.ending.clone();
-        let (say, casts) = channel();
-        self.first_casts = Some(casts);
-        thread::spawn(move || {
-            for (number, unit, compiled, objects) in crates {
-                let files: Vec<PathBuf> = compiled.keys().cloned().collect();
-                // Whatever is wrong shows when it is needed.
-                if let Ok((text, casts)) = casts_and_text(&unit, &files, &ending)
-                    && text == compiled
-                {
-                    let _ = say.send((number, (objects, casts)));
-                }
-            }
-        });
-    }
-
-    /// Takes in what [`Engine::warm_up`] has found.
-    pub(super) fn collect_casts(&mut self) {
-        for (number, casts) in self.first_casts.iter().flat_map(Receiver::try_iter) {
-            if let Some(krate) = self.crates.get_mut(number) {
-                krate.casts.get_or_insert(casts);
-            }
-        }
-    }
-
-    /// Begins to read the casts of a crate that was saved, where there is `unsafe` code.
-    pub(super) fn read_casts_early(&mut self, number: usize) {
-        if self.has_casts() {
-            self.crates[number].read_casts_early();
-        }
-    }
-
-    /// Whether rustc has to be asked what code takes for something else: where `unsafe` is written, and in optimised code, which
-    /// may ask for ids of types without a symbol that says so.
-    pub(super) fn has_casts(&self) -> bool {
-        self.is_optimised() || self.files().iter().any(|file| says_unsafe(file))
     }
 
     /// How many functions of the program can be replaced.
@@ -587,16 +537,6 @@ fn externs_of_others(unit: &Unit, crates: &[Crate]) -> Vec<(PathBuf, Stamp)> {
     let mut externs = unit.libraries();
     externs.retain(|(path, _)| !is_own(path));
     externs
-}
-
-/// Whether a file has the keyword in it, perhaps in a comment; the lint `unsafe_code` is another word.
-fn says_unsafe(file: &Path) -> bool {
-    const WORD: &[u8] = b"unsafe";
-    let is_word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
-    fs::read(file).is_ok_and(|text| {
-        let mut places = text.windows(WORD.len()).enumerate();
-        places.any(|(at, word)| word == WORD && !is_word(text.get(at + WORD.len())))
-    })
 }
 
 pub(super) fn all_definitions<'a>(crates: impl Iterator<Item = &'a Objects>) -> Definitions<'a> {

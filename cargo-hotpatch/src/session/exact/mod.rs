@@ -27,8 +27,9 @@ mod stacks;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -76,11 +77,9 @@ pub(super) fn work(
         let files = watched.iter().chain(fixed.build.keys());
         texts.revision(files, root)
     };
-    say(Said::Ready(
-        pid,
-        engine.replaceable(),
-        revision(&watched, &fixed),
-    ));
+    let is_known = engine.stale_files().is_empty();
+    let of = is_known.then(|| revision(&watched, &fixed));
+    say(Said::Ready(pid, engine.replaceable(), of));
     engine.read_base()?;
     engine.warm_up();
     engine.scoped.settle(&engine.crates);
@@ -99,6 +98,8 @@ pub(super) fn work(
     let mut saved = 0;
     let mut asked = Vec::new();
     let mut tries = Vec::new();
+    // What was only tried is still to be brought in, once somebody saves.
+    let mut tried: BTreeSet<PathBuf> = BTreeSet::new();
     loop {
         let job = match std::mem::take(&mut first) {
             true => None,
@@ -120,7 +121,9 @@ pub(super) fn work(
             files.extend(texts.refresh_all());
         }
         let is_new = !files.is_empty();
+        let interrupted = unfinished.clone();
         files.append(&mut unfinished);
+        files.extend(tried.iter().cloned());
         if paused {
             unfinished = files;
             continue;
@@ -139,7 +142,8 @@ pub(super) fn work(
         }
         let stopped = match fixed.build_changed().map(Path::to_owned) {
             Some(file) => {
-                let stopped = build_changed_here(&mut engine, project, &file, &mut fixed, &token);
+                let stopped =
+                    build_changed_here(&mut engine, project, &file, &mut fixed, &token, say);
                 // What cargo wrote meanwhile, such as `Cargo.lock`, is no save.
                 texts.refresh(&fixed.paths());
                 stopped
@@ -164,7 +168,7 @@ pub(super) fn work(
             })
         };
         if is_try {
-            let tried = match stopped {
+            let outcome = match stopped {
                 Ok(Some(outcome)) => Ok(outcome),
                 Ok(None) => {
                     let begun = engine.begin(&files, &token);
@@ -172,15 +176,17 @@ pub(super) fn work(
                 }
                 Err(error) => Err(error),
             };
-            if tried.is_ok() || !token.is_cancelled() {
+            if outcome.is_ok() || !token.is_cancelled() {
                 let of = revision(&watched, &fixed);
-                let tried = verdict(&files, of, tried);
-                say(Said::Tried(std::mem::take(&mut tries), tried));
+                let would_be = verdict(&files, of, outcome);
+                say(Said::Tried(std::mem::take(&mut tries), would_be));
             }
-            // They are still to be brought in.
-            unfinished = files;
+            tried = files;
+            unfinished = interrupted;
+            first = !unfinished.is_empty();
             continue;
         }
+        tried.clear();
         first = !tries.is_empty();
         let mut aside = None;
         let mut is_ahead = false;
@@ -349,20 +355,23 @@ fn build_changed_here(
     file: &Path,
     fixed: &mut Fixed,
     cancel: &CancelToken,
+    say: &dyn Fn(Said),
 ) -> Result<Option<Outcome>> {
     if let Some(refusal) = build_changed(fixed).filter(|refusal| refusal.code == Code::HP0402) {
         return Ok(Some(Outcome::Refused(refusal)));
     }
-    let says_itself = |rendered: String| {
+    let says_itself = |rendered: String, is_said: bool| {
         Ok(Some(Outcome::Broken(vec![Diagnostic {
             error: true,
+            message: rendered.lines().next().unwrap_or_default().to_owned(),
             rendered,
+            is_said,
             ..Diagnostic::default()
         }])))
     };
     let now = match Project::find(&project.args) {
         Ok(now) => now,
-        Err(error) => return says_itself(format!("{error:#}\n")),
+        Err(error) => return says_itself(format!("{error:#}\n"), false),
     };
     let roots = engine.roots();
     // What runs in the build has to be built.
@@ -373,12 +382,12 @@ fn build_changed_here(
         .filter(is_built)
         .collect();
     let outputs = Outputs::keep(engine)?;
-    let recorded = base::record(&now, &now.args, &roots, cancel);
+    let (recorded, words) = record(&now, &roots, cancel, say);
     outputs.put_back();
     let base = match recorded {
         Ok(base) => base,
         Err(BuildError::Failed { .. }) => {
-            return says_itself("cargo build failed, see its output\n".to_owned());
+            return says_itself(words, true);
         }
         Err(BuildError::Unsupported(why)) => bail!("{why}"),
         Err(BuildError::Other(error)) => return Err(error),
@@ -390,6 +399,40 @@ fn build_changed_here(
     }
     *fixed = next;
     Ok(None)
+}
+
+/// Has cargo say how it would compile the crates with these root files now. Its words are said as they come, since it may
+/// have dependencies to build, and given back.
+fn record(
+    project: &Project,
+    roots: &[&Path],
+    cancel: &CancelToken,
+    say: &dyn Fn(Said),
+) -> (Result<Base, BuildError>, String) {
+    let (words, heard) = channel::<String>();
+    let mut all = String::new();
+    let recorded = thread::scope(|scope| {
+        let recording = scope.spawn(move || {
+            let words = Mutex::new(words);
+            let keep = |line: &str| {
+                let words = words.lock().unwrap_or_else(PoisonError::into_inner);
+                let _ = words.send(format!("{line}\n"));
+            };
+            let words = base::Words {
+                say: &keep,
+                are_coloured: false,
+                diagnosed: None,
+            };
+            base::record(project, &project.args, roots, cancel, words)
+        });
+        for line in heard {
+            all += &line;
+            say(Said::Words(line));
+        }
+        let recorded = recording.join();
+        recorded.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    });
+    (recorded, all)
 }
 
 /// What cargo replaces or removes when it believes to compile: the program where users find it, and libraries, which it
