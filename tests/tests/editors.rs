@@ -166,6 +166,60 @@ fn events_are_said_where_they_are_asked_for() -> Result<()> {
     })
 }
 
+#[test]
+fn a_build_that_fails_is_said_in_the_form_that_is_asked_for() -> Result<()> {
+    let project = program("server", "unbuilt")?;
+    project.replace("src/main.rs", "\"base ", "\"base \" + 1 + \"")?;
+    let run = |format: &str| -> Result<String> {
+        let options = Options {
+            options: ["--message-format", format].map(str::to_owned).to_vec(),
+            ..Options::default()
+        };
+        let mut session = Session::start(&project, &options)?;
+        let (status, words) = session.wait_for_words(FIRST_BUILD)?;
+        ensure!(status.code() == Some(101), "{status}: {words}");
+        Ok(words)
+    };
+    let at = line_of(&project, "\"base ")?;
+    let short = run("short")?;
+    ensure!(short.contains(&format!("src/main.rs:{at}:")), "{short}");
+    ensure!(
+        short.ends_with("hotpatch: broken the program does not build\n"),
+        "{short}"
+    );
+    let json = run("json")?;
+    let last: Value = serde_json::from_str(json.lines().last().context("no event")?)?;
+    ensure!(last["event"] == "broken", "{json}");
+    let rendered = last["rendered"].as_str().unwrap_or_default();
+    ensure!(rendered.contains(&format!("src/main.rs:{at}:")), "{json}");
+    Ok(())
+}
+
+#[test]
+fn a_link_stays_one() -> Result<()> {
+    let project = program("server", "link")?;
+    let rules = project.root().join("RULES.md");
+    fs::write(&rules, "# Rules\n")?;
+    std::os::unix::fs::symlink("RULES.md", project.root().join("AGENTS.md"))?;
+    let output = command(tool()?)
+        .args(["hotpatch", "init", "--agent"])
+        .env("CARGO", cargo())
+        .current_dir(project.root())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    ensure!(fs::symlink_metadata(project.root().join("AGENTS.md"))?.is_symlink());
+    let text = fs::read_to_string(&rules)?;
+    ensure!(
+        text.starts_with("# Rules\n\n## The running program"),
+        "{text}"
+    );
+    Ok(())
+}
+
 /// A folder with this tool, for `PATH`.
 fn on_path(project: &Project) -> Result<PathBuf> {
     let folder = project.beside("bin");

@@ -227,6 +227,30 @@ fn a_program_that_draws_is_not_written_over_and_loses_no_key() -> Result<()> {
 }
 
 #[test]
+fn what_cargo_says_of_a_manifest_waits_as_well() -> Result<()> {
+    painting("painted_manifest", |session, project| {
+        let manifest = fs::read_to_string(project.root().join("Cargo.toml"))?;
+        let broken = manifest.replace(
+            "[dependencies]",
+            "[dependencies]\nno-such-library = { path = \"nowhere\" }",
+        );
+        fs::write(project.root().join("Cargo.toml"), broken)?;
+        let event = session.expect("broken")?;
+        ensure!(
+            event.text("rendered").contains("no-such-library"),
+            "{event}"
+        );
+        fs::write(project.root().join("Cargo.toml"), manifest)?;
+        session.expect("unchanged")?;
+        session.type_keys("x")?;
+        ensure!(session.talk.hear()? == "base x");
+        let over = painted_over(session);
+        ensure!(over.is_empty(), "written over it: {over:?}");
+        session.stop().map(drop)
+    })
+}
+
+#[test]
 fn a_program_that_dies_leaves_a_terminal_that_can_be_used() -> Result<()> {
     painting("painted_death", |session, _| {
         session.type_keys("a")?;

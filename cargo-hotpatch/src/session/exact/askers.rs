@@ -309,3 +309,41 @@ fn says_unsafe(file: &Path) -> bool {
         places.any(|(at, word)| word == WORD && !is_word(text.get(at + WORD.len())))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+
+    use super::Askers;
+
+    /// Names of crates are common words, so that texts name each other in circles.
+    #[test]
+    fn who_names_one_that_asks_counts_whoever_is_looked_at_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = [
+            ("a", "use c; fn f() { b }"),
+            ("b", "use a;"),
+            ("c", "use std::any::TypeId;"),
+            ("d", "fn f() { e } // TypeId"),
+            ("e", "use d;"),
+        ];
+        let libraries = texts.map(|(name, text)| {
+            let source = folder.path().join(format!("{name}.rs"));
+            fs::write(&source, text).unwrap();
+            let dep_info = format!("{name}: {}\n", source.display());
+            fs::write(folder.path().join(format!("{name}-1.d")), dep_info).unwrap();
+            folder.path().join(format!("lib{name}-1.rlib"))
+        });
+        for first in ["a", "b", "c", "d", "e"] {
+            let mut askers = Askers::among(&libraries, &BTreeSet::new(), folder.path());
+            askers.asks(first);
+            let asking = ["a", "b", "c", "d", "e"].map(|name| askers.asks(name));
+            assert_eq!(asking, [true, true, true, false, false], "{first} first");
+        }
+        // One without its text may ask for anything.
+        fs::remove_file(folder.path().join("d-1.d")).unwrap();
+        let mut askers = Askers::among(&libraries, &BTreeSet::new(), folder.path());
+        assert!(askers.asks("e"));
+    }
+}
