@@ -125,7 +125,11 @@ impl Screen {
     /// Whether somebody reads along.
     #[must_use]
     pub fn is_heard(&self) -> bool {
-        !self.lock().listeners.is_empty()
+        let mut state = self.lock();
+        // Who is gone is only seen when something is said.
+        let is_there = |listener: &Sender<String>| listener.send(String::new()).is_ok();
+        state.listeners.retain(is_there);
+        !state.listeners.is_empty()
     }
 
     /// Gives what was said last, and all that is said from now on, as it would stand on the screen.
