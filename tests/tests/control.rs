@@ -107,6 +107,17 @@ fn whoever_saves_can_ask_what_became_of_exactly_that() -> Result<()> {
         ensure!(now["running"] == patched["revision"], "{now}");
         ensure!(now["revision"] == broken["revision"], "{now}");
 
+        // A file that nobody knew of.
+        save(&project, "\"newest \" + 1 + \"", "\"newer ")?;
+        save(&project, "fn main() ", "mod other;\n\nfn main() ")?;
+        ensure!(settled(&project, 4)?["verdict"] == "broken");
+        fs::write(project.root().join("src/other.rs"), "")?;
+        ensure!(settled(&project, 0)?["verdict"] == "unchanged");
+        fs::remove_file(project.root().join("src/other.rs"))?;
+        ensure!(settled(&project, 4)?["verdict"] == "broken");
+        save(&project, "mod other;\n\nfn main() ", "fn main() ")?;
+        save(&project, "\"newer ", "\"newest \" + 1 + \"")?;
+
         // Back: the same bytes have the same hash.
         save(&project, "\"newest \" + 1 + \"", "\"newer ")?;
         let back = settled(&project, 0)?;

@@ -94,6 +94,7 @@ pub struct Watcher {
 enum Message {
     Event(Instant, notify::Result<Event>),
     Also(PathBuf),
+    Then(Box<dyn FnOnce() + Send>),
     Stop,
 }
 
@@ -148,6 +149,7 @@ impl Watcher {
             folders,
             settling: Settling::default(),
             fence,
+            then: Vec::new(),
             is_of_interest: Box::new(is_of_interest),
             sink: Box::new(sink),
         };
@@ -164,6 +166,13 @@ impl Watcher {
     /// Watches one more folder, without what is below it, for a file outside the roots (`include_str!`, `#[path]`).
     pub fn also(&self, folder: &Path) {
         let _ = self.messages.send(Message::Also(folder.to_owned()));
+    }
+}
+
+impl Watcher {
+    /// Calls `then` on the watcher's thread once every change up to now has been told.
+    pub fn once_told(&self, then: impl FnOnce() + Send + 'static) {
+        let _ = self.messages.send(Message::Then(Box::new(then)));
     }
 }
 
@@ -389,6 +398,8 @@ struct Loop {
     folders: Folders,
     settling: Settling,
     fence: Fence,
+    /// What is to be done once all changes up to now are told.
+    then: Vec<Box<dyn FnOnce() + Send>>,
     is_of_interest: Box<dyn Fn(&Path) -> bool + Send>,
     sink: Box<dyn FnMut(Watched) + Send>,
 }
@@ -404,6 +415,10 @@ impl Loop {
                 (self.sink)(Watched::Change(change));
                 continue;
             }
+            if self.is_all_told() && self.fence.is_passed(now) {
+                self.then.drain(..).for_each(|then| then());
+                continue;
+            }
             let lost = self.folders.lost_roots();
             let patience = self.settling.deadline();
             let patience = patience.map(|due| due.saturating_duration_since(now));
@@ -415,7 +430,8 @@ impl Loop {
             };
             match inbox.recv_timeout(patience) {
                 Ok(Message::Event(_, Ok(event))) if self.fence.is_told_by(&event) => {
-                    self.fence.told(self.settling.is_due(Instant::now()));
+                    let is_due = self.settling.is_due(Instant::now());
+                    self.fence.told(is_due || self.is_all_told());
                 }
                 Ok(Message::Event(when, Ok(event))) => self.handle(event, when),
                 Ok(Message::Event(when, Err(error))) => {
@@ -427,10 +443,16 @@ impl Loop {
                         (self.sink)(Watched::Failed(error));
                     }
                 }
+                Ok(Message::Then(then)) => self.then.push(then),
                 Err(RecvTimeoutError::Timeout) => self.look_for(lost),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Whether somebody waits until all is told, and nothing is left that is known of.
+    fn is_all_told(&self) -> bool {
+        !self.then.is_empty() && self.settling.deadline().is_none()
     }
 
     fn look_for(&mut self, lost: Vec<PathBuf>) {
@@ -774,6 +796,7 @@ mod tests {
             },
             settling: Settling::default(),
             fence,
+            then: Vec::new(),
             is_of_interest: Box::new(|_| true),
             sink: Box::new(move |said| sender.send(said).unwrap()),
         };

@@ -64,6 +64,8 @@ enum Message {
     News(News),
     /// Somebody asks from outside.
     Asked(Request, Sender<Reply>),
+    /// All that was saved when somebody began to wait, under this number, has been told.
+    Told(u64),
 }
 
 /// Runs `cargo hotpatch run` to its end and gives back its exit status.
@@ -393,6 +395,10 @@ impl Session<'_> {
                 Ok(Next::GoOn)
             }
             Message::Asked(request, reply) => self.asked_from_outside(request, reply),
+            Message::Told(number) => {
+                self.all_is_told(number);
+                Ok(Next::GoOn)
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::restart::With;
 use super::worker::Verdict;
-use super::{Next, Session};
+use super::{Message, Next, Session};
 use crate::control::{Reply, Request};
 use crate::ui::timings;
 
@@ -163,7 +163,7 @@ impl Session<'_> {
         let lost = |program: &super::Program| program.lost.is_some();
         match &self.program {
             Some(program) if self.held.is_none() && !lost(program) => {
-                program.worker.settle(number);
+                self.once_told(number);
             }
             // Nothing becomes of a save now.
             _ => self.answer(number),
@@ -176,8 +176,34 @@ impl Session<'_> {
         let number = self.waiting.last;
         self.waiting.tried.insert(number, reply);
         match &self.program {
-            Some(program) if program.lost.is_none() => program.worker.try_out(number),
+            Some(program) if program.lost.is_none() => self.once_told(number),
             _ => self.cannot_try(number),
+        }
+    }
+
+    /// Goes on with what was asked once the watcher has told of all that was saved before.
+    fn once_told(&self, number: u64) {
+        let messages = self.messages.clone();
+        let then = move || drop(messages.send(Message::Told(number)));
+        match &self.watcher {
+            Some(watcher) => watcher.once_told(then),
+            None => then(),
+        }
+    }
+
+    /// It has.
+    pub(super) fn all_is_told(&mut self, number: u64) {
+        let program = self.program.as_ref();
+        let Some(program) = program.filter(|program| program.lost.is_none()) else {
+            return self.answer_all();
+        };
+        if self.waiting.tried.contains_key(&number) {
+            program.worker.try_out(number);
+        } else if self.held.is_some() {
+            // Nothing becomes of a save now.
+            self.answer(number);
+        } else {
+            program.worker.settle(number);
         }
     }
 
