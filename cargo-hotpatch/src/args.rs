@@ -175,6 +175,28 @@ pub struct SessionArgs {
     pub color: Option<Color>,
 }
 
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct FormatArgs {
+    /// How it is written to standard output
+    #[arg(long, value_name = "FMT", value_enum, default_value_t)]
+    message_format: SessionFormat,
+    /// The same as `--message-format json`
+    #[arg(long)]
+    json: bool,
+}
+
+impl FormatArgs {
+    /// The form that is asked for.
+    #[must_use]
+    pub fn chosen(self) -> SessionFormat {
+        match self.json {
+            true => SessionFormat::Json,
+            false => self.message_format,
+        }
+    }
+}
+
 const STATUS_EXIT: &str = "Exit status: 0; 6 if there is no such session.";
 
 /// The options of `cargo hotpatch status` and `cargo hotpatch list`.
@@ -208,12 +230,9 @@ pub struct WaitArgs {
     /// Wait no longer than this
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub timeout: u64,
-    /// How it is written to standard output
-    #[arg(long, value_name = "FMT", value_enum, default_value_t)]
-    pub message_format: SessionFormat,
-    /// The same as `--message-format json`
-    #[arg(long)]
-    pub json: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub format: FormatArgs,
 
     /// Which session.
     #[command(flatten)]
@@ -233,12 +252,9 @@ runs, 6 if there is no such session.";
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = TRY_EXIT)]
 pub struct TryArgs {
-    /// How it is written to standard output
-    #[arg(long, value_name = "FMT", value_enum, default_value_t)]
-    pub message_format: SessionFormat,
-    /// The same as `--message-format json`
-    #[arg(long)]
-    pub json: bool,
+    /// How it is written.
+    #[command(flatten)]
+    pub format: FormatArgs,
 
     /// Which session.
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The commands that talk to a session that runs: `attach`, `status`, `wait`, `restart`, `pause`, `list`, `quit`.
+//! The commands that talk to a session that runs: `attach`, `status`, `wait`, `try`, `restart`, `pause`, `list`, `quit`.
 
 use std::sync::mpsc::channel;
 use std::thread;
@@ -39,12 +39,14 @@ fn report(args: &SessionArgs) -> Report {
     Report::new(Terminal::of_stderr(args.color), Verbosity::Normal)
 }
 
-/// The sessions that are meant: those of this workspace, or the one that an option names.
-fn meant(args: &SessionArgs) -> Result<Vec<(Status, Connection)>> {
+/// All sessions, each with how things stand.
+type Sessions = Vec<(Status, Connection)>;
+
+/// The sessions that are meant, those of this workspace or the one that an option names; and all others.
+fn meant(args: &SessionArgs) -> Result<(Sessions, Sessions)> {
     let here = std::env::current_dir().context("failed to find the working directory")?;
     let here = here.canonicalize().unwrap_or(here);
-    let all = sessions().into_iter();
-    let meant = all.filter(|(status, _)| {
+    let is_meant = |(status, _): &(Status, Connection)| {
         let is_named = args
             .pid
             .is_none_or(|pid| status.session == pid || status.pid == Some(pid));
@@ -55,8 +57,8 @@ fn meant(args: &SessionArgs) -> Result<Vec<(Status, Connection)>> {
         // A process id names one session of all.
         let is_here = args.pid.is_some() || here.starts_with(&status.workspace);
         is_named && is_of && is_here
-    });
-    Ok(meant.collect())
+    };
+    Ok(sessions().into_iter().partition(is_meant))
 }
 
 /// There is no session, or more than one, where one is meant.
@@ -73,16 +75,16 @@ pub struct NoOneSession {
 /// # Errors
 /// Sessions cannot be looked for.
 pub fn find(args: &SessionArgs) -> Result<Result<(Status, Connection), NoOneSession>> {
-    let mut found = meant(args)?;
+    let (mut found, others) = meant(args)?;
     if found.len() == 1
         && let Some(one) = found.pop()
     {
         return Ok(Ok(one));
     }
     let are_meant = !found.is_empty();
-    let found = if are_meant { found } else { sessions() };
+    let sessions = if are_meant { found } else { others };
     Ok(Err(NoOneSession {
-        sessions: found.into_iter().map(|(status, _)| status).collect(),
+        sessions: sessions.into_iter().map(|(status, _)| status).collect(),
         are_meant,
     }))
 }
@@ -98,27 +100,48 @@ fn one(args: &SessionArgs, report: &Report) -> Result<Option<(Status, Connection
     }
 }
 
+/// What the session that is meant answers, or the exit status if there is no answer, which is said.
+fn ask(
+    args: &SessionArgs,
+    report: &Report,
+    request: &Request,
+    limit: Duration,
+) -> Result<Result<Reply, u8>> {
+    let Some((status, mut connection)) = one(args, report)? else {
+        return Ok(Err(NO_SESSION));
+    };
+    Ok(match connection.ask(request, Some(limit)) {
+        Ok(Some(Reply::Ended {})) => {
+            report.not_done("the session has ended");
+            Err(NO_SESSION)
+        }
+        Ok(Some(reply)) => Ok(reply),
+        Ok(None) => {
+            report.still_working(status.session, limit);
+            Err(STILL_WORKING)
+        }
+        // It ended while it was asked.
+        Err(error) => {
+            report.fatal(error.as_ref());
+            Err(NO_SESSION)
+        }
+    })
+}
+
 /// Asks the session that is meant and says what came of it. `refused` is the exit status if it was not done.
 fn tell(args: &SessionArgs, request: &Request, refused: u8) -> Result<u8> {
     let report = report(args);
-    let Some((_, mut connection)) = one(args, &report)? else {
-        return Ok(NO_SESSION);
-    };
-    match connection.ask(request, Some(PATIENCE))? {
-        Some(Reply::Done { message }) => {
+    match ask(args, &report, request, PATIENCE)? {
+        Ok(Reply::Done { message }) => {
             report.done(&message);
             Ok(0)
         }
-        Some(Reply::Failed { message }) => {
+        Ok(Reply::Failed { message }) => {
             report.not_done(&message);
             Ok(refused)
         }
-        Some(Reply::Ended {}) => {
-            report.not_done("the session has ended");
-            Ok(NO_SESSION)
-        }
-        Some(other) => Err(unexpected(&other)),
-        None => Ok(STILL_WORKING),
+        Ok(other) => Err(unexpected(&other)),
+        Err(status) => Ok(status),
     }
 }
 
@@ -132,7 +155,7 @@ fn unexpected(reply: &Reply) -> anyhow::Error {
 /// Sessions cannot be looked for.
 pub fn status(args: &StatusArgs) -> Result<u8> {
     let report = report(&args.session);
-    let found = meant(&args.session)?;
+    let (found, _) = meant(&args.session)?;
     if found.is_empty() {
         one(&args.session, &report)?;
         return Ok(NO_SESSION);
@@ -159,19 +182,16 @@ fn paint(args: &SessionArgs) -> Paint {
 /// The session is gone.
 pub fn list(args: &StatusArgs) -> Result<u8> {
     let report = report(&args.session);
-    let Some((_, mut connection)) = one(&args.session, &report)? else {
-        return Ok(NO_SESSION);
-    };
-    match connection.ask(&Request::List {}, Some(PATIENCE))? {
-        Some(Reply::Functions { functions }) => {
+    match ask(&args.session, &report, &Request::List {}, PATIENCE)? {
+        Ok(Reply::Functions { functions }) => {
             match args.json {
                 true => page::print(&format!("{}\n", serde_json::to_string(&functions)?)),
                 false => page::print(&render_functions(paint(&args.session), &functions)),
             }
             Ok(0)
         }
-        Some(other) => Err(unexpected(&other)),
-        None => Ok(STILL_WORKING),
+        Ok(other) => Err(unexpected(&other)),
+        Err(status) => Ok(status),
     }
 }
 
@@ -181,29 +201,14 @@ pub fn list(args: &StatusArgs) -> Result<u8> {
 /// The session says what is not understood.
 pub fn wait(args: &WaitArgs) -> Result<u8> {
     let report = report(&args.session);
-    let Some((status, mut connection)) = one(&args.session, &report)? else {
-        return Ok(NO_SESSION);
-    };
     let request = Request::Wait { since: args.since };
     let limit = Duration::from_secs(args.timeout.max(1));
-    let settled = match connection.ask(&request, Some(limit)) {
-        Ok(Some(Reply::Settled(settled))) => *settled,
-        Ok(Some(Reply::Ended {})) => {
-            report.not_done("the session has ended");
-            return Ok(NO_SESSION);
-        }
-        Ok(Some(other)) => return Err(unexpected(&other)),
-        Ok(None) => {
-            report.still_working(status.session, limit);
-            return Ok(STILL_WORKING);
-        }
-        // It ended while it was asked.
-        Err(error) => {
-            report.fatal(error.as_ref());
-            return Ok(NO_SESSION);
-        }
+    let settled = match ask(&args.session, &report, &request, limit)? {
+        Ok(Reply::Settled(settled)) => *settled,
+        Ok(other) => return Err(unexpected(&other)),
+        Err(status) => return Ok(status),
     };
-    page::print(&match format(args.json, args.message_format) {
+    page::print(&match args.format.chosen() {
         SessionFormat::Json => format!("{}\n", serde_json::to_string(&settled)?),
         SessionFormat::Human => render_settled(paint(&args.session), &settled),
         SessionFormat::Short => short_judged(&settled.judged),
@@ -218,38 +223,24 @@ pub fn wait(args: &WaitArgs) -> Result<u8> {
 /// `cargo hotpatch try`.
 ///
 /// # Errors
-/// The session is gone, or says what is not understood.
+/// The session says what is not understood.
 pub fn try_out(args: &TryArgs) -> Result<u8> {
     let report = report(&args.session);
-    let Some((_, mut connection)) = one(&args.session, &report)? else {
-        return Ok(NO_SESSION);
-    };
-    let judged = match connection.ask(&Request::Try {}, Some(PATIENCE))? {
-        Some(Reply::Tried(judged)) => *judged,
-        Some(Reply::Ended {}) => {
-            report.not_done("the session has ended");
-            return Ok(NO_SESSION);
-        }
-        Some(Reply::Failed { message }) => {
+    let judged = match ask(&args.session, &report, &Request::Try {}, PATIENCE)? {
+        Ok(Reply::Tried(judged)) => *judged,
+        Ok(Reply::Failed { message }) => {
             report.not_done(&message);
             return Ok(ENDED);
         }
-        Some(other) => return Err(unexpected(&other)),
-        None => return Ok(STILL_WORKING),
+        Ok(other) => return Err(unexpected(&other)),
+        Err(status) => return Ok(status),
     };
-    page::print(&match format(args.json, args.message_format) {
+    page::print(&match args.format.chosen() {
         SessionFormat::Json => format!("{}\n", serde_json::to_string(&judged)?),
         SessionFormat::Human => render_tried(paint(&args.session), &judged),
         SessionFormat::Short => short_judged(&judged),
     });
     Ok(exit_of(judged.verdict))
-}
-
-fn format(json: bool, format: SessionFormat) -> SessionFormat {
-    match json {
-        true => SessionFormat::Json,
-        false => format,
-    }
 }
 
 fn exit_of(verdict: Kind) -> u8 {

@@ -13,10 +13,11 @@ use hotpatch_tests::workspace::{cargo, command, tool};
 use regex::Regex;
 use serde_json::Value;
 
-/// Has the tool write the files of an editor.
-fn init(project: &Project, ide: &str) -> Result<()> {
+/// Has the tool write the files of an editor, or those of agents.
+fn init(project: &Project, args: &[&str]) -> Result<()> {
     let output = command(tool()?)
-        .args(["hotpatch", "init", "--ide", ide])
+        .args(["hotpatch", "init"])
+        .args(args)
         .env("CARGO", cargo())
         .current_dir(project.root())
         .output()?;
@@ -99,7 +100,7 @@ fn line_of(project: &Project, text: &str) -> Result<usize> {
 #[test]
 fn the_problems_of_visual_studio_code_come_and_go_with_the_edits() -> Result<()> {
     let project = program("server", "vscode")?;
-    init(&project, "vscode")?;
+    init(&project, &["--ide", "vscode"])?;
     let matcher = Matcher::of(&project)?;
     let options = Options {
         options: ["--message-format", "short"].map(str::to_owned).to_vec(),
@@ -201,16 +202,7 @@ fn a_link_stays_one() -> Result<()> {
     let rules = project.root().join("RULES.md");
     fs::write(&rules, "# Rules\n")?;
     std::os::unix::fs::symlink("RULES.md", project.root().join("AGENTS.md"))?;
-    let output = command(tool()?)
-        .args(["hotpatch", "init", "--agent"])
-        .env("CARGO", cargo())
-        .current_dir(project.root())
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    init(&project, &["--agent"])?;
     ensure!(fs::symlink_metadata(project.root().join("AGENTS.md"))?.is_symlink());
     let text = fs::read_to_string(&rules)?;
     ensure!(
@@ -262,7 +254,7 @@ fn the_quickfix_list_of_neovim_is_filled_and_emptied() -> Result<()> {
         return skip("neovim is not installed");
     }
     let project = program("server", "neovim")?;
-    init(&project, "neovim")?;
+    init(&project, &["--ide", "neovim"])?;
     let script = project.beside("script.lua");
     fs::write(&script, SCRIPT)?;
     let path = std::env::var_os("PATH").unwrap_or_default();

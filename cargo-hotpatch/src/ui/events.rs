@@ -255,6 +255,21 @@ pub struct Phases {
     pub total: Duration,
 }
 
+impl Phases {
+    /// Each step with its name, in their order.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, Duration); 6] {
+        [
+            ("settle", self.settle),
+            ("plan", self.plan),
+            ("compile", self.compile),
+            ("check", self.check),
+            ("link", self.link),
+            ("load", self.load),
+        ]
+    }
+}
+
 mod milliseconds {
     use super::{Deserialize, Duration};
 

@@ -345,15 +345,7 @@ pub(super) fn time(duration: Duration) -> String {
 }
 
 pub(super) fn phase_list(ms: &Phases) -> String {
-    let phases = [
-        ("settle", ms.settle),
-        ("plan", ms.plan),
-        ("compile", ms.compile),
-        ("check", ms.check),
-        ("link", ms.link),
-        ("load", ms.load),
-    ];
-    phases
+    ms.named()
         .map(|(name, duration)| format!("{name} {}", time(duration)))
         .join(", ")
 }

@@ -90,7 +90,7 @@ fn edits(timed: &[(&Judged, &Phases)]) -> String {
     });
     let longest = longest.max().unwrap_or_default();
     let mut html = String::from("<h2>Edits</h2>\n<p class=\"legend\">");
-    for (name, _) in phases(&Phases::default()) {
+    for (name, _) in Phases::default().named() {
         let _ = write!(html, "<span><i class=\"{name}\"></i>{name}</span>");
     }
     html += "<span>thin: until confirmed</span></p>\n<table>\n\
@@ -98,7 +98,7 @@ fn edits(timed: &[(&Judged, &Phases)]) -> String {
              <th class=\"number\">kB</th></tr>\n";
     for (patch, ms) in timed {
         let mut bar = String::new();
-        for (name, duration) in phases(ms) {
+        for (name, duration) in ms.named() {
             let share = share(duration, longest);
             let _ = write!(
                 bar,
@@ -173,17 +173,6 @@ fn slowest(timed: &[(&Judged, &Phases)]) -> String {
         );
     }
     html + "</table>\n"
-}
-
-fn phases(ms: &Phases) -> [(&'static str, Duration); 6] {
-    [
-        ("settle", ms.settle),
-        ("plan", ms.plan),
-        ("compile", ms.compile),
-        ("check", ms.check),
-        ("link", ms.link),
-        ("load", ms.load),
-    ]
 }
 
 /// Per cent.
