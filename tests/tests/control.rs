@@ -250,6 +250,24 @@ fn saves_are_left_alone_while_a_session_is_paused() -> Result<()> {
         ensure!(settled(&project, 0)?["verdict"] == "patched");
         expect_answer(session, "x", "newer x")?;
         ensure!(tried(0)?["verdict"] == "unchanged");
+
+        // What a thread is in goes on with its older code, and nothing else does.
+        save(
+            &project,
+            "black_box(&SHAPED);",
+            "black_box(&SHAPED); let _ = std::hint::black_box(1);",
+        )?;
+        let patched = settled(&project, 0)?;
+        let main = &patched["not_live"][0];
+        ensure!(main["function"] == "errors_paused::main", "{patched}");
+        ensure!(
+            main["on_stack_of"] == "errors_paused" && patched["fix"]["kind"] == "restart",
+            "{patched}"
+        );
+        ensure!(
+            patched["live"].as_array().is_some_and(Vec::is_empty),
+            "{patched}"
+        );
         let functions = expect(&project, &["list"], 0)?;
         ensure!(functions.contains("gen 1 "), "{functions}");
         let output = run(&project, &["quit"])?;

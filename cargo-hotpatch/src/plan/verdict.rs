@@ -61,4 +61,15 @@ pub struct Note {
     pub file: PathBuf,
     /// The line in it.
     pub line: usize,
+    /// The thread that goes on with older code, and the function that it is in, where that is what the note says.
+    pub on_stack: Option<OnStackOf>,
+}
+
+/// A thread, and a function that it is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnStackOf {
+    /// The thread's name.
+    pub thread: String,
+    /// The function, as people read it.
+    pub function: String,
 }

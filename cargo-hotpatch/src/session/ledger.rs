@@ -64,6 +64,14 @@ impl Ledger {
         self.lock().status.clone()
     }
 
+    pub(super) fn is_pending(&self) -> bool {
+        self.lock().status.pending
+    }
+
+    pub(super) fn generation(&self) -> u32 {
+        self.lock().status.generation
+    }
+
     pub(super) fn functions(&self) -> Vec<Function> {
         let book = self.lock();
         let functions = book.functions.iter();
@@ -200,16 +208,16 @@ impl Ledger {
             let functions = book.functions.iter().filter(|(_, of)| **of > since);
             judged.functions = functions.map(|(function, _)| function.clone()).collect();
         }
-        let notes = judged.notes.iter().filter(|note| is_under_way(note));
-        let not_live: Vec<NotLive> = notes
-            .map(|note| NotLive {
-                function: quoted(&note.message, 1).unwrap_or_default().to_owned(),
-                on_stack_of: quoted(&note.message, 0).map(str::to_owned),
+        let not_live = judged.notes.iter().filter_map(|note| {
+            Some(NotLive {
+                function: note.function.clone()?,
+                on_stack_of: note.thread.clone(),
                 why: note.message.clone(),
                 file: note.file.clone(),
                 line: note.line,
             })
-            .collect();
+        });
+        let not_live: Vec<NotLive> = not_live.collect();
         let is_old = |function: &String| not_live.iter().any(|one| one.function == *function);
         let live = judged.functions.iter().filter(|one| !is_old(one));
         let live = live.cloned().collect();
@@ -263,12 +271,8 @@ impl Book {
         let status = &mut self.status;
         status.generation = generation;
         status.running.clone_from(&revision);
-        status.under_way = patched
-            .notes
-            .iter()
-            .filter(|note| is_under_way(note))
-            .cloned()
-            .collect();
+        let under_way = patched.notes.iter().filter(|note| note.thread.is_some());
+        status.under_way = under_way.cloned().collect();
         status.not_called.clear();
         self.judge(Judged {
             verdict: Kind::Patched,
@@ -340,16 +344,6 @@ impl Judged {
             ..Self::default()
         }
     }
-}
-
-/// Whether a note is about code under way that goes on with what it was.
-fn is_under_way(note: &Coded) -> bool {
-    note.code == Code::HP0201.to_string()
-}
-
-/// A name in a note, counted from none: that of a thread, then that of the function that it is in.
-fn quoted(message: &str, number: usize) -> Option<&str> {
-    message.split('`').nth(2 * number + 1)
 }
 
 fn now() -> f64 {

@@ -113,7 +113,10 @@ pub(super) fn shown_note(note: &Note) -> report::Note {
 }
 
 pub(super) fn coded_note(note: &Note) -> Coded {
+    let on_stack = note.on_stack.as_ref();
     Coded {
+        thread: on_stack.map(|of| of.thread.clone()),
+        function: on_stack.map(|of| of.function.clone()),
         code: note.code.to_string(),
         message: note.message.clone(),
         file: Some(note.file.display().to_string()),

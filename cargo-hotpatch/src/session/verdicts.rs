@@ -100,7 +100,7 @@ impl Session<'_> {
     pub(super) fn judged(&self, verdict: Verdict) -> Judged {
         let judged = Judged {
             revision: Some(verdict.revision),
-            generation: self.ledger.status().generation,
+            generation: self.ledger.generation(),
             ..Judged::default()
         };
         match verdict.outcome {
@@ -153,7 +153,7 @@ impl Session<'_> {
             ),
         });
         // What it had at hand has its verdict with that.
-        match self.ledger.status().pending {
+        match self.ledger.is_pending() {
             true => self.refused_as_lost(&BTreeSet::new()),
             false => {
                 self.answer_all();
@@ -228,6 +228,7 @@ fn coded(refusal: &Refusal) -> Coded {
         file: Some(refusal.file.display().to_string()),
         line: u32::try_from(refusal.place.line).ok(),
         reasons: refusal.reasons.clone(),
+        ..Coded::default()
     }
 }
 

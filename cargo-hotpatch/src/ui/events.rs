@@ -141,6 +141,12 @@ pub struct Coded {
     /// What stands behind it, such as where values are alive; not there for notes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Of code under way: the thread that goes on with older code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// The function that it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
 }
 
 /// What `broken` says.
@@ -427,6 +433,7 @@ mod tests {
             file: Some("src/main.rs".into()),
             line: Some(3),
             reasons: Vec::new(),
+            ..Coded::default()
         };
         let patched = Patched {
             generation: 2,

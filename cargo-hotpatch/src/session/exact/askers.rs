@@ -135,11 +135,12 @@ impl Askers {
     }
 }
 
-/// The words of a source text outside of its line comments.
+/// The words of a source text outside of lines that are comments. What stands behind code on its line counts: two slashes may
+/// be a part of a string.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let code = text
         .lines()
-        .map(|line| line.split("//").next().unwrap_or(line));
+        .filter(|line| !line.trim_start().starts_with("//"));
     let words = code.flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_')));
     words.filter(|word| !word.is_empty())
 }
@@ -202,7 +203,7 @@ impl Engine {
     /// Reads the casts of all crates once in the background, where there is `unsafe` code, so that they are known when an edit
     /// of types needs them, see [`Engine::disguises`]; and rustc has the MIR in its cache.
     pub(super) fn warm_up(&mut self) {
-        if !self.has_casts() {
+        if !self.says_unsafe() {
             return;
         }
         let crates = self.crates.iter().enumerate().map(|(number, krate)| {
@@ -242,10 +243,15 @@ impl Engine {
         }
     }
 
+    /// Whether `unsafe` is written anywhere.
+    fn says_unsafe(&self) -> bool {
+        self.files().iter().any(|file| says_unsafe(file))
+    }
+
     /// Whether rustc has to be asked what code takes for something else: where `unsafe` is written, and in optimised code, which
     /// may ask for ids of types without a symbol that says so.
     pub(super) fn has_casts(&self) -> bool {
-        self.is_optimised() || self.files().iter().any(|file| says_unsafe(file))
+        self.is_optimised() || self.says_unsafe()
     }
 
     /// Where code takes values for those of another type, if one of these types is among them. rustc is only asked
@@ -324,8 +330,8 @@ mod tests {
         let texts = [
             ("a", "use c; fn f() { b }"),
             ("b", "use a;"),
-            ("c", "use std::any::TypeId;"),
-            ("d", "fn f() { e } // TypeId"),
+            ("c", "fn f() { g(\"http://x\", TypeId::of::<u8>()) }"),
+            ("d", "fn f() { e }\n    // TypeId"),
             ("e", "use d;"),
         ];
         let libraries = texts.map(|(name, text)| {

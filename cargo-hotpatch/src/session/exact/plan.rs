@@ -22,7 +22,7 @@ use crate::plan::changes::{CALL_SITE, Changes, Definitions, refers_to};
 use crate::plan::codes::Code;
 use crate::plan::lazies::lazies;
 use crate::plan::renumbered::renumbered;
-use crate::plan::verdict::{Note, Refusal};
+use crate::plan::verdict::{Note, OnStackOf, Refusal};
 use crate::plan::worlds::{
     Alive, OnStack, StackFunction, alive, compare, function_of, methods_of_trait_objects, retyped,
 };
@@ -508,12 +508,15 @@ pub(super) fn under_way<'a>(
     });
     changed
         .map(|of| {
+            let (thread, function) = (of.thread.clone(), shown(&of.symbol));
             let message = format!(
-                "thread `{}` is in `{}` and runs its old code until it is called again",
-                of.thread,
-                shown(&of.symbol)
+                "thread `{thread}` is in `{function}` and runs its old code until it is called again"
             );
-            (of.clone(), note(Code::HP0201, message, place(&of.symbol)))
+            let note = Note {
+                on_stack: Some(OnStackOf { thread, function }),
+                ..note(Code::HP0201, message, place(&of.symbol))
+            };
+            (of.clone(), note)
         })
         .collect()
 }
@@ -565,5 +568,6 @@ fn note(code: Code, message: String, place: Option<(&Option<String>, u32)>) -> N
         message,
         file: file.as_deref().map(PathBuf::from).unwrap_or_default(),
         line: usize::try_from(line).unwrap_or_default(),
+        on_stack: None,
     }
 }
