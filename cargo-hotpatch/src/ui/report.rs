@@ -24,6 +24,9 @@ use crate::run::child::ExitHow;
 /// Longest piece of a source line that a refusal shows.
 const EXCERPT_WIDTH: usize = 72;
 
+/// Longest title: what there is room for in a tab or a status line.
+const TITLE_WIDTH: usize = 80;
+
 /// How much to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
@@ -514,7 +517,7 @@ impl Report {
     /// Shows a line as the window's title where nothing else can be shown.
     pub(super) fn headline(&self, line: Option<&str>) {
         let line = strip_str(line.unwrap_or_default()).to_string();
-        self.screen.title(line.trim());
+        self.screen.title(&shorten(line.trim(), TITLE_WIDTH));
     }
 
     /// Says it in lines that the terminal does not have to break.
