@@ -5,7 +5,7 @@
 //! except in `apply` and, through `hooks`, what the program keeps.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, c_char, c_int};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -17,6 +17,7 @@ use std::time::Duration;
 use crate::apply::Program;
 use crate::backtraces;
 use crate::error::Refusal;
+use crate::hold;
 use crate::hooks;
 use crate::image::Image;
 use crate::peer;
@@ -37,11 +38,18 @@ pub fn start() {
     let Some(value) = env::var_os(AGENT_ENV) else {
         return;
     };
+    let is_held = env::var_os(HOLD_ENV).is_some();
     if is_alone() {
-        // SAFETY: this is the only thread, and nothing here makes another one before this returns.
-        unsafe { env::remove_var(AGENT_ENV) };
+        for name in [AGENT_ENV, HOLD_ENV] {
+            // SAFETY: this is the only thread, and nothing here makes another one before this returns.
+            unsafe { env::remove_var(name) };
+        }
+    }
+    if is_held {
+        hold::close();
     }
     if let Err(error) = listen(&value) {
+        hold::give_up();
         // `eprintln!` panics where stderr is closed.
         let _ = writeln!(
             io::stderr(),
@@ -55,19 +63,19 @@ fn is_alone() -> bool {
     std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1)
 }
 
-/// The same for programs that know nothing of this crate: their linker's stand-in has `main` call it.
+/// The same for programs that know nothing of this crate: their linker's stand-in has `main` call it, with the places of its
+/// first two arguments, and go on with what is there then.
+///
+/// # Safety
+/// They are the arguments of `main`.
 #[unsafe(no_mangle)]
-extern "C" fn cargo_hotpatch_start() {
-    let is_held = [AGENT_ENV, HOLD_ENV]
-        .iter()
-        .all(|name| env::var_os(name).is_some());
+unsafe extern "C" fn cargo_hotpatch_start(count: *mut c_int, args: *mut *const *const c_char) {
     // Nothing may unwind into a `main` that is not Rust's.
-    let _ = panic::catch_unwind(start);
-    if is_held {
-        loop {
-            thread::park();
-        }
-    }
+    let _ = panic::catch_unwind(|| {
+        start();
+        // SAFETY: the caller's promise.
+        unsafe { hold::wait_with(count, args) };
+    });
 }
 
 fn listen(value: &OsStr) -> io::Result<()> {
@@ -153,6 +161,7 @@ impl Agent {
         }
         // Nobody is left who could let the program go on.
         hooks::thaw(false);
+        hold::part();
     }
 
     fn obey_all(&mut self, stream: &mut UnixStream) -> Result<(), Failure> {
@@ -172,6 +181,7 @@ impl Agent {
             image: image.build_id.clone(),
         };
         hello.write_to(stream)?;
+        hold::meet();
         stream.set_read_timeout(None)?;
         loop {
             let request = Request::read_from(stream)?;
@@ -233,6 +243,10 @@ impl Agent {
                 hooks::thaw(save_at_the_end);
                 Ok(Response::Thawed)
             }
+            Request::Release { args } => match hold::open(args) {
+                true => Ok(Response::Released),
+                false => Err(Refusal::NotHeld),
+            },
         }
     }
 }

@@ -20,6 +20,8 @@ pub enum Refusal {
     ProtocolMismatch(u32),
     /// The secret in `Hello` is not ours.
     TokenMismatch,
+    /// The program does not wait before its `main`, or not for these arguments.
+    NotHeld,
     /// The generation is 0, which is the base, or was loaded before.
     GenerationTaken(u32),
     /// The patch was linked for another program, or for another build of this one.
@@ -66,6 +68,7 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::HelloMissing => write!(f, "the conversation does not begin with a hello"),
             Refusal::HelloRepeated => write!(f, "a second hello"),
+            Refusal::NotHeld => write!(f, "the program does not wait before its main"),
             Refusal::ProtocolMismatch(theirs) => {
                 write!(
                     f,

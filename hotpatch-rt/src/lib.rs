@@ -62,6 +62,8 @@ mod elf;
 mod error;
 #[cfg(feature = "live")]
 mod future;
+#[cfg(feature = "live")]
+mod hold;
 #[cfg(any(feature = "live", all(feature = "keep", target_os = "linux")))]
 mod hook;
 #[cfg(feature = "live")]

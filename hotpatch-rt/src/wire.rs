@@ -11,12 +11,13 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
 
-/// Name of the environment variable with which the program stops before its `main`, with the agent at work; any value.
+/// Name of the environment variable with which the program stops before its `main`, with the agent at work, until it is
+/// released; any value.
 pub const HOLD_ENV: &str = "CARGO_HOTPATCH_HOLD";
 
 /// Largest payload of a frame in bytes.
@@ -103,6 +104,11 @@ pub enum Request {
         /// Save once more when the program ends by itself.
         save_at_the_end: bool,
     },
+    /// Lets a program that stopped before its `main`, see [`HOLD_ENV`], go there.
+    Release {
+        /// The arguments it has there behind its name, in place of those it was started with.
+        args: Option<Vec<OsString>>,
+    },
 }
 
 /// What the agent answers.
@@ -138,6 +144,8 @@ pub enum Response {
     },
     /// Answers [`Request::Thaw`].
     Thawed,
+    /// Answers [`Request::Release`].
+    Released,
     /// The request was not obeyed, and nothing changed.
     Refused {
         /// Why, as a fragment to complete "the agent refused: ".
@@ -196,6 +204,16 @@ impl Request {
                 out.push(4);
                 out.push(u8::from(*save_at_the_end));
             }
+            Request::Release { args } => {
+                out.push(6);
+                out.push(u8::from(args.is_some()));
+                if let Some(args) = args {
+                    put_u32(&mut out, length(args.len())?);
+                    for arg in args {
+                        put_bytes(&mut out, arg.as_bytes())?;
+                    }
+                }
+            }
         }
         write_frame(writer, &out)
     }
@@ -241,6 +259,19 @@ impl Request {
             4 => Request::Thaw {
                 save_at_the_end: payload.bool()?,
             },
+            6 => {
+                let args = payload.bool()?.then(|| {
+                    // As with cells, the count is not trusted with an allocation.
+                    let mut args = Vec::new();
+                    for _ in 0..payload.u32()? {
+                        args.push(OsString::from_vec(payload.bytes()?));
+                    }
+                    Ok::<_, io::Error>(args)
+                });
+                Request::Release {
+                    args: args.transpose()?,
+                }
+            }
             _ => return Err(malformed("unknown kind of request")),
         };
         payload.end()?;
@@ -285,6 +316,7 @@ impl Response {
                 }
             }
             Response::Thawed => out.push(5),
+            Response::Released => out.push(7),
         }
         write_frame(writer, &out)
     }
@@ -321,6 +353,7 @@ impl Response {
                 Response::Kept { names, failed }
             }
             5 => Response::Thawed,
+            7 => Response::Released,
             _ => return Err(malformed("unknown kind of response")),
         };
         payload.end()?;

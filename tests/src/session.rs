@@ -175,11 +175,11 @@ impl Session {
     }
 
     /// Waits until edits of bodies are fast, in a session in which they are, after an event that says it.
-    fn prepared(&mut self, event: &Event) -> Result<()> {
-        if event.precedes_prepared() {
-            self.wait_for("prepared")?;
-        }
-        Ok(())
+    fn prepared(&mut self, event: &Event) -> Result<Vec<Event>> {
+        Ok(match event.precedes_prepared() {
+            true => self.wait_for("prepared")?.1,
+            false => Vec::new(),
+        })
     }
 
     /// Waits until the exact lane has come to its end with a save, if that was not its verdict, and gives back what it
@@ -225,13 +225,13 @@ impl Session {
     }
 
     /// Waits until the program was started anew and can be patched. Gives back what `restarted` says, and the events
-    /// between it and `ready`.
+    /// since then but `ready` and `prepared`.
     pub fn restarted(&mut self) -> Result<(Event, Vec<Event>)> {
         let restarted = self.expect("restarted")?;
-        let (ready, between) = self.wait_for("ready")?;
+        let (ready, mut between) = self.wait_for("ready")?;
         ensure!(ready.number("pid")? == restarted.number("pid")?, "{ready}");
         self.program = Some(Process::of(ready.number("pid")?)?);
-        self.prepared(&ready)?;
+        between.extend(self.prepared(&ready)?);
         Ok((restarted, between))
     }
 

@@ -247,7 +247,8 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// `main`: saves its three arguments, calls the starter, and goes on to the program's own.
+    /// `main`: saves its three arguments, calls the starter with the places of the first two, and goes on to the program's own
+    /// with what is there then.
     fn main(&mut self, starter: &str) -> Result<(), object::write::Error> {
         let text = section(
             &mut self.object,
@@ -256,14 +257,19 @@ impl Writer<'_> {
             SHF_EXECINSTR,
         );
         let code = [
-            0x57, 0x56, 0x52, 0xe8, 0, 0, 0, 0, 0x5a, 0x5e, 0x5f, 0xe9, 0, 0, 0, 0,
+            0x57, 0x56, 0x52, // push %rdi, %rsi, %rdx
+            0x48, 0x8d, 0x7c, 0x24, 0x10, // lea 16(%rsp), %rdi
+            0x48, 0x8d, 0x74, 0x24, 0x08, // lea 8(%rsp), %rsi
+            0xe8, 0, 0, 0, 0, // call
+            0x5a, 0x5e, 0x5f, // pop %rdx, %rsi, %rdi
+            0xe9, 0, 0, 0, 0, // jmp
         ];
         self.object.append_section_data(text, &code, 16);
         self.define("main", text, 0, SymbolScope::Dynamic);
         let starter = self.undefined(starter);
         let main = self.undefined(&format!("{RENAMED}main"));
-        self.relocate(text, 4, starter, -4, r::PLT32)?;
-        self.relocate(text, 12, main, -4, r::PLT32)
+        self.relocate(text, 14, starter, -4, r::PLT32)?;
+        self.relocate(text, 22, main, -4, r::PLT32)
     }
 
     fn define(&mut self, name: &str, section: SectionId, at: u64, scope: SymbolScope) -> SymbolId {

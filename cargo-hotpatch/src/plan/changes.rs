@@ -82,15 +82,15 @@ impl Changes {
         changes
     }
 
-    /// A constant that refers to another one has to be made anew with it.
-    fn spread(&mut self, new: &Definitions<'_>, is_call_site: impl Fn(NameId) -> bool) {
+    /// A constant that refers to another one has to be made anew with it, and so has what else `is_call_site` names.
+    pub fn spread(&mut self, new: &Definitions<'_>, is_call_site: impl Fn(NameId) -> bool) {
         loop {
             let before = self.constants.len();
             for (name, definition) in new {
                 let follows = match definition.kind {
                     Kind::Constant => true,
-                    Kind::Mutable => is_call_site(*name),
-                    Kind::Function | Kind::ThreadLocal => false,
+                    Kind::Mutable | Kind::ThreadLocal => is_call_site(*name),
+                    Kind::Function => false,
                 };
                 if follows
                     && !self.constants.contains(name)

@@ -325,6 +325,18 @@ impl Client {
         }
     }
 
+    /// Lets a program that waits before its `main` go there, with other arguments than those it was started with if there
+    /// are some.
+    ///
+    /// # Errors
+    /// As [`Client::load`].
+    pub fn release(&mut self, args: Option<Vec<OsString>>) -> Result<(), ClientError> {
+        match self.ask(&Request::Release { args })? {
+            Response::Released => Ok(()),
+            other => Err(garbled(&other)),
+        }
+    }
+
     fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
         let answer = request
             .write_to(&mut self.stream)

@@ -148,6 +148,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         on_refuse,
         decided: BTreeMap::new(),
         program: None,
+        resting: None,
         asked: None,
         keys: None,
         told_of_keys: false,
@@ -186,6 +187,8 @@ struct Session<'a> {
     /// What was answered once and for all, by code.
     decided: BTreeMap<Code, OnRefuse>,
     program: Option<Program>,
+    /// What is left of a program that has ended: the worker can bring a new process of it to life.
+    resting: Option<(Worker, Base)>,
     asked: Option<Asked>,
     keys: Option<Keys>,
     told_of_keys: bool,
@@ -320,21 +323,17 @@ impl Session<'_> {
         }
     }
 
-    fn start(&mut self, base: Base) -> Result<()> {
-        self.read_keys(true);
-        self.saves = 0;
-        self.report.running(&base.program);
-        self.runs += 1;
-        let run = self.runs;
+    /// Starts the program of a base. One that is `held` waits before its `main`.
+    fn launch(&self, base: &Base, held: bool) -> Result<Arc<Running>> {
         let supplies = Supplies {
             sockets: self.sockets.clone(),
             no_stdin: self.args.no_stdin,
             kept: self.kept.folder(),
-            held: false,
+            held,
         };
         let (messages, news) = (self.messages.clone(), self.messages.clone());
         let running = program::start(
-            &base,
+            base,
             &self.project.config,
             &self.args.args,
             supplies,
@@ -345,7 +344,17 @@ impl Session<'_> {
                 let _ = messages.send(Message::Exited(exit));
             },
         )?;
-        let running = Arc::new(running);
+        Ok(Arc::new(running))
+    }
+
+    fn start(&mut self, base: Base) -> Result<()> {
+        self.read_keys(true);
+        self.resting = None;
+        self.saves = 0;
+        self.report.running(&base.program);
+        self.runs += 1;
+        let run = self.runs;
+        let running = self.launch(&base, false)?;
         let messages = self.messages.clone();
         let with = running.clone();
         let tools = Tools {
@@ -513,7 +522,10 @@ impl Session<'_> {
                 return Ok(Next::End(exit.how.shell_code()));
             }
         }
-        self.program = None;
+        if let Some(program) = self.program.take().filter(|of| of.lost.is_none()) {
+            program.worker.halt();
+            self.resting = Some((program.worker, program.base));
+        }
         self.asked = None;
         self.waiting_build = true;
         self.report.exited(exit.how);

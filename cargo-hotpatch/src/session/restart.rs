@@ -1,20 +1,25 @@
 //! A restart: what it is asked for by, what the program keeps of its state, and the order of things.
 //!
-//! The new program is built while the old one runs. Then what the old one keeps is saved, it is asked to end, and the
-//! new one is started: one after the other, so that nothing the old one still does is lost. Whatever fails before
-//! the old one was asked to end leaves it running.
+//! While the old program runs, the new one is made ready: another process of what was built first, which waits before its
+//! `main` and gets all that is on disk as one patch; or, where that cannot be, a new build. Then what the old one keeps is
+//! saved, it is asked to end, and the new one is let go: one after the other, so that nothing the old one still does is
+//! lost. Whatever fails before the old one was asked to end leaves it running.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use super::program::Running;
 use super::requests::Command;
-use super::{Message, Next, Session};
+use super::worker::{Renewed, Worker};
+use super::{Message, Next, Program, Session};
 use crate::args::OnRefuse;
 use crate::build::base::{Base, BuildError};
+use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
 use crate::control::State;
 use crate::image::symbols;
@@ -50,6 +55,24 @@ pub(super) enum With {
 pub(super) struct Asked {
     about: About,
     reader: Reader,
+}
+
+/// A new program that is ready to go.
+enum Prepared {
+    /// A process of what was built first, with the code that is on disk.
+    Waiting(Arc<Running>),
+    /// It was built.
+    Built(Base),
+}
+
+/// Why no process of what was built first can have the code that is on disk.
+enum NotRenewed {
+    /// It does not compile.
+    Broken(Vec<Diagnostic>),
+    /// The program has to be built, and why.
+    Build(String),
+    /// The session ends.
+    Interrupted,
 }
 
 /// What reads the answer to a question.
@@ -208,68 +231,49 @@ impl Session<'_> {
         Ok(Next::GoOn)
     }
 
-    /// Builds anew, and only when that worked ends the old program and starts the new one. Gives back why it did not happen,
-    /// if it did not.
+    /// Makes the new program ready, and only when that worked ends the old one and lets the new one go. Gives back why it did
+    /// not happen, if it did not.
     pub(super) fn restart(&mut self, with: With) -> Result<Option<&'static str>> {
         self.asked = None;
         self.ledger.state(State::Restarting);
         self.report.restarting(self.program.is_some());
-        if let Some(program) = &self.program {
-            // The build may write what its work reads.
-            program.worker.pause(&self.ending);
-        }
-        // cargo may have something to ask as well.
-        self.keys = None;
-        let built = self.build_anew();
-        self.read_keys(self.program.is_some());
-        let why = match built {
-            Some(base) if with == With::Nothing || self.save(with) => Ok(base),
-            Some(_) => Err("not everything that the program keeps can be saved"),
-            None => Err("the new source does not build"),
+        let next = self.prepare();
+        let why = match &next {
+            Some(_) if with == With::Nothing || self.save(with) => None,
+            Some(_) => Some("not everything that the program keeps can be saved"),
+            None => Some("the new source does not build"),
         };
-        let base = match why {
-            Ok(base) => base,
-            Err(why) => {
-                let state = match &self.program {
-                    Some(program) => {
-                        program.worker.resume();
-                        State::Running
-                    }
-                    None => State::Ended,
-                };
-                self.ledger.state(state);
-                if self.program.is_none() {
-                    self.ledger.settled();
-                    self.answer_all();
-                }
-                return Ok(Some(why));
+        let next = match (next, why) {
+            (Some(next), None) => next,
+            (next, why) => {
+                self.stay(next.as_ref());
+                return Ok(why);
             }
         };
-        if let Some(program) = self.program.take() {
-            // A program that dies of the signal has nothing left to do: it stays as it was saved.
-            let goes_on = program.running.child.heeds(Signal::TERM);
-            if goes_on && with != With::Nothing {
-                program.worker.thaw();
-            }
-            let how = program.running.child.terminate(TERM_GRACE);
-            self.report.screen().put_back();
-            if goes_on && matches!(how, ExitHow::Signal(_)) && !self.kept.names.is_empty() {
-                self.told(News::Stale {
-                    name: String::new(),
-                    why: "the program did not end by itself".to_owned(),
-                });
-            }
-        }
+        let left = self.program.take().map(|program| {
+            self.end(&program, with);
+            (program.worker, program.base)
+        });
         if with == With::Nothing {
             self.kept.forget();
         }
         self.waiting_build = false;
-        // The manifest may have brought other folders.
-        match self.watch() {
-            Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => self.report.setback("watch the sources", error.as_ref()),
-        }
-        if let Err(error) = self.start(base) {
+        let started = match next {
+            Prepared::Waiting(running) => match left.or(self.resting.take()) {
+                Some((worker, base)) => self.let_go(worker, base, running),
+                None => Err(anyhow!("nobody works on it")),
+            },
+            Prepared::Built(base) => {
+                drop(left);
+                // The manifest may have brought other folders.
+                match self.watch() {
+                    Ok(watcher) => self.watcher = Some(watcher),
+                    Err(error) => self.report.setback("watch the sources", error.as_ref()),
+                }
+                self.start(base)
+            }
+        };
+        if let Err(error) = started {
             self.report.setback("start the program", error.as_ref());
             self.waiting_build = true;
             self.ledger.not_started();
@@ -286,6 +290,114 @@ impl Session<'_> {
             kept: self.kept.names.clone(),
         }));
         Ok(None)
+    }
+
+    /// Makes the new program ready, beside the old one if that runs; nothing if the source does not build, which is told.
+    fn prepare(&mut self) -> Option<Prepared> {
+        match self.renewed() {
+            Ok(running) => return Some(Prepared::Waiting(running)),
+            Err(NotRenewed::Broken(found)) => {
+                let (rendered, problems, broken) = self.broken(&found);
+                self.report.broken(&rendered, &problems, &[]);
+                self.report.restart_does_not_build(self.program.is_some());
+                self.write(Event::Broken(broken));
+                return None;
+            }
+            Err(NotRenewed::Build(why)) => self.report.builds_because(&why),
+            Err(NotRenewed::Interrupted) => return None,
+        }
+        if let Some(program) = &self.program {
+            // The build may write what its work reads.
+            program.worker.pause(&self.ending);
+        }
+        // cargo may have something to ask as well.
+        self.keys = None;
+        let built = self.build_anew();
+        self.read_keys(self.program.is_some());
+        built.map(Prepared::Built)
+    }
+
+    /// Another process of what was built first, which waits before its `main` with the code that is on disk.
+    fn renewed(&self) -> Result<Arc<Running>, NotRenewed> {
+        let build = |why: &str| Err(NotRenewed::Build(why.to_owned()));
+        let (worker, base) = match (&self.program, &self.resting) {
+            (Some(program), _) if program.lost.is_none() => (&program.worker, &program.base),
+            (None, Some((worker, base))) => (worker, base),
+            _ => return build("the program could not be patched"),
+        };
+        if self.project.config.runner.is_some() {
+            return build("a runner starts the program");
+        }
+        let failed = |error: anyhow::Error| NotRenewed::Build(format!("{error:#}"));
+        let running = self.launch(base, true).map_err(failed)?;
+        let with = running.clone();
+        let connect = Box::new(move |image: Option<&[u8]>| with.connect(image));
+        let folder = running.rendezvous.folder();
+        match worker.renew(connect, folder, &self.ending) {
+            Ok(Renewed::Ready) => Ok(running),
+            Ok(Renewed::Broken(found)) => Err(NotRenewed::Broken(found)),
+            Ok(Renewed::NeedsBuild(why)) => build(&why),
+            Err(_) if self.ending.is_cancelled() => Err(NotRenewed::Interrupted),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Everything stays as it was before a restart.
+    fn stay(&mut self, next: Option<&Prepared>) {
+        let state = match &self.program {
+            Some(program) => {
+                match next {
+                    Some(Prepared::Waiting(_)) => program.worker.turn(false),
+                    Some(Prepared::Built(_)) | None => program.worker.resume(),
+                }
+                State::Running
+            }
+            None => State::Ended,
+        };
+        self.ledger.state(state);
+        if self.program.is_none() {
+            self.ledger.settled();
+            self.answer_all();
+        }
+    }
+
+    /// Ends the old program.
+    fn end(&mut self, program: &Program, with: With) {
+        // A program that dies of the signal has nothing left to do: it stays as it was saved.
+        let goes_on = program.running.child.heeds(Signal::TERM);
+        if goes_on && with != With::Nothing {
+            program.worker.thaw();
+        }
+        let how = program.running.child.terminate(TERM_GRACE);
+        self.report.screen().put_back();
+        if goes_on && matches!(how, ExitHow::Signal(_)) && !self.kept.names.is_empty() {
+            self.told(News::Stale {
+                name: String::new(),
+                why: "the program did not end by itself".to_owned(),
+            });
+        }
+    }
+
+    /// Lets a process that waits before its `main` go there; from now on it is the program.
+    fn let_go(&mut self, worker: Worker, base: Base, running: Arc<Running>) -> Result<()> {
+        self.read_keys(true);
+        self.report.running(&base.program);
+        worker.turn(true);
+        self.ledger.started(running.child.pid());
+        let released = worker.release(None);
+        self.program = Some(Program {
+            worker,
+            running,
+            base,
+            lost: None,
+        });
+        if released.is_err()
+            && let Some(program) = self.program.take()
+        {
+            program.worker.halt();
+            self.resting = Some((program.worker, program.base));
+        }
+        released
     }
 
     /// The project as it is now, built; nothing if it cannot be, which is told.

@@ -64,7 +64,7 @@ impl Session<'_> {
     }
 
     /// What an edit that does not compile has to say: for the terminal, for editors, and as an event.
-    fn broken(&self, found: &[Diagnostic]) -> (String, Vec<report::Problem>, Broken) {
+    pub(super) fn broken(&self, found: &[Diagnostic]) -> (String, Vec<report::Problem>, Broken) {
         let rendered: String = found.iter().map(|d| d.rendered.as_str()).collect();
         let plain = strip_str(&rendered).to_string();
         let unsaid = found.iter().filter(|diagnostic| !diagnostic.is_said);

@@ -2,18 +2,20 @@
 //! messages, and cancels what a newer save has made pointless.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::exact;
 use super::outcome::{Outcome, Patched};
 use super::texts::{Fixed, chooses_the_toolchain};
 use crate::build::base::Base;
+use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
@@ -90,6 +92,31 @@ pub(super) enum Job {
     },
     /// Let the program go on after that.
     Thaw(Sender<()>),
+    /// Bring what is on disk into another process of the program, which waits before its `main`.
+    Renew(Renewal),
+    /// Work on that process from now on, or forget it.
+    Turn(bool, Sender<()>),
+    /// Let the process that is worked on go to its `main`, with these arguments or those it was started with.
+    Release(Option<Vec<OsString>>, Sender<Result<()>>),
+}
+
+/// A process of the program that waits before its `main`, and is to get what is on disk.
+pub(super) struct Renewal {
+    pub(super) connect: Connect,
+    /// Where patches are to lie.
+    pub(super) folder: PathBuf,
+    pub(super) answer: Sender<Result<Renewed>>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Renewed {
+    /// It has the code that is on disk.
+    Ready,
+    /// That does not compile.
+    Broken(Vec<Diagnostic>),
+    /// The program has to be built and linked, and why.
+    NeedsBuild(String),
 }
 
 /// How often a wait looks whether the session ends.
@@ -135,6 +162,7 @@ impl Worker {
                 let mut agent = Agent {
                     client: None,
                     connect: tools.connect,
+                    was_released: false,
                 };
                 let (project, base) = (tools.project, tools.base);
                 if let Err(error) = exact::work(
@@ -167,10 +195,7 @@ impl Worker {
 
     /// Hands it a save; what it does for an older one is dropped.
     pub fn save(&self, change: Change) {
-        self.cancel
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .cancel();
+        self.cancel();
         self.send(Job::Save(change));
     }
 
@@ -190,15 +215,18 @@ impl Worker {
         let (answer, stopped) = channel();
         // In this order: what is under way when the job is sent ends, and nothing begins after it.
         self.send(Job::Pause(answer));
-        self.cancel
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .cancel();
+        self.cancel();
         while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(GLANCE) {
             if ending.is_cancelled() {
                 break;
             }
         }
+    }
+
+    /// Stops its work, as nothing can become of it: its process has ended.
+    pub(super) fn halt(&self) {
+        self.send(Job::Pause(channel().0));
+        self.cancel();
     }
 
     /// Goes on with what [`Worker::pause`] stopped.
@@ -228,6 +256,62 @@ impl Worker {
         let _ = done.recv();
     }
 
+    /// Brings what is on disk into another process of the program, which waits before its `main`. What is under way is
+    /// dropped; it is worked on the old process until [`Worker::turn`].
+    ///
+    /// # Errors
+    /// The process cannot be reached, or a tool failed.
+    pub(super) fn renew(
+        &self,
+        connect: Connect,
+        folder: &Path,
+        ending: &CancelToken,
+    ) -> Result<Renewed> {
+        let (answer, renewed) = channel();
+        self.cancel();
+        self.send(Job::Renew(Renewal {
+            connect,
+            folder: folder.to_owned(),
+            answer,
+        }));
+        loop {
+            match renewed.recv_timeout(GLANCE) {
+                Ok(renewed) => return renewed,
+                Err(RecvTimeoutError::Timeout) if ending.is_cancelled() => {
+                    self.cancel();
+                    bail!("interrupted");
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => bail!("the worker has ended"),
+            }
+        }
+    }
+
+    /// Works on the process of [`Worker::renew`] from now on; with `false`, forgets it.
+    pub(super) fn turn(&self, is_taken: bool) {
+        let (answer, done) = channel();
+        self.send(Job::Turn(is_taken, answer));
+        let _ = done.recv();
+    }
+
+    /// Lets a process that waits before its `main` go there, with other arguments if there are some.
+    ///
+    /// # Errors
+    /// It is gone, or does not wait.
+    pub(super) fn release(&self, args: Option<Vec<OsString>>) -> Result<()> {
+        let (answer, released) = channel();
+        self.send(Job::Release(args, answer));
+        released.recv().context("the worker has ended")?
+    }
+
+    /// What is under way ends.
+    fn cancel(&self) {
+        self.cancel
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .cancel();
+    }
+
     fn send(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(job);
@@ -239,6 +323,8 @@ impl Worker {
 pub(super) struct Agent {
     pub(super) client: Option<Client>,
     pub(super) connect: Connect,
+    /// Its process was let go.
+    pub(super) was_released: bool,
 }
 
 impl Agent {
@@ -269,6 +355,14 @@ impl Agent {
                         saves.tries.push(number);
                     }
                     Job::Resume => *paused = false,
+                    Job::Renew(renewal) => {
+                        // Whoever asks may be sooner than the watcher.
+                        saves.rescan = true;
+                        saves.renewal = Some(renewal);
+                    }
+                    Job::Turn(is_taken, answer) => {
+                        saves.turns.push((is_taken, answer));
+                    }
                     other => {
                         *paused |= matches!(other, Job::Pause(_));
                         self.serve(other);
@@ -285,7 +379,21 @@ impl Agent {
     /// Does what a worker without a world still can.
     pub(super) fn serve(&mut self, job: Job) {
         match job {
-            Job::Save(_) | Job::Settle(_) | Job::Try(_) | Job::Resume => {}
+            // Whoever waits for an answer hears that there is none.
+            Job::Save(_)
+            | Job::Settle(_)
+            | Job::Try(_)
+            | Job::Resume
+            | Job::Renew(_)
+            | Job::Turn(..) => {}
+            Job::Release(args, answer) => {
+                let released = match &mut self.client {
+                    Some(client) => client.release(args).map_err(Into::into),
+                    None => Err(anyhow!("the agent in the program is gone")),
+                };
+                self.was_released |= released.is_ok();
+                let _ = answer.send(released);
+            }
             Job::Pause(answer) => {
                 let _ = answer.send(());
             }
@@ -319,10 +427,7 @@ impl Agent {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.cancel
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .cancel();
+        self.cancel();
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
             // It ends with the work it has at hand; a panic there was its own and is told already.
@@ -343,6 +448,10 @@ pub(super) struct Saves {
     pub(super) asked: Vec<u64>,
     /// Who wants to know what would become of what is on disk.
     pub(super) tries: Vec<u64>,
+    /// The process that is to get what is on disk.
+    pub(super) renewal: Option<Renewal>,
+    /// Whether to go on with the process that got it last.
+    pub(super) turns: Vec<(bool, Sender<()>)>,
 }
 
 impl Saves {

@@ -129,6 +129,15 @@ impl Report {
         self.say(Verbosity::Normal, &text);
     }
 
+    /// The program has to be built for a restart.
+    pub fn builds_because(&self, why: &str) {
+        let text = format!("the program, as {why}");
+        self.say(
+            Verbosity::Phases,
+            &self.paint().verb(Hue::Cyan, "Building", &text),
+        );
+    }
+
     /// The program was started anew.
     pub fn restarted(&self, pid: u32, kept: &[String]) {
         let kept = if kept.is_empty() {

@@ -44,6 +44,10 @@ fn requests() -> Vec<Request> {
         Request::Thaw {
             save_at_the_end: false,
         },
+        Request::Release { args: None },
+        Request::Release {
+            args: Some(vec!["--exact".into(), "".into()]),
+        },
     ]
 }
 
@@ -65,6 +69,7 @@ fn responses() -> Vec<Response> {
             failed: vec![("hits".into(), "in use".into())],
         },
         Response::Thawed,
+        Response::Released,
     ]
 }
 

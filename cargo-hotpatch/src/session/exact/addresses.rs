@@ -1,6 +1,7 @@
 //! Where everything lies in the process: what the base has, and what patches brought.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::Place;
@@ -22,11 +23,11 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Addresses {
     bias: u64,
-    image: BaseImage,
+    image: Arc<BaseImage>,
     cells: u64,
     jumps: u64,
     /// The base's slots, in their order.
-    slots: HashMap<NameId, u32>,
+    slots: Arc<HashMap<NameId, u32>>,
     /// What patches brought, and took the name from what had it before.
     brought: HashMap<NameId, Found>,
     /// The bodies that slots have been led to.
@@ -57,11 +58,11 @@ impl Addresses {
         };
         let numbered = slots.iter().zip(0..);
         Ok(Self {
-            slots: numbered.map(|(name, at)| (names.id(name), at)).collect(),
+            slots: Arc::new(numbered.map(|(name, at)| (names.id(name), at)).collect()),
             bias,
             cells,
             jumps,
-            image,
+            image: Arc::new(image),
             brought: HashMap::new(),
             bodies: HashMap::new(),
             threads: HashMap::new(),
@@ -69,6 +70,24 @@ impl Addresses {
             planned: BTreeMap::new(),
             planned_threads: BTreeMap::new(),
         })
+    }
+
+    /// Those of another process of the program, which has just started.
+    #[must_use]
+    pub fn afresh(&self, bias: u64) -> Self {
+        Self {
+            bias,
+            image: self.image.clone(),
+            cells: self.cells,
+            jumps: self.jumps,
+            slots: self.slots.clone(),
+            brought: HashMap::new(),
+            bodies: HashMap::new(),
+            threads: HashMap::new(),
+            gone: BTreeSet::new(),
+            planned: BTreeMap::new(),
+            planned_threads: BTreeMap::new(),
+        }
     }
 
     /// Build id and libraries of the program.

@@ -109,7 +109,7 @@ impl Engine {
                 changes,
                 twice,
                 &new,
-                |name| self.addresses.has(name, names),
+                |name| self.process.addresses.has(name, names),
                 |name| is_replaceable(names.text(name), &crates),
             );
             let mut found = Vec::new();
@@ -140,7 +140,7 @@ impl Engine {
             ..Selection::default()
         };
         let loaded = self.load(&selection, threads, &Supply::compiled(), client, cancel)?;
-        let memory = fs::File::open(format!("/proc/{}/mem", self.pid))
+        let memory = fs::File::open(format!("/proc/{}/mem", self.process.pid))
             .context("failed to read the program's memory")?;
         for (text, cell) in loaded.library.thread_locals() {
             let mut bytes = [0; 8];
@@ -148,7 +148,7 @@ impl Engine {
                 .read_exact_at(&mut bytes, loaded.bias + cell)
                 .context("failed to read the program's memory")?;
             let offset = i64::from_le_bytes(bytes);
-            self.addresses
+            self.process.addresses
                 .plan_thread_local(self.names.id(text), offset);
         }
         Ok(())
@@ -165,23 +165,23 @@ impl Engine {
     ) -> Result<Loaded> {
         let image = client.image().clone();
         for _ in 0..PLACES {
-            self.loaded += 1;
-            let output = self.folder.join(format!("patch-{}.so", self.loaded));
+            self.process.loaded += 1;
+            let output = self.process.folder.join(format!("patch-{}.so", self.process.loaded));
             let library = self.link(selection, threads, supply, &output, cancel)?;
-            let bias = client.load(self.loaded, &library.path, &image)?;
-            self.was_near = library.is_fixed;
-            if let Some(next) = self.next_place.as_mut().filter(|_| library.is_fixed) {
+            let bias = client.load(self.process.loaded, &library.path, &image)?;
+            self.process.was_near = library.is_fixed;
+            if let Some(next) = self.process.next_place.as_mut().filter(|_| library.is_fixed) {
                 *next = library.end.max(*next + 1).next_multiple_of(PLACE_ALIGN);
             }
             if bias == 0 || !library.is_fixed {
                 return Ok(Loaded {
                     library,
                     bias,
-                    generation: self.loaded,
+                    generation: self.process.loaded,
                 });
             }
             // Something else is there: further on there may be room.
-            self.next_place = self.next_place.map(|next| next + PLACE_STEP);
+            self.process.next_place = self.process.next_place.map(|next| next + PLACE_STEP);
         }
         bail!("the program has no room for a patch near its own code")
     }
@@ -225,8 +225,8 @@ impl Engine {
         let names = &self.names;
         let texts = |of: &BTreeSet<NameId>| of.iter().map(|name| names.text(*name)).collect();
         let id = |text: &str| names.get(text);
-        let image = self.addresses.image();
-        let mut shared = loaded(self.pid, &image.needed);
+        let image = self.process.addresses.image();
+        let mut shared = loaded(self.process.pid, &image.needed);
         shared.extend(siblings(&shared));
         library(
             Parts {
@@ -240,21 +240,21 @@ impl Engine {
                     .collect(),
                 brought: texts(&selection.brought),
                 thread_locals: texts(threads),
-                near: self.next_place,
+                near: self.process.next_place,
                 brings_data,
-                is_near_likely: self.was_near,
+                is_near_likely: self.process.was_near,
                 address: &|text| {
-                    let found = id(text).map(|name| self.addresses.find(name, names));
+                    let found = id(text).map(|name| self.process.addresses.find(name, names));
                     match found {
                         Some(found) => found.map(|found| found.address),
                         None => {
                             let symbol = image.symbols.get(text)?;
-                            Some(self.bias + symbol.address)
+                            Some(self.process.bias + symbol.address)
                         }
                     }
                 },
                 thread_local: &|text| match id(text) {
-                    Some(name) => self.addresses.thread_local(name, names),
+                    Some(name) => self.process.addresses.thread_local(name, names),
                     None => image.tls_offset_of(text),
                 },
                 linker: &self.linker,
@@ -285,7 +285,7 @@ impl Engine {
         let mut redirects = Vec::new();
         let mut told = Vec::new();
         for name in &selection.redirected {
-            let found = self.addresses.find(*name, &self.names);
+            let found = self.process.addresses.find(*name, &self.names);
             let text = self.names.text(*name);
             let slot = found.and_then(|found| found.slot);
             let redirect = Redirect {
@@ -318,13 +318,13 @@ impl Engine {
             bodies.push((*name, Place { generation, offset }));
         }
         // Before code of the library runs, or a panic in it would not find its names.
-        client.relist(self.addresses.image().library_list.as_ref());
+        client.relist(self.process.addresses.image().library_list.as_ref());
         client.redirect(redirects)?;
         self.listen_for(told);
         for (name, body) in bodies {
-            self.addresses.lead(name, body);
+            self.process.addresses.lead(name, body);
         }
-        self.code.learn(&library.image, bias);
+        self.process.code.learn(&library.image, bias);
         for (text, cell, jump) in library.slots() {
             let found = Found {
                 address: bias + jump,
@@ -333,7 +333,7 @@ impl Engine {
                     offset: cell,
                 }),
             };
-            self.addresses.bring(self.names.id(text), found);
+            self.process.addresses.bring(self.names.id(text), found);
         }
         for name in &selection.brought {
             if let Some(symbol) = library.image.symbols.get(self.names.text(*name)) {
@@ -341,7 +341,7 @@ impl Engine {
                     address: bias + symbol.address,
                     slot: None,
                 };
-                self.addresses.bring(*name, found);
+                self.process.addresses.bring(*name, found);
             }
         }
         Ok(())

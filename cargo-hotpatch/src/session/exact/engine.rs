@@ -12,15 +12,13 @@ use anyhow::{Context, Result};
 use super::addresses::Addresses;
 use super::askers::Askers;
 use super::compile::Compiling;
-use super::deliver::PLACE_ALIGN;
-use super::fast::Ahead;
 use super::krate::{CastsOfObjects, Crate, metadata_of, sources};
 use super::libraries::Libraries;
-use super::live::Listening;
 use super::manifest::natives;
 use super::objects::{self, Objects};
 use super::outsiders::Outsiders;
-use super::plan::{GoneStatics, PassedBy, Plan, Planned, still_under_way};
+use super::plan::{Plan, Planned, still_under_way};
+use super::process::Process;
 use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
@@ -31,9 +29,8 @@ use crate::build::replay::Replayed;
 use crate::build::rustc::library_stem;
 use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
-use crate::image::layouts::Layouts;
-use crate::image::symbols::{BaseImage, Kind as SymbolKind};
-use crate::object::names::{NameId, Names};
+use crate::image::symbols::BaseImage;
+use crate::object::names::Names;
 use crate::object::v0;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
@@ -41,12 +38,14 @@ use crate::plan::verdict::Refusal;
 use crate::plan::worlds::is_eraser;
 use crate::run::client::Client;
 use crate::session::outcome::{Lane, Outcome, Patched, Times};
+use crate::session::texts::Texts;
 
 /// The process and its crates.
 pub(super) struct Engine {
     pub(super) crates: Vec<Crate>,
+    /// The process that is worked on.
+    pub(super) process: Process,
     pub(super) names: Names,
-    pub(super) addresses: Addresses,
     pub(super) libraries: Libraries,
     /// Names of the workspace's crates, as symbols have them.
     pub(super) crate_names: Vec<String>,
@@ -58,41 +57,16 @@ pub(super) struct Engine {
     /// The program's file.
     pub(super) program: PathBuf,
     pub(super) linker: Linker,
-    pub(super) pid: u32,
-    pub(super) bias: u64,
-    pub(super) folder: PathBuf,
     /// For what a compile needs meanwhile, beside its outputs, so that these can have second names there.
     pub(super) scratch: PathBuf,
-    pub(super) code: CodeMap,
-    /// Types that the source had once.
-    pub(super) gone_types: Layouts,
-    /// Statics and thread-locals that it had.
-    pub(super) gone_statics: GoneStatics,
-    /// Functions about type ids that it had.
-    pub(super) gone_erasers: BTreeSet<NameId>,
-    /// What bodies under way do not come to any more.
-    pub(super) passed_by: PassedBy,
-    /// Where the next library is linked for if it has to be near the program, whose addresses are fixed then.
-    pub(super) next_place: Option<u64>,
-    /// Whether the last one had to be.
-    pub(super) was_near: bool,
     /// Cancelled with the session, for what goes on in the background.
     pub(super) ending: CancelToken,
     /// What is in libraries of other languages that are in the program, by their names.
     pub(super) natives: BTreeMap<OsString, u128>,
-    /// The source has definitions that the process has not, or the other way round, though no code that runs differs.
-    pub(super) is_behind: bool,
-    /// Calls of new bodies.
-    pub(super) listening: Listening,
-    /// What runs ahead of the exact lane.
-    pub(super) ahead: Ahead,
     /// What the fast lane stands on.
     pub(super) scoped: ScopedCrates,
     /// Casts in the code that was built, by number of the crate and with its objects.
     pub(super) first_casts: Option<Receiver<(usize, CastsOfObjects)>>,
-    /// Libraries loaded so far, also those that did not go live.
-    pub(super) loaded: u32,
-    pub(super) generation: u32,
 }
 
 /// The program's file, for what a patch refers to.
@@ -124,14 +98,6 @@ impl Engine {
         let mut names = Names::default();
         let crate_names: Vec<String> = base.units.iter().map(|unit| unit.krate.clone()).collect();
         names.set_crates(&crate_names);
-        let next_place = (!image.relocatable).then(|| {
-            let symbols = image.symbols.iter().map(|(_, symbol)| symbol);
-            let addresses = symbols
-                .filter(|of| of.kind != SymbolKind::Tls)
-                .map(|of| of.address);
-            let end = addresses.max().unwrap_or_default();
-            (end + GAP).next_multiple_of(PLACE_ALIGN).max(FIRST_PLACE)
-        });
         let code = CodeMap::new(&image, client.bias(), &program.krate);
         let addresses = Addresses::new(image, client.bias(), &linked.slots, &mut names)?;
         let crates = base.units.iter().map(|unit| Crate {
@@ -146,10 +112,10 @@ impl Engine {
         let own = stems(&crates);
         let libraries = libraries(&linked.libraries, &crates);
         Ok(Self {
+            process: Process::new(addresses, code, client, folder),
             crate_names,
             crates,
             names,
-            addresses,
             libraries,
             askers: Askers::among(&linked.libraries, &own, workspace),
             outsiders: Outsiders::among(&linked.libraries, &own, workspace),
@@ -157,26 +123,11 @@ impl Engine {
             program: base.program.clone(),
             linker: linker(Some(program)),
             linked,
-            pid: client.pid(),
-            bias: client.bias(),
-            folder: folder.to_owned(),
             scratch: scratch(program)?,
-            code,
-            next_place,
-            was_near: false,
-            gone_types: Layouts::default(),
-            gone_statics: GoneStatics::new(),
-            gone_erasers: BTreeSet::new(),
-            passed_by: PassedBy::new(),
             natives: natives(&base.units),
-            is_behind: false,
-            listening: Listening::default(),
-            ahead: Ahead::new(),
             first_casts: None,
             scoped: ScopedCrates::new(ending.clone()),
             ending,
-            loaded: 0,
-            generation: 0,
         })
     }
 
@@ -192,6 +143,7 @@ impl Engine {
             let paths: Vec<PathBuf> = kept.into_iter().flatten().map(|k| k.path.clone()).collect();
             krate.running = objects::read(&paths, &Objects::new(), &mut self.names, &is_source)?;
             krate.latest.clone_from(&krate.running);
+            krate.base.clone_from(&krate.running);
         }
         Ok(())
     }
@@ -220,6 +172,24 @@ impl Engine {
     pub(super) fn files(&self) -> BTreeSet<PathBuf> {
         let files = self.crates.iter().flat_map(|krate| krate.inputs.files());
         files.chain(self.outsiders.files()).cloned().collect()
+    }
+
+    /// Looks which files the crates are made of now. What was saved in this moment is no news to the next look at the texts any
+    /// more, so it is `unfinished`. Gives back whether they are others than those `watched`.
+    pub(super) fn follow_files(
+        &self,
+        texts: &Texts,
+        watched: &mut BTreeSet<PathBuf>,
+        unfinished: &mut BTreeSet<PathBuf>,
+    ) -> bool {
+        let now = self.files();
+        let are_others = now != *watched;
+        if are_others {
+            let others = texts.refresh(&now);
+            unfinished.extend(others.intersection(watched).cloned());
+            *watched = now;
+        }
+        are_others
     }
 
     /// Files of crates that may have been written while the base was built.
@@ -281,12 +251,12 @@ impl Engine {
         };
         match &mut outcome {
             Outcome::Patched(patched) => {
-                self.ahead.clear();
-                self.is_behind = false;
+                self.process.ahead.clear();
+                self.process.is_behind = false;
                 self.scoped.settle(&self.crates);
                 // What the fast lane brought has made this generation.
-                self.generation += u32::from(!is_ahead);
-                patched.generation = self.generation;
+                self.process.generation += u32::from(!is_ahead);
+                patched.generation = self.process.generation;
                 patched.preparing = self.scoped.is_waiting();
             }
             Outcome::Unchanged => {
@@ -319,7 +289,7 @@ impl Engine {
             included,
             notes: plan.notes,
             lane: Some(Lane::Exact),
-            generation: self.generation,
+            generation: self.process.generation,
             times,
             ..Patched::default()
         }))
@@ -358,6 +328,33 @@ impl Engine {
             Ok(plan) => plan,
             Err(outcome) => return Ok(outcome),
         };
+        self.carry_out(*plan, times, client, cancel)
+    }
+
+    /// Brings what was compiled last into a process that has none of it yet.
+    ///
+    /// # Errors
+    /// As [`Engine::follow`].
+    pub(super) fn bring_all(
+        &mut self,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Outcome> {
+        match self.plan(cancel)? {
+            Planned::Nothing => Ok(Outcome::Unchanged),
+            Planned::Refused(refusal) => Ok(Outcome::Refused(refusal)),
+            Planned::Patch(plan) => self.carry_out(*plan, Times::default(), client, cancel),
+        }
+    }
+
+    /// Brings what a plan says into the process.
+    fn carry_out(
+        &mut self,
+        plan: Plan,
+        mut times: Times,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Outcome> {
         let changes = &plan.changes;
         let (functions, included) = self.shown(changes.changed.iter());
         let mut patched = Patched {
@@ -377,38 +374,38 @@ impl Engine {
         self.lead_back(|name| !is_replaced(name), client)?;
         if let Some((selection, loaded)) = made {
             patched.bytes = loaded.library.bytes;
-            if self.ahead.is_empty() {
+            if self.process.ahead.is_empty() {
                 self.stop_listening();
             }
             self.apply(&selection, &loaded, client)?;
             brought.extend(selection.slotted);
             brought.extend(selection.brought);
         }
-        self.addresses.settle_names(&self.names);
+        self.process.addresses.settle_names(&self.names);
         // What exists twice and is not in the patch is older code: whoever needs it next brings it.
         let renewed = plan.twice.iter().chain(&plan.changes.constants);
         let left_out = renewed.filter(|name| !brought.contains(*name));
         let gone = plan.changes.gone.iter();
         let gone = gone.filter(|name| !plan.gone_statics.contains_key(name));
         for name in gone.chain(left_out).chain(&plan.forgotten) {
-            self.addresses.forget(*name);
-            self.gone_statics.remove(name);
+            self.process.addresses.forget(*name);
+            self.process.gone_statics.remove(name);
         }
-        self.gone_statics.extend(plan.gone_statics);
+        self.process.gone_statics.extend(plan.gone_statics);
         let gone = plan.changes.gone.iter();
         let hides_ids = self.hides_ids();
         let erasers = gone.filter(|name| {
             let symbol = self.names.text(**name);
             is_eraser(symbol) || hides_ids && self.askers.know_a_crate_of(symbol)
         });
-        self.gone_erasers.extend(erasers);
-        self.passed_by = plan.passed_by;
+        self.process.gone_erasers.extend(erasers);
+        self.process.passed_by = plan.passed_by;
         self.settle_types(plan.gone, &plan.known);
         times.load = begun.elapsed();
         patched.times = times;
         patched.live = Some(Instant::now());
         if !plan.under_way.is_empty() {
-            let now = self.code.look(self.pid);
+            let now = self.process.on_stack();
             let others = std::mem::take(&mut patched.notes);
             patched.notes = still_under_way(plan.under_way, &now);
             patched.notes.extend(others);
@@ -417,7 +414,7 @@ impl Engine {
     }
 
     /// Takes in what was compiled, or says why it was not.
-    fn take_compiled(&mut self, build: Build) -> Result<Option<Outcome>> {
+    pub(super) fn take_compiled(&mut self, build: Build) -> Result<Option<Outcome>> {
         let sources = sources(&self.crates);
         let mut compiled = build.compiling.wait();
         let externs = build.externs;
@@ -509,11 +506,6 @@ fn scratch(program: &Unit) -> Result<PathBuf> {
     fs::create_dir_all(&own).with_context(|| format!("failed to create `{}`", own.display()))?;
     Ok(own)
 }
-
-/// The lowest address of a patch.
-const FIRST_PLACE: u64 = 1 << 30;
-/// Patches begin so far behind the program, which leaves room for its heap.
-const GAP: u64 = 256 << 20;
 
 /// The libraries that may have what the program lacks: those that it was `linked` with and those beside the crates, but
 /// for these crates' own, which are written anew at each edit.

@@ -124,7 +124,7 @@ impl Engine {
         } = made;
         let mut ahead = Ahead::new();
         for name in &selection.redirected {
-            let body = self.addresses.body(*name, &self.names);
+            let body = self.process.addresses.body(*name, &self.names);
             let body = body.context("the code that runs is not known")?;
             ahead.insert(*name, Some(body));
         }
@@ -137,10 +137,10 @@ impl Engine {
         };
         times.link = begun.elapsed();
         let begun = Instant::now();
-        let on_stack = self.code.look(self.pid);
+        let on_stack = self.process.on_stack();
         // Before anything is led there: whatever fails from now on, it is replaced or taken back.
         for (name, body) in ahead {
-            self.ahead.entry(name).or_insert(body);
+            self.process.ahead.entry(name).or_insert(body);
         }
         self.stop_listening();
         self.apply(&selection, &loaded, client)?;
@@ -150,19 +150,19 @@ impl Engine {
             .iter()
             .map(|name| self.names.text(*name));
         let around: Vec<String> = texts.map(str::to_owned).collect();
-        self.code.call(&root, &around);
+        self.process.code.call(&root, &around);
         if let Some(scoped) = self.scoped.get_mut(number) {
             scoped.source = source;
         }
         times.load = begun.elapsed();
-        self.generation += 1;
+        self.process.generation += 1;
         let (functions, mut included) = self.shown(selection.redirected.iter());
         let others = selection.slotted.iter();
         let others = others.filter(|name| !self.names.text(**name).contains(&root));
         let (own, others) = self.shown(others);
         included.extend(own.into_iter().chain(others));
         let is_changed = |name: NameId, body: u64| {
-            let mut passed_by = self.passed_by.get(&body).into_iter().flatten();
+            let mut passed_by = self.process.passed_by.get(&body).into_iter().flatten();
             selection.redirected.contains(&name)
                 || passed_by.any(|of| selection.redirected.contains(of))
         };
@@ -170,10 +170,10 @@ impl Engine {
         let live = Instant::now();
         let now = match under_way.is_empty() {
             true => OnStack::default(),
-            false => self.code.look(self.pid),
+            false => self.process.on_stack(),
         };
         Ok(FastLane::Patched(Patched {
-            generation: self.generation,
+            generation: self.process.generation,
             functions,
             included,
             notes: still_under_way(under_way, &now),
@@ -193,8 +193,8 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<Made> {
         // Names of a plan that came to nothing.
-        self.addresses.plan_names(BTreeMap::new());
-        if self.is_behind {
+        self.process.addresses.plan_names(BTreeMap::new());
+        if self.process.is_behind {
             bail!("what was compiled last is not all in the program");
         }
         let number = self.scoped.of(files, &self.crates)?;
@@ -221,7 +221,7 @@ impl Engine {
             ..Times::default()
         };
         let begun = Instant::now();
-        let folder = self.folder.join(format!("text-{}", self.loaded + 1));
+        let folder = self.process.folder.join(format!("text-{}", self.process.loaded + 1));
         let names = instances.names.values().flatten();
         let program = InProgram {
             instances: names.map(|name| self.names.text(*name)).collect(),
@@ -283,7 +283,7 @@ impl Engine {
         // What an earlier patch added is there already.
         let known = added
             .keys()
-            .filter(|name| self.addresses.has(**name, &self.names));
+            .filter(|name| self.process.addresses.has(**name, &self.names));
         let changes = Changes {
             changed: functions.keys().chain(known).copied().collect(),
             ..Changes::default()
@@ -455,12 +455,12 @@ impl Engine {
     /// # Errors
     /// The agent is gone.
     pub(super) fn take_back(&mut self, client: &mut Client) -> Result<bool> {
-        let is_any = !self.ahead.is_empty();
+        let is_any = !self.process.ahead.is_empty();
         if is_any {
             self.stop_listening();
         }
         self.lead_back(|_| true, client)?;
-        self.ahead.clear();
+        self.process.ahead.clear();
         self.scoped.take_back();
         Ok(is_any)
     }
@@ -471,12 +471,12 @@ impl Engine {
         is_meant: impl Fn(NameId) -> bool,
         client: &mut Client,
     ) -> Result<()> {
-        let ahead = self.ahead.iter().filter(|(name, _)| is_meant(**name));
+        let ahead = self.process.ahead.iter().filter(|(name, _)| is_meant(**name));
         let bodies: Vec<(NameId, Place)> = ahead
             .filter_map(|(name, body)| Some((*name, (*body)?)))
             .collect();
         let redirects = bodies.iter().filter_map(|(name, body)| {
-            let found = self.addresses.find(*name, &self.names)?;
+            let found = self.process.addresses.find(*name, &self.names)?;
             Some(Redirect {
                 cell: found.slot?,
                 function: *body,
@@ -487,14 +487,14 @@ impl Engine {
             client.redirect(redirects)?;
         }
         for (name, body) in bodies {
-            self.addresses.lead(name, body);
+            self.process.addresses.lead(name, body);
         }
         // What it added is nobody's any more: whoever needs it next brings it.
-        let brought = self.ahead.iter();
+        let brought = self.process.ahead.iter();
         let brought = brought.filter(|(name, body)| body.is_none() && is_meant(**name));
         let brought: Vec<NameId> = brought.map(|(name, _)| *name).collect();
         for name in brought {
-            self.addresses.forget(name);
+            self.process.addresses.forget(name);
         }
         Ok(())
     }

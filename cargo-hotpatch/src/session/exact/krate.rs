@@ -25,6 +25,8 @@ pub(super) type CastsOfObjects = (HashSet<u128>, Casts);
 pub(super) struct Crate {
     pub(super) unit: Unit,
     pub(super) inputs: Inputs,
+    /// The objects that the program was linked of: whose code runs in a process that has just started.
+    pub(super) base: Objects,
     /// The objects whose code runs, as far as it is compared.
     pub(super) running: Objects,
     /// The objects as they were compiled last.
@@ -47,6 +49,7 @@ impl Crate {
         Self {
             unit,
             inputs,
+            base: Objects::new(),
             running: Objects::new(),
             latest: Objects::new(),
             metadata: None,

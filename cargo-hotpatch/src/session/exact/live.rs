@@ -51,8 +51,11 @@ pub struct Live {
 }
 
 impl Engine {
-    /// The functions of a patch that are listened for: those of the workspace.
+    /// The functions of a patch that are listened for: those of the workspace, unless none of them has been called ever.
     pub(super) fn told(&self, selection: &Selection) -> Vec<NameId> {
+        if self.process.is_fresh {
+            return Vec::new();
+        }
         let redirected = selection.redirected.iter().copied();
         let own = redirected.filter(|name| self.own_function(*name).is_some());
         own.take(MOST).collect()
@@ -61,12 +64,12 @@ impl Engine {
     /// Listens for the functions of a patch that has just gone live. What was called of the one before counts, as that came
     /// ahead of it, unless [`Engine::stop_listening`] was called between them.
     pub(super) fn listen_for(&mut self, told: Vec<Told>) {
-        let before = std::mem::take(&mut self.listening);
+        let before = std::mem::take(&mut self.process.listening);
         let mut called = before.called;
-        let is_set = |told: &&Told| word(self.pid, told.flag).is_some_and(|word| word & 0xff != 0);
+        let is_set = |told: &&Told| word(self.process.pid, told.flag).is_some_and(|word| word & 0xff != 0);
         let names = before.waiting.iter().filter(is_set);
         called.extend(names.filter_map(|told| self.own_function(told.name)));
-        self.listening = Listening {
+        self.process.listening = Listening {
             waiting: told,
             called,
             since: Some(Instant::now()),
@@ -75,33 +78,33 @@ impl Engine {
 
     /// What was listened for is of no interest any more.
     pub(super) fn stop_listening(&mut self) {
-        self.listening = Listening::default();
+        self.process.listening = Listening::default();
     }
 
     /// Whether there is something to listen for.
     pub(super) fn is_listening(&self) -> bool {
-        self.listening.since.is_some()
+        self.process.listening.since.is_some()
     }
 
     /// Looks what was called, and says so once all of it was, or nobody waits any longer.
     pub(super) fn listen(&mut self, client: &mut Client) -> Option<Live> {
-        let since = self.listening.since?;
+        let since = self.process.listening.since?;
         let is_over = since.elapsed() >= PATIENCE;
-        let waiting = std::mem::take(&mut self.listening.waiting);
+        let waiting = std::mem::take(&mut self.process.listening.waiting);
         let (called, others): (Vec<Told>, Vec<Told>) = waiting
             .into_iter()
-            .partition(|told| word(self.pid, told.flag).is_some_and(|word| word & 0xff != 0));
+            .partition(|told| word(self.process.pid, told.flag).is_some_and(|word| word & 0xff != 0));
         let named = called
             .iter()
             .filter_map(|told| self.own_function(told.name));
         let named: Vec<String> = named.collect();
-        self.listening.called.extend(named);
+        self.process.listening.called.extend(named);
         // An instance or a closure of a function will do, and a call before the exact lane's body came.
         let named = others
             .iter()
             .filter_map(|told| self.own_function(told.name));
         let not_called: BTreeSet<String> = named
-            .filter(|name| !self.listening.called.contains(name))
+            .filter(|name| !self.process.listening.called.contains(name))
             .collect();
         let is_over = is_over || not_called.is_empty();
         let done = called.iter().chain(others.iter().filter(|_| is_over));
@@ -111,13 +114,13 @@ impl Engine {
             let _ = client.redirect(redirects);
         }
         if !is_over {
-            self.listening.waiting = others;
+            self.process.listening.waiting = others;
             return None;
         }
-        let called = std::mem::take(&mut self.listening).called;
+        let called = std::mem::take(&mut self.process.listening).called;
         let is_any = !called.is_empty() || !not_called.is_empty();
         is_any.then(|| Live {
-            generation: self.generation,
+            generation: self.process.generation,
             called: called.into_iter().collect(),
             not_called: not_called.into_iter().collect(),
         })

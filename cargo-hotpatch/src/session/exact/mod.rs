@@ -10,6 +10,7 @@ mod compile;
 mod deliver;
 mod engine;
 mod fast;
+mod fresh;
 mod gate;
 mod krate;
 mod libraries;
@@ -18,6 +19,7 @@ mod manifest;
 mod objects;
 mod outsiders;
 mod plan;
+mod process;
 mod processors;
 mod refusals;
 mod scoped;
@@ -37,9 +39,10 @@ use anyhow::{Result, bail};
 use self::engine::Engine;
 use self::fast::FastLane;
 pub use self::live::Live;
+use self::process::SetAside;
 use super::outcome::{Outcome, Patched};
 use super::texts::{Fixed, Texts};
-use super::worker::{Agent, Job, Said, Verdict, build_changed};
+use super::worker::{Agent, Connect, Job, Renewal, Renewed, Said, Verdict, build_changed};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
@@ -47,6 +50,7 @@ use crate::build::slotted::keep;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Note;
+use crate::run::client::Client;
 use crate::source::items::plain;
 
 /// Does the work of a session for one run of the program.
@@ -88,7 +92,7 @@ pub(super) fn work(
     }
     // What the first edit would have to wait for: tables of libraries, and those by which stacks are walked.
     engine.libraries.warm_up();
-    engine.code.look(engine.pid);
+    engine.process.code.look(engine.process.pid);
 
     let waits_for_both = std::env::var_os(BOTH_LANES_ENV).is_some_and(|value| value == "1");
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
@@ -100,6 +104,8 @@ pub(super) fn work(
     let mut tries = Vec::new();
     // What was only tried is still to be brought in, once somebody saves.
     let mut tried: BTreeSet<PathBuf> = BTreeSet::new();
+    // Another process with what is on disk, which waits.
+    let mut candidate: Option<(Client, Connect, SetAside)> = None;
     loop {
         let job = match std::mem::take(&mut first) {
             true => None,
@@ -116,6 +122,25 @@ pub(super) fn work(
         let is_try = saves.count == 0 && asked.is_empty() && !tries.is_empty();
         let first_event = saves.first_event.unwrap_or_else(Instant::now);
         let settle = first_event.elapsed();
+        for (is_taken, answer) in saves.turns {
+            if let Some((client, connect, process)) = candidate.take().filter(|_| is_taken) {
+                engine.turn_to(process);
+                agent.client = Some(client);
+                agent.connect = connect;
+                paused = false;
+                ahead = Unconfirmed::default();
+                tried.clear();
+                engine.scoped.settle(&engine.crates);
+                let of = revision(&watched, &fixed);
+                let pid = engine.process.pid;
+                say(Said::Ready(pid, engine.replaceable(), Some(of)));
+                engine.scoped.say_again();
+                if engine.scoped.are_prepared(&engine.crates) {
+                    say(Said::Prepared);
+                }
+            }
+            let _ = answer.send(());
+        }
         let mut files = texts.refresh(&saves.paths);
         if saves.rescan {
             files.extend(texts.refresh_all());
@@ -124,6 +149,32 @@ pub(super) fn work(
         let interrupted = unfinished.clone();
         files.append(&mut unfinished);
         files.extend(tried.iter().cloned());
+        if std::mem::take(&mut agent.was_released) {
+            engine.process.is_fresh = false;
+        }
+        if let Some(Renewal {
+            connect,
+            folder,
+            answer,
+        }) = saves.renewal
+        {
+            let renewed = match fixed.build_changed() {
+                Some(file) => Ok((Renewed::NeedsBuild(decides(file)), None)),
+                None => engine.renew(&connect, &folder, &files, &token),
+            };
+            // They are not in the process that is worked on now.
+            tried.append(&mut files);
+            if engine.follow_files(&texts, &mut watched, &mut unfinished) {
+                say(Said::Included(as_watched(&watched, &fixed)));
+            }
+            let renewed = renewed.map(|(renewed, process)| {
+                candidate = process.map(|(client, process)| (client, connect, process));
+                renewed
+            });
+            let _ = answer.send(renewed);
+            first = !unfinished.is_empty();
+            continue;
+        }
         if paused {
             unfinished = files;
             continue;
@@ -224,12 +275,7 @@ pub(super) fn work(
             unfinished = files;
             continue;
         }
-        let files_now = engine.files();
-        if files_now != watched {
-            // What was saved in this moment is no news to the next look any more.
-            let others = texts.refresh(&files_now);
-            unfinished.extend(others.intersection(&watched).cloned());
-            watched = files_now;
+        if engine.follow_files(&texts, &mut watched, &mut unfinished) {
             say(Said::Included(as_watched(&watched, &fixed)));
         }
         // A build that fails says nothing about what the fast lane made of earlier saves: that stays until one succeeds.
@@ -239,7 +285,7 @@ pub(super) fn work(
             Ok(Outcome::Broken(_)) | Err(_) => !is_ahead,
         };
         if !stands && engine.take_back(client)? {
-            say(Said::TakenBack(engine.generation));
+            say(Said::TakenBack(engine.process.generation));
         }
         let of = revision(&watched, &fixed);
         let is_unchanged = matches!(outcome, Ok(Outcome::Unchanged));
@@ -272,6 +318,12 @@ pub(super) fn work(
             say(Said::Prepared);
         }
     }
+}
+
+/// Why an edit of this file cannot be brought without cargo.
+fn decides(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    format!("`{name}` decides the build")
 }
 
 /// What the fast lane has said and the exact one has not confirmed yet.

@@ -82,13 +82,16 @@ pub(super) type PassedBy = BTreeMap<u64, BTreeSet<NameId>>;
 impl Engine {
     /// What the compiled crates mean for the process.
     pub(super) fn plan(&mut self, cancel: &CancelToken) -> Result<Planned> {
+        if self.process.is_fresh {
+            return self.plan_fresh();
+        }
         let mut old = all_definitions(self.crates.iter().map(|krate| &krate.running));
         let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
         let names = &self.names;
         let renumbered = rename(&mut old, &new, names);
-        self.addresses.plan_names(renumbered.clone());
+        self.process.addresses.plan_names(renumbered.clone());
         // What comes again finds its storage as it left it.
-        let back = self.gone_statics.iter();
+        let back = self.process.gone_statics.iter();
         let back = back.filter(|(name, _)| new.contains_key(name) && !old.contains_key(name));
         let back: Vec<(NameId, &(Definition, StaticFacts))> =
             back.map(|(name, of)| (*name, of)).collect();
@@ -100,7 +103,7 @@ impl Engine {
         // What the fast lane brought gives way to what was compiled here, also where that is as it was before.
         let ahead = |name: &NameId| {
             let was = renumbered.get(name).unwrap_or(name);
-            self.ahead.contains_key(was)
+            self.process.ahead.contains_key(was)
         };
         changes
             .changed
@@ -139,7 +142,7 @@ impl Engine {
         // A type that comes again is compared with what it was when it went.
         old_facts
             .layouts
-            .learn(self.gone_types.without(&old_facts.layouts));
+            .learn(self.process.gone_types.without(&old_facts.layouts));
         let can_be_replaced = |name| is_replaceable(names.text(name), &crates);
         let worlds = compare(&old_facts, &new_facts, &new, &old, names, can_be_replaced);
         if let Some((symbol, (was, is))) = retyped(&old_facts, &new_facts, &old, names)
@@ -165,10 +168,10 @@ impl Engine {
         let counts: Vec<NameId> = counts.copied().collect();
         let is_other =
             |(_, facts): &(Definition, StaticFacts)| worlds.types.mentioned_in(&facts.ty);
-        let forgotten = self.gone_statics.iter().filter(|(_, of)| is_other(of));
+        let forgotten = self.process.gone_statics.iter().filter(|(_, of)| is_other(of));
         let forgotten = forgotten.map(|(name, _)| *name).collect();
         let gone_statics = gone_statics(&changes, &old, &old_facts, names);
-        let on_stack = self.code.look(self.pid);
+        let on_stack = self.process.code.look(self.process.pid);
         let same = self.same_steps(&on_stack, &changes);
         let outdated = outdated(&changes, &same, &worlds.twice, &new, can_be_replaced);
         let homes = homes_of_state(latest());
@@ -197,7 +200,7 @@ impl Engine {
         let kept: Vec<Note> = kept.collect();
         let passed_by = passed_by(
             &on_stack,
-            &self.passed_by,
+            &self.process.passed_by,
             &changes,
             &worlds.twice,
             &old,
@@ -207,7 +210,7 @@ impl Engine {
             &worlds,
             &old_facts,
             &old,
-            &self.gone_erasers,
+            &self.process.gone_erasers,
             names,
             &on_stack,
         );
@@ -217,7 +220,7 @@ impl Engine {
         if alive.is_empty() {
             let is_function = |(_, of): &(&NameId, &&Definition)| of.kind == Kind::Function;
             let functions = old.iter().filter(is_function).map(|(name, _)| *name);
-            let were: Vec<NameId> = functions.chain(self.gone_erasers.iter().copied()).collect();
+            let were: Vec<NameId> = functions.chain(self.process.gone_erasers.iter().copied()).collect();
             let functions = old.iter().chain(&new).filter(is_function);
             let symbols: Vec<NameId> = functions.map(|(name, _)| *name).collect();
             if !worlds.named().is_empty() && self.hides_ids() {
@@ -245,7 +248,7 @@ impl Engine {
                 let now = renumbered.iter().find(|(_, was)| **was == name);
                 let is_edited =
                     |of: &NameId| changes.changed.contains(of) || worlds.twice.contains(of);
-                let mut passed_by = self.passed_by.get(&body).into_iter().flatten();
+                let mut passed_by = self.process.passed_by.get(&body).into_iter().flatten();
                 outdated.contains(now.map_or(&name, |(now, _)| now)) || passed_by.any(is_edited)
             },
             |symbol| {
@@ -302,7 +305,7 @@ impl Engine {
         let functions = on_stack.functions.iter();
         let names = functions.filter_map(|function| self.names.get(&function.symbol));
         let changed =
-            names.filter(|name| changes.changed.contains(name) && !self.ahead.contains_key(name));
+            names.filter(|name| changes.changed.contains(name) && !self.process.ahead.contains_key(name));
         let changed: BTreeSet<NameId> = changed.collect();
         let is_same = |name: &NameId| {
             let mut crates = self.crates.iter();
@@ -326,22 +329,22 @@ impl Engine {
         let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
         rename(&mut old, &new, &self.names);
         // What is new there and nobody uses yet is not in the process.
-        self.is_behind = old.len() != new.len() || old.keys().any(|name| !new.contains_key(name));
-        if self.is_behind {
+        self.process.is_behind = old.len() != new.len() || old.keys().any(|name| !new.contains_key(name));
+        if self.process.is_behind {
             return Ok(());
         }
         let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
         let old = facts_beside(running(), &hashes(latest()), &crates)?;
         let new = facts_beside(latest(), &hashes(running()), &crates)?;
         self.settle_types(old.layouts.without(&new.layouts), &new.layouts);
-        self.addresses.settle_names(&self.names);
+        self.process.addresses.settle_names(&self.names);
         Ok(())
     }
 
     /// What was compiled last is what runs: types of it are `known`, and others are `gone`.
     pub(super) fn settle_types(&mut self, gone: Layouts, known: &Layouts) {
-        self.gone_types = self.gone_types.without(known);
-        self.gone_types.learn(gone);
+        self.process.gone_types = self.process.gone_types.without(known);
+        self.process.gone_types.learn(gone);
         for krate in &mut self.crates {
             krate.running.clone_from(&krate.latest);
         }
@@ -357,8 +360,8 @@ impl Engine {
         let counts = counts.iter().filter_map(|name| {
             let path = shown(names.text(*name));
             let function = function_of(path.strip_suffix(RUNNING)?.strip_suffix("::")?);
-            let found = self.addresses.find(*name, names)?;
-            Some((function, word(self.pid, found.address)?))
+            let found = self.process.addresses.find(*name, names)?;
+            Some((function, word(self.process.pid, found.address)?))
         });
         let counts: BTreeMap<String, u64> = counts.collect();
         let notes = futures.into_iter().filter_map(|(function, place)| {
@@ -382,14 +385,14 @@ impl Engine {
     /// Those of these trait objects that there are: something in the process points to a vtable with the method.
     fn trait_objects(&self, methods: Vec<(NameId, Alive)>) -> Result<Vec<Alive>> {
         let found = methods.into_iter().filter_map(|(name, object)| {
-            let found = self.addresses.find(name, &self.names)?;
+            let found = self.process.addresses.find(name, &self.names)?;
             Some((found.address, object))
         });
         let (methods, objects): (Vec<u64>, Vec<Alive>) = found.unzip();
         if objects.is_empty() {
             return Ok(objects);
         }
-        let found = pointed_to(self.pid, &methods)
+        let found = pointed_to(self.process.pid, &methods)
             .context("failed to look for trait objects in the program's memory")?;
         let mut present: Vec<Alive> = Vec::new();
         for number in found {

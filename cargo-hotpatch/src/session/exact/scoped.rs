@@ -203,6 +203,11 @@ impl ScopedCrates {
         self.ordered.is_empty() && std::mem::take(&mut self.owed)
     }
 
+    /// It is to be said again, as the work is on another process.
+    pub(super) fn say_again(&mut self) {
+        self.owed = true;
+    }
+
     /// Whether scopes are being made.
     pub(super) fn is_waiting(&self) -> bool {
         !self.ordered.is_empty()
