@@ -32,6 +32,7 @@
 
 use std::time::Duration;
 
+pub mod anew;
 pub mod events;
 pub mod fresh;
 pub mod judge;
