@@ -465,7 +465,8 @@ impl Demo {
             | Event::Ready(_)
             | Event::Patched(_)
             | Event::NotRestarted(_)
-            | Event::Lost(_) => Ok(()),
+            | Event::Lost(_)
+            | Event::Tests(_) => Ok(()),
         }
     }
 

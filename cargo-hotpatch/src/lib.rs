@@ -76,6 +76,7 @@ fn command(args: Vec<OsString>) -> ExitCode {
     };
     let (color, result) = match cli.command {
         Command::Run(args) => (args.build.color, session::run(&args)),
+        Command::Test(args) => (args.build.color, session::tests::run(&args)),
         Command::Attach(args) => (args.color, remote::attach(&args)),
         Command::Status(args) => (args.session.color, remote::status(&args)),
         Command::Wait(args) => (args.session.color, remote::wait(&args)),

@@ -104,7 +104,7 @@ impl Unit {
         let folder = folder(out_dir, &stem);
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("failed to create `{}`", folder.display()))?;
-        let bin = args.crate_types().any(|kind| kind == "bin");
+        let bin = args.is_program();
         Ok(Self {
             rustc: rustc.to_owned(),
             compiled: args.clone(),
@@ -217,9 +217,7 @@ fn is_hot(args: &RustcArgs) -> bool {
         .is_some_and(|name| !name.starts_with("build_script_"))
         && args.out_dir().is_some()
         && args.input().is_some_and(|input| input != "-")
-        && args.crate_types().next().is_some()
         && args.crate_types().all(|kind| kind != "proc-macro")
-        && !args.as_slice().iter().any(|arg| arg == "--test")
 }
 
 fn has_marks() -> bool {
@@ -229,10 +227,8 @@ fn has_marks() -> bool {
 /// The crate as cargo asks for it, with what a hot build adds, see [`rustc::base`].
 fn compile(rustc: &Path, args: RustcArgs, shared: &Path) -> Result<i32> {
     let mut unit = Unit::of_call(rustc, args)?;
-    let is_linked = unit
-        .args
-        .crate_types()
-        .any(|kind| matches!(kind, "bin" | "dylib" | "cdylib"));
+    let mut types = unit.args.crate_types();
+    let is_linked = unit.bin || types.any(|kind| matches!(kind, "dylib" | "cdylib"));
     if unit.bin || has_marks() {
         unit.live = live::ensure(rustc, shared)?;
     }

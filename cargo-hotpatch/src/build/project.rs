@@ -54,6 +54,27 @@ impl Project {
     /// # Errors
     /// There is no project, or no one program to run in it.
     pub fn find(args: &BuildArgs) -> Result<Self> {
+        Self::find_with(args, choose)
+    }
+
+    /// Asks cargo about a project whose tests are run. Its program is of no meaning: any target.
+    ///
+    /// # Errors
+    /// There is no project.
+    pub fn find_tests(args: &BuildArgs) -> Result<Self> {
+        Self::find_with(args, |metadata, args| {
+            let packages = chosen_packages(metadata, args)?;
+            let mut targets = packages
+                .iter()
+                .flat_map(|package| package.targets.iter().map(move |target| (*package, target)));
+            targets.next().context("there is nothing to test")
+        })
+    }
+
+    fn find_with(
+        args: &BuildArgs,
+        choose: impl for<'a> Fn(&'a Metadata, &BuildArgs) -> Result<(&'a Package, &'a Target)>,
+    ) -> Result<Self> {
         let cargo = cargo();
         let mut command = MetadataCommand::new();
         command.cargo_path(&cargo).no_deps();
@@ -172,13 +193,14 @@ fn without_prefix(stderr: &str) -> &str {
     text.strip_prefix("error: ").unwrap_or(text)
 }
 
-fn choose<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<(&'a Package, &'a Target)> {
+/// The packages that are meant.
+fn chosen_packages<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<Vec<&'a Package>> {
     let members: Vec<&Package> = metadata
         .packages
         .iter()
         .filter(|package| metadata.workspace_members.contains(&package.id))
         .collect();
-    let packages: Vec<&Package> = match &args.package {
+    Ok(match &args.package {
         Some(spec) => {
             let name = spec.rsplit(['/', '#']).next().unwrap_or(spec);
             let name = name.split(['@', ':']).next().unwrap_or(name);
@@ -210,7 +232,11 @@ fn choose<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<(&'a Package, 
                 own
             }
         }
-    };
+    })
+}
+
+fn choose<'a>(metadata: &'a Metadata, args: &BuildArgs) -> Result<(&'a Package, &'a Target)> {
+    let packages = chosen_packages(metadata, args)?;
     let kind = if args.example.is_some() {
         TargetKind::Example
     } else {

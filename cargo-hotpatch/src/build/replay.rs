@@ -17,7 +17,7 @@ use super::program_libraries;
 use crate::command::{CancelToken, Tool};
 
 /// What came of compiling a crate again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Replayed {
     /// It compiles: the files with its objects, an archive or several objects.
     Compiled(Vec<PathBuf>),

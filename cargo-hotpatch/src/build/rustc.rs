@@ -117,6 +117,13 @@ impl RustcArgs {
             .flat_map(|flag| flag.value.split(','))
     }
 
+    /// Whether it makes a program, which is what rustc makes unless it is told otherwise: of tests, cargo tells it nothing.
+    #[must_use]
+    pub fn is_program(&self) -> bool {
+        let mut types = self.crate_types().peekable();
+        types.peek().is_none() || types.any(|kind| kind == "bin")
+    }
+
     /// The root source file as given.
     #[must_use]
     pub fn input(&self) -> Option<&str> {

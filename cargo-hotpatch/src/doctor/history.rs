@@ -229,6 +229,8 @@ impl Player<'_> {
             no_stdin: true,
             kept: kept.path(),
             held: true,
+            cwd: None,
+            stdout: None,
         };
         let running = program::start(&base, &project.config, &[], supplies, drop, drop)?;
         let running = Arc::new(running);
@@ -237,6 +239,9 @@ impl Player<'_> {
         let tools = Tools {
             folder: running.rendezvous.folder().to_owned(),
             connect: Box::new(move |image| with.connect(image)),
+            // It stays there.
+            is_held: false,
+            shared: None,
             project,
             base,
         };
@@ -315,7 +320,7 @@ impl Session {
     fn hear(&self, cancel: &CancelToken) -> Result<Said> {
         loop {
             match self.said.recv_timeout(GLANCE) {
-                Ok(Said::Lost(error)) => return Err(error),
+                Ok(Said::Lost(error, _)) => return Err(error),
                 Ok(said) => return Ok(said),
                 Err(RecvTimeoutError::Disconnected) => bail!("the session has ended"),
                 Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => bail!("interrupted"),

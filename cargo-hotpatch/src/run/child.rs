@@ -5,7 +5,7 @@
 //! always reaped, and does not outlive its [`Child`].
 
 use std::ffi::{OsStr, OsString};
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
@@ -36,6 +36,8 @@ pub struct Program {
     pub cwd: Option<PathBuf>,
     /// Its standard input is empty instead of ours.
     pub no_stdin: bool,
+    /// What takes its standard output instead of ours.
+    pub stdout: Option<Arc<PipeWriter>>,
     /// Listening sockets that it gets.
     pub sockets: Arc<Sockets>,
 }
@@ -125,6 +127,9 @@ impl Child {
         command.args(&program.args);
         if program.no_stdin {
             command.stdin(Stdio::null());
+        }
+        if let Some(stdout) = &program.stdout {
+            command.stdout(stdout.try_clone()?);
         }
         if let Some(cwd) = &program.cwd {
             command.current_dir(cwd);

@@ -189,7 +189,11 @@ impl Ledger {
                 status.pid = None;
                 status.pending = false;
             }
-            Event::Prepared {} | Event::Restarted(_) | Event::NotRestarted(_) | Event::Lost(_) => {}
+            Event::Prepared {}
+            | Event::Restarted(_)
+            | Event::NotRestarted(_)
+            | Event::Lost(_)
+            | Event::Tests(_) => {}
         }
     }
 

@@ -10,6 +10,8 @@ pub mod program;
 mod requests;
 mod restart;
 mod shown;
+mod standby;
+pub mod tests;
 pub mod texts;
 mod verdicts;
 pub mod worker;
@@ -26,10 +28,12 @@ use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
 use self::ledger::{Desk, Ledger};
+use self::outcome::Outcome;
 use self::program::{Running, Supplies};
 use self::requests::Waiting;
 use self::restart::{Asked, Kept, With};
-use self::worker::{Said, Tools, Worker};
+use self::standby::StandBy;
+use self::worker::{Renewed, Said, Tools, Worker};
 use crate::args::{OnRefuse, RunArgs, SessionFormat};
 use crate::build::base::{self, Base, BuildError};
 use crate::build::diagnostics::Diagnostic;
@@ -66,6 +70,8 @@ enum Message {
     Asked(Request, Sender<Reply>),
     /// All that was saved when somebody began to wait, under this number, has been told.
     Told(u64),
+    /// The process of this number waits before its `main`, or cannot be had.
+    StoodBy(u64, Result<Renewed>),
 }
 
 /// Runs `cargo hotpatch run` to its end and gives back its exit status.
@@ -149,6 +155,9 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         decided: BTreeMap::new(),
         program: None,
         resting: None,
+        standing_by: None,
+        runs_made_ready: 0,
+        waits_for: None,
         asked: None,
         keys: None,
         told_of_keys: false,
@@ -189,6 +198,11 @@ struct Session<'a> {
     program: Option<Program>,
     /// What is left of a program that has ended: the worker can bring a new process of it to life.
     resting: Option<(Worker, Base)>,
+    /// The next process, while it is made ready.
+    standing_by: Option<StandBy>,
+    runs_made_ready: u64,
+    /// What is to be said once the waiting process goes.
+    waits_for: Option<(Ready, Option<String>)>,
     asked: Option<Asked>,
     keys: Option<Keys>,
     told_of_keys: bool,
@@ -217,6 +231,8 @@ struct Program {
     base: Base,
     /// Why the worker gave up, if it did.
     lost: Option<(Code, String)>,
+    /// It waits before its `main`.
+    waits: bool,
 }
 
 /// What a message led to.
@@ -330,6 +346,8 @@ impl Session<'_> {
             no_stdin: self.args.no_stdin,
             kept: self.kept.folder(),
             held,
+            cwd: None,
+            stdout: None,
         };
         let (messages, news) = (self.messages.clone(), self.messages.clone());
         let running = program::start(
@@ -350,11 +368,14 @@ impl Session<'_> {
     fn start(&mut self, base: Base) -> Result<()> {
         self.read_keys(true);
         self.resting = None;
+        self.standing_by = None;
         self.saves = 0;
         self.report.running(&base.program);
         self.runs += 1;
         let run = self.runs;
-        let running = self.launch(&base, false)?;
+        // A runner may take its time.
+        let is_held = self.project.config.runner.is_none();
+        let running = self.launch(&base, is_held)?;
         let messages = self.messages.clone();
         let with = running.clone();
         let tools = Tools {
@@ -362,6 +383,8 @@ impl Session<'_> {
             base: base.clone(),
             folder: running.rendezvous.folder().to_owned(),
             connect: Box::new(move |image| with.connect(image)),
+            is_held,
+            shared: None,
         };
         let worker = Worker::start(tools, move |said| {
             let _ = messages.send(Message::Said(run, said));
@@ -379,6 +402,7 @@ impl Session<'_> {
             running,
             base,
             lost: None,
+            waits: false,
         });
         Ok(())
     }
@@ -408,6 +432,7 @@ impl Session<'_> {
                 self.all_is_told(number);
                 Ok(Next::GoOn)
             }
+            Message::StoodBy(number, renewed) => self.stood_by(number, renewed),
         }
     }
 
@@ -454,13 +479,17 @@ impl Session<'_> {
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
             Said::Ready(pid, functions, revision) => {
-                self.ledger.built_of(revision);
                 let ready = Ready {
                     pid,
                     generation: 0,
                     functions,
                     listen: self.sockets.addresses(),
                 };
+                if self.is_waiting() {
+                    self.waits_ready(ready, revision);
+                    return Ok(Next::GoOn);
+                }
+                self.ledger.built_of(revision);
                 self.report.ready(&ready);
                 self.write(Event::Ready(ready));
             }
@@ -470,6 +499,16 @@ impl Session<'_> {
                 let files: Vec<String> = files.iter().map(|path| shown::shown(path)).collect();
                 self.report.began(&files);
             }
+            Said::Verdict(verdict) if self.is_waiting() => {
+                let goes = matches!(verdict.outcome, Ok(Outcome::Patched(_)));
+                return match self.verdict_while_waiting(*verdict)? {
+                    Some(verdict) => {
+                        let next = self.verdict(verdict)?;
+                        if goes { self.go() } else { Ok(next) }
+                    }
+                    None => Ok(Next::GoOn),
+                };
+            }
             Said::Verdict(verdict) => return self.verdict(*verdict),
             Said::Confirmed(patched, total, revision) => self.confirmed(*patched, total, revision),
             Said::Settled(saves, numbers) => self.settled(saves, &numbers),
@@ -478,6 +517,8 @@ impl Session<'_> {
                 self.report.taken_back(generation);
                 self.write(Event::TakenBack(TakenBack { generation }));
             }
+            // Of a waiting program it is said when it goes.
+            Said::Prepared if self.is_waiting() => {}
             Said::Prepared => self.write(Event::Prepared {}),
             Said::Live(live) => {
                 let live = Live {
@@ -488,7 +529,9 @@ impl Session<'_> {
                 self.report.live(&live);
                 self.write(Event::Live(live));
             }
-            Said::Lost(error) => return self.lost(&error),
+            // Only of programs with tests.
+            Said::Reach(_) => {}
+            Said::Lost(error, is_held) => return self.lost(&error, is_held),
         }
         Ok(Next::GoOn)
     }
@@ -499,6 +542,11 @@ impl Session<'_> {
             .as_ref()
             .is_some_and(|p| p.running.child.pid() == exit.pid);
         if !ours {
+            return Ok(Next::GoOn);
+        }
+        if self.is_waiting() {
+            // Ctrl-C has reached it too, or somebody ended it: the next save starts the program from nothing.
+            self.rest();
             return Ok(Next::GoOn);
         }
         self.last_exit = Some(exit.how);
@@ -522,10 +570,7 @@ impl Session<'_> {
                 return Ok(Next::End(exit.how.shell_code()));
             }
         }
-        if let Some(program) = self.program.take().filter(|of| of.lost.is_none()) {
-            program.worker.halt();
-            self.resting = Some((program.worker, program.base));
-        }
+        self.rest();
         self.asked = None;
         self.waiting_build = true;
         self.report.exited(exit.how);
@@ -534,14 +579,22 @@ impl Session<'_> {
         if exit.how == ExitHow::Code(0) {
             self.kept.forget();
         }
-        self.report.waiting();
         self.read_keys(false);
+        self.stand_by();
         Ok(Next::GoOn)
+    }
+
+    /// The program has ended: what worked on it is kept for its next process.
+    fn rest(&mut self) {
+        if let Some(program) = self.program.take().filter(|of| of.lost.is_none()) {
+            program.worker.halt();
+            self.resting = Some((program.worker, program.base));
+        }
     }
 
     /// Ends the session. Ctrl-C at a terminal has reached the program by itself, other requests are passed on.
     fn interrupted(&mut self, interrupt: Interrupt) -> Next {
-        let Some(program) = self.program.take() else {
+        let Some(program) = self.program.take().filter(|program| !program.waits) else {
             let how = self.last_exit.unwrap_or(ExitHow::Signal(interrupt.signal));
             return Next::End(how.shell_code());
         };

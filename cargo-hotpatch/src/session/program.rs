@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::PipeWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,10 @@ pub struct Supplies<'a> {
     pub kept: &'a Path,
     /// It is to stop before its `main`, with the agent at work.
     pub held: bool,
+    /// The folder that it runs in, if not ours. Then it knows itself by its whole path, as tests do.
+    pub cwd: Option<PathBuf>,
+    /// What takes its standard output, if not ours.
+    pub stdout: Option<Arc<PipeWriter>>,
 }
 
 /// Starts the program of a base, through the user's runner if there is one.
@@ -69,7 +74,9 @@ pub fn start(
     let newsroom = Newsroom::open(rendezvous.folder(), on_news)
         .context("failed to listen for what the program tells")?;
     let here = std::env::current_dir().context("failed to find the working directory")?;
-    let shown = base.program.strip_prefix(&here).unwrap_or(&base.program);
+    let shown = base.program.strip_prefix(&here);
+    let shown = shown.ok().filter(|_| supplies.cwd.is_none());
+    let shown = shown.unwrap_or(&base.program);
     let (name, value) = rendezvous.env();
     let mut env = environment(base);
     env.push((name, Some(value)));
@@ -79,8 +86,9 @@ pub fn start(
         arg0: Some(shown.as_os_str().to_owned()),
         args: args.to_vec(),
         env,
-        cwd: None,
+        cwd: supplies.cwd,
         no_stdin: supplies.no_stdin,
+        stdout: supplies.stdout,
         sockets: supplies.sockets,
     };
     let mut limit = AGENT_LIMIT;
@@ -134,7 +142,7 @@ const COMPILE_ONLY: &[&str] = &[
 ];
 
 /// What `cargo run` adds to the environment, as cargo gave it to rustc for the program's crate.
-fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
+pub(super) fn environment(base: &Base) -> Vec<(OsString, Option<OsString>)> {
     let Some(unit) = base.units.last() else {
         return Vec::new();
     };

@@ -35,6 +35,8 @@ impl Waiting {
 /// What a key stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Command {
+    /// Run a program once more that has ended.
+    Again,
     Restart,
     RestartClean,
     Pause,
@@ -63,6 +65,10 @@ impl Command {
     ];
 
     pub(super) fn of_key(key: char) -> Option<Self> {
+        // Enter is what a shell takes to run something.
+        if matches!(key, '\r' | '\n') {
+            return Some(Self::Again);
+        }
         let mut all = Self::ALL.iter();
         all.find(|(known, ..)| *known == key)
             .map(|(_, command, _)| *command)
@@ -73,7 +79,9 @@ impl Session<'_> {
     /// Does what a key stands for.
     pub(super) fn command(&mut self, command: Command) -> Result<Next> {
         match command {
-            Command::Restart => {
+            Command::Again if self.program.is_some() && !self.is_waiting() => {}
+            Command::Again | Command::Restart if self.is_waiting() => return self.go_again(),
+            Command::Again | Command::Restart => {
                 self.restart(With::AllThatIsKept)?;
             }
             Command::RestartClean => {
@@ -124,7 +132,14 @@ impl Session<'_> {
                     (false, true) => With::WhatCanBeSaved,
                     (false, false) => With::AllThatIsKept,
                 };
-                match self.restart(with)? {
+                let restarted = match self.is_waiting() && with != With::Nothing {
+                    true => {
+                        next = self.go_again()?;
+                        None
+                    }
+                    false => self.restart(with)?,
+                };
+                match restarted {
                     None => done("the program was started anew"),
                     Some(why) => Reply::Failed {
                         message: format!("not restarted: {why}"),

@@ -235,6 +235,8 @@ impl Session<'_> {
     /// not happen, if it did not.
     pub(super) fn restart(&mut self, with: With) -> Result<Option<&'static str>> {
         self.asked = None;
+        // What is not ready by now is made ready anew.
+        self.standing_by = None;
         self.ledger.state(State::Restarting);
         self.report.restarting(self.program.is_some());
         let next = self.prepare();
@@ -298,7 +300,8 @@ impl Session<'_> {
             Ok(running) => return Some(Prepared::Waiting(running)),
             Err(NotRenewed::Broken(found)) => {
                 let (rendered, problems, broken) = self.broken(&found);
-                self.report.broken(&rendered, &problems, &[]);
+                let runs = self.program.is_some() && !self.is_waiting();
+                self.report.broken(&rendered, &problems, &[], runs);
                 self.report.restart_does_not_build(self.program.is_some());
                 self.write(Event::Broken(broken));
                 return None;
@@ -334,7 +337,7 @@ impl Session<'_> {
         let connect = Box::new(move |image: Option<&[u8]>| with.connect(image));
         let folder = running.rendezvous.folder();
         match worker.renew(connect, folder, &self.ending) {
-            Ok(Renewed::Ready) => Ok(running),
+            Ok(Renewed::Ready { .. }) => Ok(running),
             Ok(Renewed::Broken(found)) => Err(NotRenewed::Broken(found)),
             Ok(Renewed::NeedsBuild(why)) => build(&why),
             Err(_) if self.ending.is_cancelled() => Err(NotRenewed::Interrupted),
@@ -390,6 +393,7 @@ impl Session<'_> {
             running,
             base,
             lost: None,
+            waits: false,
         });
         if released.is_err()
             && let Some(program) = self.program.take()
@@ -438,7 +442,7 @@ impl Session<'_> {
             return true;
         };
         let child = &program.running.child;
-        if !child.is_running() {
+        if !child.is_running() || program.waits {
             return true;
         }
         let saved = match program.worker.keep(self.kept.folder(), insist) {

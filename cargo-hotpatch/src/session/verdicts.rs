@@ -51,7 +51,8 @@ impl Session<'_> {
             }
             Ok(Outcome::Broken(found)) => {
                 let (rendered, problems, broken) = self.broken(&found);
-                self.report.broken(&rendered, &problems, &files);
+                self.report
+                    .broken(&rendered, &problems, &files, !self.is_waiting());
                 self.write_of(Event::Broken(broken), revision);
             }
             Ok(Outcome::Refused(refusal)) => return self.refused(&refusal, Some(revision)),
@@ -137,14 +138,26 @@ impl Session<'_> {
     }
 
     /// The worker gives up: nothing more becomes of edits in this process.
-    pub(super) fn lost(&mut self, error: &anyhow::Error) -> Result<Next> {
+    pub(super) fn lost(&mut self, error: &anyhow::Error, is_held: bool) -> Result<Next> {
         let Some(program) = self.program.as_mut() else {
             return Ok(Next::GoOn);
         };
         if !program.running.child.is_running() {
             return Ok(Next::GoOn);
         }
+        if is_held {
+            // Nobody can let it go: another process runs without a tool that knows it.
+            let base = program.base.clone();
+            let running = self.launch(&base, false)?;
+            self.ledger.started(running.child.pid());
+            if let Some(program) = self.program.as_mut() {
+                program.running = running;
+            }
+        }
         self.report.not_ready(error.as_ref());
+        let Some(program) = self.program.as_mut() else {
+            return Ok(Next::GoOn);
+        };
         program.lost = Some(match error.downcast_ref::<Stranger>() {
             Some(stranger) => (Code::HP0403, stranger.to_string()),
             None => (

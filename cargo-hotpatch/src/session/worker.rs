@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::exact;
+use super::exact::SharedCompiles;
 use super::outcome::{Outcome, Patched};
 use super::texts::{Fixed, chooses_the_toolchain};
 use crate::build::base::Base;
@@ -50,12 +51,14 @@ pub enum Said {
     Prepared,
     /// What of a patch was called since.
     Live(exact::Live),
+    /// What differs since the tests were run last; before the verdict of a save.
+    Reach(exact::Reach),
     /// What would become of what is on disk now, asked with [`Worker::try_out`].
     Tried(Vec<u64>, Box<Verdict>),
     /// All saves up to this number have their verdicts, and what was asked with [`Worker::settle`] can be answered.
     Settled(u64, Vec<u64>),
-    /// It cannot go on with this program.
-    Lost(anyhow::Error),
+    /// It cannot go on with this program, which may still wait before its `main`.
+    Lost(anyhow::Error, bool),
 }
 
 /// What a save led to.
@@ -105,14 +108,18 @@ pub(super) struct Renewal {
     pub(super) connect: Connect,
     /// Where patches are to lie.
     pub(super) folder: PathBuf,
-    pub(super) answer: Sender<Result<Renewed>>,
+    pub(super) answer: Box<dyn FnOnce(Result<Renewed>) + Send>,
 }
 
 /// What became of it.
 #[derive(Debug)]
 pub enum Renewed {
-    /// It has the code that is on disk.
-    Ready,
+    /// It has the code that is on disk. Whether that differs from what the fast lane brought into the process before, which has
+    /// ended since.
+    Ready {
+        /// It does.
+        differs: bool,
+    },
     /// That does not compile.
     Broken(Vec<Diagnostic>),
     /// The program has to be built and linked, and why.
@@ -145,6 +152,11 @@ pub struct Tools {
     pub folder: PathBuf,
     /// Reaches the agent once it has come up.
     pub connect: Connect,
+    /// The program waits before its `main` until the agent has been reached, and no longer: otherwise one that ends at once
+    /// would be gone before.
+    pub is_held: bool,
+    /// Of programs with tests: what they have in common. No edit goes into a process of these that has begun.
+    pub shared: Option<Arc<SharedCompiles>>,
 }
 
 impl Worker {
@@ -162,6 +174,8 @@ impl Worker {
                 let mut agent = Agent {
                     client: None,
                     connect: tools.connect,
+                    is_held: tools.is_held,
+                    shared: tools.shared,
                     was_released: false,
                 };
                 let (project, base) = (tools.project, tools.base);
@@ -174,7 +188,7 @@ impl Worker {
                     &token,
                     &say,
                 ) {
-                    say(Said::Lost(error));
+                    say(Said::Lost(error, agent.is_held));
                     // What the program keeps is not lost with it.
                     while let Ok(job) = inbox.recv() {
                         match job {
@@ -268,12 +282,7 @@ impl Worker {
         ending: &CancelToken,
     ) -> Result<Renewed> {
         let (answer, renewed) = channel();
-        self.cancel();
-        self.send(Job::Renew(Renewal {
-            connect,
-            folder: folder.to_owned(),
-            answer,
-        }));
+        self.renew_later(connect, folder, move |made| drop(answer.send(made)));
         loop {
             match renewed.recv_timeout(GLANCE) {
                 Ok(renewed) => return renewed,
@@ -285,6 +294,21 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => bail!("the worker has ended"),
             }
         }
+    }
+
+    /// The same without waiting for it. What is saved meanwhile ends it.
+    pub(super) fn renew_later(
+        &self,
+        connect: Connect,
+        folder: &Path,
+        answer: impl FnOnce(Result<Renewed>) + Send + 'static,
+    ) {
+        self.cancel();
+        self.send(Job::Renew(Renewal {
+            connect,
+            folder: folder.to_owned(),
+            answer: Box::new(answer),
+        }));
     }
 
     /// Works on the process of [`Worker::renew`] from now on; with `false`, forgets it.
@@ -323,6 +347,10 @@ impl Worker {
 pub(super) struct Agent {
     pub(super) client: Option<Client>,
     pub(super) connect: Connect,
+    /// Its process waits before its `main`, and is to be let go at once.
+    pub(super) is_held: bool,
+    /// Its program has tests, and the session has several of them.
+    pub(super) shared: Option<Arc<SharedCompiles>>,
     /// Its process was let go.
     pub(super) was_released: bool,
 }

@@ -46,6 +46,52 @@ pub enum Event {
     Lost(Lost),
     /// The program ended.
     Exited(Exited),
+    /// Tests of one program were run.
+    Tests(Tests),
+}
+
+/// What `tests` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tests {
+    /// What cargo calls the program, such as `unittests src/lib.rs`.
+    pub program: String,
+    /// The package that it is of.
+    pub package: String,
+    /// Only those were run that lead to what has changed, or that failed before.
+    pub affected: bool,
+    /// The names of those that were run.
+    pub run: Vec<String>,
+    /// How many passed.
+    pub passed: usize,
+    /// Those that failed.
+    pub failed: Vec<FailedTest>,
+    /// How many were ignored.
+    pub ignored: usize,
+    /// How many tests of the program were not run.
+    pub skipped: usize,
+    /// How the program ended, if not as libtest ends one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// How long the program ran.
+    pub ms: Milliseconds,
+    /// From the save to the program's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_save: Option<Milliseconds>,
+}
+
+/// A test that failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedTest {
+    /// Its name, as libtest has it.
+    pub name: String,
+    /// Where it panicked first, as the panic says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// What it wrote.
+    pub output: String,
 }
 
 /// What `ready` says.

@@ -15,5 +15,6 @@ pub mod screen;
 pub mod seat;
 pub mod short;
 pub mod terminal;
+pub mod tests;
 pub mod timings;
 pub mod wrap;

@@ -218,7 +218,7 @@ pub fn render_refused(paint: Paint, refusal: &Refusal, next: Next) -> String {
 
 /// An edit that does not compile: rustc's own words, then what becomes of the program.
 #[must_use]
-pub fn render_broken(paint: Paint, rendered: &str, files: &[String]) -> String {
+pub fn render_broken(paint: Paint, rendered: &str, files: &[String], runs: bool) -> String {
     let mut text = rendered.trim_end().to_owned();
     if !text.is_empty() {
         text.push_str("\n\n");
@@ -228,13 +228,17 @@ pub fn render_broken(paint: Paint, rendered: &str, files: &[String]) -> String {
         1 => format!("{} does not compile", files[0]),
         _ => format!("{} do not compile", enumerate(files, 3)),
     };
-    text + &paint.verb(Hue::Red, "Broken", &format!("{what}; the old code runs on"))
+    let and = match runs {
+        true => "the old code runs on",
+        false => "the program waits",
+    };
+    text + &paint.verb(Hue::Red, "Broken", &format!("{what}; {and}"))
 }
 
 /// The program ended while the session goes on.
 #[must_use]
 pub fn render_exited(paint: Paint, how: ExitHow) -> String {
-    let next = "the next save starts it again, Ctrl-C ends the session";
+    let next = "the next save or Enter runs it again, Ctrl-C ends the session";
     match how {
         ExitHow::Code(code) => {
             let hue = if code == 0 { Hue::Green } else { Hue::Yellow };
@@ -445,13 +449,13 @@ impl Report {
     }
 
     /// An edit does not compile; `rendered` is rustc's output, and `problems` what it is about.
-    pub fn broken(&self, rendered: &str, problems: &[Problem], files: &[String]) {
+    pub fn broken(&self, rendered: &str, problems: &[Problem], files: &[String], runs: bool) {
         let rendered = match self.format {
             SessionFormat::Short => "",
             SessionFormat::Human | SessionFormat::Json => rendered,
         };
         self.problems(problems.iter().cloned());
-        let text = render_broken(self.paint, rendered, files);
+        let text = render_broken(self.paint, rendered, files, runs);
         self.headline(text.lines().last());
         self.print(Verbosity::Quiet, &text);
     }
@@ -477,7 +481,7 @@ impl Report {
 
     /// An edit was saved before it can be patched.
     pub fn waiting(&self) {
-        let text = "for the next save, which builds and starts the program again, or for Ctrl-C";
+        let text = "for the next save or Enter, which run the program again, or for Ctrl-C";
         self.say(
             Verbosity::Normal,
             &self.paint.verb(Hue::Cyan, "Waiting", text),
@@ -751,19 +755,20 @@ refused HP0101: layout of `Player` changed
             render_broken(
                 PLAIN,
                 "error[E0308]: mismatched types\n\n",
-                &strings(&["src/a.rs"])
+                &strings(&["src/a.rs"]),
+                true
             ),
             "error[E0308]: mismatched types\n\n      Broken src/a.rs does not compile; the old code runs on\n"
         );
         assert_eq!(
-            render_broken(PLAIN, "", &strings(&["src/a.rs", "src/b.rs"])),
-            "      Broken src/a.rs, src/b.rs do not compile; the old code runs on\n"
+            render_broken(PLAIN, "", &strings(&["src/a.rs", "src/b.rs"]), false),
+            "      Broken src/a.rs, src/b.rs do not compile; the program waits\n"
         );
     }
 
     #[test]
     fn the_programs_end() {
-        let next = "the next save starts it again, Ctrl-C ends the session\n";
+        let next = "the next save or Enter runs it again, Ctrl-C ends the session\n";
         assert_eq!(
             render_exited(PLAIN, ExitHow::Code(3)),
             format!("      Exited with status 3; {next}")

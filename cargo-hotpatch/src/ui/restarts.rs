@@ -120,13 +120,22 @@ impl Report {
     /// The program is about to be built and, if all goes well, ended and started anew.
     pub fn restarting(&self, runs: bool) {
         let text = if runs {
-            "the program, which runs on until it is built anew"
+            "the program, which runs on until the new one is ready"
         } else {
             "the program"
         };
         let text = self.paint().verb(Hue::Cyan, "Restarting", text);
         self.headline(Some(&text));
         self.say(Verbosity::Normal, &text);
+    }
+
+    /// A program that has ended is run once more.
+    pub fn runs_again(&self) {
+        let text = "once more: the build has other functions than those that ran";
+        self.say(
+            Verbosity::Normal,
+            &self.paint().verb(Hue::Cyan, "Running", text),
+        );
     }
 
     /// The program has to be built for a restart.

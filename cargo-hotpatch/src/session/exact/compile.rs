@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use anyhow::Result;
@@ -13,6 +14,59 @@ use crate::build::capture::Unit;
 use crate::build::program_libraries;
 use crate::build::replay::{Replayed, replay};
 use crate::command::CancelToken;
+
+/// Crates that several programs of a session consist of, each compiled once for all of them.
+#[derive(Debug, Default)]
+pub struct SharedCompiles(Mutex<BTreeMap<PathBuf, Arc<Mutex<Option<Made>>>>>);
+
+/// What came of a crate the last time.
+#[derive(Debug)]
+struct Made {
+    /// The bytes of its files before.
+    before: BTreeMap<PathBuf, Option<u128>>,
+    /// What it saw of others.
+    seen: Vec<Option<u128>>,
+    replayed: Replayed,
+}
+
+impl SharedCompiles {
+    /// Compiles a crate, unless that was done with the same files and what it sees of others is the same.
+    fn once(
+        &self,
+        unit: &Unit,
+        before: &BTreeMap<PathBuf, Option<u128>>,
+        seen: Vec<Option<u128>>,
+        on_metadata: impl FnOnce(),
+        compile: impl FnOnce(&mut dyn FnMut()) -> Result<Replayed>,
+    ) -> Result<Replayed> {
+        let made = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry(unit.folder.clone()).or_default().clone()
+        };
+        // Who comes second waits here.
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(made) = made
+            .as_ref()
+            .filter(|made| made.before == *before && made.seen == seen)
+        {
+            on_metadata();
+            return Ok(made.replayed.clone());
+        }
+        *made = None;
+        let mut on_metadata = Some(on_metadata);
+        let replayed = compile(&mut || {
+            if let Some(on_metadata) = on_metadata.take() {
+                on_metadata();
+            }
+        })?;
+        *made = Some(Made {
+            before: before.clone(),
+            seen,
+            replayed: replayed.clone(),
+        });
+        Ok(replayed)
+    }
+}
 
 /// What came of the crates that were compiled, in their order.
 pub(super) struct Compiled {
@@ -35,8 +89,10 @@ impl Compiling {
         crates: &[Crate],
         dirty: &[bool],
         scratch: &Path,
+        shared: Option<&Arc<SharedCompiles>>,
         cancel: &CancelToken,
     ) -> Self {
+        let shared = shared.cloned();
         let orders = crates.iter().zip(dirty).map(|(krate, is_dirty)| Order {
             unit: krate.unit.clone(),
             files: krate.inputs.files().cloned().collect(),
@@ -48,7 +104,7 @@ impl Compiling {
         let ended = CancelToken::new();
         let (scratch, cancel, end) = (scratch.to_owned(), cancel.clone(), ended.clone());
         let thread = thread::spawn(move || {
-            let compiled = compile(&orders, &scratch, &cancel);
+            let compiled = compile(&orders, &scratch, shared.as_deref(), &cancel);
             end.cancel();
             compiled
         });
@@ -140,7 +196,12 @@ impl Schedule<'_> {
     }
 }
 
-fn compile(orders: &[Order], scratch: &Path, cancel: &CancelToken) -> Compiled {
+fn compile(
+    orders: &[Order],
+    scratch: &Path,
+    shared: Option<&SharedCompiles>,
+    cancel: &CancelToken,
+) -> Compiled {
     program_libraries::forget(scratch);
     let mut before = BTreeMap::new();
     let mut schedule = Schedule {
@@ -161,13 +222,23 @@ fn compile(orders: &[Order], scratch: &Path, cancel: &CancelToken) -> Compiled {
             if order.is_absent || !order.is_dirty && !sees_others {
                 continue;
             }
-            before.insert(index, sources::look(&order.files));
+            let looked = sources::look(&order.files);
+            before.insert(index, looked.clone());
+            let metadata = seen.iter().map(|of| metadata_of(&orders[*of].unit));
+            let metadata: Vec<Option<u128>> = metadata.collect();
             schedule.states[index] = State::Compiling;
             begun += 1;
             let tell = tell.clone();
             scope.spawn(move || {
                 let on_metadata = || drop(tell.send(Progress::Metadata(index)));
-                let result = replay(&order.unit, scratch, cancel, on_metadata);
+                let result = match shared.filter(|_| !order.unit.bin) {
+                    Some(shared) => {
+                        shared.once(&order.unit, &looked, metadata, on_metadata, |tell| {
+                            replay(&order.unit, scratch, cancel, tell)
+                        })
+                    }
+                    None => replay(&order.unit, scratch, cancel, on_metadata),
+                };
                 let _ = tell.send(Progress::Done(index, result));
             });
         }

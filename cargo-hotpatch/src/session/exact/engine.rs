@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
@@ -11,7 +12,7 @@ use anyhow::{Context, Result};
 
 use super::addresses::Addresses;
 use super::askers::Askers;
-use super::compile::Compiling;
+use super::compile::{Compiling, SharedCompiles};
 use super::krate::{CastsOfObjects, Crate, metadata_of, sources};
 use super::libraries::Libraries;
 use super::manifest::natives;
@@ -59,6 +60,8 @@ pub(super) struct Engine {
     pub(super) linker: Linker,
     /// For what a compile needs meanwhile, beside its outputs, so that these can have second names there.
     pub(super) scratch: PathBuf,
+    /// Where the session has several programs: what they have in common is compiled once.
+    pub(super) shared: Option<Arc<SharedCompiles>>,
     /// Cancelled with the session, for what goes on in the background.
     pub(super) ending: CancelToken,
     /// What is in libraries of other languages that are in the program, by their names.
@@ -126,6 +129,7 @@ impl Engine {
             scratch: scratch(program)?,
             natives: natives(&base.units),
             first_casts: None,
+            shared: None,
             scoped: ScopedCrates::new(ending.clone()),
             ending,
         })
@@ -226,7 +230,13 @@ impl Engine {
         let dirty: Vec<bool> = dirty.collect();
         Begun::Compiling(Build {
             at: Instant::now(),
-            compiling: Compiling::begin(&self.crates, &dirty, &self.scratch, cancel),
+            compiling: Compiling::begin(
+                &self.crates,
+                &dirty,
+                &self.scratch,
+                self.shared.as_ref(),
+                cancel,
+            ),
             externs,
         })
     }
@@ -253,7 +263,7 @@ impl Engine {
             Outcome::Patched(patched) => {
                 self.process.ahead.clear();
                 self.process.is_behind = false;
-                self.scoped.settle(&self.crates);
+                self.settle_scopes();
                 // What the fast lane brought has made this generation.
                 self.process.generation += u32::from(!is_ahead);
                 patched.generation = self.process.generation;
@@ -262,11 +272,18 @@ impl Engine {
             Outcome::Unchanged => {
                 // What is left of it is gone from the source.
                 self.take_back(client)?;
-                self.scoped.settle(&self.crates);
+                self.settle_scopes();
             }
             Outcome::Refused(_) | Outcome::Broken(_) => {}
         }
         Ok(outcome)
+    }
+
+    /// Programs with tests have no scopes: each would need them for itself.
+    fn settle_scopes(&mut self) {
+        if self.shared.is_none() {
+            self.scoped.settle(&self.crates);
+        }
     }
 
     /// What would become of what changed, without touching the process.
@@ -356,7 +373,9 @@ impl Engine {
         cancel: &CancelToken,
     ) -> Result<Outcome> {
         let changes = &plan.changes;
-        let (functions, included) = self.shown(changes.changed.iter());
+        // Where nothing has begun, statics begin with what the source says.
+        let statics = changes.constants.iter().filter(|_| self.process.is_fresh);
+        let (functions, included) = self.shown(changes.changed.iter().chain(statics));
         let mut patched = Patched {
             functions,
             included,

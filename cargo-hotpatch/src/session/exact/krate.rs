@@ -29,6 +29,8 @@ pub(super) struct Crate {
     pub(super) base: Objects,
     /// The objects whose code runs, as far as it is compared.
     pub(super) running: Objects,
+    /// The objects whose code ran when the tests were run last; those of the base, if they were not since then.
+    pub(super) tested: Option<Objects>,
     /// The objects as they were compiled last.
     pub(super) latest: Objects,
     /// Of what other crates see of it.
@@ -51,6 +53,7 @@ impl Crate {
             inputs,
             base: Objects::new(),
             running: Objects::new(),
+            tested: None,
             latest: Objects::new(),
             metadata: None,
             externs: Vec::new(),

@@ -21,6 +21,7 @@ mod outsiders;
 mod plan;
 mod process;
 mod processors;
+mod reach;
 mod refusals;
 mod scoped;
 mod script_inputs;
@@ -38,9 +39,12 @@ use anyhow::{Result, bail};
 
 use self::engine::Engine;
 use self::fast::FastLane;
+pub use self::compile::SharedCompiles;
 pub use self::live::Live;
+pub use self::reach::Reach;
 use self::process::SetAside;
 use super::outcome::{Outcome, Patched};
+use super::program::Stranger;
 use super::texts::{Fixed, Texts};
 use super::worker::{Agent, Connect, Job, Renewal, Renewed, Said, Verdict, build_changed};
 use crate::build::base::{self, Base, BuildError};
@@ -63,8 +67,16 @@ pub(super) fn work(
     cancel: &Mutex<CancelToken>,
     say: &dyn Fn(Said),
 ) -> Result<()> {
+    let mut client = (agent.connect)(None)?;
+    if agent.is_held {
+        // It need not wait for what follows.
+        client.release(None)?;
+        agent.is_held = false;
+    }
     let image = engine::read_program(base)?;
-    let client = (agent.connect)(Some(&image.build_id))?;
+    if client.image().0 != image.build_id {
+        return Err(Stranger.into());
+    }
     let pid = client.pid();
     let mut engine = Engine::new(project, base, image, &client, folder)?;
     agent.client = Some(client);
@@ -85,8 +97,12 @@ pub(super) fn work(
     let of = is_known.then(|| revision(&watched, &fixed));
     say(Said::Ready(pid, engine.replaceable(), of));
     engine.read_base()?;
-    engine.warm_up();
-    engine.scoped.settle(&engine.crates);
+    let has_tests = agent.shared.is_some();
+    engine.shared.clone_from(&agent.shared);
+    if !has_tests {
+        engine.warm_up();
+        engine.scoped.settle(&engine.crates);
+    }
     if engine.scoped.are_prepared(&engine.crates) {
         say(Said::Prepared);
     }
@@ -98,6 +114,7 @@ pub(super) fn work(
     let mut unfinished: BTreeSet<PathBuf> = engine.stale_files();
     let mut paused = false;
     let mut ahead = Unconfirmed::default();
+    let mut unconfirmed_since: Option<Instant> = None;
     let mut first = !unfinished.is_empty();
     let mut saved = 0;
     let mut asked = Vec::new();
@@ -130,7 +147,11 @@ pub(super) fn work(
                 paused = false;
                 ahead = Unconfirmed::default();
                 tried.clear();
-                engine.scoped.settle(&engine.crates);
+                if has_tests {
+                    say(Said::Reach(engine.reach()));
+                } else {
+                    engine.scoped.settle(&engine.crates);
+                }
                 let of = revision(&watched, &fixed);
                 let pid = engine.process.pid;
                 say(Said::Ready(pid, engine.replaceable(), Some(of)));
@@ -151,6 +172,7 @@ pub(super) fn work(
         files.extend(tried.iter().cloned());
         if std::mem::take(&mut agent.was_released) {
             engine.process.is_fresh = false;
+            engine.mark_run();
         }
         if let Some(Renewal {
             connect,
@@ -158,10 +180,34 @@ pub(super) fn work(
             answer,
         }) = saves.renewal
         {
-            let renewed = match fixed.build_changed() {
+            let mut renewed = match fixed.build_changed() {
                 Some(file) => Ok((Renewed::NeedsBuild(decides(file)), None)),
                 None => engine.renew(&connect, &folder, &files, &token),
             };
+            if let Ok((renewed, _)) = &mut renewed
+                && let Some(since) = unconfirmed_since.filter(|_| !ahead.is_empty() && !is_new)
+            {
+                // The program has ended before the exact lane had its word.
+                let of = revision(&watched, &fixed);
+                match renewed {
+                    Renewed::Ready { differs: false } => {
+                        let agrees = Patched {
+                            generation: engine.process.generation,
+                            ..Patched::default()
+                        };
+                        say(Said::Confirmed(Box::new(agrees), since.elapsed(), of));
+                    }
+                    Renewed::Broken(found) => say(Said::Verdict(Box::new(Verdict {
+                        files: files.clone(),
+                        outcome: Ok(Outcome::Broken(std::mem::take(found))),
+                        settle: Duration::ZERO,
+                        total: since.elapsed(),
+                        revision: of,
+                    }))),
+                    Renewed::Ready { differs: true } | Renewed::NeedsBuild(_) => {}
+                }
+                ahead = Unconfirmed::default();
+            }
             // They are not in the process that is worked on now.
             tried.append(&mut files);
             if engine.follow_files(&texts, &mut watched, &mut unfinished) {
@@ -171,7 +217,7 @@ pub(super) fn work(
                 candidate = process.map(|(client, process)| (client, connect, process));
                 renewed
             });
-            let _ = answer.send(renewed);
+            answer(renewed);
             first = !unfinished.is_empty();
             continue;
         }
@@ -245,13 +291,14 @@ pub(super) fn work(
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => {
                 let begun = engine.begin(&files, &token);
-                if let Some(ended) = begun.ended() {
+                if let Some(ended) = begun.ended().filter(|_| !has_tests) {
                     // Until the exact lane has compiled it: then that one is as soon.
                     let until = if waits_for_both { &token } else { &ended };
                     match engine.fast_lane(&files, &texts, client, until) {
                         Ok(FastLane::Patched(patched)) => {
                             is_ahead = true;
                             ahead.extend(&patched);
+                            unconfirmed_since = Some(first_event);
                             let of = revision(&watched, &fixed);
                             say(Said::Verdict(verdict(
                                 &files,
@@ -286,6 +333,9 @@ pub(super) fn work(
         };
         if !stands && engine.take_back(client)? {
             say(Said::TakenBack(engine.process.generation));
+        }
+        if has_tests && matches!(outcome, Ok(Outcome::Patched(_) | Outcome::Unchanged)) {
+            say(Said::Reach(engine.reach()));
         }
         let of = revision(&watched, &fixed);
         let is_unchanged = matches!(outcome, Ok(Outcome::Unchanged));

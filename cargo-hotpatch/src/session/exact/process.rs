@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::addresses::Addresses;
 use super::deliver::PLACE_ALIGN;
-use super::engine::{Begun, Engine};
+use super::engine::{Begun, Engine, all_definitions};
 use super::fast::Ahead;
 use super::live::Listening;
 use super::objects::Objects;
@@ -17,6 +17,7 @@ use crate::command::CancelToken;
 use crate::image::layouts::Layouts;
 use crate::image::symbols::{BaseImage, Kind as SymbolKind};
 use crate::object::names::NameId;
+use crate::plan::changes::Changes;
 use crate::plan::worlds::OnStack;
 use crate::run::client::Client;
 use crate::session::outcome::Outcome;
@@ -132,14 +133,34 @@ impl Engine {
         if let Some(Outcome::Broken(found)) = self.take_compiled(build)? {
             return Ok((Renewed::Broken(found), None));
         }
+        let differs = self.differs_from_ahead();
         let before = self.begin_anew(&client, folder);
         let brought = self.bring_all(&mut client, cancel);
         let process = self.turn_to(before);
         Ok(match brought? {
             Outcome::Refused(refusal) => (Renewed::NeedsBuild(refusal.message), None),
             Outcome::Broken(found) => (Renewed::Broken(found), None),
-            Outcome::Patched(_) | Outcome::Unchanged => (Renewed::Ready, Some((client, process))),
+            Outcome::Patched(_) | Outcome::Unchanged => (Renewed::Ready { differs }, Some((client, process))),
         })
+    }
+
+    /// Whether rustc's own code differs from what runs in other functions than those that the fast lane brought.
+    fn differs_from_ahead(&self) -> bool {
+        let ahead: BTreeSet<NameId> = self.process.ahead.keys().copied().collect();
+        if ahead.is_empty() {
+            return false;
+        }
+        let old = all_definitions(self.crates.iter().map(|krate| &krate.running));
+        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let mut changes = Changes::between(&old, &new, |_| true);
+        changes.changed.retain(|name| !ahead.contains(name));
+        // What it brought and the source has no more is called by nobody.
+        let taken_back = ahead.iter().filter(|name| old.contains_key(*name));
+        let taken_back = taken_back.filter(|name| match (old.get(*name), new.get(*name)) {
+            (Some(old), Some(new)) => old.exact == new.exact,
+            _ => false,
+        });
+        !changes.is_nothing() || taken_back.count() > 0
     }
 
     /// From now on the work is on another process of the same program, which waits before its `main`. Gives back the one that
