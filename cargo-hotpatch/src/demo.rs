@@ -466,7 +466,8 @@ impl Demo {
             | Event::Patched(_)
             | Event::NotRestarted(_)
             | Event::Lost(_)
-            | Event::Tests(_) => Ok(()),
+            | Event::Tests(_)
+            | Event::Tested(_) => Ok(()),
         }
     }
 

@@ -33,6 +33,8 @@ pub struct Options {
     pub manifest: String,
     /// The project's folder as the tool is told of it, if that is not its real path.
     pub folder: Option<PathBuf>,
+    /// The subcommand.
+    pub command: String,
     /// What goes before `--`.
     pub options: Vec<String>,
     /// What goes after it.
@@ -66,6 +68,7 @@ impl Default for Options {
         Options {
             manifest: "Cargo.toml".to_owned(),
             folder: None,
+            command: "run".to_owned(),
             options: Vec::new(),
             args: Vec::new(),
             env: Vec::new(),
@@ -102,7 +105,7 @@ impl Session {
         let folder = options.folder.as_deref().unwrap_or(project.root());
         let mut run = command(&words[0]);
         run.args(&words[1..])
-            .args(["hotpatch", "run", "--manifest-path"])
+            .args(["hotpatch", &options.command, "--manifest-path"])
             .arg(folder.join(&options.manifest))
             .arg("--events")
             .arg(&events)

@@ -193,7 +193,8 @@ impl Ledger {
             | Event::Restarted(_)
             | Event::NotRestarted(_)
             | Event::Lost(_)
-            | Event::Tests(_) => {}
+            | Event::Tests(_)
+            | Event::Tested(_) => {}
         }
     }
 

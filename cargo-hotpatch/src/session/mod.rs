@@ -28,7 +28,7 @@ use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
 use self::ledger::{Desk, Ledger};
-use self::outcome::Outcome;
+use self::outcome::{Lane, Outcome};
 use self::program::{Running, Supplies};
 use self::requests::Waiting;
 use self::restart::{Asked, Kept, With};
@@ -500,11 +500,17 @@ impl Session<'_> {
                 self.report.began(&files);
             }
             Said::Verdict(verdict) if self.is_waiting() => {
-                let goes = matches!(verdict.outcome, Ok(Outcome::Patched(_)));
+                let lane = match &verdict.outcome {
+                    Ok(Outcome::Patched(patched)) => patched.lane,
+                    _ => None,
+                };
                 return match self.verdict_while_waiting(*verdict)? {
                     Some(verdict) => {
                         let next = self.verdict(verdict)?;
-                        if goes { self.go() } else { Ok(next) }
+                        match lane {
+                            Some(lane) => self.go(lane == Lane::Exact),
+                            None => Ok(next),
+                        }
                     }
                     None => Ok(Next::GoOn),
                 };

@@ -121,11 +121,11 @@ impl Session<'_> {
     /// Lets the waiting program go, with nothing new.
     pub(super) fn go_again(&mut self) -> Result<Next> {
         self.announce();
-        self.go()
+        self.go(true)
     }
 
-    /// Lets the waiting program go.
-    pub(super) fn go(&mut self) -> Result<Next> {
+    /// Lets the waiting program go, unless the worker has done so.
+    pub(super) fn go(&mut self, waits: bool) -> Result<Next> {
         self.waiting_build = false;
         self.read_keys(true);
         let Some(program) = &mut self.program else {
@@ -133,7 +133,10 @@ impl Session<'_> {
         };
         program.waits = false;
         self.report.running(&program.base.program);
-        let released = program.worker.release(None);
+        let released = match waits {
+            true => program.worker.release(None),
+            false => Ok(()),
+        };
         self.ledger.state(State::Running);
         if released.is_err() {
             // Somebody ended it: it is started from nothing.

@@ -48,6 +48,23 @@ pub enum Event {
     Exited(Exited),
     /// Tests of one program were run.
     Tests(Tests),
+    /// All that was due at the start or after a save was run, or does not compile.
+    Tested(Tested),
+}
+
+/// What `tested` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// How many tests were run because they lead to what has changed, or failed before.
+    pub reached: usize,
+    /// How many others were run.
+    pub others: usize,
+    /// Those that fail now, also where they were not run this time.
+    pub failing: Vec<String>,
+    /// The source does not compile: nothing was run.
+    pub broken: bool,
+    /// From the save to the last result.
+    pub since_save: Milliseconds,
 }
 
 /// What `tests` says.

@@ -116,6 +116,15 @@ impl Report {
         );
     }
 
+    /// Nothing is run again.
+    pub fn no_test_failed(&self) {
+        let text = "nothing: no test failed when it was run last";
+        self.say(
+            Verbosity::Normal,
+            &self.paint().verb(Hue::Green, "Tested", text),
+        );
+    }
+
     /// An edit does not compile: nothing is run.
     pub fn tests_broken(&self, rendered: &str) {
         self.words(&format!("{}\n\n", rendered.trim_end()));

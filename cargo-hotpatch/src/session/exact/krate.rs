@@ -29,7 +29,7 @@ pub(super) struct Crate {
     pub(super) base: Objects,
     /// The objects whose code runs, as far as it is compared.
     pub(super) running: Objects,
-    /// The objects whose code ran when the tests were run last; those of the base, if they were not since then.
+    /// The objects that were compiled last when the tests were run last; those of the base, if they were not since then.
     pub(super) tested: Option<Objects>,
     /// The objects as they were compiled last.
     pub(super) latest: Objects,

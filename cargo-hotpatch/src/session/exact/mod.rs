@@ -305,6 +305,11 @@ pub(super) fn work(
                                 of,
                                 Ok(Outcome::Patched(patched)),
                             )));
+                            if engine.process.is_fresh {
+                                // It need not wait for the exact lane. If it is gone, the session hears of that.
+                                let _ = client.release(None);
+                                engine.process.is_fresh = false;
+                            }
                         }
                         // What answered these files has not been confirmed yet.
                         Ok(FastLane::Nothing) => is_ahead = !is_new && !ahead.is_empty(),

@@ -21,10 +21,10 @@ pub struct Reach {
 }
 
 impl Engine {
-    /// From now on a run of the process counts as one of the code that it has.
+    /// The process runs the tests of what was compiled last.
     pub(super) fn mark_run(&mut self) {
         for krate in &mut self.crates {
-            krate.tested = Some(krate.running.clone());
+            krate.tested = Some(krate.latest.clone());
         }
     }
 
@@ -41,8 +41,8 @@ impl Engine {
         let added: BTreeSet<NameId> = added.copied().collect();
         let mut seeds = added.clone();
         for those in [
+            // Not those in which only the places of panics are others: they do the same.
             &mut changes.changed,
-            &mut changes.shifted,
             &mut changes.constants,
             &mut changes.initialisers,
             &mut changes.other_kind,
@@ -51,6 +51,7 @@ impl Engine {
         ] {
             seeds.append(those);
         }
+        let is_less = !changes.gone.is_empty() || !changes.shifted.is_empty();
         let reached = leading_to(seeds, &new);
         let functions = reached.iter().filter(|name| {
             let definition = new.get(*name);
@@ -60,7 +61,7 @@ impl Engine {
         let named: Vec<(NameId, String)> = named.collect();
         let new = named.iter().filter(|(name, _)| added.contains(name));
         Reach {
-            differs: !changes.gone.is_empty() || !reached.is_empty(),
+            differs: is_less || !reached.is_empty(),
             added: new.map(|(_, path)| path.clone()).collect(),
             functions: named.into_iter().map(|(_, path)| path).collect(),
         }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_128;
 
 use self::output::Output;
 use self::program::{Process, Tested, exactly};
@@ -31,6 +32,7 @@ use super::program::{self as programs, Running, Supplies};
 use super::worker::{Renewed, Said, Tools, Worker};
 use crate::args::TestArgs;
 use crate::build::base::{self, BuildError, TestProgram};
+use crate::build::capture::Unit;
 use crate::build::diagnostics::Diagnostic;
 use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
@@ -39,7 +41,8 @@ use crate::run::client::private_folder;
 use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
-use crate::ui::events::{Event, EventLog, Milliseconds, Tests};
+use crate::source::items::plain;
+use crate::ui::events::{self, Event, EventLog, Milliseconds, Tests};
 use crate::ui::keys::Keys;
 use crate::ui::report::{Report, Verbosity};
 use crate::ui::terminal::Terminal;
@@ -48,6 +51,9 @@ use crate::ui::tests::Tally;
 /// Exit status where a test failed, or the tests do not build, as cargo has it.
 const FAILED: u8 = 101;
 const INTERRUPTED: u8 = 130;
+
+/// How often a program is started that cannot be reached.
+const TRIES: u32 = 2;
 
 /// What a program wrote before it ended comes within this time, unless somebody else has its output.
 const OUTPUT_LAG: Duration = Duration::from_millis(500);
@@ -116,6 +122,7 @@ pub fn run(args: &TestArgs) -> Result<u8> {
         inbox,
         ending,
         included: Arc::default(),
+        texts: Seen::default(),
         shared: Arc::default(),
         nothing_kept: private_folder()?,
         programs: Vec::new(),
@@ -143,6 +150,8 @@ struct Session<'a> {
     ending: CancelToken,
     /// Files of interest that no rule names, by program.
     included: Arc<Mutex<BTreeMap<usize, BTreeSet<PathBuf>>>>,
+    /// The files as they were looked at last.
+    texts: Seen,
     /// What the programs have in common.
     shared: Arc<SharedCompiles>,
     /// No test keeps values over a restart.
@@ -291,6 +300,14 @@ impl Session<'_> {
     fn begin_with(&mut self, programs: Vec<TestProgram>) -> Result<()> {
         self.programs.clear();
         self.builds += 1;
+        let manifests = self.project.members().map(|of| of.manifest_path.as_std_path());
+        let lock = self.project.metadata.workspace_root.join("Cargo.lock");
+        let sources = programs.iter().flat_map(|program| &program.base.units);
+        let sources: Vec<PathBuf> = sources.flat_map(Unit::files).collect();
+        let known = manifests.chain([lock.as_std_path()]);
+        for path in known.chain(sources.iter().map(PathBuf::as_path)) {
+            self.texts.differs(path);
+        }
         self.programs = programs
             .into_iter()
             .map(|program| Tested::new(program, self.args))
@@ -358,6 +375,7 @@ impl Session<'_> {
                 program.done.clear();
                 program.is_rest_due = true;
             }),
+            b'f' if self.programs.iter().all(Tested::is_well) => self.report.no_test_failed(),
             b'f' => self.run_again(|program| {
                 program.due = program.failed.clone();
                 program.is_rest_due = program.has_crashed;
@@ -380,20 +398,21 @@ impl Session<'_> {
     }
 
     fn saved(&mut self, change: &Change) {
+        // cargo itself writes `Cargo.lock`, and some editors write what is there already.
+        if !change.rescan && !change.paths.iter().any(|path| self.texts.differs(path)) {
+            return;
+        }
         self.round = Round::new(change.first_event);
         self.are_programs_stale = true;
         self.end_run();
-        // They are run as part of what is run because of the save.
-        for program in std::mem::take(&mut self.todo) {
-            self.programs[program].is_rest_due = true;
-        }
         if self.needs_build.is_some() {
             return;
         }
         for index in 0..self.programs.len() {
             let program = &mut self.programs[index];
-            program.is_pending = true;
             program.done.clear();
+            // One that was not started yet runs what was built first, and gets the rest after that.
+            program.is_pending = program.worker.is_some();
             match (&program.process, &program.worker) {
                 (Process::Ready(..), Some(worker)) => worker.save(Change {
                     paths: change.paths.clone(),
@@ -453,13 +472,21 @@ impl Session<'_> {
             }
             Said::Words(line) => self.report.words(&line),
             Said::Lost(error, _) => {
-                // Whatever it is, a program that is built anew may be without it; but not for ever.
-                self.report.setback("reach a test program", error.as_ref());
                 program.is_pending = false;
                 program.worker = None;
-                let is_this = |run: &&mut Run| run.program == index;
-                if let Some(run) = self.run.as_mut().filter(is_this) {
+                let run = self.run.as_mut().filter(|run| run.program == index);
+                // One that a save has ended before it was reached is started again.
+                let is_ours = run.as_ref().is_some_and(|run| run.is_ended);
+                program.times_lost += u32::from(!is_ours);
+                if let Some(run) = run {
+                    run.is_ended = true;
                     run.running.child.signal(Signal::KILL);
+                }
+                if program.times_lost < TRIES {
+                    self.todo.push_back(index);
+                } else {
+                    self.report.setback("reach a test program", error.as_ref());
+                    self.round.has_failed_to_compile = true;
                 }
             }
             Said::Ready(..)
@@ -683,6 +710,9 @@ impl Session<'_> {
             return self.build_anew();
         }
         if self.round.has_failed_to_compile && !is_pending {
+            if !std::mem::replace(&mut self.round.told_of_all, true) {
+                self.write_tested();
+            }
             self.read_keys();
             return Ok(Next::GoOn);
         }
@@ -717,7 +747,13 @@ impl Session<'_> {
                 program.is_rest_due = false;
             }
         }
+        // What is being made ready reads what cargo would write.
+        let is_making = |program: &Tested| matches!(program.process, Process::Making(..));
+        let must_wait = self.are_programs_stale && self.programs.iter().any(is_making);
         self.programs.iter().position(|program| {
+            if program.starts_programs && must_wait {
+                return false;
+            }
             let is_due = match kind {
                 Kind::Reached => !program.due.is_empty(),
                 Kind::All | Kind::Others => program.is_rest_due,
@@ -764,13 +800,7 @@ impl Session<'_> {
     /// Has cargo build what tests may start. Says itself why that is not possible.
     fn build_programs(&mut self) -> bool {
         self.report.programs_are_built();
-        for worker in self.programs.iter().filter_map(|of| of.worker.as_ref()) {
-            worker.pause(&self.ending);
-        }
         let built = base::build_programs(&self.project, &self.args.build, self.args, &self.ending);
-        for worker in self.programs.iter().filter_map(|of| of.worker.as_ref()) {
-            worker.resume();
-        }
         match built {
             Ok(()) => {
                 self.are_programs_stale = false;
@@ -856,9 +886,7 @@ impl Session<'_> {
                 ms: Milliseconds(run.began.elapsed()),
                 since_save: Some(Milliseconds(self.round.at.elapsed())),
             };
-            if let Err(error) = self.log.write(Event::Tests(event), None) {
-                self.report.setback("write to the events file", &error);
-            }
+            self.write(Event::Tests(event));
         }
         let program = &self.programs[run.program];
         let fails_fast = self.args.once && !self.args.no_fail_fast && !program.is_well();
@@ -868,6 +896,27 @@ impl Session<'_> {
         if !self.args.once {
             self.stand_by(run.program);
         }
+    }
+
+    fn write(&self, event: Event) {
+        if let Err(error) = self.log.write(event, None) {
+            self.report.setback("write to the events file", &error);
+        }
+    }
+
+    /// All that was due was run, or does not compile.
+    fn write_tested(&self) {
+        let failing = self.programs.iter().flat_map(|program| {
+            let title = program.has_crashed.then(|| program.program.title.clone());
+            program.failed.iter().cloned().chain(title)
+        });
+        self.write(Event::Tested(events::Tested {
+            reached: self.round.reached.run,
+            others: self.round.others.run,
+            failing: failing.collect(),
+            broken: self.round.has_failed_to_compile,
+            since_save: Milliseconds(self.round.at.elapsed()),
+        }));
     }
 
     fn tell_of_reached(&mut self) {
@@ -894,6 +943,7 @@ impl Session<'_> {
         } else if self.round.others.run > 0 {
             self.report.other_tests(&self.round.others);
         }
+        self.write_tested();
         if self.args.once {
             return Next::End(self.status());
         }
@@ -947,6 +997,7 @@ impl Session<'_> {
                 }
                 self.round.has_failed_to_compile = true;
                 self.needs_build = Some("they have not been built since".to_owned());
+                self.write_tested();
                 self.read_keys();
                 // The next save tries again.
                 return self.wait_for_a_save();
@@ -972,6 +1023,19 @@ impl Session<'_> {
                 _ => {}
             }
         }
+    }
+}
+
+/// Hashes of files.
+#[derive(Debug, Default)]
+struct Seen(BTreeMap<PathBuf, Option<u128>>);
+
+impl Seen {
+    /// Whether a file is another one than when it was looked at last.
+    fn differs(&mut self, path: &Path) -> bool {
+        let path = plain(path);
+        let now = std::fs::read(&path).ok().map(|bytes| xxh3_128(&bytes));
+        self.0.insert(path, now) != Some(now)
     }
 }
 

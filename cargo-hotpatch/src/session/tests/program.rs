@@ -34,6 +34,8 @@ pub(super) struct Tested {
     pub(super) has_crashed: bool,
     /// Its word on what was saved is still to come.
     pub(super) is_pending: bool,
+    /// How often it could not be reached.
+    pub(super) times_lost: u32,
 }
 
 /// Its process.
@@ -62,6 +64,7 @@ impl Tested {
             failed: BTreeSet::new(),
             has_crashed: false,
             is_pending: false,
+            times_lost: 0,
         }
     }
 

@@ -1,0 +1,3 @@
+fn main() {
+    println!("{}", tested::mul(6, 7));
+}
