@@ -188,6 +188,7 @@ impl Agent {
             self.obey(request)
                 .unwrap_or_else(|refusal| refused(&refusal))
                 .write_to(stream)?;
+            hold::open();
         }
     }
 
@@ -243,7 +244,7 @@ impl Agent {
                 hooks::thaw(save_at_the_end);
                 Ok(Response::Thawed)
             }
-            Request::Release { args } => match hold::open(args) {
+            Request::Release { args } => match hold::unlock(args) {
                 true => Ok(Response::Released),
                 false => Err(Refusal::NotHeld),
             },

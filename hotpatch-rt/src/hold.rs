@@ -20,7 +20,9 @@ enum Gate {
     Open,
     /// It waits; whether somebody has come who can release it.
     Closed { is_met: bool },
-    /// It may go, with these arguments behind the program's name.
+    /// It is told to go, with these arguments behind the program's name, as soon as whoever said so has the answer.
+    Unlocked(Option<Vec<CString>>),
+    /// It may go.
     Opening(Option<Vec<CString>>),
 }
 
@@ -56,8 +58,10 @@ pub fn part() {
     }
 }
 
-/// Lets the main thread go on. `false`: it does not wait, or an argument has a zero in it.
-pub fn open(args: Option<Vec<OsString>>) -> bool {
+/// Has the main thread go on at the next [`open`]. `false`: it does not wait, or an argument has a zero in it.
+///
+/// These are two steps because a program may end before an answer that is written after it went.
+pub fn unlock(args: Option<Vec<OsString>>) -> bool {
     let args = args.map(|args| {
         let args = args.into_iter();
         args.map(|arg| CString::new(arg.into_vec())).collect()
@@ -68,10 +72,18 @@ pub fn open(args: Option<Vec<OsString>>) -> bool {
     let mut gate = gate();
     let is_closed = matches!(*gate, Gate::Closed { .. });
     if is_closed {
-        *gate = Gate::Opening(args);
-        MOVED.notify_all();
+        *gate = Gate::Unlocked(args);
     }
     is_closed
+}
+
+/// Lets the main thread go on, if [`unlock`] has said so.
+pub fn open() {
+    let mut gate = gate();
+    if let Gate::Unlocked(args) = &mut *gate {
+        *gate = Gate::Opening(args.take());
+        MOVED.notify_all();
+    }
 }
 
 /// Waits until the program may go on. Gives back the arguments that it gets, if they are others.
@@ -83,10 +95,10 @@ fn wait() -> Option<Vec<CString>> {
             Gate::Opening(_) => {
                 return match std::mem::replace(&mut *gate, Gate::Open) {
                     Gate::Opening(args) => args,
-                    Gate::Open | Gate::Closed { .. } => None,
+                    Gate::Open | Gate::Closed { .. } | Gate::Unlocked(_) => None,
                 };
             }
-            Gate::Closed { is_met: true } => {
+            Gate::Closed { is_met: true } | Gate::Unlocked(_) => {
                 gate = MOVED.wait(gate).unwrap_or_else(PoisonError::into_inner);
             }
             Gate::Closed { is_met: false } => {
@@ -134,12 +146,14 @@ mod tests {
 
     #[test]
     fn a_program_gets_other_arguments_when_it_is_released_and_only_once() {
-        assert!(!open(None), "nobody waits");
+        assert!(!unlock(None), "nobody waits");
         close();
         meet();
-        assert!(!open(Some(vec![OsString::from("a\0b")])));
-        assert!(open(Some(vec![OsString::from("--exact"), OsString::from("")])));
-        assert!(!open(None), "it is on its way");
+        assert!(!unlock(Some(vec![OsString::from("a\0b")])));
+        let others = ["--exact", ""].map(OsString::from);
+        assert!(unlock(Some(others.to_vec())));
+        assert!(!unlock(None), "it is on its way");
+        open();
         let first = [c"app".as_ptr(), c"old".as_ptr(), ptr::null()];
         let (mut count, mut args) = (2, first.as_ptr());
         // SAFETY: as `main` has them.
@@ -147,13 +161,16 @@ mod tests {
         // SAFETY: as many as were given.
         let now = unsafe { std::slice::from_raw_parts(args, 4) };
         // SAFETY: three texts and a null.
-        let texts = now[..3].iter().map(|arg| unsafe { std::ffi::CStr::from_ptr(*arg) });
+        let texts = now[..3]
+            .iter()
+            .map(|arg| unsafe { std::ffi::CStr::from_ptr(*arg) });
         assert_eq!(count, 3);
         assert_eq!(texts.collect::<Vec<_>>(), [c"app", c"--exact", c""]);
         assert!(now[3].is_null());
 
         close();
-        assert!(open(None));
+        assert!(unlock(None));
+        open();
         // SAFETY: as above.
         unsafe { wait_with(&raw mut count, &raw mut args) };
         assert_eq!(count, 3);

@@ -30,7 +30,10 @@ fn main() -> anyhow::Result<()> {
         Trial::test(name, move || {
             let starts = anew::judge(&test).map_err(|error| Failed::from(format!("{error:#}")))?;
             let built = starts.builds.len();
-            println!("{test}: {} starts, {built} built: {:?}", starts.count, starts.builds);
+            println!(
+                "{test}: {} starts, {built} built: {:?}",
+                starts.count, starts.builds
+            );
             Ok(())
         })
     });

@@ -131,7 +131,12 @@ fn tests_that_reach_an_edit_are_run_first_and_then_the_others() -> Result<()> {
             Ok(session.stderr().contains("Skipped doc tests"))
         })?;
         let lib = "src/lib.rs";
-        let of_mul = ["both", "tests::multiplies", "tests::squares_have_areas", "the_program_answers"];
+        let of_mul = [
+            "both",
+            "tests::multiplies",
+            "tests::squares_have_areas",
+            "the_program_answers",
+        ];
         // A body: by a call, through a trait object, from outside, and in a program that a test starts.
         let round = expect(session, &project, (lib, "a * b", "a * b + 1"), &of_mul[..3])?;
         ensure!(
@@ -172,7 +177,11 @@ fn tests_that_reach_an_edit_are_run_first_and_then_the_others() -> Result<()> {
         // Nothing that runs.
         project.replace(lib, "//! Something", "//! Something more")?;
         let round = Round::of(session, LIMIT)?;
-        ensure!(round.run(true)?.is_empty() && round.run(false)?.is_empty(), "{}", round.end);
+        ensure!(
+            round.run(true)?.is_empty() && round.run(false)?.is_empty(),
+            "{}",
+            round.end
+        );
         session.stop().map(drop)
     })
 }
@@ -184,18 +193,38 @@ fn tests_come_and_go_with_saves() -> Result<()> {
         let first = Round::of(session, FIRST_BUILD)?;
         ensure!(first.runs.len() == 2, "{} programs", first.runs.len());
         let outside = "tests/outside.rs";
-        let added = "#[test]\nfn added() {\n    assert_eq!(add(1, 1), 3);\n}\n\n#[test]\nfn neither";
-        expect(session, &project, (outside, "#[test]\nfn neither", added), &["added"])?;
+        let added =
+            "#[test]\nfn added() {\n    assert_eq!(add(1, 1), 3);\n}\n\n#[test]\nfn neither";
+        expect(
+            session,
+            &project,
+            (outside, "#[test]\nfn neither", added),
+            &["added"],
+        )?;
         // Renamed, and it still fails; one of the old name is not run any more.
-        let round = expect(session, &project, (outside, "fn added", "fn renamed"), &["renamed"])?;
+        let round = expect(
+            session,
+            &project,
+            (outside, "fn added", "fn renamed"),
+            &["renamed"],
+        )?;
         ensure!(round.failing()? == names(&["renamed"]), "{}", round.end);
         let ignored = "#[test]\n#[ignore = \"later\"]\nfn renamed";
-        let round = expect(session, &project, (outside, "#[test]\nfn renamed", ignored), &["renamed"])?;
+        let round = expect(
+            session,
+            &project,
+            (outside, "#[test]\nfn renamed", ignored),
+            &["renamed"],
+        )?;
         ensure!(round.failing()?.is_empty(), "{}", round.end);
         let lib = "src/lib.rs";
         // What is said of a test stands in the list of all: which of them it is about is not told.
         let round = expect(session, &project, (lib, "    #[should_panic]\n", ""), &[])?;
-        ensure!(round.failing()? == names(&["tests::panics"]), "{}", round.end);
+        ensure!(
+            round.failing()? == names(&["tests::panics"]),
+            "{}",
+            round.end
+        );
         let gone = "    #[test]\n    fn panics() {\n        let none: Option<u32> = None;\n        none.unwrap();\n    }\n";
         let round = expect(session, &project, (lib, gone, ""), &[])?;
         ensure!(round.failing()?.is_empty(), "{}", round.end);
@@ -216,11 +245,16 @@ fn a_program_that_crashes_and_one_that_does_not_end() -> Result<()> {
             .iter()
             .find(|run| run.field("affected") == true)
             .context("nothing was run")?;
-        ensure!(crashed.text("ended") == "was ended by signal 6", "{crashed}");
+        ensure!(
+            crashed.text("ended") == "was ended by signal 6",
+            "{crashed}"
+        );
         ensure!(!round.failing()?.is_empty(), "{}", round.end);
         // A run under way gives way to the next save.
         project.replace(lib, "std::process::abort();", "loop {}")?;
-        wait_until("it runs", || Ok(session.stderr().matches("Running unittests").count() >= 4))?;
+        wait_until("it runs", || {
+            Ok(session.stderr().matches("Running unittests").count() >= 4)
+        })?;
         project.replace(lib, "loop {}", "assert_eq!(add(1, 2), 3);")?;
         let round = Round::of(session, LIMIT)?;
         ensure!(round.failing()?.is_empty(), "{}", round.end);
@@ -233,7 +267,11 @@ fn what_decides_the_build_has_the_programs_built_anew() -> Result<()> {
     let project = project("manifest")?;
     with_session(&project, &["--test", "outside"], |session| {
         Round::of(session, FIRST_BUILD)?;
-        project.replace("Cargo.toml", "[workspace]", "[features]\nfast = []\n\n[workspace]")?;
+        project.replace(
+            "Cargo.toml",
+            "[workspace]",
+            "[features]\nfast = []\n\n[workspace]",
+        )?;
         project.replace(
             "tests/outside.rs",
             "fn neither() {}",
@@ -244,7 +282,11 @@ fn what_decides_the_build_has_the_programs_built_anew() -> Result<()> {
             round = Round::of(session, LIMIT)?;
         }
         ensure!(round.failing()? == names(&["neither"]), "{}", round.end);
-        project.replace("Cargo.toml", "[features]\n", "[features]\ndefault = [\"fast\"]\n")?;
+        project.replace(
+            "Cargo.toml",
+            "[features]\n",
+            "[features]\ndefault = [\"fast\"]\n",
+        )?;
         let mut round = Round::of(session, FIRST_BUILD)?;
         while !round.failing()?.is_empty() {
             round = Round::of(session, LIMIT)?;
@@ -268,14 +310,26 @@ fn once_is_as_cargo_test() -> Result<()> {
         Ok((output.status.code(), said))
     };
     let (status, said) = run(&[])?;
-    ensure!(status == Some(0) && said.contains("5 passed; 0 failed; 1 ignored"), "{said}");
+    ensure!(
+        status == Some(0) && said.contains("5 passed; 0 failed; 1 ignored"),
+        "{said}"
+    );
     let (status, said) = run(&["adds"])?;
-    ensure!(status == Some(0) && said.contains("1 passed; 0 failed; 0 ignored"), "{said}");
+    ensure!(
+        status == Some(0) && said.contains("1 passed; 0 failed; 0 ignored"),
+        "{said}"
+    );
     let (status, said) = run(&["--", "--ignored"])?;
-    ensure!(status == Some(0) && said.contains("1 passed; 0 failed; 0 ignored"), "{said}");
+    ensure!(
+        status == Some(0) && said.contains("1 passed; 0 failed; 0 ignored"),
+        "{said}"
+    );
     project.replace("src/lib.rs", "a + b", "a - b")?;
     let (status, said) = run(&[])?;
-    ensure!(status == Some(101) && said.contains("4 passed; 1 failed"), "{said}");
+    ensure!(
+        status == Some(101) && said.contains("4 passed; 1 failed"),
+        "{said}"
+    );
     project.replace("src/lib.rs", "a - b", "a -")?;
     let (status, said) = run(&[])?;
     ensure!(status == Some(101) && said.is_empty(), "{said}");

@@ -442,7 +442,12 @@ fn collect(
 }
 
 /// A program with those of the crates that it consists of.
-fn base_of(program: PathBuf, stem: &str, units: &BTreeMap<String, Unit>, began: SystemTime) -> Base {
+fn base_of(
+    program: PathBuf,
+    stem: &str,
+    units: &BTreeMap<String, Unit>,
+    began: SystemTime,
+) -> Base {
     let used = used_by(stem, units);
     let mut ordered = Vec::new();
     order(stem, units, &mut BTreeSet::new(), &mut ordered);
@@ -487,7 +492,10 @@ fn collect_tests(
     programs.sort_by_key(|(artifact, _)| {
         let target = &artifact.target;
         let kind = [target.is_lib(), target.is_bin(), target.is_test()];
-        let kind = kind.iter().position(|is_this| *is_this).unwrap_or(kind.len());
+        let kind = kind
+            .iter()
+            .position(|is_this| *is_this)
+            .unwrap_or(kind.len());
         (artifact.package_id.repr.clone(), kind, target.name.clone())
     });
     let tests = programs.into_iter().map(|(artifact, path)| {

@@ -101,6 +101,8 @@ pub enum State {
     Restarting,
     /// It has ended, and the next save starts it again.
     Ended,
+    /// It has ended, and its next process waits for a save.
+    Waiting,
 }
 
 /// A session, and how things stand with it.

@@ -478,6 +478,10 @@ impl Session<'_> {
                 }
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
+            // It has ended before it could be patched.
+            Said::Ready(pid, ..)
+                if self.program.is_none()
+                    || self.project.config.runner.is_none() && !self.is_program(pid) => {}
             Said::Ready(pid, functions, revision) => {
                 let ready = Ready {
                     pid,
@@ -542,12 +546,14 @@ impl Session<'_> {
         Ok(Next::GoOn)
     }
 
+    /// Whether the program, waiting or not, has this process id.
+    fn is_program(&self, pid: u32) -> bool {
+        let program = self.program.as_ref();
+        program.is_some_and(|program| program.running.child.pid() == pid)
+    }
+
     fn exited(&mut self, exit: ChildExit) -> Result<Next> {
-        let ours = self
-            .program
-            .as_ref()
-            .is_some_and(|p| p.running.child.pid() == exit.pid);
-        if !ours {
+        if !self.is_program(exit.pid) {
             return Ok(Next::GoOn);
         }
         if self.is_waiting() {

@@ -62,6 +62,7 @@ impl Session<'_> {
                 lost: None,
                 waits: true,
             });
+            self.ledger.state(State::Waiting);
             if differs {
                 self.report.runs_again();
                 return self.go_again();
@@ -81,10 +82,7 @@ impl Session<'_> {
     }
 
     /// A save has its verdict while the program waits. Gives it back if it is to be told.
-    pub(super) fn verdict_while_waiting(
-        &mut self,
-        verdict: Verdict,
-    ) -> Result<Option<Verdict>> {
+    pub(super) fn verdict_while_waiting(&mut self, verdict: Verdict) -> Result<Option<Verdict>> {
         match &verdict.outcome {
             Ok(Outcome::Patched(_)) => {
                 self.announce();

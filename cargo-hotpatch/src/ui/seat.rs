@@ -84,6 +84,7 @@ pub fn render_status(paint: Paint, status: &Status) -> String {
         State::Running => format!("runs{pid}, generation {}", status.generation),
         State::Restarting => format!("is built to be started anew{pid}"),
         State::Ended => "has ended; the next save starts it again".to_owned(),
+        State::Waiting => "has ended; its next process waits for a save".to_owned(),
     };
     let mut text = paint.verb(
         Hue::Green,

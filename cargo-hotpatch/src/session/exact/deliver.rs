@@ -148,7 +148,8 @@ impl Engine {
                 .read_exact_at(&mut bytes, loaded.bias + cell)
                 .context("failed to read the program's memory")?;
             let offset = i64::from_le_bytes(bytes);
-            self.process.addresses
+            self.process
+                .addresses
                 .plan_thread_local(self.names.id(text), offset);
         }
         Ok(())
@@ -166,11 +167,19 @@ impl Engine {
         let image = client.image().clone();
         for _ in 0..PLACES {
             self.process.loaded += 1;
-            let output = self.process.folder.join(format!("patch-{}.so", self.process.loaded));
+            let output = self
+                .process
+                .folder
+                .join(format!("patch-{}.so", self.process.loaded));
             let library = self.link(selection, threads, supply, &output, cancel)?;
             let bias = client.load(self.process.loaded, &library.path, &image)?;
             self.process.was_near = library.is_fixed;
-            if let Some(next) = self.process.next_place.as_mut().filter(|_| library.is_fixed) {
+            if let Some(next) = self
+                .process
+                .next_place
+                .as_mut()
+                .filter(|_| library.is_fixed)
+            {
                 *next = library.end.max(*next + 1).next_multiple_of(PLACE_ALIGN);
             }
             if bias == 0 || !library.is_fixed {

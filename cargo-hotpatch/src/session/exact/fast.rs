@@ -221,7 +221,10 @@ impl Engine {
             ..Times::default()
         };
         let begun = Instant::now();
-        let folder = self.process.folder.join(format!("text-{}", self.process.loaded + 1));
+        let folder = self
+            .process
+            .folder
+            .join(format!("text-{}", self.process.loaded + 1));
         let names = instances.names.values().flatten();
         let program = InProgram {
             instances: names.map(|name| self.names.text(*name)).collect(),
@@ -471,7 +474,11 @@ impl Engine {
         is_meant: impl Fn(NameId) -> bool,
         client: &mut Client,
     ) -> Result<()> {
-        let ahead = self.process.ahead.iter().filter(|(name, _)| is_meant(**name));
+        let ahead = self
+            .process
+            .ahead
+            .iter()
+            .filter(|(name, _)| is_meant(**name));
         let bodies: Vec<(NameId, Place)> = ahead
             .filter_map(|(name, body)| Some((*name, (*body)?)))
             .collect();

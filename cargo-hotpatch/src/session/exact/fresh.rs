@@ -78,11 +78,7 @@ const MAIN: &str = "main";
 const ALLOCATOR: &str = "___rg_";
 
 /// Why the program has to be linked anew, if it has.
-fn needs_a_link(
-    changes: &Changes,
-    new: &Definitions<'_>,
-    names: &Names,
-) -> Option<String> {
+fn needs_a_link(changes: &Changes, new: &Definitions<'_>, names: &Names) -> Option<String> {
     let text = |name: &NameId| names.text(*name);
     let differs = |name: &NameId| {
         [&changes.changed, &changes.constants, &changes.listed]

@@ -66,7 +66,8 @@ impl Engine {
     pub(super) fn listen_for(&mut self, told: Vec<Told>) {
         let before = std::mem::take(&mut self.process.listening);
         let mut called = before.called;
-        let is_set = |told: &&Told| word(self.process.pid, told.flag).is_some_and(|word| word & 0xff != 0);
+        let is_set =
+            |told: &&Told| word(self.process.pid, told.flag).is_some_and(|word| word & 0xff != 0);
         let names = before.waiting.iter().filter(is_set);
         called.extend(names.filter_map(|told| self.own_function(told.name)));
         self.process.listening = Listening {
@@ -91,9 +92,9 @@ impl Engine {
         let since = self.process.listening.since?;
         let is_over = since.elapsed() >= PATIENCE;
         let waiting = std::mem::take(&mut self.process.listening.waiting);
-        let (called, others): (Vec<Told>, Vec<Told>) = waiting
-            .into_iter()
-            .partition(|told| word(self.process.pid, told.flag).is_some_and(|word| word & 0xff != 0));
+        let (called, others): (Vec<Told>, Vec<Told>) = waiting.into_iter().partition(|told| {
+            word(self.process.pid, told.flag).is_some_and(|word| word & 0xff != 0)
+        });
         let named = called
             .iter()
             .filter_map(|told| self.own_function(told.name));

@@ -37,12 +37,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+pub use self::compile::SharedCompiles;
 use self::engine::Engine;
 use self::fast::FastLane;
-pub use self::compile::SharedCompiles;
 pub use self::live::Live;
-pub use self::reach::Reach;
 use self::process::SetAside;
+pub use self::reach::Reach;
 use super::outcome::{Outcome, Patched};
 use super::program::Stranger;
 use super::texts::{Fixed, Texts};

@@ -168,7 +168,11 @@ impl Engine {
         let counts: Vec<NameId> = counts.copied().collect();
         let is_other =
             |(_, facts): &(Definition, StaticFacts)| worlds.types.mentioned_in(&facts.ty);
-        let forgotten = self.process.gone_statics.iter().filter(|(_, of)| is_other(of));
+        let forgotten = self
+            .process
+            .gone_statics
+            .iter()
+            .filter(|(_, of)| is_other(of));
         let forgotten = forgotten.map(|(name, _)| *name).collect();
         let gone_statics = gone_statics(&changes, &old, &old_facts, names);
         let on_stack = self.process.code.look(self.process.pid);
@@ -220,7 +224,9 @@ impl Engine {
         if alive.is_empty() {
             let is_function = |(_, of): &(&NameId, &&Definition)| of.kind == Kind::Function;
             let functions = old.iter().filter(is_function).map(|(name, _)| *name);
-            let were: Vec<NameId> = functions.chain(self.process.gone_erasers.iter().copied()).collect();
+            let were: Vec<NameId> = functions
+                .chain(self.process.gone_erasers.iter().copied())
+                .collect();
             let functions = old.iter().chain(&new).filter(is_function);
             let symbols: Vec<NameId> = functions.map(|(name, _)| *name).collect();
             if !worlds.named().is_empty() && self.hides_ids() {
@@ -304,8 +310,9 @@ impl Engine {
         };
         let functions = on_stack.functions.iter();
         let names = functions.filter_map(|function| self.names.get(&function.symbol));
-        let changed =
-            names.filter(|name| changes.changed.contains(name) && !self.process.ahead.contains_key(name));
+        let changed = names.filter(|name| {
+            changes.changed.contains(name) && !self.process.ahead.contains_key(name)
+        });
         let changed: BTreeSet<NameId> = changed.collect();
         let is_same = |name: &NameId| {
             let mut crates = self.crates.iter();
@@ -329,7 +336,8 @@ impl Engine {
         let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
         rename(&mut old, &new, &self.names);
         // What is new there and nobody uses yet is not in the process.
-        self.process.is_behind = old.len() != new.len() || old.keys().any(|name| !new.contains_key(name));
+        self.process.is_behind =
+            old.len() != new.len() || old.keys().any(|name| !new.contains_key(name));
         if self.process.is_behind {
             return Ok(());
         }

@@ -140,7 +140,9 @@ impl Engine {
         Ok(match brought? {
             Outcome::Refused(refusal) => (Renewed::NeedsBuild(refusal.message), None),
             Outcome::Broken(found) => (Renewed::Broken(found), None),
-            Outcome::Patched(_) | Outcome::Unchanged => (Renewed::Ready { differs }, Some((client, process))),
+            Outcome::Patched(_) | Outcome::Unchanged => {
+                (Renewed::Ready { differs }, Some((client, process)))
+            }
         })
     }
 
@@ -167,7 +169,10 @@ impl Engine {
     /// it was on.
     pub(super) fn begin_anew(&mut self, client: &Client, folder: &Path) -> SetAside {
         let addresses = self.process.addresses.afresh(client.bias());
-        let krate = self.crates.last().map(|program| program.unit.krate.as_str());
+        let krate = self
+            .crates
+            .last()
+            .map(|program| program.unit.krate.as_str());
         let code = CodeMap::new(addresses.image(), client.bias(), krate.unwrap_or_default());
         let process = Process {
             is_fresh: true,

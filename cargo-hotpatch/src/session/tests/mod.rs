@@ -300,7 +300,10 @@ impl Session<'_> {
     fn begin_with(&mut self, programs: Vec<TestProgram>) -> Result<()> {
         self.programs.clear();
         self.builds += 1;
-        let manifests = self.project.members().map(|of| of.manifest_path.as_std_path());
+        let manifests = self
+            .project
+            .members()
+            .map(|of| of.manifest_path.as_std_path());
         let lock = self.project.metadata.workspace_root.join("Cargo.lock");
         let sources = programs.iter().flat_map(|program| &program.base.units);
         let sources: Vec<PathBuf> = sources.flat_map(Unit::files).collect();
@@ -439,10 +442,7 @@ impl Session<'_> {
         let program = &mut self.programs[index];
         match said {
             Said::Included(files) => {
-                let mut included = self
-                    .included
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut included = self.included.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(watcher) = &self.watcher {
                     let folders: BTreeSet<&Path> =
                         files.iter().filter_map(|file| file.parent()).collect();
@@ -591,9 +591,10 @@ impl Session<'_> {
         let program = &self.programs[index];
         let mut words = match (kind, &program.known) {
             (Kind::Reached, Some(_)) => exactly(&program.due, self.args),
-            (Kind::Others, Some(known)) if !program.done.is_empty() => {
-                exactly(&known.difference(&program.done).cloned().collect(), self.args)
-            }
+            (Kind::Others, Some(known)) if !program.done.is_empty() => exactly(
+                &known.difference(&program.done).cloned().collect(),
+                self.args,
+            ),
             _ => {
                 let name = self.args.name.iter().map(OsString::from);
                 name.chain(self.args.args.iter().map(OsString::from))
@@ -781,7 +782,8 @@ impl Session<'_> {
         }
         let words = self.words(kind, index);
         let program = &mut self.programs[index];
-        let Process::Ready(running, number) = std::mem::replace(&mut program.process, Process::None)
+        let Process::Ready(running, number) =
+            std::mem::replace(&mut program.process, Process::None)
         else {
             return Ok(());
         };
@@ -1064,7 +1066,9 @@ impl Drop for Tested {
         if let Process::Making(running, _) | Process::Ready(running, _) | Process::Runs(running) =
             &self.process
         {
-            running.child.terminate(TERM_GRACE.min(Duration::from_millis(500)));
+            running
+                .child
+                .terminate(TERM_GRACE.min(Duration::from_millis(500)));
         }
     }
 }

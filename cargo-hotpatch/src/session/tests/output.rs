@@ -42,7 +42,11 @@ impl Output {
         while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.unread.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
-            self.line(strip_str(line.trim_end_matches(['\n', '\r'])).to_string().as_str());
+            self.line(
+                strip_str(line.trim_end_matches(['\n', '\r']))
+                    .to_string()
+                    .as_str(),
+            );
         }
     }
 

@@ -198,7 +198,15 @@ mod tests {
 
     #[test]
     fn what_chooses_tests_is_told_apart() {
-        let words = ["--skip", "slow", "--nocapture", "deep::", "--test-threads", "1", "--ignored"];
+        let words = [
+            "--skip",
+            "slow",
+            "--nocapture",
+            "deep::",
+            "--test-threads",
+            "1",
+            "--ignored",
+        ];
         let words = words.map(str::to_owned);
         assert_eq!(filters(&words), ["--skip", "slow", "deep::", "--ignored"]);
         assert_eq!(
