@@ -123,21 +123,22 @@ pub unsafe fn wait_with(count: *mut c_int, args: *mut *const *const c_char) {
         return;
     };
     // SAFETY: the caller's promise.
-    let name = match unsafe { *count } {
-        0 => None,
-        // SAFETY: as above, and there is at least one.
-        _ => Some(unsafe { **args }),
-    };
+    let has_name = unsafe { *count } > 0;
+    let name = has_name.then(|| {
+        // SAFETY: as above.
+        let first = unsafe { *args };
+        // SAFETY: there is at least one.
+        unsafe { *first }
+    });
     // The program may read them until it ends.
     let others = others.into_iter().map(|arg| arg.into_raw().cast_const());
     let mut all: Vec<*const c_char> = name.into_iter().chain(others).collect();
     let length = c_int::try_from(all.len()).unwrap_or(c_int::MAX);
     all.push(ptr::null());
-    // SAFETY: both are variables of the caller's frame, and what they get stays for the life of the process.
-    unsafe {
-        *count = length;
-        *args = all.leak().as_ptr();
-    }
+    // SAFETY: it is a variable of the caller's frame.
+    unsafe { *count = length };
+    // SAFETY: so is this, and what it gets stays for the life of the process.
+    unsafe { *args = all.leak().as_ptr() };
 }
 
 #[cfg(test)]

@@ -43,8 +43,9 @@ pub fn of_scope(unit: &Unit, cancel: &CancelToken) -> Result<(Unit, Roots)> {
         return Ok((of_scope, Roots { base, scope }));
     }
     let base = ask(&unit.args, "bin")?;
+    let args = rustc::without_harness(&unit.args);
     for attempt in 0..ATTEMPTS {
-        of_scope.args = rustc::with_other_identity(&unit.args, attempt);
+        of_scope.args = rustc::with_other_identity(&args, attempt);
         let scope = ask(&of_scope.args, "rlib")?;
         if scope.len() == base.len() {
             return Ok((of_scope, Roots { base, scope }));

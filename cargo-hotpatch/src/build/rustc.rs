@@ -377,6 +377,17 @@ pub fn with_other_identity(args: &RustcArgs, number: u32) -> RustcArgs {
         .with([format!("-Cmetadata={identity}-scope{number}")])
 }
 
+/// The same crate without the harness that runs its tests: all of its code but the tests themselves.
+#[must_use]
+pub fn without_harness(args: &RustcArgs) -> RustcArgs {
+    match args.as_slice().iter().any(|arg| arg == "--test") {
+        true => args
+            .without(|flag| flag.name == "--test")
+            .with(["--cfg=test".to_owned()]),
+        false => args.clone(),
+    }
+}
+
 /// A crate with nothing in it and the identity of this one, as a program or a library.
 #[must_use]
 pub fn empty(args: &RustcArgs, kind: &str, source: &Path, object: &Path) -> RustcArgs {

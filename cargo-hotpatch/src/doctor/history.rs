@@ -241,7 +241,7 @@ impl Player<'_> {
             connect: Box::new(move |image| with.connect(image)),
             // It stays there.
             is_held: false,
-            shared: None,
+            tests: None,
             project,
             base,
         };

@@ -384,7 +384,7 @@ impl Session<'_> {
             folder: running.rendezvous.folder().to_owned(),
             connect: Box::new(move |image| with.connect(image)),
             is_held,
-            shared: None,
+            tests: None,
         };
         let worker = Worker::start(tools, move |said| {
             let _ = messages.send(Message::Said(run, said));

@@ -155,9 +155,21 @@ pub struct Tools {
     /// The program waits before its `main` until the agent has been reached, and no longer: otherwise one that ends at once
     /// would be gone before.
     pub is_held: bool,
-    /// Of programs with tests: what they have in common. No edit goes into a process of these that has begun.
-    pub shared: Option<Arc<SharedCompiles>>,
+    /// For programs with tests: no edit goes into a process of these that has begun.
+    pub tests: Option<ForTests>,
 }
+
+/// What a worker for a program with tests works with.
+pub struct ForTests {
+    /// What the programs of the session have in common.
+    pub shared: Arc<SharedCompiles>,
+    /// Asked when the fast lane has brought an edit: the arguments with which the process is to go to its `main`, if it is to
+    /// go before the exact lane has its word.
+    pub choose: Choose,
+}
+
+/// Chooses the arguments of a process for what an edit reaches.
+pub type Choose = Box<dyn Fn(&exact::Reach) -> Option<Vec<OsString>> + Send>;
 
 impl Worker {
     /// Starts it; `say` is called from its thread.
@@ -175,7 +187,7 @@ impl Worker {
                     client: None,
                     connect: tools.connect,
                     is_held: tools.is_held,
-                    shared: tools.shared,
+                    tests: tools.tests,
                     was_released: false,
                 };
                 let (project, base) = (tools.project, tools.base);
@@ -350,7 +362,7 @@ pub(super) struct Agent {
     /// Its process waits before its `main`, and is to be let go at once.
     pub(super) is_held: bool,
     /// Its program has tests, and the session has several of them.
-    pub(super) shared: Option<Arc<SharedCompiles>>,
+    pub(super) tests: Option<ForTests>,
     /// Its process was let go.
     pub(super) was_released: bool,
 }

@@ -263,7 +263,7 @@ impl Engine {
             Outcome::Patched(patched) => {
                 self.process.ahead.clear();
                 self.process.is_behind = false;
-                self.settle_scopes();
+                self.scoped.settle(&self.crates);
                 // What the fast lane brought has made this generation.
                 self.process.generation += u32::from(!is_ahead);
                 patched.generation = self.process.generation;
@@ -272,18 +272,28 @@ impl Engine {
             Outcome::Unchanged => {
                 // What is left of it is gone from the source.
                 self.take_back(client)?;
-                self.settle_scopes();
+                self.scoped.settle(&self.crates);
             }
             Outcome::Refused(_) | Outcome::Broken(_) => {}
         }
         Ok(outcome)
     }
 
-    /// Programs with tests have no scopes: each would need them for itself.
-    fn settle_scopes(&mut self) {
-        if self.shared.is_none() {
-            self.scoped.settle(&self.crates);
+    /// Whether what was compiled is what the fast lane brought into a process that has begun with it; nothing if it does not
+    /// compile, which is told.
+    ///
+    /// # Errors
+    /// As [`Engine::follow`].
+    pub(super) fn compare_with_ahead(&mut self, begun: Begun) -> Result<Option<Outcome>> {
+        let build = match begun {
+            Begun::Refused(refusal) => return Ok(Some(Outcome::Refused(refusal))),
+            Begun::Compiling(build) => build,
+        };
+        let broken = self.take_compiled(build)?;
+        if broken.is_none() && !self.differs_from_ahead() {
+            self.mark_run();
         }
+        Ok(broken)
     }
 
     /// What would become of what changed, without touching the process.

@@ -97,12 +97,12 @@ pub(super) fn work(
     let of = is_known.then(|| revision(&watched, &fixed));
     say(Said::Ready(pid, engine.replaceable(), of));
     engine.read_base()?;
-    let has_tests = agent.shared.is_some();
-    engine.shared.clone_from(&agent.shared);
+    let has_tests = agent.tests.is_some();
+    engine.shared = agent.tests.as_ref().map(|tests| tests.shared.clone());
     if !has_tests {
         engine.warm_up();
-        engine.scoped.settle(&engine.crates);
     }
+    engine.scoped.settle(&engine.crates);
     if engine.scoped.are_prepared(&engine.crates) {
         say(Said::Prepared);
     }
@@ -149,9 +149,8 @@ pub(super) fn work(
                 tried.clear();
                 if has_tests {
                     say(Said::Reach(engine.reach()));
-                } else {
-                    engine.scoped.settle(&engine.crates);
                 }
+                engine.scoped.settle(&engine.crates);
                 let of = revision(&watched, &fixed);
                 let pid = engine.process.pid;
                 say(Said::Ready(pid, engine.replaceable(), Some(of)));
@@ -196,6 +195,7 @@ pub(super) fn work(
                             ..Patched::default()
                         };
                         say(Said::Confirmed(Box::new(agrees), since.elapsed(), of));
+                        engine.mark_run();
                     }
                     Renewed::Broken(found) => say(Said::Verdict(Box::new(Verdict {
                         files: files.clone(),
@@ -287,11 +287,12 @@ pub(super) fn work(
         first = !tries.is_empty();
         let mut aside = None;
         let mut is_ahead = false;
+        let mut has_gone = false;
         let outcome = match stopped {
             Ok(Some(outcome)) => Ok(outcome),
             Ok(None) => {
                 let begun = engine.begin(&files, &token);
-                if let Some(ended) = begun.ended().filter(|_| !has_tests) {
+                if let Some(ended) = begun.ended() {
                     // Until the exact lane has compiled it: then that one is as soon.
                     let until = if waits_for_both { &token } else { &ended };
                     match engine.fast_lane(&files, &texts, client, until) {
@@ -305,10 +306,16 @@ pub(super) fn work(
                                 of,
                                 Ok(Outcome::Patched(patched)),
                             )));
-                            if engine.process.is_fresh {
+                            let goes = match &agent.tests {
+                                _ if !engine.process.is_fresh => None,
+                                None => Some(None),
+                                Some(tests) => (tests.choose)(&engine.reach_of_ahead()).map(Some),
+                            };
+                            if let Some(words) = goes {
                                 // It need not wait for the exact lane. If it is gone, the session hears of that.
-                                let _ = client.release(None);
+                                let _ = client.release(words);
                                 engine.process.is_fresh = false;
+                                has_gone = true;
                             }
                         }
                         // What answered these files has not been confirmed yet.
@@ -318,7 +325,16 @@ pub(super) fn work(
                         Err(error) => aside = Some(format!("{error:#}")),
                     }
                 }
-                engine.follow(begun, is_ahead, client, &token)
+                if has_gone && has_tests {
+                    let agrees = Patched {
+                        generation: engine.process.generation,
+                        ..Patched::default()
+                    };
+                    let compared = engine.compare_with_ahead(begun);
+                    compared.map(|found| found.unwrap_or(Outcome::Patched(agrees)))
+                } else {
+                    engine.follow(begun, is_ahead, client, &token)
+                }
             }
             Err(error) => Err(error),
         };
@@ -336,10 +352,13 @@ pub(super) fn work(
             Ok(Outcome::Refused(_)) => false,
             Ok(Outcome::Broken(_)) | Err(_) => !is_ahead,
         };
-        if !stands && engine.take_back(client)? {
+        let can_take_back = !(has_gone && has_tests);
+        if !stands && can_take_back && engine.take_back(client)? {
             say(Said::TakenBack(engine.process.generation));
         }
-        if has_tests && matches!(outcome, Ok(Outcome::Patched(_) | Outcome::Unchanged)) {
+        let is_fresh = engine.process.is_fresh;
+        if has_tests && is_fresh && matches!(outcome, Ok(Outcome::Patched(_) | Outcome::Unchanged))
+        {
             say(Said::Reach(engine.reach()));
         }
         let of = revision(&watched, &fixed);

@@ -147,7 +147,7 @@ impl Engine {
     }
 
     /// Whether rustc's own code differs from what runs in other functions than those that the fast lane brought.
-    fn differs_from_ahead(&self) -> bool {
+    pub(super) fn differs_from_ahead(&self) -> bool {
         let ahead: BTreeSet<NameId> = self.process.ahead.keys().copied().collect();
         if ahead.is_empty() {
             return false;

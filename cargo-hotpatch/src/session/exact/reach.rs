@@ -67,6 +67,18 @@ impl Engine {
         }
     }
 
+    /// The functions that lead to those that the fast lane brought.
+    pub(super) fn reach_of_ahead(&self) -> Reach {
+        let new = all_definitions(self.crates.iter().map(|krate| &krate.latest));
+        let reached = leading_to(self.process.ahead.keys().copied().collect(), &new);
+        let functions = reached.iter().filter_map(|name| self.in_program(*name));
+        Reach {
+            differs: true,
+            functions: functions.collect(),
+            added: BTreeSet::new(),
+        }
+    }
+
     /// The path of a function of the program's own crate, without the crate's name. A closure is a part of the function
     /// around it.
     fn in_program(&self, name: NameId) -> Option<String> {

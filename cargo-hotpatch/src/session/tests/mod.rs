@@ -15,9 +15,9 @@ use std::ffi::OsString;
 use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -29,7 +29,7 @@ use self::program::{Process, Tested, exactly};
 use super::exact::{Reach, SharedCompiles};
 use super::outcome::Outcome;
 use super::program::{self as programs, Running, Supplies};
-use super::worker::{Renewed, Said, Tools, Worker};
+use super::worker::{Choose, ForTests, Renewed, Said, Tools, Worker};
 use crate::args::TestArgs;
 use crate::build::base::{self, BuildError, TestProgram};
 use crate::build::capture::Unit;
@@ -67,6 +67,8 @@ enum Message {
     Exited(ChildExit),
     Interrupt(Interrupt),
     Key(u8),
+    /// The process of a program runs these tests, as its worker has let it go.
+    Went(u64, usize, BTreeSet<String>),
     /// What a process wrote; nothing more if there are no bytes.
     Wrote(u64, Vec<u8>),
 }
@@ -122,6 +124,7 @@ pub fn run(args: &TestArgs) -> Result<u8> {
         inbox,
         ending,
         included: Arc::default(),
+        desk: Arc::default(),
         texts: Seen::default(),
         shared: Arc::default(),
         nothing_kept: private_folder()?,
@@ -150,6 +153,7 @@ struct Session<'a> {
     ending: CancelToken,
     /// Files of interest that no rule names, by program.
     included: Arc<Mutex<BTreeMap<usize, BTreeSet<PathBuf>>>>,
+    desk: Arc<Mutex<Desk>>,
     /// The files as they were looked at last.
     texts: Seen,
     /// What the programs have in common.
@@ -186,6 +190,24 @@ struct Run {
     has_written_all: bool,
     /// It was ended because of a save.
     is_ended: bool,
+}
+
+/// What workers are told, for runs that they begin themselves.
+#[derive(Default)]
+struct Desk {
+    /// Tests are run.
+    is_busy: bool,
+    /// What each program may run.
+    choices: BTreeMap<usize, Choice>,
+}
+
+/// Which tests of a program may be run.
+struct Choice {
+    known: BTreeSet<String>,
+    /// Those that are run in any case.
+    due: BTreeSet<String>,
+    /// What libtest is told beside their names.
+    words: Vec<String>,
 }
 
 /// Which tests are run.
@@ -299,6 +321,7 @@ impl Session<'_> {
     /// All tests of these programs are to be run, one program after the other.
     fn begin_with(&mut self, programs: Vec<TestProgram>) -> Result<()> {
         self.programs.clear();
+        *self.desk() = Desk::default();
         self.builds += 1;
         let manifests = self
             .project
@@ -334,6 +357,10 @@ impl Session<'_> {
                 self.said(program, said);
             }
             Message::Said(..) => {}
+            Message::Went(build, program, names) if build == self.builds => {
+                self.went(program, names);
+            }
+            Message::Went(..) => {}
             Message::StoodBy(number, renewed) => self.stood_by(number, renewed),
             Message::Exited(exit) => self.exited(exit),
             Message::Wrote(number, bytes) => {
@@ -416,6 +443,11 @@ impl Session<'_> {
             program.done.clear();
             // One that was not started yet runs what was built first, and gets the rest after that.
             program.is_pending = program.worker.is_some();
+            self.offer(index);
+            let program = &mut self.programs[index];
+            if matches!(program.process, Process::Ready(..)) {
+                program.saves += 1;
+            }
             match (&program.process, &program.worker) {
                 (Process::Ready(..), Some(worker)) => worker.save(Change {
                     paths: change.paths.clone(),
@@ -427,6 +459,40 @@ impl Session<'_> {
                     self.stand_by(index);
                 }
             }
+        }
+    }
+
+    /// Has the worker of a program know which tests it may run at once.
+    fn offer(&self, index: usize) {
+        let program = &self.programs[index];
+        let mut desk = self.desk();
+        match &program.known {
+            Some(known) if !program.starts_programs => {
+                let due = program.due.union(&program.failed).cloned().collect();
+                let choice = Choice {
+                    known: known.clone(),
+                    due,
+                    words: self.options(),
+                };
+                desk.choices.insert(index, choice);
+            }
+            _ => drop(desk.choices.remove(&index)),
+        }
+    }
+
+    /// What libtest is told beside the names of tests.
+    fn options(&self) -> Vec<String> {
+        let mut words = program::others(&self.args.args);
+        words.extend(self.colour().iter().map(|word| (*word).to_owned()));
+        words
+    }
+
+    /// What libtest is told of colours: its output is not the terminal.
+    fn colour(&self) -> &'static [&'static str] {
+        let is_said = self.args.args.iter().any(|arg| arg.starts_with("--color"));
+        match is_said || !self.report.paint().color {
+            true => &[],
+            false => &["--color", "always"],
         }
     }
 
@@ -457,19 +523,22 @@ impl Session<'_> {
                 included.insert(index, files);
             }
             Said::Reach(reach) => program.take_reach(reach, &mut self.round),
-            Said::Same => program.is_pending = false,
             Said::Ready(..) if matches!(program.process, Process::Ready(..)) => {
                 program.is_pending = false;
             }
-            Said::Verdict(verdict) => {
-                program.is_pending = false;
-                match verdict.outcome {
-                    Ok(Outcome::Patched(_) | Outcome::Unchanged) => {}
-                    Ok(Outcome::Broken(found)) => self.broken(&found),
-                    Ok(Outcome::Refused(refusal)) => self.needs_build = Some(refusal.message),
-                    Err(error) => self.needs_build = Some(format!("{error:#}")),
+            Said::Settled(saves, _) => {
+                // While a process is made ready, it is that which tells.
+                let has_process = matches!(program.process, Process::Ready(..) | Process::Runs(_));
+                if has_process && saves >= program.saves {
+                    program.is_pending = false;
                 }
             }
+            Said::Verdict(verdict) => match verdict.outcome {
+                Ok(Outcome::Patched(_) | Outcome::Unchanged) => {}
+                Ok(Outcome::Broken(found)) => self.broken(&found),
+                Ok(Outcome::Refused(refusal)) => self.needs_build = Some(refusal.message),
+                Err(error) => self.needs_build = Some(format!("{error:#}")),
+            },
             Said::Words(line) => self.report.words(&line),
             Said::Lost(error, _) => {
                 program.is_pending = false;
@@ -490,13 +559,13 @@ impl Session<'_> {
                 }
             }
             Said::Ready(..)
-            | Said::Began(_)
+            | Said::Same
             | Said::Confirmed(..)
+            | Said::Began(_)
             | Said::TakenBack(_)
             | Said::Prepared
             | Said::Live(_)
-            | Said::Tried(..)
-            | Said::Settled(..) => {}
+            | Said::Tried(..) => {}
         }
     }
 
@@ -545,6 +614,54 @@ impl Session<'_> {
         Ok((Arc::new(running), number))
     }
 
+    /// What a worker asks when it could let a process go sooner than the exact lane has its word.
+    fn chooser(&self, index: usize) -> Choose {
+        let (desk, messages) = (self.desk.clone(), self.messages.clone());
+        let build = self.builds;
+        Box::new(move |reach| {
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
+            if desk.is_busy {
+                return None;
+            }
+            let choice = desk.choices.get(&index)?;
+            let mut names: BTreeSet<String> = choice
+                .known
+                .intersection(&reach.functions)
+                .cloned()
+                .collect();
+            names.extend(choice.due.iter().cloned());
+            if names.is_empty() {
+                return None;
+            }
+            let words = exactly(&names, &choice.words);
+            let _ = messages.send(Message::Went(build, index, names));
+            desk.choices.remove(&index);
+            desk.is_busy = true;
+            Some(words)
+        })
+    }
+
+    /// Its worker has let a process go.
+    fn went(&mut self, index: usize, names: BTreeSet<String>) {
+        let program = &mut self.programs[index];
+        program.due.extend(names);
+        program.is_rest_due = true;
+        self.round.differs = true;
+        match std::mem::replace(&mut program.process, Process::None) {
+            Process::Ready(running, number) => {
+                self.begin_run(index, running, number, Kind::Reached);
+            }
+            other => {
+                program.process = other;
+                self.desk().is_busy = false;
+            }
+        }
+    }
+
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts a program from nothing, with all its tests.
     fn start(&mut self, index: usize) -> Result<()> {
         let words = self.words(Kind::All, index);
@@ -557,7 +674,10 @@ impl Session<'_> {
             folder: running.rendezvous.folder().to_owned(),
             connect: Box::new(move |image| with.connect(image)),
             is_held: true,
-            shared: Some(self.shared.clone()),
+            tests: Some(ForTests {
+                shared: self.shared.clone(),
+                choose: self.chooser(index),
+            }),
         };
         let worker = Worker::start(tools, move |said| {
             let _ = messages.send(Message::Said(build, index, said));
@@ -569,6 +689,7 @@ impl Session<'_> {
     }
 
     fn begin_run(&mut self, index: usize, running: Arc<Running>, number: u64, kind: Kind) {
+        self.desk().is_busy = true;
         let program = &mut self.programs[index];
         program.process = Process::Runs(running.clone());
         self.report
@@ -589,23 +710,22 @@ impl Session<'_> {
     /// What a test program is told.
     fn words(&self, kind: Kind, index: usize) -> Vec<OsString> {
         let program = &self.programs[index];
-        let mut words = match (kind, &program.known) {
-            (Kind::Reached, Some(_)) => exactly(&program.due, self.args),
-            (Kind::Others, Some(known)) if !program.done.is_empty() => exactly(
-                &known.difference(&program.done).cloned().collect(),
-                self.args,
-            ),
-            _ => {
-                let name = self.args.name.iter().map(OsString::from);
-                name.chain(self.args.args.iter().map(OsString::from))
-                    .collect()
+        match (kind, &program.known) {
+            (Kind::Reached, Some(_)) => exactly(&program.due, &self.options()),
+            (Kind::Others, Some(known)) if !program.done.is_empty() => {
+                let others = known.difference(&program.done).cloned().collect();
+                exactly(&others, &self.options())
             }
-        };
-        let says_colour = self.args.args.iter().any(|arg| arg.starts_with("--color"));
-        if program.known.is_some() && !says_colour && self.report.paint().color {
-            words.extend(["--color", "always"].map(OsString::from));
+            (_, known) => {
+                let name = self.args.name.iter().chain(&self.args.args);
+                let colour = match known {
+                    Some(_) => self.colour(),
+                    None => &[],
+                };
+                let words = name.map(String::as_str).chain(colour.iter().copied());
+                words.map(OsString::from).collect()
+            }
         }
-        words
     }
 
     /// Has the next process of a program made ready.
@@ -701,6 +821,10 @@ impl Session<'_> {
             if let Some(run) = self.run.take() {
                 self.take_results(&run);
             }
+        }
+        // A worker has let a process go just now.
+        if self.desk().is_busy {
+            return Ok(Next::GoOn);
         }
         if let Some(index) = self.todo.pop_front() {
             self.start(index)?;
@@ -819,6 +943,7 @@ impl Session<'_> {
 
     /// Takes in what came of a run.
     fn take_results(&mut self, run: &Run) {
+        self.desk().is_busy = false;
         let program = &mut self.programs[run.program];
         if let Some(worker) = &program.worker {
             worker.halt();
@@ -1030,14 +1155,24 @@ impl Session<'_> {
 
 /// Hashes of files.
 #[derive(Debug, Default)]
-struct Seen(BTreeMap<PathBuf, Option<u128>>);
+struct Seen {
+    files: BTreeMap<PathBuf, Option<u128>>,
+    /// When the build began: what was written before is in it.
+    built: Option<SystemTime>,
+}
 
 impl Seen {
-    /// Whether a file is another one than when it was looked at last.
+    /// Whether a file is another one than when it was looked at last, or was built.
     fn differs(&mut self, path: &Path) -> bool {
         let path = plain(path);
         let now = std::fs::read(&path).ok().map(|bytes| xxh3_128(&bytes));
-        self.0.insert(path, now) != Some(now)
+        let written = std::fs::metadata(&path).and_then(|meta| meta.modified());
+        match self.files.insert(path, now) {
+            Some(before) => before != now,
+            None => written.map_or(true, |written| {
+                self.built.is_none_or(|built| written >= built)
+            }),
+        }
     }
 }
 

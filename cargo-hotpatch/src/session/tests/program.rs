@@ -34,6 +34,8 @@ pub(super) struct Tested {
     pub(super) has_crashed: bool,
     /// Its word on what was saved is still to come.
     pub(super) is_pending: bool,
+    /// How many saves its worker was handed.
+    pub(super) saves: u64,
     /// How often it could not be reached.
     pub(super) times_lost: u32,
 }
@@ -64,6 +66,7 @@ impl Tested {
             failed: BTreeSet::new(),
             has_crashed: false,
             is_pending: false,
+            saves: 0,
             times_lost: 0,
         }
     }
@@ -183,9 +186,8 @@ fn starts_programs(program: &TestProgram) -> bool {
 }
 
 /// What libtest is told to run these tests and no others.
-pub(super) fn exactly(names: &BTreeSet<String>, args: &TestArgs) -> Vec<OsString> {
-    let others = others(&args.args).into_iter();
-    let words = others.chain(["--exact".to_owned()]);
+pub(super) fn exactly(names: &BTreeSet<String>, options: &[String]) -> Vec<OsString> {
+    let words = options.iter().cloned().chain(["--exact".to_owned()]);
     words
         .chain(names.iter().cloned())
         .map(OsString::from)
