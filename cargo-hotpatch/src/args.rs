@@ -25,8 +25,9 @@ its state. Nothing has to be marked. An edit of bodies alone is live in about a 
 compiler's own build; all else takes about as long as `cargo build`.
 
 The key `r` restarts the program at any time, where the terminal cannot be meant for the program: while its standard
-input is something else (`--no-stdin`, `< FILE`), and while no program runs. A restart builds with cargo first, and
-ends the running program only when that went well. What the program keeps with `hotpatch_rt::keep` survives it.";
+input is something else (`--no-stdin`, `< FILE`), and while no program runs. A restart makes the new program ready first,
+from what was built and what was saved since, and ends the running one only when that went well. What the program keeps
+with `hotpatch_rt::keep` survives it. A program that has ended is run again by the next save, or by Enter.";
 
 /// Edit a running Rust program: `cargo hotpatch run` patches its functions in place.
 #[derive(Debug, Parser)]

@@ -8,45 +8,42 @@
 //! differs; tests that do, and those that failed last, are run; then, unless that is not wanted, the others.
 
 mod output;
+mod processes;
 mod program;
+mod runs;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ffi::OsString;
-use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use self::output::Output;
-use self::program::{Process, Tested, exactly};
-use super::exact::{Reach, SharedCompiles};
+use self::processes::Desk;
+use self::program::{Process, Tested};
+use self::runs::{Round, Run};
+use super::exact::SharedCompiles;
 use super::outcome::Outcome;
-use super::program::{self as programs, Running, Supplies};
-use super::worker::{Choose, ForTests, Renewed, Said, Tools, Worker};
+use super::worker::{Renewed, Said};
 use crate::args::TestArgs;
 use crate::build::base::{self, BuildError, TestProgram};
 use crate::build::capture::Unit;
 use crate::build::diagnostics::Diagnostic;
 use crate::build::project::{Project, real_manifest};
 use crate::command::CancelToken;
-use crate::run::child::{ChildExit, ExitHow, TERM_GRACE};
+use crate::run::child::ChildExit;
 use crate::run::client::private_folder;
-use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
 use crate::source::items::plain;
-use crate::ui::events::{self, Event, EventLog, Milliseconds, Tests};
+use crate::ui::events::EventLog;
 use crate::ui::keys::Keys;
 use crate::ui::report::{Report, Verbosity};
 use crate::ui::terminal::Terminal;
-use crate::ui::tests::Tally;
 
 /// Exit status where a test failed, or the tests do not build, as cargo has it.
 const FAILED: u8 = 101;
@@ -54,9 +51,6 @@ const INTERRUPTED: u8 = 130;
 
 /// How often a program is started that cannot be reached.
 const TRIES: u32 = 2;
-
-/// What a program wrote before it ended comes within this time, unless somebody else has its output.
-const OUTPUT_LAG: Duration = Duration::from_millis(500);
 
 enum Message {
     Watched(Watched),
@@ -176,80 +170,6 @@ struct Session<'a> {
     keys: Option<Keys>,
     told_of_doc_tests: bool,
     watcher: Option<Watcher>,
-}
-
-/// A run of tests in one process.
-struct Run {
-    program: usize,
-    running: Arc<Running>,
-    number: u64,
-    kind: Kind,
-    output: Output,
-    began: Instant,
-    exit: Option<ExitHow>,
-    has_written_all: bool,
-    /// It was ended because of a save.
-    is_ended: bool,
-}
-
-/// What workers are told, for runs that they begin themselves.
-#[derive(Default)]
-struct Desk {
-    /// Tests are run.
-    is_busy: bool,
-    /// What each program may run.
-    choices: BTreeMap<usize, Choice>,
-}
-
-/// Which tests of a program may be run.
-struct Choice {
-    known: BTreeSet<String>,
-    /// Those that are run in any case.
-    due: BTreeSet<String>,
-    /// What libtest is told beside their names.
-    words: Vec<String>,
-}
-
-/// Which tests are run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// All of the program.
-    All,
-    /// Those that lead to what has changed, and those that failed.
-    Reached,
-    /// The others.
-    Others,
-}
-
-/// What became of a save so far.
-struct Round {
-    at: Instant,
-    /// It is one of a start, or somebody asked for it: all tests are run at once.
-    is_of_all: bool,
-    reached: Tally,
-    others: Tally,
-    told_of_reached: bool,
-    told_of_all: bool,
-    differs: bool,
-    has_failed_to_compile: bool,
-    /// What was said of it, as several programs have the same crates.
-    said: BTreeSet<String>,
-}
-
-impl Round {
-    fn new(at: Instant) -> Self {
-        Self {
-            at,
-            is_of_all: false,
-            reached: Tally::default(),
-            others: Tally::default(),
-            told_of_reached: false,
-            told_of_all: false,
-            differs: false,
-            has_failed_to_compile: false,
-            said: BTreeSet::new(),
-        }
-    }
 }
 
 enum Next {
@@ -462,48 +382,6 @@ impl Session<'_> {
         }
     }
 
-    /// Has the worker of a program know which tests it may run at once.
-    fn offer(&self, index: usize) {
-        let program = &self.programs[index];
-        let mut desk = self.desk();
-        match &program.known {
-            Some(known) if !program.starts_programs => {
-                let due = program.due.union(&program.failed).cloned().collect();
-                let choice = Choice {
-                    known: known.clone(),
-                    due,
-                    words: self.options(),
-                };
-                desk.choices.insert(index, choice);
-            }
-            _ => drop(desk.choices.remove(&index)),
-        }
-    }
-
-    /// What libtest is told beside the names of tests.
-    fn options(&self) -> Vec<String> {
-        let mut words = program::others(&self.args.args);
-        words.extend(self.colour().iter().map(|word| (*word).to_owned()));
-        words
-    }
-
-    /// What libtest is told of colours: its output is not the terminal.
-    fn colour(&self) -> &'static [&'static str] {
-        let is_said = self.args.args.iter().any(|arg| arg.starts_with("--color"));
-        match is_said || !self.report.paint().color {
-            true => &[],
-            false => &["--color", "always"],
-        }
-    }
-
-    /// Ends the run that is under way: what it has not come to is still to be run.
-    fn end_run(&mut self) {
-        if let Some(run) = &mut self.run {
-            run.is_ended = true;
-            run.running.child.signal(Signal::KILL);
-        }
-    }
-
     fn said(&mut self, index: usize, said: Said) {
         let program = &mut self.programs[index];
         match said {
@@ -579,509 +457,6 @@ impl Session<'_> {
             };
             self.report.tests_broken(&text);
         }
-    }
-
-    /// Starts a process of a program. What it writes comes as messages with its number.
-    fn launch(&mut self, index: usize, words: &[OsString]) -> Result<(Arc<Running>, u64)> {
-        self.launched += 1;
-        let number = self.launched;
-        let (reader, writer) = std::io::pipe().context("failed to make a pipe")?;
-        let program = &self.programs[index].program;
-        let supplies = Supplies {
-            sockets: Arc::new(Sockets::default()),
-            no_stdin: true,
-            kept: self.nothing_kept.path(),
-            held: true,
-            cwd: program.package.manifest_path.parent().map(Into::into),
-            stdout: Some(Arc::new(writer)),
-        };
-        let messages = self.messages.clone();
-        let running = programs::start(
-            &program.base,
-            &self.project.config,
-            words,
-            supplies,
-            drop,
-            move |exit| {
-                let _ = messages.send(Message::Exited(exit));
-            },
-        )?;
-        let messages = self.messages.clone();
-        thread::Builder::new()
-            .name("output".to_owned())
-            .spawn(move || pass_on(reader, number, &messages))
-            .context("failed to start a thread")?;
-        Ok((Arc::new(running), number))
-    }
-
-    /// What a worker asks when it could let a process go sooner than the exact lane has its word.
-    fn chooser(&self, index: usize) -> Choose {
-        let (desk, messages) = (self.desk.clone(), self.messages.clone());
-        let build = self.builds;
-        Box::new(move |reach| {
-            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
-            if desk.is_busy {
-                return None;
-            }
-            let choice = desk.choices.get(&index)?;
-            let mut names: BTreeSet<String> = choice
-                .known
-                .intersection(&reach.functions)
-                .cloned()
-                .collect();
-            names.extend(choice.due.iter().cloned());
-            if names.is_empty() {
-                return None;
-            }
-            let words = exactly(&names, &choice.words);
-            let _ = messages.send(Message::Went(build, index, names));
-            desk.choices.remove(&index);
-            desk.is_busy = true;
-            Some(words)
-        })
-    }
-
-    /// Its worker has let a process go.
-    fn went(&mut self, index: usize, names: BTreeSet<String>) {
-        let program = &mut self.programs[index];
-        program.due.extend(names);
-        program.is_rest_due = true;
-        self.round.differs = true;
-        match std::mem::replace(&mut program.process, Process::None) {
-            Process::Ready(running, number) => {
-                self.begin_run(index, running, number, Kind::Reached);
-            }
-            other => {
-                program.process = other;
-                self.desk().is_busy = false;
-            }
-        }
-    }
-
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Starts a program from nothing, with all its tests.
-    fn start(&mut self, index: usize) -> Result<()> {
-        let words = self.words(Kind::All, index);
-        let (running, number) = self.launch(index, &words)?;
-        let (messages, with) = (self.messages.clone(), running.clone());
-        let build = self.builds;
-        let tools = Tools {
-            project: self.project.clone(),
-            base: self.programs[index].program.base.clone(),
-            folder: running.rendezvous.folder().to_owned(),
-            connect: Box::new(move |image| with.connect(image)),
-            is_held: true,
-            tests: Some(ForTests {
-                shared: self.shared.clone(),
-                choose: self.chooser(index),
-            }),
-        };
-        let worker = Worker::start(tools, move |said| {
-            let _ = messages.send(Message::Said(build, index, said));
-        })
-        .context("failed to start a thread")?;
-        self.programs[index].worker = Some(worker);
-        self.begin_run(index, running, number, Kind::All);
-        Ok(())
-    }
-
-    fn begin_run(&mut self, index: usize, running: Arc<Running>, number: u64, kind: Kind) {
-        self.desk().is_busy = true;
-        let program = &mut self.programs[index];
-        program.process = Process::Runs(running.clone());
-        self.report
-            .runs_tests(&program.program.title, &program.program.base.program);
-        self.run = Some(Run {
-            program: index,
-            running,
-            number,
-            kind,
-            output: Output::default(),
-            began: Instant::now(),
-            exit: None,
-            has_written_all: false,
-            is_ended: false,
-        });
-    }
-
-    /// What a test program is told.
-    fn words(&self, kind: Kind, index: usize) -> Vec<OsString> {
-        let program = &self.programs[index];
-        match (kind, &program.known) {
-            (Kind::Reached, Some(_)) => exactly(&program.due, &self.options()),
-            (Kind::Others, Some(known)) if !program.done.is_empty() => {
-                let others = known.difference(&program.done).cloned().collect();
-                exactly(&others, &self.options())
-            }
-            (_, known) => {
-                let name = self.args.name.iter().chain(&self.args.args);
-                let colour = match known {
-                    Some(_) => self.colour(),
-                    None => &[],
-                };
-                let words = name.map(String::as_str).chain(colour.iter().copied());
-                words.map(OsString::from).collect()
-            }
-        }
-    }
-
-    /// Has the next process of a program made ready.
-    fn stand_by(&mut self, index: usize) {
-        if self.programs[index].worker.is_none() {
-            return;
-        }
-        self.programs[index].process = Process::None;
-        let words = self.words(Kind::All, index);
-        let (running, number) = match self.launch(index, &words) {
-            Ok(launched) => launched,
-            Err(error) => {
-                self.report.setback("start the tests", error.as_ref());
-                self.programs[index].is_pending = false;
-                return;
-            }
-        };
-        let (messages, with) = (self.messages.clone(), running.clone());
-        let connect = Box::new(move |image: Option<&[u8]>| with.connect(image));
-        let program = &mut self.programs[index];
-        if let Some(worker) = &program.worker {
-            worker.renew_later(connect, running.rendezvous.folder(), move |renewed| {
-                let _ = messages.send(Message::StoodBy(number, renewed));
-            });
-        }
-        program.process = Process::Making(running, number);
-    }
-
-    fn stood_by(&mut self, number: u64, renewed: Result<Renewed>) {
-        let is_this =
-            |program: &Tested| matches!(program.process, Process::Making(_, of) if of == number);
-        let Some(index) = self.programs.iter().position(is_this) else {
-            return;
-        };
-        let program = &mut self.programs[index];
-        let Process::Making(running, _) = std::mem::replace(&mut program.process, Process::None)
-        else {
-            return;
-        };
-        match renewed {
-            Ok(Renewed::Ready { .. }) => {
-                program.process = Process::Ready(running, number);
-                if let Some(worker) = &program.worker {
-                    worker.turn(true);
-                }
-            }
-            Ok(Renewed::Broken(found)) => {
-                program.is_pending = false;
-                self.broken(&found);
-            }
-            Ok(Renewed::NeedsBuild(why)) => {
-                program.is_pending = false;
-                self.needs_build = Some(why);
-            }
-            Err(error) => {
-                program.is_pending = false;
-                self.needs_build = Some(format!("{error:#}"));
-            }
-        }
-    }
-
-    fn exited(&mut self, exit: ChildExit) {
-        if let Some(run) = self
-            .run
-            .as_mut()
-            .filter(|run| run.running.child.pid() == exit.pid)
-        {
-            run.exit = Some(exit.how);
-            // Somebody else may have its output.
-            let (messages, number) = (self.messages.clone(), run.number);
-            thread::spawn(move || {
-                thread::sleep(OUTPUT_LAG);
-                let _ = messages.send(Message::Wrote(number, Vec::new()));
-            });
-            return;
-        }
-        // One that waited was ended by somebody.
-        let is_this = |program: &Tested| match &program.process {
-            Process::Ready(running, _) => running.child.pid() == exit.pid,
-            Process::None | Process::Making(..) | Process::Runs(_) => false,
-        };
-        if let Some(index) = self.programs.iter().position(is_this) {
-            self.stand_by(index);
-        }
-    }
-
-    /// Does what can be done now.
-    fn go_on(&mut self) -> Result<Next> {
-        if let Some(run) = &self.run {
-            if run.exit.is_none() || !run.has_written_all {
-                return Ok(Next::GoOn);
-            }
-            if let Some(run) = self.run.take() {
-                self.take_results(&run);
-            }
-        }
-        // A worker has let a process go just now.
-        if self.desk().is_busy {
-            return Ok(Next::GoOn);
-        }
-        if let Some(index) = self.todo.pop_front() {
-            self.start(index)?;
-            return Ok(Next::GoOn);
-        }
-        let is_pending = self.programs.iter().any(|program| program.is_pending);
-        if self.needs_build.is_some() && !is_pending {
-            return self.build_anew();
-        }
-        if self.round.has_failed_to_compile && !is_pending {
-            if !std::mem::replace(&mut self.round.told_of_all, true) {
-                self.write_tested();
-            }
-            self.read_keys();
-            return Ok(Next::GoOn);
-        }
-        if let Some(index) = self.ready_for(Kind::Reached) {
-            self.release(index, Kind::Reached)?;
-            return Ok(Next::GoOn);
-        }
-        let is_due = |program: &Tested| !program.due.is_empty();
-        if is_pending || self.programs.iter().any(is_due) {
-            return Ok(Next::GoOn);
-        }
-        self.tell_of_reached();
-        if let Some(index) = self.ready_for(Kind::Others) {
-            self.release(index, Kind::Others)?;
-            return Ok(Next::GoOn);
-        }
-        if self.programs.iter().any(|program| program.is_rest_due) {
-            return Ok(Next::GoOn);
-        }
-        Ok(self.tell_of_all())
-    }
-
-    /// A program that can run tests of this kind now.
-    fn ready_for(&mut self, kind: Kind) -> Option<usize> {
-        let affected = self.args.affected && !self.round.is_of_all;
-        for program in &mut self.programs {
-            // Of a program that is not libtest's nothing is known of its tests.
-            if program.known.is_none() && !program.due.is_empty() {
-                program.due.clear();
-            }
-            if program.is_rest_due && affected && program.known.is_some() {
-                program.is_rest_due = false;
-            }
-        }
-        // What is being made ready reads what cargo would write.
-        let is_making = |program: &Tested| matches!(program.process, Process::Making(..));
-        let must_wait = self.are_programs_stale && self.programs.iter().any(is_making);
-        self.programs.iter().position(|program| {
-            if program.starts_programs && must_wait {
-                return false;
-            }
-            let is_due = match kind {
-                Kind::Reached => !program.due.is_empty(),
-                Kind::All | Kind::Others => program.is_rest_due,
-            };
-            is_due && !program.is_pending && matches!(program.process, Process::Ready(..))
-        })
-    }
-
-    /// Lets the process of a program run tests.
-    fn release(&mut self, index: usize, kind: Kind) -> Result<()> {
-        if self.programs[index].starts_programs && self.are_programs_stale && !self.build_programs()
-        {
-            self.programs[index].due.clear();
-            self.programs[index].is_rest_due = false;
-            return Ok(());
-        }
-        let program = &self.programs[index];
-        let is_all_done = program
-            .known
-            .as_ref()
-            .is_some_and(|known| kind == Kind::Others && known.is_subset(&program.done));
-        if is_all_done && !program.done.is_empty() {
-            self.programs[index].is_rest_due = false;
-            return self.go_on().map(drop);
-        }
-        let words = self.words(kind, index);
-        let program = &mut self.programs[index];
-        let Process::Ready(running, number) =
-            std::mem::replace(&mut program.process, Process::None)
-        else {
-            return Ok(());
-        };
-        let released = match &program.worker {
-            Some(worker) => worker.release(Some(words)),
-            None => return Ok(()),
-        };
-        match released {
-            Ok(()) => self.begin_run(index, running, number, kind),
-            // It was ended: there will be another one.
-            Err(_) => self.stand_by(index),
-        }
-        Ok(())
-    }
-
-    /// Has cargo build what tests may start. Says itself why that is not possible.
-    fn build_programs(&mut self) -> bool {
-        self.report.programs_are_built();
-        let built = base::build_programs(&self.project, &self.args.build, self.args, &self.ending);
-        match built {
-            Ok(()) => {
-                self.are_programs_stale = false;
-                true
-            }
-            Err(error) => {
-                self.report
-                    .setback("build the programs that tests may start", &error);
-                self.round.has_failed_to_compile = true;
-                false
-            }
-        }
-    }
-
-    /// Takes in what came of a run.
-    fn take_results(&mut self, run: &Run) {
-        self.desk().is_busy = false;
-        let program = &mut self.programs[run.program];
-        if let Some(worker) = &program.worker {
-            worker.halt();
-        }
-        program.process = Process::None;
-        let counts = run.output.counts();
-        let failed = run.output.failed();
-        let seen: BTreeSet<String> = run.output.ended.keys().cloned().collect();
-        program.failed.retain(|name| !seen.contains(name));
-        program
-            .failed
-            .extend(failed.iter().map(|test| test.name.clone()));
-        if let Some(known) = &mut program.known {
-            known.extend(seen.iter().cloned());
-        }
-        program.done.extend(seen.iter().cloned());
-        program.due.retain(|name| !seen.contains(name));
-        let exit = run.exit.unwrap_or(ExitHow::Code(1));
-        let has_libtest = program.known.is_some();
-        let ended = match exit {
-            _ if run.is_ended => None,
-            ExitHow::Code(0) => None,
-            ExitHow::Code(code) if has_libtest && code == i32::from(FAILED) => None,
-            ExitHow::Code(code) => Some(format!("ended with status {code}")),
-            ExitHow::Signal(signal) => Some(format!("was ended by signal {signal}")),
-        };
-        if !run.is_ended {
-            program.has_crashed = ended.is_some();
-            match run.kind {
-                Kind::Reached => {
-                    // Names that are no tests, or no more.
-                    let gone = std::mem::take(&mut program.due);
-                    if let Some(known) = &mut program.known {
-                        known.retain(|name| !gone.contains(name));
-                    }
-                    program.failed.retain(|name| !gone.contains(name));
-                }
-                Kind::All | Kind::Others => program.is_rest_due = false,
-            }
-            let tally = match run.kind {
-                Kind::Reached => &mut self.round.reached,
-                Kind::All | Kind::Others => &mut self.round.others,
-            };
-            let own = usize::from(!has_libtest);
-            tally.run += counts.passed + counts.failed + counts.ignored + own;
-            tally.passed += counts.passed + own * usize::from(ended.is_none());
-            tally
-                .failed
-                .extend(failed.iter().map(|test| test.name.clone()));
-            tally.took += run.began.elapsed();
-            if let Some(ended) = &ended {
-                self.report
-                    .test_program_ended(&program.program.title, ended);
-                tally.failed.push(program.program.title.clone());
-            }
-            let count = program.count();
-            let event = Tests {
-                program: program.program.title.clone(),
-                package: program.program.package.name.to_string(),
-                affected: run.kind == Kind::Reached,
-                run: seen.into_iter().collect(),
-                passed: counts.passed,
-                ignored: counts.ignored,
-                skipped: count.saturating_sub(counts.passed + counts.failed + counts.ignored),
-                failed,
-                ended,
-                ms: Milliseconds(run.began.elapsed()),
-                since_save: Some(Milliseconds(self.round.at.elapsed())),
-            };
-            self.write(Event::Tests(event));
-        }
-        let program = &self.programs[run.program];
-        let fails_fast = self.args.once && !self.args.no_fail_fast && !program.is_well();
-        if fails_fast {
-            self.todo.clear();
-        }
-        if !self.args.once {
-            self.stand_by(run.program);
-        }
-    }
-
-    fn write(&self, event: Event) {
-        if let Err(error) = self.log.write(event, None) {
-            self.report.setback("write to the events file", &error);
-        }
-    }
-
-    /// All that was due was run, or does not compile.
-    fn write_tested(&self) {
-        let failing = self.programs.iter().flat_map(|program| {
-            let title = program.has_crashed.then(|| program.program.title.clone());
-            program.failed.iter().cloned().chain(title)
-        });
-        self.write(Event::Tested(events::Tested {
-            reached: self.round.reached.run,
-            others: self.round.others.run,
-            failing: failing.collect(),
-            broken: self.round.has_failed_to_compile,
-            since_save: Milliseconds(self.round.at.elapsed()),
-        }));
-    }
-
-    fn tell_of_reached(&mut self) {
-        if self.round.is_of_all || std::mem::replace(&mut self.round.told_of_reached, true) {
-            return;
-        }
-        let all = self.programs.iter().map(Tested::count).sum();
-        if self.round.reached.run > 0 {
-            self.report
-                .tests_reached(&self.round.reached, all, self.round.at.elapsed());
-        } else if self.round.differs {
-            self.report.no_tests_reached(all);
-        } else {
-            self.report.nothing_to_test();
-        }
-    }
-
-    fn tell_of_all(&mut self) -> Next {
-        if std::mem::replace(&mut self.round.told_of_all, true) {
-            return Next::GoOn;
-        }
-        if self.round.is_of_all {
-            self.report.all_tests(&self.round.others);
-        } else if self.round.others.run > 0 {
-            self.report.other_tests(&self.round.others);
-        }
-        self.write_tested();
-        if self.args.once {
-            return Next::End(self.status());
-        }
-        self.read_keys();
-        if !std::mem::replace(&mut self.told_of_doc_tests, true) {
-            let mut targets = self.project.members().flat_map(|package| &package.targets);
-            let has_doc_tests =
-                !self.args.selects_targets() && targets.any(|of| of.doctest && of.is_lib());
-            self.report.tests_wait(has_doc_tests, self.keys.is_some());
-        }
-        Next::GoOn
     }
 
     fn read_keys(&mut self) {
@@ -1172,50 +547,6 @@ impl Seen {
             None => written.map_or(true, |written| {
                 self.built.is_none_or(|built| written >= built)
             }),
-        }
-    }
-}
-
-impl Tested {
-    /// Takes in what differs since its tests were run last.
-    fn take_reach(&mut self, reach: Reach, round: &mut Round) {
-        round.differs |= reach.differs;
-        self.is_rest_due |= reach.differs;
-        let Some(known) = &self.known else {
-            return;
-        };
-        let is_test = |name: &String| known.contains(name) || reach.added.contains(name);
-        self.due
-            .extend(reach.functions.iter().filter(|name| is_test(name)).cloned());
-        if reach.differs {
-            self.due.extend(self.failed.iter().cloned());
-        }
-    }
-}
-
-/// Has a process ended that still waits when the session ends.
-impl Drop for Tested {
-    fn drop(&mut self) {
-        // The worker goes first: it works on the process.
-        self.worker = None;
-        if let Process::Making(running, _) | Process::Ready(running, _) | Process::Runs(running) =
-            &self.process
-        {
-            running
-                .child
-                .terminate(TERM_GRACE.min(Duration::from_millis(500)));
-        }
-    }
-}
-
-/// Passes on what a process writes, as long as somebody takes it.
-fn pass_on(mut reader: PipeReader, number: u64, messages: &Sender<Message>) {
-    let mut bytes = vec![0; 1 << 16];
-    loop {
-        let read = reader.read(&mut bytes).unwrap_or(0);
-        let is_taken = messages.send(Message::Wrote(number, bytes[..read].to_vec()));
-        if read == 0 || is_taken.is_err() {
-            return;
         }
     }
 }
