@@ -369,7 +369,7 @@ fn who_does_not_know_the_secret_gets_nothing() {
         (hello(PROTOCOL, ""), "the token is wrong"),
         (
             hello(PROTOCOL + 1, TOKEN),
-            "the tool speaks protocol 6, the program 5",
+            "the tool speaks protocol 7, the program 6",
         ),
         (
             Request::Redirect { redirects: vec![] },

@@ -230,7 +230,10 @@ impl Session {
     /// Waits until the program was started anew and can be patched. Gives back what `restarted` says, and the events
     /// since then but `ready` and `prepared`.
     pub fn restarted(&mut self) -> Result<(Event, Vec<Event>)> {
-        let restarted = self.expect("restarted")?;
+        let (restarted, before) = self.wait_for("restarted")?;
+        // What was under way for the old program may have come to its end.
+        let other = before.iter().find(|event| event.name() != "prepared");
+        ensure!(other.is_none(), "before a restart: {other:?}");
         let (ready, mut between) = self.wait_for("ready")?;
         ensure!(ready.number("pid")? == restarted.number("pid")?, "{ready}");
         self.program = Some(Process::of(ready.number("pid")?)?);

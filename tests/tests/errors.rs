@@ -216,8 +216,7 @@ fn a_program_that_exits_or_crashes() -> Result<()> {
 }
 
 fn expect_restart(session: &mut Session) -> Result<()> {
-    session.expect("restarted")?;
-    session.ready(LIMIT).map(drop)
+    session.restarted().map(drop)
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_program_that_does_not_come_up_costs_no_state() -> Result<()> {
         crash(session, &project)?;
         // Once more: what is kept outlives any number of failures.
         edit(&project, "\"no luck\"", "\"no luck either\"")?;
-        session.expect("restarted")?;
+        session.wait_for("restarted")?;
         session.wait_for("exited")?;
         edit(&project, "{ panic!(\"no luck either\") }", "{}")?;
         let (restarted, _) = session.restarted()?;
@@ -169,7 +169,7 @@ fn crash(session: &mut Session, project: &Project) -> Result<()> {
         project,
         &[("fn boot() {}", "fn boot() { panic!(\"no luck\") }")],
     )?;
-    session.expect("restarted")?;
+    session.wait_for("restarted")?;
     let (exited, _) = session.wait_for("exited")?;
     ensure!(exited.number("code")? == 101, "{exited}");
     Ok(())

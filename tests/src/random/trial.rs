@@ -337,7 +337,8 @@ impl Trial {
                     self.session.adopt(&event)?;
                     break;
                 }
-                "restarted" | "exited" => {}
+                // Scopes of the old program may have come to their end meanwhile.
+                "restarted" | "exited" | "prepared" => {}
                 _ => bail!("a restart was expected, not {event}"),
             }
         }

@@ -128,3 +128,67 @@ pub(super) fn reached(from: Vec<NameId>, definitions: &Definitions<'_>) -> BTree
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::needs_a_link;
+    use crate::object::fingerprint::{Definition, Kind};
+    use crate::object::names::Names;
+    use crate::plan::changes::{Changes, Definitions};
+
+    const HELPER: &str = "_RNvCs1_3app6helper";
+    const STARTS: &str = "_RNvCs1_3app6starts";
+    const ALLOC: &str = "_RNvCs1_7___rustc11___rg_alloc";
+    const OTHER: &str = "_RNvCs1_3app5other";
+
+    /// A program: a constructor, an allocator, and what each calls.
+    fn program(names: &mut Names) -> Vec<Definition> {
+        let edges = [
+            (STARTS, &[HELPER][..], true),
+            (ALLOC, &["_RNvCs1_3app4pool"], false),
+            ("_RNvCs1_3app4pool", &[], false),
+            (HELPER, &[], false),
+            (OTHER, &[HELPER], false),
+            ("main", &[OTHER], false),
+            ("COUNT", &[], false),
+        ];
+        edges
+            .iter()
+            .map(|(name, to, is_listed)| Definition {
+                name: names.id(name),
+                kind: Kind::Function,
+                exact: 0,
+                placeless: 0,
+                size: 0,
+                align: 1,
+                references: to.iter().map(|name| names.id(name)).collect(),
+                is_listed: *is_listed,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_used_before_main_has_to_be_linked() {
+        let mut names = Names::default();
+        let all = program(&mut names);
+        let new: Definitions<'_> = all.iter().map(|of| (of.name, of)).collect();
+        let of = |name: &str| BTreeSet::from([names.get(name).unwrap()]);
+        let changed = |name: &str| Changes {
+            changed: of(name),
+            ..Changes::default()
+        };
+        let why = |changes: &Changes| needs_a_link(changes, &new, &names).unwrap_or_default();
+        assert_eq!(why(&changed(OTHER)), "");
+        assert!(why(&changed(HELPER)).contains("before `main`"));
+        assert!(why(&changed(STARTS)).contains("before `main`"));
+        assert!(why(&changed("_RNvCs1_3app4pool")).contains("allocator"));
+        assert!(why(&changed("main")).contains("called in another way"));
+        let exported = Changes {
+            constants: of("COUNT"),
+            ..Changes::default()
+        };
+        assert!(why(&exported).contains("other languages"));
+    }
+}

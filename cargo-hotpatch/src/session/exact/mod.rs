@@ -183,8 +183,12 @@ pub(super) fn work(
                 Some(file) => Ok((Renewed::NeedsBuild(decides(file)), None)),
                 None => engine.renew(&connect, &folder, &files, &token),
             };
+            if is_new {
+                // It was saved since: what ran ahead is of no interest any more.
+                ahead = Unconfirmed::default();
+            }
             if let Ok((renewed, _)) = &mut renewed
-                && let Some(since) = unconfirmed_since.filter(|_| !ahead.is_empty() && !is_new)
+                && let Some(since) = unconfirmed_since.filter(|_| !ahead.is_empty())
             {
                 // The program has ended before the exact lane had its word.
                 let of = revision(&watched, &fixed);
