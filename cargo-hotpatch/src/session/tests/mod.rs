@@ -345,6 +345,11 @@ impl Session<'_> {
         self.round.is_of_all = true;
         self.round.differs = true;
         self.programs.iter_mut().for_each(choose);
+        for index in 0..self.programs.len() {
+            if matches!(self.programs[index].process, Process::None) {
+                self.stand_by(index);
+            }
+        }
     }
 
     fn saved(&mut self, change: &Change) {

@@ -153,14 +153,19 @@ impl Session<'_> {
                 program.is_pending = false;
                 self.broken(&found);
             }
-            Ok(Renewed::NeedsBuild(why)) => {
-                program.is_pending = false;
-                self.needs_build = Some(why);
-            }
-            Err(error) => {
-                program.is_pending = false;
-                self.needs_build = Some(format!("{error:#}"));
-            }
+            Ok(Renewed::NeedsBuild(why)) => self.cannot_stand_by(index, why),
+            Err(error) => self.cannot_stand_by(index, format!("{error:#}")),
+        }
+    }
+
+    /// There is no next process of a program. Where nobody waits for it, the next save has it built: to build it now could come
+    /// to the same.
+    fn cannot_stand_by(&mut self, index: usize, why: String) {
+        let program = &mut self.programs[index];
+        let is_wanted = program.is_pending || program.is_rest_due || !program.due.is_empty();
+        program.is_pending = false;
+        if is_wanted {
+            self.needs_build = Some(why);
         }
     }
 
