@@ -4,6 +4,7 @@
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
 mod exact;
+mod heard;
 mod ledger;
 pub mod outcome;
 pub mod program;
@@ -28,7 +29,6 @@ use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
 use self::ledger::{Desk, Ledger};
-use self::outcome::{Lane, Outcome};
 use self::program::{Running, Supplies};
 use self::requests::Waiting;
 use self::restart::{Asked, Kept, With};
@@ -46,7 +46,7 @@ use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
 use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
 use crate::run::watch::{Change, Watched, Watcher, Watchlist};
-use crate::ui::events::{Broken, Event, EventLog, Exited, Live, Ready, TakenBack};
+use crate::ui::events::{Broken, Event, EventLog, Exited, Ready};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{Report, Verbosity};
 use crate::ui::terminal::{Terminal, is_attended};
@@ -459,149 +459,6 @@ impl Session<'_> {
             None => {}
         }
         Ok(Next::GoOn)
-    }
-
-    fn said(&mut self, said: Said) -> Result<Next> {
-        match said {
-            Said::Included(files) => {
-                let folders: BTreeSet<&Path> = files.iter().filter_map(|f| f.parent()).collect();
-                for folder in folders {
-                    if !self
-                        .project
-                        .folders()
-                        .iter()
-                        .any(|root| folder.starts_with(root))
-                        && let Some(watcher) = &self.watcher
-                    {
-                        watcher.also(folder);
-                    }
-                }
-                *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
-            }
-            // It has ended before it could be patched.
-            Said::Ready(pid, ..)
-                if self.program.is_none()
-                    || self.project.config.runner.is_none() && !self.is_program(pid) => {}
-            Said::Ready(pid, functions, revision) => {
-                let ready = Ready {
-                    pid,
-                    generation: 0,
-                    functions,
-                    listen: self.sockets.addresses(),
-                };
-                if self.is_waiting() {
-                    self.waits_ready(ready, revision);
-                    return Ok(Next::GoOn);
-                }
-                self.ledger.built_of(revision);
-                self.report.ready(&ready);
-                self.write(Event::Ready(ready));
-            }
-            Said::Same => {}
-            Said::Words(line) => self.report.words(&line),
-            Said::Began(files) => {
-                let files: Vec<String> = files.iter().map(|path| shown::shown(path)).collect();
-                self.report.began(&files);
-            }
-            Said::Verdict(verdict) if self.is_waiting() => {
-                let lane = match &verdict.outcome {
-                    Ok(Outcome::Patched(patched)) => patched.lane,
-                    _ => None,
-                };
-                return match self.verdict_while_waiting(*verdict)? {
-                    Some(verdict) => {
-                        let next = self.verdict(verdict)?;
-                        match lane {
-                            Some(lane) => self.go(lane == Lane::Exact),
-                            None => Ok(next),
-                        }
-                    }
-                    None => Ok(Next::GoOn),
-                };
-            }
-            Said::Verdict(verdict) => return self.verdict(*verdict),
-            Said::Confirmed(patched, total, revision) => self.confirmed(*patched, total, revision),
-            Said::Settled(saves, numbers) => self.settled(saves, &numbers),
-            Said::Tried(numbers, verdict) => self.tried(&numbers, *verdict),
-            Said::TakenBack(generation) => {
-                self.report.taken_back(generation);
-                self.write(Event::TakenBack(TakenBack { generation }));
-            }
-            // Of a waiting program it is said when it goes.
-            Said::Prepared if self.is_waiting() => {}
-            Said::Prepared => self.write(Event::Prepared {}),
-            Said::Live(live) => {
-                let live = Live {
-                    generation: live.generation,
-                    called: live.called,
-                    not_called: live.not_called,
-                };
-                self.report.live(&live);
-                self.write(Event::Live(live));
-            }
-            // Only of programs with tests.
-            Said::Reach(_) => {}
-            Said::Lost(error, is_held) => return self.lost(&error, is_held),
-        }
-        Ok(Next::GoOn)
-    }
-
-    /// Whether the program, waiting or not, has this process id.
-    fn is_program(&self, pid: u32) -> bool {
-        let program = self.program.as_ref();
-        program.is_some_and(|program| program.running.child.pid() == pid)
-    }
-
-    fn exited(&mut self, exit: ChildExit) -> Result<Next> {
-        if !self.is_program(exit.pid) {
-            return Ok(Next::GoOn);
-        }
-        if self.is_waiting() {
-            // Ctrl-C has reached it too, or somebody ended it: the next save starts the program from nothing.
-            self.rest();
-            return Ok(Next::GoOn);
-        }
-        self.last_exit = Some(exit.how);
-        self.report.screen().put_back();
-        if matches!(exit.how, ExitHow::Signal(_)) {
-            // Whatever else waits can wait no longer than this.
-            let mut put_back = Vec::new();
-            let ended = loop {
-                match self.inbox.recv_timeout(SIGNAL_LAG) {
-                    Ok(Message::Interrupt(_)) => break true,
-                    Ok(other) => put_back.push(other),
-                    Err(_) => break false,
-                }
-            };
-            put_back.into_iter().for_each(|message| {
-                let _ = self.messages.send(message);
-            });
-            if ended {
-                self.program = None;
-                self.write(Event::Exited(Exited::from(exit.how)));
-                return Ok(Next::End(exit.how.shell_code()));
-            }
-        }
-        self.rest();
-        self.asked = None;
-        self.waiting_build = true;
-        self.report.exited(exit.how);
-        self.write(Event::Exited(Exited::from(exit.how)));
-        self.answer_all();
-        if exit.how == ExitHow::Code(0) {
-            self.kept.forget();
-        }
-        self.read_keys(false);
-        self.stand_by();
-        Ok(Next::GoOn)
-    }
-
-    /// The program has ended: what worked on it is kept for its next process.
-    fn rest(&mut self) {
-        if let Some(program) = self.program.take().filter(|of| of.lost.is_none()) {
-            program.worker.halt();
-            self.resting = Some((program.worker, program.base));
-        }
     }
 
     /// Ends the session. Ctrl-C at a terminal has reached the program by itself, other requests are passed on.

@@ -235,12 +235,14 @@ impl Session<'_> {
             program.has_crashed = ended.is_some();
             match run.kind {
                 Kind::Reached => {
-                    // Names that are no tests, or no more.
                     let gone = std::mem::take(&mut program.due);
-                    if let Some(known) = &mut program.known {
-                        known.retain(|name| !gone.contains(name));
+                    // Names that are no tests, or no more; unless the program has not come to them.
+                    if ended.is_none() {
+                        if let Some(known) = &mut program.known {
+                            known.retain(|name| !gone.contains(name));
+                        }
+                        program.failed.retain(|name| !gone.contains(name));
                     }
-                    program.failed.retain(|name| !gone.contains(name));
                 }
                 Kind::All | Kind::Others => program.is_rest_due = false,
             }
