@@ -4,16 +4,16 @@
 //! program is started anew without its state. Then it must answer as a fresh build of the source does: all that was
 //! saved counts, types, statics and `main` itself included, and nothing is left of what was there before.
 
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::fresh::{self, Program};
+use crate::programs::ask_tool;
 use crate::project::Project;
 use crate::scenario::{self, Expect, Question};
 use crate::session::{Options, Session};
-use crate::workspace::{command, plain_target, tool};
+use crate::workspace::plain_target;
 
 const FIRST_BUILD: Duration = Duration::from_secs(300);
 
@@ -96,14 +96,8 @@ pub fn judge(name: &str) -> Result<Starts> {
 
 /// Asks the session from outside.
 fn ask(project: &Project, session: &Session, words: &[&str]) -> Result<()> {
-    let output = command(tool()?)
-        .arg("hotpatch")
-        .args(words)
-        .arg("--pid")
-        .arg(session.tool_pid().to_string())
-        .current_dir(project.root())
-        .stdin(Stdio::null())
-        .output()?;
+    let tool = session.tool_pid().to_string();
+    let output = ask_tool(project, &[words, &["--pid", &tool]].concat())?;
     let said = String::from_utf8_lossy(&output.stderr);
     // A refusal is an answer.
     let is_answered = output.status.success() || words == ["wait"];

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +11,18 @@ use anyhow::{Context, Result, ensure};
 use crate::LIMIT;
 use crate::project::Project;
 use crate::session::{Options, Session};
-use crate::workspace::{command, rustc};
+use crate::workspace::{command, rustc, tool};
+
+/// Runs a command of the tool in a project's folder.
+pub fn ask_tool(project: &Project, words: &[&str]) -> Result<Output> {
+    let output = command(tool()?)
+        .arg("hotpatch")
+        .args(words)
+        .current_dir(project.root())
+        .stdin(Stdio::null())
+        .output()?;
+    Ok(output)
+}
 
 /// How long a first build may take, dependencies included.
 pub const FIRST_BUILD: Duration = Duration::from_secs(300);

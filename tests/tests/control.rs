@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Output, Stdio};
+use std::process::Child;
 
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::LIMIT;
 use hotpatch_tests::lines::Text;
 use hotpatch_tests::programs::{
-    FIRST_BUILD, Shim, edit_and_be_refused, expect_answer, program, wait_until, with_session,
+    FIRST_BUILD, Shim, ask_tool, edit_and_be_refused, expect_answer, program, wait_until,
+    with_session,
 };
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{At, Options, Session};
@@ -16,20 +17,9 @@ use hotpatch_tests::terminal::Terminal;
 use hotpatch_tests::workspace::{command, tool};
 use serde_json::Value;
 
-/// Runs a command of the tool in the project's folder.
-fn run(project: &Project, args: &[&str]) -> Result<Output> {
-    let output = command(tool()?)
-        .arg("hotpatch")
-        .args(args)
-        .current_dir(project.root())
-        .stdin(Stdio::null())
-        .output()?;
-    Ok(output)
-}
-
 /// Runs a command that has to end with this status, and gives back what it wrote to its standard output.
 fn expect(project: &Project, args: &[&str], status: i32) -> Result<String> {
-    let output = run(project, args)?;
+    let output = ask_tool(project, args)?;
     let words = String::from_utf8_lossy(&output.stderr);
     let said = String::from_utf8(output.stdout)?;
     let ended = output.status.code();
@@ -270,7 +260,7 @@ fn saves_are_left_alone_while_a_session_is_paused() -> Result<()> {
         );
         let functions = expect(&project, &["list"], 0)?;
         ensure!(functions.contains("gen 1 "), "{functions}");
-        let output = run(&project, &["quit"])?;
+        let output = ask_tool(&project, &["quit"])?;
         ensure!(output.status.success());
         ensure!(session.wait(LIMIT)?.success());
         let page = fs::read_to_string(&timings)?;
@@ -297,7 +287,7 @@ fn sessions_are_told_apart() -> Result<()> {
             let both = expect(&project, &["status", "--json"], 0)?;
             ensure!(both.lines().count() == 2, "{both}");
             // Which one?
-            let output = run(&project, &["quit"])?;
+            let output = ask_tool(&project, &["quit"])?;
             ensure!(output.status.code() == Some(6));
             let words = String::from_utf8(output.stderr)?;
             ensure!(

@@ -4,10 +4,9 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::events::Event;
-use hotpatch_tests::programs::{FIRST_BUILD, wait_until};
+use hotpatch_tests::programs::{FIRST_BUILD, ask_tool, wait_until};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
-use hotpatch_tests::workspace;
 
 /// Says a number of its own and one of a static, and keeps the lines in a file.
 const PROGRAM: &str = r#"use std::io::Write;
@@ -73,11 +72,8 @@ fn builds(session: &Session) -> usize {
 /// The next process waits: a save from now on goes into it.
 fn stands_by(project: &Project, session: &Session) -> Result<()> {
     wait_until("the next process waits", || {
-        let output = workspace::command(workspace::tool()?)
-            .args(["hotpatch", "status", "--json", "--pid"])
-            .arg(session.tool_pid().to_string())
-            .current_dir(project.root())
-            .output()?;
+        let session = session.tool_pid().to_string();
+        let output = ask_tool(project, &["status", "--json", "--pid", &session])?;
         Ok(String::from_utf8_lossy(&output.stdout).contains("\"state\":\"waiting\""))
     })
 }
@@ -162,11 +158,8 @@ fn somebody_may_ask_for_another_run() -> Result<()> {
             Ok(session.stderr().contains("Exited with status 0"))
         })?;
         stands_by(&project, session)?;
-        let output = workspace::command(workspace::tool()?)
-            .args(["hotpatch", "restart", "--pid"])
-            .arg(session.tool_pid().to_string())
-            .current_dir(project.root())
-            .output()?;
+        let tool = session.tool_pid().to_string();
+        let output = ask_tool(&project, &["restart", "--pid", &tool])?;
         ensure!(
             output.status.success(),
             "{}",

@@ -1,14 +1,12 @@
 //! What the worker says and how the program ends, and what that leads to.
 
-use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::PoisonError;
 
 use anyhow::Result;
 
 use super::outcome::{Lane, Outcome};
 use super::worker::Said;
-use super::{Message, Next, SIGNAL_LAG, Session, shown};
+use super::{Message, Next, SIGNAL_LAG, Session, setup, shown};
 use crate::run::child::{ChildExit, ExitHow};
 use crate::ui::events::{Event, Exited, Live, Ready, TakenBack};
 
@@ -16,18 +14,7 @@ impl Session<'_> {
     pub(super) fn said(&mut self, said: Said) -> Result<Next> {
         match said {
             Said::Included(files) => {
-                let folders: BTreeSet<&Path> = files.iter().filter_map(|f| f.parent()).collect();
-                for folder in folders {
-                    if !self
-                        .project
-                        .folders()
-                        .iter()
-                        .any(|root| folder.starts_with(root))
-                        && let Some(watcher) = &self.watcher
-                    {
-                        watcher.also(folder);
-                    }
-                }
+                setup::watch_also(self.watcher.as_ref(), &self.project, &files);
                 *self.included.lock().unwrap_or_else(PoisonError::into_inner) = files;
             }
             // It has ended before it could be patched.

@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod program;
 mod requests;
 mod restart;
+mod setup;
 mod shown;
 mod standby;
 pub mod tests;
@@ -45,7 +46,7 @@ use crate::plan::codes::Code;
 use crate::run::child::{Child, ChildExit, ExitHow, TERM_GRACE};
 use crate::run::listen::Sockets;
 use crate::run::signals::{Interrupt, Interrupts};
-use crate::run::watch::{Change, Watched, Watcher, Watchlist};
+use crate::run::watch::{Change, Watched, Watcher};
 use crate::ui::events::{Broken, Event, EventLog, Exited, Ready};
 use crate::ui::keys::{Heard, Keys};
 use crate::ui::report::{Report, Verbosity};
@@ -84,27 +85,12 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         Verbosity::from_flags(args.build.quiet, args.build.verbose),
     )
     .with_format(args.message_format);
-    if let Some(target) = args
-        .build
-        .target
-        .iter()
-        .find(|target| *target != base::HOST)
-    {
-        bail!(
-            "`--target {target}`: only programs for `{}` can be patched",
-            base::HOST
-        );
-    }
+    setup::check_target(&args.build, "programs")?;
     let mut args = args.clone();
     args.build.manifest_path = args.build.manifest_path.as_deref().map(real_manifest);
     let args = &args;
     let project = Project::find(&args.build)?;
-    let log = match &args.events {
-        Some(path) => {
-            EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
-        }
-        None => EventLog::none(),
-    };
+    let log = setup::event_log(args.events.as_deref())?;
     let log = match args.message_format {
         SessionFormat::Json => log.said_by(report.screen().clone()),
         SessionFormat::Human | SessionFormat::Short => log,
@@ -281,25 +267,14 @@ impl Session<'_> {
     }
 
     fn watch(&self) -> Result<Watcher> {
-        let messages = self.messages.clone();
-        let project = self.project.clone();
-        let included = self.included.clone();
-        let of_interest = move |path: &Path| {
-            path.extension().is_some_and(|extension| extension == "rs")
-                || project.decides_the_build(path)
-                || included
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .contains(path)
+        let (messages, included) = (self.messages.clone(), self.included.clone());
+        let is_included = move |path: &Path| {
+            let included = included.lock().unwrap_or_else(PoisonError::into_inner);
+            included.contains(path)
         };
-        let list = Watchlist {
-            roots: self.project.folders(),
-            excluded: vec![self.project.target_dir().to_owned()],
-        };
-        let watcher = Watcher::new(list, of_interest, move |watched| {
+        setup::watch(&self.project, is_included, move |watched| {
             let _ = messages.send(Message::Watched(watched));
-        })?;
-        Ok(watcher)
+        })
     }
 
     fn build(&self) -> Result<Base, BuildError> {

@@ -395,11 +395,8 @@ impl Session<'_> {
             lost: None,
             waits: false,
         });
-        if released.is_err()
-            && let Some(program) = self.program.take()
-        {
-            program.worker.halt();
-            self.resting = Some((program.worker, program.base));
+        if released.is_err() {
+            self.rest();
         }
         released
     }

@@ -57,30 +57,34 @@ impl Addresses {
             false => (array(CELLS)?, array(JUMPS)?),
         };
         let numbered = slots.iter().zip(0..);
-        Ok(Self {
-            slots: Arc::new(numbered.map(|(name, at)| (names.id(name), at)).collect()),
+        let slots = numbered.map(|(name, at)| (names.id(name), at)).collect();
+        Ok(Self::of_start(
             bias,
-            cells,
-            jumps,
-            image: Arc::new(image),
-            brought: HashMap::new(),
-            bodies: HashMap::new(),
-            threads: HashMap::new(),
-            gone: BTreeSet::new(),
-            planned: BTreeMap::new(),
-            planned_threads: BTreeMap::new(),
-        })
+            Arc::new(image),
+            (cells, jumps),
+            Arc::new(slots),
+        ))
     }
 
     /// Those of another process of the program, which has just started.
     #[must_use]
     pub fn afresh(&self, bias: u64) -> Self {
+        let arrays = (self.cells, self.jumps);
+        Self::of_start(bias, self.image.clone(), arrays, self.slots.clone())
+    }
+
+    fn of_start(
+        bias: u64,
+        image: Arc<BaseImage>,
+        (cells, jumps): (u64, u64),
+        slots: Arc<HashMap<NameId, u32>>,
+    ) -> Self {
         Self {
             bias,
-            image: self.image.clone(),
-            cells: self.cells,
-            jumps: self.jumps,
-            slots: self.slots.clone(),
+            image,
+            cells,
+            jumps,
+            slots,
             brought: HashMap::new(),
             bodies: HashMap::new(),
             threads: HashMap::new(),

@@ -279,8 +279,9 @@ impl Engine {
         Ok(outcome)
     }
 
-    /// Whether what was compiled is what the fast lane brought into a process that has begun with it; nothing if it does not
-    /// compile, which is told.
+    /// Takes in what was compiled while a process has begun with what the fast lane brought. Where that is the same, the tests
+    /// that are run count as run with it; else the next process is found to differ. Gives back what stands against it, if it
+    /// does not compile.
     ///
     /// # Errors
     /// As [`Engine::follow`].

@@ -8,9 +8,10 @@ use anyhow::Result;
 
 use super::engine::{Engine, all_definitions};
 use super::plan::{GoneStatics, Plan, Planned};
+use super::reach::closure;
 use super::refusals::shown;
 use crate::image::layouts::Layouts;
-use crate::object::fingerprint::Kind;
+use crate::object::fingerprint::{Definition, Kind};
 use crate::object::names::{NameId, Names};
 use crate::object::v0;
 use crate::plan::changes::{Changes, Definitions};
@@ -85,11 +86,16 @@ fn needs_a_link(changes: &Changes, new: &Definitions<'_>, names: &Names) -> Opti
             .iter()
             .any(|those| those.contains(name))
     };
-    // Constructors have run, and what is read as a list may have been read.
-    let listed = new.iter().filter(|(_, of)| of.is_listed);
-    let listed = reached(listed.map(|(name, _)| *name).collect(), new);
-    let mut listed = listed.iter().chain(&changes.listed);
-    if let Some(name) = listed.find(|name| differs(name)) {
+    // Constructors have run, also those of other languages, which may have called what is exported to them; and what is read
+    // as a list may have been read.
+    let is_used_early = |(name, of): &(&NameId, &&Definition)| {
+        let is_exported = !v0::is_mangled(text(name)) && text(name) != MAIN;
+        of.is_listed || of.kind == Kind::Function && is_exported
+    };
+    let early = new.iter().filter(is_used_early);
+    let early = reached(early.map(|(name, _)| *name).collect(), new);
+    let mut early = early.iter().chain(&changes.listed);
+    if let Some(name) = early.find(|name| differs(name)) {
         return Some(format!(
             "`{}` may have been used before `main` is called",
             shown(text(name))
@@ -115,18 +121,11 @@ fn needs_a_link(changes: &Changes, new: &Definitions<'_>, names: &Names) -> Opti
 }
 
 /// All that these refer to, themselves included.
-pub(super) fn reached(from: Vec<NameId>, definitions: &Definitions<'_>) -> BTreeSet<NameId> {
-    let mut found: BTreeSet<NameId> = from.iter().copied().collect();
-    let mut todo = from;
-    while let Some(name) = todo.pop() {
-        let references = definitions.get(&name).into_iter();
-        for target in references.flat_map(|of| &of.references) {
-            if found.insert(*target) {
-                todo.push(*target);
-            }
-        }
-    }
-    found
+fn reached(from: BTreeSet<NameId>, definitions: &Definitions<'_>) -> BTreeSet<NameId> {
+    closure(from, |name| {
+        let definition = definitions.get(&name);
+        definition.map_or(&[], |of| of.references.as_slice())
+    })
 }
 
 #[cfg(test)]
@@ -143,7 +142,7 @@ mod tests {
     const ALLOC: &str = "_RNvCs1_7___rustc11___rg_alloc";
     const OTHER: &str = "_RNvCs1_3app5other";
 
-    /// A program: a constructor, an allocator, and what each calls.
+    /// A program: a constructor, an allocator, a function that is exported, and what each calls.
     fn program(names: &mut Names) -> Vec<Definition> {
         let edges = [
             (STARTS, &[HELPER][..], true),
@@ -152,13 +151,18 @@ mod tests {
             (HELPER, &[], false),
             (OTHER, &[HELPER], false),
             ("main", &[OTHER], false),
+            ("speak", &["_RNvCs1_3app4said"], false),
+            ("_RNvCs1_3app4said", &[], false),
             ("COUNT", &[], false),
         ];
         edges
             .iter()
             .map(|(name, to, is_listed)| Definition {
                 name: names.id(name),
-                kind: Kind::Function,
+                kind: match *name {
+                    "COUNT" => Kind::Mutable,
+                    _ => Kind::Function,
+                },
                 exact: 0,
                 placeless: 0,
                 size: 0,
@@ -183,6 +187,7 @@ mod tests {
         assert_eq!(why(&changed(OTHER)), "");
         assert!(why(&changed(HELPER)).contains("before `main`"));
         assert!(why(&changed(STARTS)).contains("before `main`"));
+        assert!(why(&changed("_RNvCs1_3app4said")).contains("before `main`"));
         assert!(why(&changed("_RNvCs1_3app4pool")).contains("allocator"));
         assert!(why(&changed("main")).contains("called in another way"));
         let exported = Changes {

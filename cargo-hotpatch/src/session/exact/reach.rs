@@ -99,12 +99,24 @@ fn leading_to(seeds: BTreeSet<NameId>, definitions: &Definitions<'_>) -> BTreeSe
             referring.entry(*target).or_default().push(*name);
         }
     }
-    let mut todo: Vec<NameId> = seeds.iter().copied().collect();
-    let mut found = seeds;
+    closure(seeds, |name| {
+        referring
+            .get(&name)
+            .map_or(&[], |sources| sources.as_slice())
+    })
+}
+
+/// These, and all that `next` leads to from one of them.
+pub(super) fn closure<'a>(
+    from: BTreeSet<NameId>,
+    next: impl Fn(NameId) -> &'a [NameId],
+) -> BTreeSet<NameId> {
+    let mut todo: Vec<NameId> = from.iter().copied().collect();
+    let mut found = from;
     while let Some(name) = todo.pop() {
-        for source in referring.get(&name).into_iter().flatten() {
-            if found.insert(*source) {
-                todo.push(*source);
+        for other in next(name) {
+            if found.insert(*other) {
+                todo.push(*other);
             }
         }
     }

@@ -28,6 +28,7 @@ use self::program::{Process, Tested};
 use self::runs::{Round, Run};
 use super::exact::SharedCompiles;
 use super::outcome::Outcome;
+use super::setup;
 use super::worker::{Renewed, Said};
 use crate::args::TestArgs;
 use crate::build::base::{self, BuildError, TestProgram};
@@ -38,7 +39,7 @@ use crate::command::CancelToken;
 use crate::run::child::ChildExit;
 use crate::run::client::private_folder;
 use crate::run::signals::{Interrupt, Interrupts};
-use crate::run::watch::{Change, Watched, Watcher, Watchlist};
+use crate::run::watch::{Change, Watched, Watcher};
 use crate::source::items::plain;
 use crate::ui::events::EventLog;
 use crate::ui::keys::Keys;
@@ -76,26 +77,11 @@ pub fn run(args: &TestArgs) -> Result<u8> {
         Terminal::of_stderr(args.build.color),
         Verbosity::from_flags(args.build.quiet, args.build.verbose),
     );
-    if let Some(target) = args
-        .build
-        .target
-        .iter()
-        .find(|target| *target != base::HOST)
-    {
-        bail!(
-            "`--target {target}`: only tests for `{}` can be patched",
-            base::HOST
-        );
-    }
+    setup::check_target(&args.build, "tests")?;
     let mut args = args.clone();
     args.build.manifest_path = args.build.manifest_path.as_deref().map(real_manifest);
     let project = Project::find_tests(&args.build)?;
-    let log = match &args.events {
-        Some(path) => {
-            EventLog::open(path).with_context(|| format!("failed to open `{}`", path.display()))?
-        }
-        None => EventLog::none(),
-    };
+    let log = setup::event_log(args.events.as_deref())?;
     if let Some(profile) = base::profile_with_lto(&project, &args.build) {
         report.lto_is_off(&profile);
     }
@@ -209,23 +195,14 @@ impl Session<'_> {
     }
 
     fn watch(&self) -> Result<Watcher> {
-        let messages = self.messages.clone();
-        let project = self.project.clone();
-        let included = self.included.clone();
-        let of_interest = move |path: &Path| {
+        let (messages, included) = (self.messages.clone(), self.included.clone());
+        let is_included = move |path: &Path| {
             let included = included.lock().unwrap_or_else(PoisonError::into_inner);
-            path.extension().is_some_and(|extension| extension == "rs")
-                || project.decides_the_build(path)
-                || included.values().any(|files| files.contains(path))
+            included.values().any(|files| files.contains(path))
         };
-        let list = Watchlist {
-            roots: self.project.folders(),
-            excluded: vec![self.project.target_dir().to_owned()],
-        };
-        let watcher = Watcher::new(list, of_interest, move |watched| {
+        setup::watch(&self.project, is_included, move |watched| {
             let _ = messages.send(Message::Watched(watched));
-        })?;
-        Ok(watcher)
+        })
     }
 
     fn build(&self) -> Result<Vec<TestProgram>, BuildError> {
@@ -391,18 +368,8 @@ impl Session<'_> {
         let program = &mut self.programs[index];
         match said {
             Said::Included(files) => {
+                setup::watch_also(self.watcher.as_ref(), &self.project, &files);
                 let mut included = self.included.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(watcher) = &self.watcher {
-                    let folders: BTreeSet<&Path> =
-                        files.iter().filter_map(|file| file.parent()).collect();
-                    let roots = self.project.folders();
-                    let outside =
-                        |folder: &&Path| !roots.iter().any(|root| folder.starts_with(root));
-                    folders
-                        .into_iter()
-                        .filter(outside)
-                        .for_each(|folder| watcher.also(folder));
-                }
                 included.insert(index, files);
             }
             Said::Reach(reach) => program.take_reach(reach, &mut self.round),
@@ -438,7 +405,8 @@ impl Session<'_> {
                     self.todo.push_back(index);
                 } else {
                     self.report.setback("reach a test program", error.as_ref());
-                    self.round.has_failed_to_compile = true;
+                    // It is among those that fail.
+                    self.programs[index].has_crashed = true;
                 }
             }
             Said::Ready(..)
