@@ -60,6 +60,12 @@ pub enum Command {
     Try(TryArgs),
     /// Build and start the program of a session anew
     Restart(RestartArgs),
+    /// Have the program run again what it ran before the last save, without a compile
+    #[command(after_help = STEP_EXIT)]
+    Undo(SessionArgs),
+    /// Have it run again what was undone
+    #[command(after_help = STEP_EXIT)]
+    Redo(SessionArgs),
     /// Have a session leave saves alone
     Pause(PauseArgs),
     /// List the functions of a session's program that run newer code
@@ -219,13 +225,20 @@ pub struct StatusArgs {
     pub session: SessionArgs,
 }
 
+const STEP_EXIT: &str = "\
+No file is changed: what is on disk comes back with the next save that changes something, with `redo` or with a restart.
+Each goes by the rules of a patch, and is refused where an edit of the same would be.
+
+Exit status: 0 if other code runs, 3 if there is no such step or it was refused, 6 if there is no such session.";
+
 const WAIT_EXIT: &str = "\
 Examples:
   cargo hotpatch wait                             what became of the sources as they are on disk now
   cargo hotpatch wait --timeout 10 --json         for scripts and agents: one JSON object
 
 Exit status: 0 if what is on disk is live or changes nothing, 3 if it was refused, 4 if it does not compile, 5 if the
-program has ended, 6 if there is no such session, 7 if there is no verdict yet (time is up, or the session is paused).";
+program has ended, 6 if there is no such session, 7 if there is no verdict yet (time is up, or the session is paused),
+8 if it was undone.";
 
 /// The options of `cargo hotpatch wait`.
 #[derive(Debug, Clone, Default, Args)]

@@ -460,6 +460,7 @@ impl Demo {
             Event::Unchanged {}
             | Event::Confirmed(_)
             | Event::TakenBack(_)
+            | Event::Undone(_)
             | Event::Prepared {}
             | Event::Live(_)
             | Event::Ready(_)

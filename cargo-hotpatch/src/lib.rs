@@ -82,6 +82,8 @@ fn command(args: Vec<OsString>) -> ExitCode {
         Command::Wait(args) => (args.session.color, remote::wait(&args)),
         Command::Try(args) => (args.session.color, remote::try_out(&args)),
         Command::Restart(args) => (args.session.color, remote::restart(&args)),
+        Command::Undo(args) => (args.color, remote::step(&args, false)),
+        Command::Redo(args) => (args.color, remote::step(&args, true)),
         Command::Pause(args) => (args.session.color, remote::pause(&args)),
         Command::List(args) => (args.session.color, remote::list(&args)),
         Command::Quit(args) => (args.color, remote::quit(&args)),

@@ -89,6 +89,16 @@ struct Restart {
     which: Which,
 }
 
+/// What `undo` takes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Undo {
+    /// Go forth again, to what was undone last.
+    #[serde(default)]
+    redo: bool,
+    #[serde(flatten)]
+    which: Which,
+}
+
 /// What `pause` takes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Pause {
@@ -157,6 +167,17 @@ impl Server {
         let request = Request::Restart {
             insist: args.force,
             clean: args.clean,
+        };
+        ask(args.which, request, PATIENCE).await
+    }
+
+    #[tool(
+        description = "Has the program run again what it ran before the last save, at once and without a compile; with `redo`, what was undone. No file changes: what is on disk comes back with the next save."
+    )]
+    async fn undo(&self, Parameters(args): Parameters<Undo>) -> Result<CallToolResult, ErrorData> {
+        let request = match args.redo {
+            true => Request::Redo {},
+            false => Request::Undo {},
         };
         ask(args.which, request, PATIENCE).await
     }

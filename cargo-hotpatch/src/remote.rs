@@ -32,6 +32,9 @@ const NO_SESSION: u8 = 6;
 /// Exit status if there is no verdict yet.
 const STILL_WORKING: u8 = 7;
 
+/// Exit status if what is on disk was undone in the program.
+const UNDONE: u8 = 8;
+
 /// How long a session may be busy, as with a build, before it takes up what was asked.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -246,6 +249,7 @@ pub fn try_out(args: &TryArgs) -> Result<u8> {
 fn exit_of(verdict: Kind) -> u8 {
     match verdict {
         Kind::Patched | Kind::Restarted | Kind::Unchanged => 0,
+        Kind::Undone => UNDONE,
         Kind::Refused => REFUSED,
         Kind::Broken => BROKEN,
     }
@@ -261,6 +265,18 @@ pub fn restart(args: &RestartArgs) -> Result<u8> {
         clean: args.clean,
     };
     tell(&args.session, &request, REFUSED)
+}
+
+/// `cargo hotpatch undo` and `redo`.
+///
+/// # Errors
+/// The session is gone.
+pub fn step(args: &SessionArgs, is_redo: bool) -> Result<u8> {
+    let request = match is_redo {
+        true => Request::Redo {},
+        false => Request::Undo {},
+    };
+    tell(args, &request, REFUSED)
 }
 
 /// `cargo hotpatch pause`.

@@ -42,6 +42,7 @@ pub mod project;
 pub mod random;
 pub mod scenario;
 pub mod session;
+pub mod steps;
 pub mod terminal;
 pub mod words;
 pub mod workspace;

@@ -39,6 +39,10 @@ pub enum Request {
     Pause {},
     /// Take up what was saved meanwhile.
     Resume {},
+    /// Go to what ran before the last step.
+    Undo {},
+    /// Go to what ran before the last undo.
+    Redo {},
     /// The functions that run other code than the program began with.
     List {},
     /// End the program and the session.
@@ -168,6 +172,8 @@ pub enum Kind {
     Patched,
     /// The program was started anew with it.
     Restarted,
+    /// What ran before it runs again, or another step that is not what is on disk.
+    Undone,
     /// It cannot be patched.
     Refused,
     /// It does not compile.
@@ -185,7 +191,7 @@ pub struct Judged {
     pub generation: u32,
     /// A hash of the sources that it is about.
     pub revision: Option<String>,
-    /// Patched: functions of the workspace with new code.
+    /// Patched or undone: functions of the workspace with other code.
     pub functions: Vec<String>,
     /// Patched: the lane, `fast` or `exact`.
     pub lane: Option<String>,
@@ -273,6 +279,8 @@ pub enum Fix {
     },
     /// Another edit.
     Edit {},
+    /// A step forth, to what was undone.
+    Redo {},
 }
 
 /// The folder of the sockets, which only this user can enter. It is made if need be.

@@ -12,7 +12,7 @@ use crate::control::{
     Fix, Function, Judged, Kind, NotLive, Reply, Request, Settled, State, Status,
 };
 use crate::plan::codes::Code;
-use crate::ui::events::{Broken, Coded, Confirmed, Event, Live, Patched};
+use crate::ui::events::{Broken, Coded, Confirmed, Event, Live, Patched, Undone};
 use crate::ui::screen::Screen;
 
 /// How many verdicts are kept.
@@ -66,6 +66,13 @@ impl Ledger {
 
     pub(super) fn is_pending(&self) -> bool {
         self.lock().status.pending
+    }
+
+    /// What was patched last runs ahead of the exact lane's word on it.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        let book = self.lock();
+        let last = book.status.verdicts.first();
+        last.is_some_and(|last| last.verdict == Kind::Patched && !last.confirmed)
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -163,6 +170,7 @@ impl Ledger {
             Event::Patched(patched) => book.patched(patched, revision),
             Event::Confirmed(confirmed) => book.confirmed(confirmed, revision),
             Event::TakenBack(_) => book.take_back(),
+            Event::Undone(undone) => book.undone(undone),
             Event::Live(live) => book.live(live),
             Event::Unchanged { .. } => {
                 // What the fast lane brought and nobody needs any more leads back.
@@ -235,6 +243,7 @@ impl Ledger {
             Kind::Refused => Some(restart()),
             Kind::Broken => Some(Fix::Edit {}),
             Kind::Patched if !not_live.is_empty() => Some(restart()),
+            Kind::Undone => Some(Fix::Redo {}),
             Kind::Patched | Kind::Restarted | Kind::Unchanged => None,
         };
         Settled {
@@ -258,6 +267,8 @@ impl Book {
         status.revision.clone_from(&judged.revision);
         status.standing = match judged.verdict {
             Kind::Refused | Kind::Broken => Some(judged.clone()),
+            // A refused edit is not in the program with that.
+            Kind::Undone => status.standing.take(),
             Kind::Patched | Kind::Restarted | Kind::Unchanged => None,
         };
         status.verdicts.insert(0, judged);
@@ -318,6 +329,35 @@ impl Book {
     fn take_back(&mut self) {
         self.functions.clone_from(&self.confirmed_functions);
         self.status.running.clone_from(&self.confirmed);
+    }
+
+    fn undone(&mut self, undone: &Undone) {
+        let generation = undone.generation;
+        let functions = undone.functions.iter();
+        self.functions
+            .extend(functions.map(|function| (function.clone(), generation)));
+        let status = &mut self.status;
+        status.generation = generation;
+        status.not_called.clear();
+        let under_way = undone.notes.iter().filter(|note| note.thread.is_some());
+        status.under_way = under_way.cloned().collect();
+        let on_disk = status.revision.clone();
+        status.running = match undone.on_disk {
+            true => on_disk.clone(),
+            false => undone.running.clone(),
+        };
+        self.confirm(self.status.running.clone());
+        self.judge(Judged {
+            verdict: match undone.on_disk {
+                true => Kind::Patched,
+                false => Kind::Undone,
+            },
+            functions: undone.functions.clone(),
+            confirmed: true,
+            notes: undone.notes.clone(),
+            ms: Some(undone.ms),
+            ..Judged::of(on_disk)
+        });
     }
 
     fn live(&mut self, live: &Live) {

@@ -13,6 +13,7 @@ mod restart;
 mod setup;
 mod shown;
 mod standby;
+mod steps;
 pub mod tests;
 pub mod texts;
 mod verdicts;
@@ -34,6 +35,7 @@ use self::program::{Running, Supplies};
 use self::requests::Waiting;
 use self::restart::{Asked, Kept, With};
 use self::standby::StandBy;
+use self::steps::Steps;
 use self::worker::{Renewed, Said, Tools, Worker};
 use crate::args::{OnRefuse, RunArgs, SessionFormat};
 use crate::build::base::{self, Base, BuildError};
@@ -157,6 +159,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         saves: 0,
         held: None,
         waiting: Waiting::default(),
+        steps: Steps::new(),
         words: Mutex::default(),
     };
     let status = session.run();
@@ -206,6 +209,8 @@ struct Session<'a> {
     held: Option<Vec<Change>>,
     /// Who waits for a verdict.
     waiting: Waiting,
+    /// Who waits for a step back or forth.
+    steps: Steps,
     /// What cargo said in the last build, if that did not go to the terminal by itself.
     words: Mutex<String>,
 }

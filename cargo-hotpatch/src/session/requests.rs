@@ -5,6 +5,7 @@ use std::sync::mpsc::Sender;
 
 use anyhow::Result;
 
+use super::exact::Direction;
 use super::restart::With;
 use super::worker::Verdict;
 use super::{Message, Next, Session};
@@ -39,6 +40,8 @@ pub(super) enum Command {
     Again,
     Restart,
     RestartClean,
+    Undo,
+    Redo,
     Pause,
     Times,
     List,
@@ -52,6 +55,8 @@ impl Command {
     pub(super) const ALL: &[(char, Self, &str)] = &[
         ('r', Self::Restart, "restart the program with what it keeps"),
         ('R', Self::RestartClean, "restart it from nothing"),
+        ('u', Self::Undo, "go back to what ran before the last save"),
+        ('U', Self::Redo, "go forth again"),
         ('p', Self::Pause, "leave saves alone, or take them up again"),
         ('t', Self::Times, "times of the last edits"),
         (
@@ -87,6 +92,8 @@ impl Session<'_> {
             Command::RestartClean => {
                 self.restart(With::Nothing)?;
             }
+            Command::Undo => self.step(Direction::Back, None),
+            Command::Redo => self.step(Direction::Forth, None),
             Command::Pause if self.held.is_some() => return self.resume(),
             Command::Pause => self.pause(),
             Command::Times => {
@@ -145,6 +152,14 @@ impl Session<'_> {
                         message: format!("not restarted: {why}"),
                     },
                 }
+            }
+            Request::Undo {} => {
+                self.step(Direction::Back, Some(reply));
+                return Ok(Next::GoOn);
+            }
+            Request::Redo {} => {
+                self.step(Direction::Forth, Some(reply));
+                return Ok(Next::GoOn);
             }
             Request::Pause {} => {
                 self.pause();
@@ -254,6 +269,7 @@ impl Session<'_> {
 
     /// Answers all who wait: the program has ended.
     pub(super) fn answer_all(&mut self) {
+        self.cannot_step();
         let numbers: Vec<u64> = self.waiting.numbers().collect();
         for number in numbers {
             self.answer(number);

@@ -53,6 +53,8 @@ pub enum Said {
     Live(exact::Live),
     /// What differs since the tests were run last; before the verdict of a save.
     Reach(exact::Reach),
+    /// What became of a step back or forth, asked with [`Worker::step`], and how long it took.
+    Stepped(exact::Direction, Result<exact::Stepped>, Duration),
     /// What would become of what is on disk now, asked with [`Worker::try_out`].
     Tried(Vec<u64>, Box<Verdict>),
     /// All saves up to this number have their verdicts, and what was asked with [`Worker::settle`] can be answered.
@@ -83,6 +85,8 @@ pub(super) enum Job {
     Settle(u64),
     /// Say [`Said::Tried`] with this number.
     Try(u64),
+    /// Say [`Said::Stepped`] for this one, asked then.
+    Step(exact::Direction, Instant),
     /// Do nothing from now on that compiles or loads; answered once that is so.
     Pause(Sender<()>),
     /// Go on where `Pause` came.
@@ -207,6 +211,11 @@ impl Worker {
                             Job::Settle(number) | Job::Try(number) => {
                                 say(Said::Settled(u64::MAX, vec![number]));
                             }
+                            Job::Step(direction, since) => {
+                                let why = "this run cannot be patched".to_owned();
+                                let stepped = Ok(exact::Stepped::Nothing(why));
+                                say(Said::Stepped(direction, stepped, since.elapsed()));
+                            }
                             job => agent.serve(job),
                         }
                     }
@@ -233,6 +242,16 @@ impl Worker {
     /// Has it compile and plan what is on disk now, load nothing, and say [`Said::Tried`] with this number.
     pub fn try_out(&self, number: u64) {
         self.send(Job::Try(number));
+    }
+
+    /// Has it go to what ran before, or to what ran before that, and say [`Said::Stepped`]. With `at_once`, what is under way
+    /// is dropped: something runs ahead of the exact lane, and that is what is to go.
+    pub(super) fn step(&self, direction: exact::Direction, at_once: bool) {
+        let since = Instant::now();
+        if at_once {
+            self.cancel();
+        }
+        self.send(Job::Step(direction, since));
     }
 
     /// Stops its work and waits until it has stopped, so that cargo may write where it reads; or until `ending` is
@@ -394,6 +413,7 @@ impl Agent {
                         saves.rescan = true;
                         saves.tries.push(number);
                     }
+                    Job::Step(direction, since) => saves.steps.push((direction, since)),
                     Job::Resume => *paused = false,
                     Job::Renew(renewal) => {
                         // Whoever asks may be sooner than the watcher.
@@ -423,6 +443,7 @@ impl Agent {
             Job::Save(_)
             | Job::Settle(_)
             | Job::Try(_)
+            | Job::Step(..)
             | Job::Resume
             | Job::Renew(_)
             | Job::Turn(..) => {}
@@ -488,6 +509,8 @@ pub(super) struct Saves {
     pub(super) asked: Vec<u64>,
     /// Who wants to know what would become of what is on disk.
     pub(super) tries: Vec<u64>,
+    /// Steps back and forth, each with when it was asked for.
+    pub(super) steps: Vec<(exact::Direction, Instant)>,
     /// The process that is to get what is on disk.
     pub(super) renewal: Option<Renewal>,
     /// Whether to go on with the process that got it last.

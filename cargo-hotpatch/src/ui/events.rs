@@ -27,6 +27,8 @@ pub enum Event {
     Confirmed(Confirmed),
     /// The exact lane does not agree with what the fast lane patched and was not confirmed; its verdict follows.
     TakenBack(TakenBack),
+    /// Somebody went back to what ran before, or forth again.
+    Undone(Undone),
     /// Which functions of a patch have been called since it went live; said once, of patches with functions of the workspace
     /// that no newer one follows at once.
     Live(Live),
@@ -172,6 +174,31 @@ pub struct Confirmed {
 pub struct TakenBack {
     /// The generation of the patch: its functions run again what they ran before.
     pub generation: u32,
+}
+
+/// What `undone` says.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Undone {
+    /// The generation that the step makes.
+    pub generation: u32,
+    /// It was a step forth, to what was undone before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub redo: bool,
+    /// What runs now is what is on disk.
+    pub on_disk: bool,
+    /// Full paths of functions of the workspace that run other code now.
+    pub functions: Vec<String>,
+    /// What is worth knowing beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Coded>,
+    /// Size of the libraries in bytes, where the process did not have that code any more.
+    #[serde(default)]
+    pub bytes: u64,
+    /// A hash of the sources whose code runs now, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<String>,
+    /// How long each step took.
+    pub ms: Phases,
 }
 
 /// What `live` says.

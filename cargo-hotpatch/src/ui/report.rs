@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anstream::adapter::strip_str;
 
-use super::events::{Patched, Phases, Ready};
+use super::events::{Patched, Phases, Ready, Undone};
 use super::paint::{Hue, Paint};
 use super::screen::Screen;
 use super::short::short;
@@ -160,6 +160,24 @@ pub fn render_patched(paint: Paint, patched: &Patched, notes: &[Note], phases: b
         text += &render_note(paint, note);
     }
     text
+}
+
+/// What a step back or forth led to: `game::update (gen 4), which is not what is on disk`.
+#[must_use]
+pub fn words_of_step(undone: &Undone) -> String {
+    let names = match undone.functions.is_empty() {
+        true => "no function".to_owned(),
+        false => list_of_names(&undone.functions),
+    };
+    let what = match undone.on_disk {
+        true => "what is on disk is what runs",
+        false => "what is on disk comes back with the next save",
+    };
+    format!(
+        "{names} (gen {}) in {}; {what}",
+        undone.generation,
+        time(undone.ms.total)
+    )
 }
 
 /// A note beside a patch.
@@ -427,6 +445,33 @@ impl Report {
             SessionFormat::Human | SessionFormat::Json => text,
         };
         self.say(Verbosity::Normal, &text);
+    }
+
+    /// Somebody went back to what ran before, or forth again.
+    pub fn undone(&self, undone: &Undone, notes: &[Note]) {
+        let verb = if undone.redo { "Redone" } else { "Undone" };
+        let mut text = self
+            .paint
+            .verb(Hue::Green, verb, &words_of_step(undone));
+        if self.verbosity >= Verbosity::Phases {
+            let phases = phase_list(&undone.ms);
+            text += &self.paint.dim(&format!("{:13}{phases}\n", ""));
+        }
+        self.headline(text.lines().next());
+        self.problems(notes.iter().map(Problem::of_note));
+        for note in notes {
+            text += &render_note(self.paint, note);
+        }
+        self.say(Verbosity::Normal, &text);
+    }
+
+    /// Nothing came of that.
+    pub fn not_stepped(&self, command: &str, why: &str) {
+        let text = format!("{command}: {why}");
+        self.say(
+            Verbosity::Normal,
+            &self.paint.verb(Hue::Yellow, "Not done", &text),
+        );
     }
 
     /// A save changed nothing that runs.

@@ -34,6 +34,14 @@ fn line(judged: &Judged) -> String {
         .map(|ms| format!(" in {}", time(ms.total)));
     match judged.verdict {
         Kind::Unchanged => "unchanged: nothing that runs is different".to_owned(),
+        Kind::Undone => format!(
+            "undone: {} (gen {})",
+            match judged.functions.is_empty() {
+                true => "what is on disk is not what runs".to_owned(),
+                false => format!("{} not as on disk", list_of_names(&judged.functions)),
+            },
+            judged.generation
+        ),
         Kind::Restarted => "restarted with the new source".to_owned(),
         Kind::Patched => {
             let confirmed = match judged.confirmed {
@@ -65,6 +73,7 @@ fn line(judged: &Judged) -> String {
 fn hue(kind: Kind) -> Hue {
     match kind {
         Kind::Unchanged | Kind::Patched | Kind::Restarted => Hue::Green,
+        Kind::Undone => Hue::Yellow,
         Kind::Refused | Kind::Broken => Hue::Red,
     }
 }

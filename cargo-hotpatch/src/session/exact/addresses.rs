@@ -19,6 +19,19 @@ pub struct Found {
     pub slot: Option<Place>,
 }
 
+/// What names mean since patches went live, as far as that is not what they meant at the start.
+#[derive(Debug, Clone, Default)]
+pub struct Bindings {
+    /// What patches brought, and took the name from what had it before.
+    brought: HashMap<NameId, Found>,
+    /// The bodies that slots have been led to.
+    bodies: HashMap<NameId, Place>,
+    /// Thread-locals of patches, by their distance from the thread pointer.
+    threads: HashMap<NameId, i64>,
+    /// What has gone from the source: the name means something else when it comes again.
+    gone: BTreeSet<NameId>,
+}
+
 /// The address of each symbol.
 #[derive(Debug)]
 pub struct Addresses {
@@ -28,14 +41,7 @@ pub struct Addresses {
     jumps: u64,
     /// The base's slots, in their order.
     slots: Arc<HashMap<NameId, u32>>,
-    /// What patches brought, and took the name from what had it before.
-    brought: HashMap<NameId, Found>,
-    /// The bodies that slots have been led to.
-    bodies: HashMap<NameId, Place>,
-    /// Thread-locals of patches, by their distance from the thread pointer.
-    threads: HashMap<NameId, i64>,
-    /// What has gone from the source: the name means something else when it comes again.
-    gone: BTreeSet<NameId>,
+    bound: Bindings,
     /// Names of a plan that has not gone live, with those that the process has for the same.
     planned: BTreeMap<NameId, NameId>,
     /// Thread-locals of such a plan. They are in the process, but nobody uses them until it goes live.
@@ -85,10 +91,7 @@ impl Addresses {
             cells,
             jumps,
             slots,
-            brought: HashMap::new(),
-            bodies: HashMap::new(),
-            threads: HashMap::new(),
-            gone: BTreeSet::new(),
+            bound: Bindings::default(),
             planned: BTreeMap::new(),
             planned_threads: BTreeMap::new(),
         }
@@ -103,13 +106,13 @@ impl Addresses {
     /// Where a symbol lies, thread-locals aside.
     #[must_use]
     pub fn find(&self, name: NameId, names: &Names) -> Option<Found> {
-        if let Some(found) = self.brought.get(&name) {
+        if let Some(found) = self.bound.brought.get(&name) {
             return Some(*found);
         }
         if let Some(was) = self.planned.get(&name) {
             return self.find(*was, names);
         }
-        if self.gone.contains(&name) {
+        if self.bound.gone.contains(&name) {
             return None;
         }
         if let Some(number) = self.slots.get(&name) {
@@ -133,13 +136,13 @@ impl Addresses {
     #[must_use]
     pub fn thread_local(&self, name: NameId, names: &Names) -> Option<i64> {
         let brought = self.planned_threads.get(&name);
-        if let Some(offset) = brought.or_else(|| self.threads.get(&name)) {
+        if let Some(offset) = brought.or_else(|| self.bound.threads.get(&name)) {
             return Some(*offset);
         }
         if let Some(was) = self.planned.get(&name) {
             return self.thread_local(*was, names);
         }
-        if self.gone.contains(&name) {
+        if self.bound.gone.contains(&name) {
             return None;
         }
         self.image.tls_offset_of(names.text(name))
@@ -153,20 +156,20 @@ impl Addresses {
 
     /// From now on a name means this.
     pub fn bring(&mut self, name: NameId, found: Found) {
-        self.gone.remove(&name);
-        self.brought.insert(name, found);
+        self.bound.gone.remove(&name);
+        self.bound.brought.insert(name, found);
     }
 
     /// The body that a function's slot leads to.
     #[must_use]
     pub fn body(&self, name: NameId, names: &Names) -> Option<Place> {
-        if let Some(body) = self.bodies.get(&name) {
+        if let Some(body) = self.bound.bodies.get(&name) {
             return Some(*body);
         }
         if let Some(was) = self.planned.get(&name) {
             return self.body(*was, names);
         }
-        let is_base = !self.brought.contains_key(&name) && !self.gone.contains(&name);
+        let is_base = !self.bound.brought.contains_key(&name) && !self.bound.gone.contains(&name);
         let symbol = self.image.symbols.get(names.text(name));
         symbol.filter(|_| is_base).map(|symbol| Place {
             generation: 0,
@@ -176,12 +179,12 @@ impl Addresses {
 
     /// A function's slot leads to this body now.
     pub fn lead(&mut self, name: NameId, body: Place) {
-        self.bodies.insert(name, body);
+        self.bound.bodies.insert(name, body);
     }
 
     fn bring_thread_local(&mut self, name: NameId, offset: i64) {
-        self.gone.remove(&name);
-        self.threads.insert(name, offset);
+        self.bound.gone.remove(&name);
+        self.bound.threads.insert(name, offset);
     }
 
     /// In the plan that is made now, definitions have other names: each new one, with the one that the process has. No
@@ -206,7 +209,10 @@ impl Addresses {
         for (name, was) in std::mem::take(&mut self.planned) {
             if self.find(name, names).is_none() {
                 if let Some(found) = self.find(was, names) {
-                    if let Some(body) = self.body(was, names) {
+                    // A body that came with the plan stands already.
+                    if !self.bound.bodies.contains_key(&name)
+                        && let Some(body) = self.body(was, names)
+                    {
                         self.lead(name, body);
                     }
                     self.bring(name, found);
@@ -220,19 +226,70 @@ impl Addresses {
 
     /// The source has it no more.
     pub fn forget(&mut self, name: NameId) {
-        self.brought.remove(&name);
-        self.bodies.remove(&name);
-        self.threads.remove(&name);
-        self.gone.insert(name);
+        self.bound.brought.remove(&name);
+        self.bound.bodies.remove(&name);
+        self.bound.threads.remove(&name);
+        self.bound.gone.insert(name);
+    }
+
+    /// Whether a name is one that the process has for something, which has another in the plan.
+    #[must_use]
+    pub fn is_renamed(&self, name: NameId) -> bool {
+        self.planned.values().any(|was| *was == name)
+    }
+
+    /// What names mean now.
+    #[must_use]
+    pub fn bindings(&self) -> Bindings {
+        self.bound.clone()
+    }
+
+    /// What all would be if names meant again what they did once. What they did not mean anything then they mean on, but for
+    /// those that are to `go`.
+    #[must_use]
+    pub fn as_once(&self, once: &Bindings, go: impl Fn(NameId) -> bool, names: &Names) -> Self {
+        let mut bound = once.clone();
+        let meant = Self {
+            bound: once.clone(),
+            image: self.image.clone(),
+            slots: self.slots.clone(),
+            planned: BTreeMap::new(),
+            planned_threads: BTreeMap::new(),
+            ..*self
+        };
+        let stays = |name: &NameId| !meant.has(*name, names) && !go(*name);
+        for (name, found) in self.bound.brought.iter().filter(|(name, _)| stays(name)) {
+            bound.gone.remove(name);
+            bound.brought.insert(*name, *found);
+            if let Some(body) = self.bound.bodies.get(name) {
+                bound.bodies.insert(*name, *body);
+            }
+        }
+        for (name, offset) in self.bound.threads.iter().filter(|(name, _)| stays(name)) {
+            bound.gone.remove(name);
+            bound.threads.insert(*name, *offset);
+        }
+        Self { bound, ..meant }
+    }
+
+    /// All names that mean, here or there, anything else than at the start, or whose slots lead elsewhere. What has gone may
+    /// have its slot under another name.
+    pub fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = NameId> + 'a {
+        let both = [&self.bound, &other.bound].into_iter();
+        both.flat_map(|bound| {
+            let names = bound.bodies.keys().chain(bound.brought.keys());
+            names.chain(&bound.gone).copied()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Addresses;
+    use super::{Addresses, Found};
     use crate::image::samples::Samples;
     use crate::image::symbols::BaseImage;
     use crate::object::names::Names;
+    use hotpatch_rt::wire::Place;
     use std::collections::BTreeMap;
 
     /// Those of a program without slots.
@@ -266,6 +323,33 @@ mod tests {
         assert_eq!(addresses.thread_local(id, &names), Some(-192));
         addresses.plan_names(BTreeMap::new());
         assert!(!addresses.has(id, &names));
+    }
+
+    #[test]
+    fn a_body_that_comes_with_another_name_is_known_by_it() {
+        let mut names = Names::default();
+        let mut addresses = addresses(&mut names);
+        let (was, is) = (names.id("was"), names.id("is"));
+        let place = |offset| Place {
+            generation: 1,
+            offset,
+        };
+        addresses.bring(
+            was,
+            Found {
+                address: 8,
+                slot: Some(place(16)),
+            },
+        );
+        addresses.lead(was, place(32));
+        addresses.plan_names(BTreeMap::from([(is, was)]));
+        addresses.lead(is, place(64));
+        addresses.settle_names(&names);
+        assert_eq!(addresses.body(is, &names), Some(place(64)));
+        // One that comes without a body has the one it had.
+        addresses.plan_names(BTreeMap::from([(was, is)]));
+        addresses.settle_names(&names);
+        assert_eq!(addresses.body(was, &names), Some(place(64)));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use super::addresses::Addresses;
 use super::askers::Askers;
 use super::compile::{Compiling, SharedCompiles};
+use super::history::History;
 use super::krate::{CastsOfObjects, Crate, metadata_of, sources};
 use super::libraries::Libraries;
 use super::manifest::natives;
@@ -55,6 +56,8 @@ pub(super) struct Engine {
     pub(super) askers: Askers,
     /// Crates of others may be optimised where those of the workspace are not.
     pub(super) has_optimised_dependencies: bool,
+    /// What ran before.
+    pub(super) history: History,
     /// The program's file.
     pub(super) program: PathBuf,
     pub(super) linker: Linker,
@@ -128,6 +131,7 @@ impl Engine {
             linked,
             scratch: scratch(program)?,
             natives: natives(&base.units),
+            history: History::default(),
             first_casts: None,
             shared: None,
             scoped: ScopedCrates::new(ending.clone()),
@@ -376,13 +380,15 @@ impl Engine {
     }
 
     /// Brings what a plan says into the process.
-    fn carry_out(
+    pub(super) fn carry_out(
         &mut self,
         plan: Plan,
         mut times: Times,
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Outcome> {
+        let at_hand = Instant::now();
+        let as_before = self.as_before(&plan);
         let changes = &plan.changes;
         // Where nothing has begun, statics begin with what the source says.
         let statics = changes.constants.iter().filter(|_| self.process.is_fresh);
@@ -394,32 +400,38 @@ impl Engine {
             lane: Some(Lane::Exact),
             ..Patched::default()
         };
+        let made = match as_before {
+            Some(_) => None,
+            None => self.make(changes, &plan.twice, client, cancel)?,
+        };
+        times.link = at_hand.elapsed();
         let begun = Instant::now();
-        let made = self.make(changes, &plan.twice, client, cancel)?;
-        times.link = begun.elapsed();
-        let begun = Instant::now();
-        let mut brought = BTreeSet::new();
-        let redirected = made.as_ref().map(|(selection, _)| &selection.redirected);
-        let is_replaced = |name| redirected.is_some_and(|all| all.contains(&name));
-        self.lead_back(|name| !is_replaced(name), client)?;
-        if let Some((selection, loaded)) = made {
-            patched.bytes = loaded.library.bytes;
-            if self.process.ahead.is_empty() {
-                self.stop_listening();
+        if let Some((then, redirects)) = as_before {
+            self.lead_as_before(then, redirects, client)?;
+        } else {
+            let mut brought = BTreeSet::new();
+            let redirected = made.as_ref().map(|(selection, _)| &selection.redirected);
+            let is_replaced = |name| redirected.is_some_and(|all| all.contains(&name));
+            self.lead_back(|name| !is_replaced(name), client)?;
+            if let Some((selection, loaded)) = made {
+                patched.bytes = loaded.library.bytes;
+                if self.process.ahead.is_empty() {
+                    self.stop_listening();
+                }
+                self.apply(&selection, &loaded, client)?;
+                brought.extend(selection.slotted);
+                brought.extend(selection.brought);
             }
-            self.apply(&selection, &loaded, client)?;
-            brought.extend(selection.slotted);
-            brought.extend(selection.brought);
-        }
-        self.process.addresses.settle_names(&self.names);
-        // What exists twice and is not in the patch is older code: whoever needs it next brings it.
-        let renewed = plan.twice.iter().chain(&plan.changes.constants);
-        let left_out = renewed.filter(|name| !brought.contains(*name));
-        let gone = plan.changes.gone.iter();
-        let gone = gone.filter(|name| !plan.gone_statics.contains_key(name));
-        for name in gone.chain(left_out).chain(&plan.forgotten) {
-            self.process.addresses.forget(*name);
-            self.process.gone_statics.remove(name);
+            self.process.addresses.settle_names(&self.names);
+            // What exists twice and is not in the patch is older code: whoever needs it next brings it.
+            let renewed = plan.twice.iter().chain(&plan.changes.constants);
+            let left_out = renewed.filter(|name| !brought.contains(*name));
+            let gone = plan.changes.gone.iter();
+            let gone = gone.filter(|name| !plan.gone_statics.contains_key(name));
+            for name in gone.chain(left_out).chain(&plan.forgotten) {
+                self.process.addresses.forget(*name);
+                self.process.gone_statics.remove(name);
+            }
         }
         self.process.gone_statics.extend(plan.gone_statics);
         let gone = plan.changes.gone.iter();

@@ -176,7 +176,8 @@ pub(super) fn natives(units: &[Unit]) -> BTreeMap<OsString, u128> {
     found
 }
 
-fn is_same(one: &Unit, other: &Unit) -> bool {
+/// Whether these are calls for the same crate.
+pub(super) fn is_same(one: &Unit, other: &Unit) -> bool {
     one.krate == other.krate && one.root == other.root && one.bin == other.bin
 }
 

@@ -12,6 +12,7 @@ mod engine;
 mod fast;
 mod fresh;
 mod gate;
+mod history;
 mod krate;
 mod libraries;
 mod live;
@@ -40,6 +41,7 @@ use anyhow::{Result, bail};
 pub use self::compile::SharedCompiles;
 use self::engine::Engine;
 use self::fast::FastLane;
+pub use self::history::{Direction, Stepped};
 pub use self::live::Live;
 use self::process::SetAside;
 pub use self::reach::Reach;
@@ -95,8 +97,9 @@ pub(super) fn work(
     };
     let is_known = engine.stale_files().is_empty();
     let of = is_known.then(|| revision(&watched, &fixed));
-    say(Said::Ready(pid, engine.replaceable(), of));
+    say(Said::Ready(pid, engine.replaceable(), of.clone()));
     engine.read_base()?;
+    engine.remember(of);
     let has_tests = agent.tests.is_some();
     engine.shared = agent.tests.as_ref().map(|tests| tests.shared.clone());
     if !has_tests {
@@ -121,6 +124,8 @@ pub(super) fn work(
     let mut tries = Vec::new();
     // What was only tried is still to be brought in, once somebody saves.
     let mut tried: BTreeSet<PathBuf> = BTreeSet::new();
+    // What was saved and then undone before the exact lane had its word.
+    let mut undone: BTreeSet<PathBuf> = BTreeSet::new();
     // Another process with what is on disk, which waits.
     let mut candidate: Option<(Client, Connect, SetAside)> = None;
     loop {
@@ -153,6 +158,7 @@ pub(super) fn work(
                 engine.scoped.settle(&engine.crates);
                 let of = revision(&watched, &fixed);
                 let pid = engine.process.pid;
+                engine.remember_anew(Some(of.clone()));
                 say(Said::Ready(pid, engine.replaceable(), Some(of)));
                 engine.scoped.say_again();
                 if engine.scoped.are_prepared(&engine.crates) {
@@ -173,12 +179,39 @@ pub(super) fn work(
             engine.process.is_fresh = false;
             engine.mark_run();
         }
+        for (direction, since) in saves.steps {
+            let is_unconfirmed = !engine.process.ahead.is_empty();
+            let has_next = engine.has_step(direction);
+            let stepped = match (direction, &mut agent.client) {
+                _ if paused => Ok(Stepped::Nothing("the program is made anew".to_owned())),
+                _ if engine.process.is_fresh => {
+                    Ok(Stepped::Nothing("the program does not run".to_owned()))
+                }
+                (_, None) => bail!("the agent in the program is gone"),
+                (Direction::Back, Some(client)) if is_unconfirmed => {
+                    undone.append(&mut files);
+                    ahead = Unconfirmed::default();
+                    engine.step_back_from_ahead(client)
+                }
+                // It was undone before there was a step of it: it is compiled like a save.
+                (Direction::Forth, Some(_)) if !has_next && !undone.is_empty() => {
+                    files.append(&mut undone);
+                    continue;
+                }
+                (_, Some(client)) => engine.step(direction, client, &token),
+            };
+            say(Said::Stepped(direction, stepped, since.elapsed()));
+        }
+        if is_new {
+            files.append(&mut undone);
+        }
         if let Some(Renewal {
             connect,
             folder,
             answer,
         }) = saves.renewal
         {
+            files.append(&mut undone);
             let mut renewed = match fixed.build_changed() {
                 Some(file) => Ok((Renewed::NeedsBuild(decides(file)), None)),
                 None => engine.renew(&connect, &folder, &files, &token),
@@ -367,6 +400,10 @@ pub(super) fn work(
         }
         let of = revision(&watched, &fixed);
         let is_unchanged = matches!(outcome, Ok(Outcome::Unchanged));
+        let of_unchanged = of.clone();
+        if matches!(outcome, Ok(Outcome::Patched(_))) && !has_tests {
+            engine.remember(Some(of.clone()));
+        }
         let ahead = match &outcome {
             Ok(Outcome::Broken(_)) | Err(_) if stands => Unconfirmed::default(),
             _ => std::mem::take(&mut ahead),
@@ -391,6 +428,7 @@ pub(super) fn work(
         if is_unchanged {
             // Where that fails, the next edit is compared with what was compiled before.
             let _ = engine.settle_unchanged();
+            engine.remember_unchanged(of_unchanged);
         }
         if engine.scoped.are_prepared(&engine.crates) {
             say(Said::Prepared);

@@ -9,6 +9,7 @@ use super::addresses::Addresses;
 use super::deliver::PLACE_ALIGN;
 use super::engine::{Begun, Engine, all_definitions};
 use super::fast::Ahead;
+use super::history::Meanings;
 use super::live::Listening;
 use super::objects::Objects;
 use super::plan::{GoneStatics, PassedBy};
@@ -51,6 +52,8 @@ pub(super) struct Process {
     pub(super) listening: Listening,
     /// What runs ahead of the exact lane.
     pub(super) ahead: Ahead,
+    /// What names meant in it before.
+    pub(super) meanings: Meanings,
     /// Libraries loaded so far, also those that did not go live.
     pub(super) loaded: u32,
     pub(super) generation: u32,
@@ -75,6 +78,7 @@ impl Process {
             is_behind: false,
             listening: Listening::default(),
             ahead: Ahead::new(),
+            meanings: Meanings::new(),
             loaded: 0,
             generation: 0,
         }

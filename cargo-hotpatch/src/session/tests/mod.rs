@@ -416,6 +416,7 @@ impl Session<'_> {
             | Said::TakenBack(_)
             | Said::Prepared
             | Said::Live(_)
+            | Said::Stepped(..)
             | Said::Tried(..) => {}
         }
     }
