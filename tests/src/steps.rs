@@ -118,7 +118,10 @@ impl Walk<'_> {
                 bail!("there are two versions at least");
             };
             let place = |what: &str| format!("{}, {what}", place());
-            if self.step(session, "undo", before, now).with_context(|| place("back"))? {
+            if self
+                .step(session, "undo", before, now)
+                .with_context(|| place("back"))?
+            {
                 let is_back = self.step(session, "redo", now, before);
                 if !is_back.with_context(|| place("forth again"))? {
                     // What was refused stays on disk, and the next edit is compared with what runs.
@@ -169,7 +172,10 @@ impl Walk<'_> {
             _ => bail!("{step} ended with {status}: {said}"),
         };
         let after = self.dump(session)?;
-        ensure!(before == after, "the state was `{before:?}` and is `{after:?}`");
+        ensure!(
+            before == after,
+            "the state was `{before:?}` and is `{after:?}`"
+        );
         self.compare(session, runs)
             .with_context(|| format!("{step} to version {to}"))?;
         Ok(runs == to)
@@ -207,8 +213,7 @@ impl Walk<'_> {
         let answers = first.into_iter().zip(second);
         let questions = questions.into_iter().zip(answers);
         let is_counted = |of: &Question| COUNTED.contains(&(self.name, of.line.as_str()));
-        let same =
-            questions.filter(|(of, (first, second))| first == second && !is_counted(of));
+        let same = questions.filter(|(of, (first, second))| first == second && !is_counted(of));
         Ok(same.map(|(question, _)| question).collect())
     }
 

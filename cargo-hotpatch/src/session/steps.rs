@@ -81,9 +81,13 @@ impl Session<'_> {
                 self.write_at(Event::Undone(undone), None);
                 Ok(message)
             }
+            Ok(Stepped::Compiles) => {
+                Ok("what was undone is compiled, and has a verdict then".to_owned())
+            }
             Ok(Stepped::Refused(refusal)) => {
                 if reply.is_none() {
-                    self.report.refused(&shown_refusal(&refusal), report::Next::Stay);
+                    self.report
+                        .refused(&shown_refusal(&refusal), report::Next::Stay);
                 }
                 Err(format!("{}: {}", refusal.code, refusal.message))
             }

@@ -450,9 +450,7 @@ impl Report {
     /// Somebody went back to what ran before, or forth again.
     pub fn undone(&self, undone: &Undone, notes: &[Note]) {
         let verb = if undone.redo { "Redone" } else { "Undone" };
-        let mut text = self
-            .paint
-            .verb(Hue::Green, verb, &words_of_step(undone));
+        let mut text = self.paint.verb(Hue::Green, verb, &words_of_step(undone));
         if self.verbosity >= Verbosity::Phases {
             let phases = phase_list(&undone.ms);
             text += &self.paint.dim(&format!("{:13}{phases}\n", ""));

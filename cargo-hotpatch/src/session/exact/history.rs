@@ -80,6 +80,8 @@ pub enum Stepped {
         /// It is what is on disk.
         is_on_disk: bool,
     },
+    /// It was undone before it was compiled: that is done now, and its verdict follows.
+    Compiles,
     /// It cannot be, and why: the process was not touched.
     Refused(Box<Refusal>),
     /// There is no such step, in words.

@@ -196,7 +196,7 @@ pub(super) fn work(
                 // It was undone before there was a step of it: it is compiled like a save.
                 (Direction::Forth, Some(_)) if !has_next && !undone.is_empty() => {
                     files.append(&mut undone);
-                    continue;
+                    Ok(Stepped::Compiles)
                 }
                 (_, Some(client)) => engine.step(direction, client, &token),
             };
