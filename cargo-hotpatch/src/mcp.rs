@@ -237,6 +237,10 @@ fn answer(
         Some(Reply::Tried(judged)) => Ok(serde_json::to_value(judged)?),
         Some(Reply::Status(status)) => Ok(serde_json::to_value(status)?),
         Some(Reply::Functions { functions }) => Ok(serde_json::json!({ "functions": functions })),
+        Some(Reply::AllFunctions { functions }) => {
+            Ok(serde_json::json!({ "functions": functions }))
+        }
+        Some(Reply::Variables { variables }) => Ok(serde_json::json!({ "variables": variables })),
         Some(Reply::Done { message }) => Ok(serde_json::json!({ "done": message })),
         Some(Reply::Failed { message }) => Err(message),
         Some(Reply::Said { text }) => Err(text),

@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::args::{
-    PauseArgs, RestartArgs, SessionArgs, SessionFormat, StatusArgs, TryArgs, WaitArgs,
+    GetArgs, ListArgs, PauseArgs, RestartArgs, SessionArgs, SessionFormat, SetArgs, StatusArgs,
+    TryArgs, WaitArgs,
 };
 use crate::control::client::{self, Connection, sessions};
 use crate::control::{Kind, Reply, Request, Settled, Status};
@@ -17,7 +18,8 @@ use crate::ui::page;
 use crate::ui::paint::Paint;
 use crate::ui::report::{Report, Verbosity};
 use crate::ui::seat::{
-    render_functions, render_settled, render_status, render_tried, short_judged,
+    render_all_functions, render_functions, render_settled, render_status, render_tried,
+    render_variables, short_judged,
 };
 use crate::ui::terminal::Terminal;
 
@@ -183,19 +185,74 @@ fn paint(args: &SessionArgs) -> Paint {
 ///
 /// # Errors
 /// The session is gone.
-pub fn list(args: &StatusArgs) -> Result<u8> {
-    let report = report(&args.session);
-    match ask(&args.session, &report, &Request::List {}, PATIENCE)? {
-        Ok(Reply::Functions { functions }) => {
-            match args.json {
-                true => page::print(&format!("{}\n", serde_json::to_string(&functions)?)),
-                false => page::print(&render_functions(paint(&args.session), &functions)),
-            }
-            Ok(0)
+pub fn list(args: &ListArgs) -> Result<u8> {
+    let report = report(&args.status.session);
+    let request = match (&args.filter, args.all) {
+        (None, false) => Request::List {},
+        (filter, _) => Request::Functions {
+            filter: filter.clone().unwrap_or_default(),
+        },
+    };
+    let paint = paint(&args.status.session);
+    let text = match ask(&args.status.session, &report, &request, PATIENCE)? {
+        Ok(Reply::Functions { functions }) if args.status.json => json(&functions)?,
+        Ok(Reply::Functions { functions }) => render_functions(paint, &functions),
+        Ok(Reply::AllFunctions { functions }) if args.status.json => json(&functions)?,
+        Ok(Reply::AllFunctions { functions }) => render_all_functions(paint, &functions),
+        Ok(Reply::Failed { message }) => {
+            report.not_done(&message);
+            return Ok(REFUSED);
         }
-        Ok(other) => Err(unexpected(&other)),
-        Err(status) => Ok(status),
+        Ok(other) => return Err(unexpected(&other)),
+        Err(status) => return Ok(status),
+    };
+    page::print(&text);
+    Ok(0)
+}
+
+fn json(of: &impl serde::Serialize) -> Result<String> {
+    Ok(format!("{}\n", serde_json::to_string(of)?))
+}
+
+/// `cargo hotpatch get`.
+///
+/// # Errors
+/// The session is gone.
+pub fn get(args: &GetArgs) -> Result<u8> {
+    let report = report(&args.status.session);
+    let request = Request::Variables {
+        filter: args.name.clone().unwrap_or_default(),
+    };
+    let variables = match ask(&args.status.session, &report, &request, PATIENCE)? {
+        Ok(Reply::Variables { variables }) => variables,
+        Ok(Reply::Failed { message }) => {
+            report.not_done(&message);
+            return Ok(REFUSED);
+        }
+        Ok(other) => return Err(unexpected(&other)),
+        Err(status) => return Ok(status),
+    };
+    if let (Some(name), true) = (&args.name, variables.is_empty()) {
+        report.not_done(&format!("the program has no variable `{name}`"));
+        return Ok(REFUSED);
     }
+    page::print(&match args.status.json {
+        true => json(&variables)?,
+        false => render_variables(paint(&args.status.session), &variables),
+    });
+    Ok(0)
+}
+
+/// `cargo hotpatch set`.
+///
+/// # Errors
+/// The session is gone.
+pub fn set(args: &SetArgs) -> Result<u8> {
+    let request = Request::Set {
+        name: args.name.clone(),
+        value: args.value.clone(),
+    };
+    tell(&args.session, &request, REFUSED)
 }
 
 /// `cargo hotpatch wait`.

@@ -22,6 +22,7 @@ use crate::hooks;
 use crate::image::Image;
 use crate::peer;
 use crate::signals;
+use crate::values;
 use crate::wire::{AGENT_ENV, HOLD_ENV, PROTOCOL, Request, Response};
 
 /// How long a peer may take over its hello, since others wait meanwhile.
@@ -243,6 +244,10 @@ impl Agent {
             Request::Thaw { save_at_the_end } => {
                 hooks::thaw(save_at_the_end);
                 Ok(Response::Thawed)
+            }
+            Request::Value { at, new } => {
+                let was = values::access(&self.program, at, new.as_deref())?;
+                Ok(Response::Value { was })
             }
             Request::Release { args } => match hold::unlock(args) {
                 true => Ok(Response::Released),

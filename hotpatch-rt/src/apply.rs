@@ -90,6 +90,14 @@ impl Program {
         Ok(count)
     }
 
+    /// The pointer to what lies at this address of the process, if it is data of the base or of a patch that the program may
+    /// write for its whole life.
+    pub fn writable(&self, address: u64, size: usize, align: usize) -> Option<*mut u8> {
+        let patches = self.patches.values().map(|library| &library.segments);
+        let mut all = [&self.image.segments].into_iter().chain(patches);
+        all.find_map(|segments| segments.writable_at(address, size, align))
+    }
+
     /// Where the base or a patch lies.
     fn segments(&self, generation: u32) -> Result<&Segments, Refusal> {
         match generation {

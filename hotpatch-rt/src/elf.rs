@@ -132,6 +132,11 @@ impl Segments {
         Some(std::ptr::with_exposed_provenance_mut(address))
     }
 
+    /// The same for an address in the process.
+    pub fn writable_at(&self, address: u64, size: usize, align: usize) -> Option<*mut u8> {
+        self.writable(address.checked_sub(self.bias)?, size, align)
+    }
+
     /// The pointer to the cell at the ELF virtual address `vaddr`, if one can lie there.
     pub fn cell(&self, vaddr: u64) -> Option<*mut *mut ()> {
         self.writable(vaddr, size_of::<*mut ()>(), align_of::<*mut ()>())

@@ -48,6 +48,18 @@ pub enum Refusal {
     NotASlot(u64),
     /// The target lies in a generation that is not loaded.
     GenerationUnknown(u32),
+    /// No variable can lie there.
+    NotAVariable(u64),
+    /// Bytes that are no value of the type.
+    NotAValue,
+    /// The type has another size here.
+    AnotherSize,
+    /// Somebody holds the lock.
+    Locked,
+    /// Somebody panicked with the lock in hand.
+    Poisoned,
+    /// It is set once, and was.
+    IsSet,
     /// What is kept could not be saved.
     NotSaved(io::Error),
     /// The target is not in the code of its patch.
@@ -93,6 +105,12 @@ impl fmt::Display for Refusal {
             Refusal::GenerationUnknown(generation) => {
                 write!(f, "generation {generation} is not loaded")
             }
+            Refusal::NotAVariable(at) => write!(f, "no variable can lie at {at:#x}"),
+            Refusal::NotAValue => write!(f, "this is no value of its type"),
+            Refusal::AnotherSize => write!(f, "its type has another size here"),
+            Refusal::Locked => write!(f, "its lock is held"),
+            Refusal::Poisoned => write!(f, "its lock is poisoned: a thread panicked with it"),
+            Refusal::IsSet => write!(f, "it can be set once, and has its value already"),
             Refusal::NotSaved(error) => write!(f, "failed to save what is kept: {error}"),
             Refusal::NotCode { generation, offset } => {
                 write!(

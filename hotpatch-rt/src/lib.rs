@@ -84,6 +84,8 @@ mod signals;
 mod slot;
 #[cfg(feature = "sources")]
 pub mod sources;
+#[cfg(feature = "live")]
+mod values;
 #[cfg(feature = "wire")]
 pub mod wire;
 

@@ -21,5 +21,6 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("peer.rs", include_str!("peer.rs")),
     ("signals.rs", include_str!("signals.rs")),
     ("slot.rs", include_str!("slot.rs")),
+    ("values.rs", include_str!("values.rs")),
     ("wire.rs", include_str!("wire.rs")),
 ];

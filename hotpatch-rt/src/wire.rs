@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -43,6 +43,91 @@ pub struct Redirect {
     pub cell: Place,
     /// The function.
     pub function: Place,
+}
+
+/// What a static is made of, as far as its value can be read and set through the agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// The value itself: a `static mut`.
+    Bare,
+    /// An atomic.
+    Atomic,
+    /// `std::sync::Mutex`.
+    Mutex,
+    /// `std::sync::RwLock`.
+    RwLock,
+    /// `std::sync::OnceLock`.
+    OnceLock,
+}
+
+/// The type of such a value. Numbers travel as little-endian bytes of their size, `bool` as one byte, `char` as four, texts
+/// as UTF-8; `isize` and `usize` as the numbers of their size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are Rust's own types")]
+pub enum Scalar {
+    Bool,
+    Char,
+    I8,
+    I16,
+    I32,
+    I64,
+    I128,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    F32,
+    F64,
+    /// `&'static str`.
+    Str,
+    String,
+}
+
+impl Holder {
+    /// All, by their number on the wire.
+    const ALL: [Holder; 5] = [
+        Holder::Bare,
+        Holder::Atomic,
+        Holder::Mutex,
+        Holder::RwLock,
+        Holder::OnceLock,
+    ];
+}
+
+impl Scalar {
+    /// All, by their number on the wire.
+    const ALL: [Scalar; 16] = [
+        Scalar::Bool,
+        Scalar::Char,
+        Scalar::I8,
+        Scalar::I16,
+        Scalar::I32,
+        Scalar::I64,
+        Scalar::I128,
+        Scalar::U8,
+        Scalar::U16,
+        Scalar::U32,
+        Scalar::U64,
+        Scalar::U128,
+        Scalar::F32,
+        Scalar::F64,
+        Scalar::Str,
+        Scalar::String,
+    ];
+}
+
+/// A static, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueAt {
+    /// Where it lies in the process.
+    pub address: u64,
+    /// Its size in bytes, with what holds the value.
+    pub size: u64,
+    /// What holds the value.
+    pub holder: Holder,
+    /// The value's type.
+    pub scalar: Scalar,
 }
 
 /// Where std keeps the list of libraries that its backtraces know, and the lock over it.
@@ -104,6 +189,13 @@ pub enum Request {
         /// Save once more when the program ends by itself.
         save_at_the_end: bool,
     },
+    /// Reads the value of a static, and sets it if there is another.
+    Value {
+        /// Which.
+        at: ValueAt,
+        /// The bytes of the new value.
+        new: Option<Vec<u8>>,
+    },
     /// Lets a program that stopped before its `main`, see [`HOLD_ENV`], go there.
     Release {
         /// The arguments it has there behind its name, in place of those it was started with.
@@ -144,6 +236,11 @@ pub enum Response {
     },
     /// Answers [`Request::Thaw`].
     Thawed,
+    /// Answers [`Request::Value`].
+    Value {
+        /// The bytes that the value was; none if it was not set yet.
+        was: Option<Vec<u8>>,
+    },
     /// Answers [`Request::Release`].
     Released,
     /// The request was not obeyed, and nothing changed.
@@ -204,6 +301,14 @@ impl Request {
                 out.push(4);
                 out.push(u8::from(*save_at_the_end));
             }
+            Request::Value { at, new } => {
+                out.push(7);
+                put_u64(&mut out, at.address);
+                put_u64(&mut out, at.size);
+                out.push(at.holder as u8);
+                out.push(at.scalar as u8);
+                put_optional(&mut out, new.as_deref())?;
+            }
             Request::Release { args } => {
                 out.push(6);
                 out.push(u8::from(args.is_some()));
@@ -258,6 +363,15 @@ impl Request {
             },
             4 => Request::Thaw {
                 save_at_the_end: payload.bool()?,
+            },
+            7 => Request::Value {
+                at: ValueAt {
+                    address: payload.u64()?,
+                    size: payload.u64()?,
+                    holder: payload.one_of(&Holder::ALL)?,
+                    scalar: payload.one_of(&Scalar::ALL)?,
+                },
+                new: payload.optional()?,
             },
             6 => {
                 let args = payload.bool()?.then(|| {
@@ -317,6 +431,10 @@ impl Response {
             }
             Response::Thawed => out.push(5),
             Response::Released => out.push(7),
+            Response::Value { was } => {
+                out.push(8);
+                put_optional(&mut out, was.as_deref())?;
+            }
         }
         write_frame(writer, &out)
     }
@@ -354,6 +472,9 @@ impl Response {
             }
             5 => Response::Thawed,
             7 => Response::Released,
+            8 => Response::Value {
+                was: payload.optional()?,
+            },
             _ => return Err(malformed("unknown kind of response")),
         };
         payload.end()?;
@@ -396,6 +517,11 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
     put_u32(out, length(bytes.len())?);
     out.extend_from_slice(bytes);
     Ok(())
+}
+
+fn put_optional(out: &mut Vec<u8>, bytes: Option<&[u8]>) -> io::Result<()> {
+    out.push(u8::from(bytes.is_some()));
+    bytes.map_or(Ok(()), |bytes| put_bytes(out, bytes))
 }
 
 fn length(length: usize) -> io::Result<u32> {
@@ -453,6 +579,16 @@ impl Payload<'_> {
             .ok_or_else(|| malformed("message ends early"))?;
         self.rest = rest;
         Ok(bytes.to_vec())
+    }
+
+    fn optional(&mut self) -> io::Result<Option<Vec<u8>>> {
+        self.bool()?.then(|| self.bytes()).transpose()
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> io::Result<T> {
+        let number = usize::from(self.u8()?);
+        let found = all.get(number).copied();
+        found.ok_or_else(|| malformed("unknown number"))
     }
 
     fn string(&mut self) -> io::Result<String> {

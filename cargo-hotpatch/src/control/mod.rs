@@ -45,6 +45,23 @@ pub enum Request {
     Redo {},
     /// The functions that run other code than the program began with.
     List {},
+    /// The functions of the program whose paths contain a text.
+    Functions {
+        /// Which; all if it is empty.
+        filter: String,
+    },
+    /// The statics and thread-locals of the program whose paths contain a text, with their values.
+    Variables {
+        /// Which; all if it is empty.
+        filter: String,
+    },
+    /// Give a static another value.
+    Set {
+        /// Its path, or the end of it.
+        name: String,
+        /// The value, as Rust writes it.
+        value: String,
+    },
     /// End the program and the session.
     Quit {},
     /// Say from now on all that the session says; keys may follow.
@@ -70,6 +87,16 @@ pub enum Reply {
     Functions {
         /// By path.
         functions: Vec<Function>,
+    },
+    /// To `Functions`.
+    AllFunctions {
+        /// By path.
+        functions: Vec<FunctionOf>,
+    },
+    /// To `Variables`.
+    Variables {
+        /// By path.
+        variables: Vec<VariableOf>,
     },
     /// It was done.
     Done {
@@ -159,6 +186,45 @@ pub struct Function {
     pub function: String,
     /// The generation.
     pub generation: u32,
+}
+
+/// A function of the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionOf {
+    /// Its path.
+    pub function: String,
+    /// The file it is written in.
+    pub file: Option<String>,
+    /// And the line there.
+    pub line: Option<u32>,
+    /// What it takes and returns, as types.
+    pub signature: Option<String>,
+    /// The generation of its code; 0 for what the program began with.
+    pub generation: u32,
+    /// How often it was patched in this process.
+    pub patches: u32,
+    /// Whether it was called since the last patch; none if that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<bool>,
+}
+
+/// A static or a thread-local of the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariableOf {
+    /// Its path.
+    pub name: String,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub ty: String,
+    /// The file it is written in.
+    pub file: Option<String>,
+    /// And the line there.
+    pub line: Option<u32>,
+    /// Its value, as Rust would write it; none if it has none yet, or none that can be told.
+    pub value: Option<String>,
+    /// Why it cannot be set; none if it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cannot_be_set: Option<String>,
 }
 
 /// The kind of a verdict.

@@ -103,6 +103,25 @@ impl Facts {
     }
 }
 
+/// All types that an object describes, those of the standard library and of other crates included.
+///
+/// # Errors
+/// As [`Facts::read`].
+pub fn all_types(object: &[u8]) -> Result<Layouts, LayoutError> {
+    let file = object::File::parse(object)?;
+    let (sections, _) = sections::load_with_addresses(&file)?;
+    let dwarf = sections.borrow(|section| Reader::new(section, gimli::LittleEndian));
+    let mut paths = Paths::of_all();
+    let mut found = Found::default();
+    let mut units = dwarf.units();
+    while let Some(header) = units.next()? {
+        let unit = dwarf.unit(header)?;
+        let mut beside = Entries::new(&dwarf);
+        Walk::new(&dwarf, &unit, &mut paths).run(Some(&mut found), &mut beside)?;
+    }
+    Ok(found.layouts(&paths))
+}
+
 fn function_facts(function: &Resolved<'_>, paths: &Paths<'_>) -> FunctionFacts {
     let text = |path: &u32| paths.text(*path).to_owned();
     let locals = function.locals.iter();

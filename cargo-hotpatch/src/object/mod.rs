@@ -18,3 +18,4 @@ pub mod taken;
 #[cfg(test)]
 mod tests;
 pub mod v0;
+pub mod values;

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hotpatch_rt::wire::{AGENT_ENV, BuildId, LibraryList, PROTOCOL, Redirect, Request, Response};
+use hotpatch_rt::wire::{
+    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Redirect, Request, Response, ValueAt,
+};
 use tempfile::TempDir;
 
 /// How long the agent may take to answer.
@@ -280,6 +282,21 @@ impl Client {
     pub fn redirect(&mut self, redirects: Vec<Redirect>) -> Result<u32, ClientError> {
         match self.ask(&Request::Redirect { redirects })? {
             Response::Redirected { count } => Ok(count),
+            other => Err(garbled(&other)),
+        }
+    }
+
+    /// Reads the value of a static, and sets it if there is another: its bytes as they were, see [`Request::Value`].
+    ///
+    /// # Errors
+    /// As [`Client::load`].
+    pub fn value(
+        &mut self,
+        at: ValueAt,
+        new: Option<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>, ClientError> {
+        match self.ask(&Request::Value { at, new })? {
+            Response::Value { was } => Ok(was),
             other => Err(garbled(&other)),
         }
     }

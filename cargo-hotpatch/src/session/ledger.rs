@@ -27,13 +27,24 @@ pub(super) struct Ledger {
 #[derive(Debug, Default)]
 struct Book {
     status: Status,
-    /// The generation of each function that was patched.
-    functions: BTreeMap<String, u32>,
+    /// Each function that was patched.
+    functions: BTreeMap<String, PatchedFunction>,
     /// Of the sources that the exact lane has come to its end with, and what the functions were then.
     confirmed: Option<String>,
-    confirmed_functions: BTreeMap<String, u32>,
+    confirmed_functions: BTreeMap<String, PatchedFunction>,
     /// Every patch of the session, with its times.
     patches: Vec<Judged>,
+}
+
+/// What is known of a function that was patched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PatchedFunction {
+    /// The generation of its code.
+    pub generation: u32,
+    /// How often it was patched.
+    pub patches: u32,
+    /// Whether it was called since the last time, if that is known.
+    pub called: Option<bool>,
 }
 
 impl Ledger {
@@ -83,11 +94,16 @@ impl Ledger {
         let book = self.lock();
         let functions = book.functions.iter();
         functions
-            .map(|(function, generation)| Function {
+            .map(|(function, patched)| Function {
                 function: function.clone(),
-                generation: *generation,
+                generation: patched.generation,
             })
             .collect()
+    }
+
+    /// What is known of each function that was patched.
+    pub(super) fn patched_functions(&self) -> BTreeMap<String, PatchedFunction> {
+        self.lock().functions.clone()
     }
 
     /// Every patch of the session, the oldest first.
@@ -218,7 +234,10 @@ impl Ledger {
             ..Judged::of(status.revision.clone())
         });
         if let Some(since) = since {
-            let functions = book.functions.iter().filter(|(_, of)| **of > since);
+            let functions = book
+                .functions
+                .iter()
+                .filter(|(_, of)| of.generation > since);
             judged.functions = functions.map(|(function, _)| function.clone()).collect();
         }
         let not_live = judged.notes.iter().filter_map(|note| {
@@ -275,11 +294,19 @@ impl Book {
         status.verdicts.truncate(KEPT);
     }
 
+    /// These functions have other code as of this generation.
+    fn lead(&mut self, functions: &[String], generation: u32) {
+        for function in functions {
+            let known = self.functions.entry(function.clone()).or_default();
+            known.patches += 1;
+            known.generation = generation;
+            known.called = None;
+        }
+    }
+
     fn patched(&mut self, patched: &Patched, revision: Option<String>) {
         let generation = patched.generation;
-        let functions = patched.functions.iter();
-        self.functions
-            .extend(functions.map(|function| (function.clone(), generation)));
+        self.lead(&patched.functions, generation);
         let is_exact = patched.lane.as_deref() != Some("fast");
         if is_exact {
             self.confirm(revision.clone());
@@ -305,9 +332,7 @@ impl Book {
 
     fn confirmed(&mut self, confirmed: &Confirmed, revision: Option<String>) {
         let generation = confirmed.generation;
-        let functions = confirmed.functions.iter();
-        self.functions
-            .extend(functions.map(|function| (function.clone(), generation)));
+        self.lead(&confirmed.functions, generation);
         self.confirm(revision.clone());
         self.status.running = revision;
         let shown = self.status.verdicts.first_mut().into_iter();
@@ -333,9 +358,7 @@ impl Book {
 
     fn undone(&mut self, undone: &Undone) {
         let generation = undone.generation;
-        let functions = undone.functions.iter();
-        self.functions
-            .extend(functions.map(|function| (function.clone(), generation)));
+        self.lead(&undone.functions, generation);
         let status = &mut self.status;
         status.generation = generation;
         status.not_called.clear();
@@ -361,6 +384,13 @@ impl Book {
     }
 
     fn live(&mut self, live: &Live) {
+        let called = live.called.iter().map(|function| (function, true));
+        let not_called = live.not_called.iter().map(|function| (function, false));
+        for (function, called) in called.chain(not_called) {
+            if let Some(known) = self.functions.get_mut(function) {
+                known.called = Some(called);
+            }
+        }
         let functions = live.not_called.iter();
         self.status.not_called = functions
             .map(|function| Function {

@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 
 use anyhow::Result;
 
-use super::exact::Direction;
+use super::exact::{Direction, Look, Seen};
 use super::restart::With;
 use super::worker::Verdict;
 use super::{Message, Next, Session};
@@ -161,6 +161,21 @@ impl Session<'_> {
                 self.step(Direction::Forth, Some(reply));
                 return Ok(Next::GoOn);
             }
+            Request::Functions { filter } => {
+                self.look(
+                    Look::Functions(filter, self.ledger.patched_functions()),
+                    reply,
+                );
+                return Ok(Next::GoOn);
+            }
+            Request::Variables { filter } => {
+                self.look(Look::Variables(filter), reply);
+                return Ok(Next::GoOn);
+            }
+            Request::Set { name, value } => {
+                self.look(Look::Set(name, value), reply);
+                return Ok(Next::GoOn);
+            }
             Request::Pause {} => {
                 self.pause();
                 done("saves are left alone until `cargo hotpatch pause --off`")
@@ -183,6 +198,33 @@ impl Session<'_> {
         // Who asked may be gone.
         let _ = reply.send(answer);
         Ok(next)
+    }
+
+    /// Answers with what there is in the process.
+    fn look(&self, look: Look, reply: Sender<Reply>) {
+        let program = self.program.as_ref();
+        let Some(program) = program.filter(|program| program.lost.is_none()) else {
+            let message = "the program does not run, or cannot be looked into".to_owned();
+            // Who asked may be gone.
+            let _ = reply.send(Reply::Failed { message });
+            return;
+        };
+        program.worker.look(look, move |seen| {
+            let answer = match seen {
+                Ok(Seen::Functions(functions)) => Reply::AllFunctions { functions },
+                Ok(Seen::Variables(variables)) => Reply::Variables { variables },
+                Ok(Seen::Set { name, was }) => Reply::Done {
+                    message: match was {
+                        Some(was) => format!("`{name}` was {was}"),
+                        None => format!("`{name}` had no value yet"),
+                    },
+                },
+                Err(error) => Reply::Failed {
+                    message: format!("{error:#}"),
+                },
+            };
+            let _ = reply.send(answer);
+        });
     }
 
     /// Answers once what is on disk has its verdict.

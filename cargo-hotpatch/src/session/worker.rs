@@ -87,6 +87,8 @@ pub(super) enum Job {
     Try(u64),
     /// Say [`Said::Stepped`] for this one, asked then.
     Step(exact::Direction, Instant),
+    /// Look at the process.
+    Look(exact::Look, SeenBy),
     /// Do nothing from now on that compiles or loads; answered once that is so.
     Pause(Sender<()>),
     /// Go on where `Pause` came.
@@ -106,6 +108,9 @@ pub(super) enum Job {
     /// Let the process that is worked on go to its `main`, with these arguments or those it was started with.
     Release(Option<Vec<OsString>>, Sender<Result<()>>),
 }
+
+/// Hears what there was to see.
+pub(super) type SeenBy = Box<dyn FnOnce(Result<exact::Seen>) + Send>;
 
 /// A process of the program that waits before its `main`, and is to get what is on disk.
 pub(super) struct Renewal {
@@ -252,6 +257,15 @@ impl Worker {
             self.cancel();
         }
         self.send(Job::Step(direction, since));
+    }
+
+    /// Looks at the process once there is time, and tells what there was to see.
+    pub(super) fn look(
+        &self,
+        look: exact::Look,
+        seen: impl FnOnce(Result<exact::Seen>) + Send + 'static,
+    ) {
+        self.send(Job::Look(look, Box::new(seen)));
     }
 
     /// Stops its work and waits until it has stopped, so that cargo may write where it reads; or until `ending` is
@@ -414,6 +428,7 @@ impl Agent {
                         saves.tries.push(number);
                     }
                     Job::Step(direction, since) => saves.steps.push((direction, since)),
+                    Job::Look(look, seen) => saves.looks.push((look, seen)),
                     Job::Resume => *paused = false,
                     Job::Renew(renewal) => {
                         // Whoever asks may be sooner than the watcher.
@@ -447,6 +462,7 @@ impl Agent {
             | Job::Resume
             | Job::Renew(_)
             | Job::Turn(..) => {}
+            Job::Look(_, seen) => seen(Err(anyhow!("this run cannot be looked into"))),
             Job::Release(args, answer) => {
                 let released = match &mut self.client {
                     Some(client) => client.release(args).map_err(Into::into),
@@ -509,6 +525,8 @@ pub(super) struct Saves {
     pub(super) asked: Vec<u64>,
     /// Who wants to know what would become of what is on disk.
     pub(super) tries: Vec<u64>,
+    /// What there is to look at.
+    pub(super) looks: Vec<(exact::Look, SeenBy)>,
     /// Steps back and forth, each with when it was asked for.
     pub(super) steps: Vec<(exact::Direction, Instant)>,
     /// The process that is to get what is on disk.

@@ -9,7 +9,9 @@ use super::paint::{Hue, Paint};
 use super::report::{
     Place, Problem, Report, Verbosity, chain, list_of_names, phase_list, render_warning, time,
 };
-use crate::control::{Function, Judged, Kind, NotLive, Settled, State, Status};
+use crate::control::{
+    Function, FunctionOf, Judged, Kind, NotLive, Settled, State, Status, VariableOf,
+};
 use crate::remote::NoOneSession;
 
 /// How long ago something was, to the second, then to the minute.
@@ -231,6 +233,85 @@ pub fn render_functions(paint: Paint, functions: &[Function]) -> String {
     lines.collect()
 }
 
+/// A type without the paths of what it names.
+fn short_type(ty: &str) -> String {
+    let mut short = String::new();
+    let mut word = String::new();
+    let mut rest = ty.chars().peekable();
+    while let Some(next) = rest.next() {
+        if next == ':' && rest.peek() == Some(&':') {
+            rest.next();
+            word.clear();
+        } else if next.is_alphanumeric() || next == '_' {
+            word.push(next);
+        } else {
+            short += &std::mem::take(&mut word);
+            short.push(next);
+        }
+    }
+    (short + &word).replace(", Global>", ">")
+}
+
+/// A line with the place of what the line before is about.
+fn written_at(paint: Paint, file: &str, line: u32) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    let file = Path::new(file);
+    let file = file.strip_prefix(&here).unwrap_or(file).display();
+    paint.dim(&format!("{:13}{file}:{line}\n", ""))
+}
+
+/// Functions with all that is known of them.
+#[must_use]
+pub fn render_all_functions(paint: Paint, functions: &[FunctionOf]) -> String {
+    let mut text = String::new();
+    for of in functions {
+        let generation = format!("gen {}", of.generation);
+        let hue = if of.generation > 0 {
+            Hue::Green
+        } else {
+            Hue::Cyan
+        };
+        let called = match of.called {
+            Some(false) => ", not called since",
+            Some(true) | None => "",
+        };
+        let signature = of
+            .signature
+            .as_ref()
+            .map(|text| format!(": {}", short_type(text)));
+        let what = format!("{}{}{called}", of.function, signature.unwrap_or_default());
+        text += &paint.verb(hue, &generation, &what);
+        if let (Some(file), Some(line)) = (&of.file, of.line) {
+            text += &written_at(paint, file, line);
+        }
+    }
+    if text.is_empty() {
+        return paint.verb(Hue::Yellow, "Functions", "none is called so");
+    }
+    text
+}
+
+/// Variables with their values.
+#[must_use]
+pub fn render_variables(paint: Paint, variables: &[VariableOf]) -> String {
+    let mut text = String::new();
+    for of in variables {
+        let value = of.value.as_deref().unwrap_or("_");
+        let what = format!("{}: {} = {value}", of.name, short_type(&of.ty));
+        text += &match of.cannot_be_set {
+            Some(_) => paint.verb(Hue::Cyan, "read-only", &what),
+            None => paint.verb(Hue::Green, "settable", &what),
+        };
+        if let (Some(file), Some(line)) = (&of.file, of.line) {
+            text += &written_at(paint, file, line);
+        }
+    }
+    if text.is_empty() {
+        return paint.verb(Hue::Yellow, "Variables", "the program has none");
+    }
+    text
+}
+
 /// How long the last edits took, and what the time went into.
 #[must_use]
 pub fn render_times(paint: Paint, verdicts: &[Judged]) -> String {
@@ -390,5 +471,20 @@ impl Report {
     /// An empty screen.
     pub fn clear(&self) {
         self.text("\x1b[2J\x1b[H");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short_type;
+
+    #[test]
+    fn types_lose_their_paths_and_nothing_else() {
+        let ty = "std::sync::Mutex<alloc::vec::Vec<app::Player, alloc::alloc::Global>>";
+        assert_eq!(short_type(ty), "Mutex<Vec<Player>>");
+        assert_eq!(
+            short_type("fn(&str, [u8; 4]) -> app::m::A"),
+            "fn(&str, [u8; 4]) -> A"
+        );
     }
 }

@@ -44,6 +44,24 @@ fn requests() -> Vec<Request> {
         Request::Thaw {
             save_at_the_end: false,
         },
+        Request::Value {
+            at: ValueAt {
+                address: 0x1234,
+                size: 8,
+                holder: Holder::OnceLock,
+                scalar: Scalar::String,
+            },
+            new: Some(b"new".to_vec()),
+        },
+        Request::Value {
+            at: ValueAt {
+                address: 0,
+                size: 1,
+                holder: Holder::Bare,
+                scalar: Scalar::Bool,
+            },
+            new: None,
+        },
         Request::Release { args: None },
         Request::Release {
             args: Some(vec!["--exact".into(), "".into()]),
@@ -70,6 +88,10 @@ fn responses() -> Vec<Response> {
         },
         Response::Thawed,
         Response::Released,
+        Response::Value { was: None },
+        Response::Value {
+            was: Some(vec![1, 2]),
+        },
     ]
 }
 

@@ -26,6 +26,8 @@ pub(crate) struct Paths<'a> {
     /// By the path around it and the place of its name, which is written once in a linked file.
     known: HashMap<(u32, usize), u32>,
     crates: &'a [&'a str],
+    /// All types are wanted.
+    wants_all: bool,
 }
 
 pub(crate) const ROOT: u32 = 0;
@@ -38,6 +40,15 @@ impl<'a> Paths<'a> {
             by_text: HashMap::from([(Arc::from(""), ROOT)]),
             known: HashMap::new(),
             crates,
+            wants_all: false,
+        }
+    }
+
+    /// For whoever wants all types.
+    pub(crate) fn of_all() -> Self {
+        Self {
+            wants_all: true,
+            ..Self::new(&[])
         }
     }
 
@@ -66,7 +77,8 @@ impl<'a> Paths<'a> {
         }
         let number = u32::try_from(self.texts.len()).unwrap_or(ROOT);
         let text: Arc<str> = Arc::from(text);
-        self.wanted.push(is_wanted(&text, self.crates));
+        self.wanted
+            .push(self.wants_all || is_wanted(&text, self.crates));
         self.texts.push(text.clone());
         self.by_text.insert(text, number);
         number

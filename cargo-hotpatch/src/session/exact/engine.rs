@@ -24,6 +24,7 @@ use super::process::Process;
 use super::scoped::ScopedCrates;
 use super::sources::Inputs;
 use super::stacks::CodeMap;
+use super::view::Catalogue;
 use crate::build::base::{Base, Stamp};
 use crate::build::capture::Unit;
 use crate::build::project::Project;
@@ -58,6 +59,8 @@ pub(super) struct Engine {
     pub(super) has_optimised_dependencies: bool,
     /// What ran before.
     pub(super) history: History,
+    /// The functions that there are.
+    pub(super) catalogue: Catalogue,
     /// The program's file.
     pub(super) program: PathBuf,
     pub(super) linker: Linker,
@@ -132,6 +135,7 @@ impl Engine {
             scratch: scratch(program)?,
             natives: natives(&base.units),
             history: History::default(),
+            catalogue: Catalogue::default(),
             first_casts: None,
             shared: None,
             scoped: ScopedCrates::new(ending.clone()),

@@ -28,6 +28,7 @@ mod scoped;
 mod script_inputs;
 mod sources;
 mod stacks;
+mod view;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 pub use self::compile::SharedCompiles;
 use self::engine::Engine;
@@ -45,6 +46,7 @@ pub use self::history::{Direction, Stepped};
 pub use self::live::Live;
 use self::process::SetAside;
 pub use self::reach::Reach;
+pub use self::view::{Look, Seen};
 use super::outcome::{Outcome, Patched};
 use super::program::Stranger;
 use super::texts::{Fixed, Texts};
@@ -178,6 +180,12 @@ pub(super) fn work(
         if std::mem::take(&mut agent.was_released) {
             engine.process.is_fresh = false;
             engine.mark_run();
+        }
+        for (look, answer) in saves.looks {
+            answer(match &mut agent.client {
+                Some(client) => engine.look(look, client),
+                None => Err(anyhow!("the agent in the program is gone")),
+            });
         }
         for (direction, since) in saves.steps {
             let is_unconfirmed = !engine.process.ahead.is_empty();

@@ -30,7 +30,7 @@ pub(super) fn variable(symbol: &str) -> (&'static str, String) {
 
 /// A type of a variable as its declaration has it: without what a thread-local keeps it in, and without the allocator that
 /// nobody writes.
-fn declared(ty: &str) -> String {
+pub(super) fn declared(ty: &str) -> String {
     let inner = ty
         .strip_prefix("std::sys::thread_local::native::eager::Storage<")
         .or_else(|| ty.strip_prefix("std::sys::thread_local::native::lazy::Storage<"));
