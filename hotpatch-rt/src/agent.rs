@@ -214,9 +214,20 @@ impl Agent {
                 let bias = self.program.load(generation, &path, &image)?;
                 Ok(Response::Loaded { bias })
             }
-            Request::Redirect { redirects } => {
-                let count = self.program.redirect(&redirects)?;
-                Ok(Response::Redirected { count })
+            Request::Redirect {
+                redirects,
+                at_checkpoint,
+            } => Ok(match self.program.redirect(&redirects, at_checkpoint)? {
+                Some(count) => Response::Redirected { count },
+                None => Response::NoCheckpoint,
+            }),
+            Request::Patched {
+                generation,
+                functions,
+                restarted,
+            } => {
+                hooks::patched(generation, &functions, restarted);
+                Ok(Response::Told)
             }
             Request::Relist { list } => {
                 backtraces::relist(self.program.image(), &list)?;

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::elf::Segments;
 use crate::error::Refusal;
+use crate::hooks;
 use crate::image::Image;
 use crate::loader::{self, Library};
 use crate::wire::{BuildId, Place, Redirect};
@@ -63,7 +64,13 @@ impl Program {
     }
 
     /// Leads all the cells to their functions, or none if any of them is refused, and returns how many it led.
-    pub fn redirect(&self, redirects: &[Redirect]) -> Result<u32, Refusal> {
+    /// With `at_checkpoint` that happens where the program lets patches go live, if it says where; `None` if it did not come
+    /// there in time.
+    pub fn redirect(
+        &self,
+        redirects: &[Redirect],
+        at_checkpoint: bool,
+    ) -> Result<Option<u32>, Refusal> {
         let checked = redirects
             .iter()
             .map(|redirect| {
@@ -79,15 +86,24 @@ impl Program {
             })
             .collect::<Result<Vec<_>, Refusal>>()?;
         let mut count = 0;
-        for (cell, function) in checked {
-            // SAFETY: `Segments::cell` vouches for aligned memory that is mapped writable for good; by the tool's word it
-            // is a cell of the linker's stand-in, which code reads in one instruction and nobody but this thread writes.
-            let cell = unsafe { AtomicPtr::from_ptr(cell) };
-            // Release: see "Orderings" above.
-            cell.store(function, Ordering::Release);
-            count += 1;
-        }
-        Ok(count)
+        let mut publish = || {
+            for (cell, function) in &checked {
+                // SAFETY: `Segments::cell` vouches for aligned memory that is mapped writable for good; by the tool's word
+                // it is a cell of the linker's stand-in, which code reads in one instruction and nobody but this thread
+                // writes.
+                let cell = unsafe { AtomicPtr::from_ptr(*cell) };
+                // Release: see "Orderings" above.
+                cell.store(*function, Ordering::Release);
+                count += 1;
+            }
+        };
+        let is_published = if at_checkpoint {
+            hooks::publish(&mut publish)
+        } else {
+            publish();
+            true
+        };
+        Ok(is_published.then_some(count))
     }
 
     /// The pointer to what lies at this address of the process, if it is data of the base or of a patch that the program may

@@ -1,6 +1,7 @@
-//! The agent's side of `keep`: finds what the program's crates put into the section, and calls it.
+//! The agent's side of `keep` and of what hears of patches: finds what the program's crates put into the sections, and calls
+//! it.
 //!
-//! A program without `keep` has no hooks, and everything here does nothing.
+//! A program without either has no hooks, and everything here does nothing.
 
 use std::io;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::hook::{Entry, Hook, Saved, VERSION};
+use crate::watch::{self, Watch};
 
 /// Room for values that are nested deeply, in bytes; only what is used becomes memory.
 const STACK: usize = 64 << 20;
@@ -50,9 +52,65 @@ fn hooks() -> impl Iterator<Item = &'static Hook> {
     .filter(|hook| hook.version == VERSION)
 }
 
-/// Tells `keep` that the program runs under the tool, and where they meet.
+/// The same of those who hear of patches.
+static DEAF: Watch = Watch {
+    version: 0,
+    begin: |_| {},
+    patched: |_, _, _| {},
+    publish: |patch| {
+        patch();
+        true
+    },
+};
+
+#[used]
+#[unsafe(link_section = "hotpatch_watch")]
+static WATCH_ENTRY: watch::Entry = watch::Entry(&DEAF);
+
+unsafe extern "C" {
+    #[link_name = "__start_hotpatch_watch"]
+    static WATCH_START: [usize; 0];
+    #[link_name = "__stop_hotpatch_watch"]
+    static WATCH_STOP: [usize; 0];
+}
+
+/// Those in the program who hear of patches.
+fn watches() -> impl Iterator<Item = &'static Watch> {
+    std::hint::black_box(&WATCH_ENTRY);
+    let mut at = (&raw const WATCH_START).cast::<watch::Entry>();
+    let stop = (&raw const WATCH_STOP).cast::<watch::Entry>();
+    std::iter::from_fn(move || {
+        if at >= stop {
+            return None;
+        }
+        // SAFETY: from the section's start to its end there is one `watch::Entry` beside the other, each a static.
+        let entry = unsafe { &*at };
+        at = at.wrapping_add(1);
+        Some(entry.0)
+    })
+    .filter(|watch| watch.version == watch::VERSION)
+}
+
+/// Tells the program's crates that it runs under the tool, and where they meet.
 pub fn begin(folder: &Path) {
     hooks().for_each(|hook| (hook.begin)(folder));
+    watches().for_each(|watch| (watch.begin)(folder));
+}
+
+/// A generation is live.
+pub fn patched(generation: u32, functions: &[String], restarted: bool) {
+    watches().for_each(|watch| (watch.patched)(generation, functions, restarted));
+}
+
+/// Calls this where the program lets patches go live. `false`: it did not come there in time.
+pub fn publish(patch: &mut dyn FnMut()) -> bool {
+    match watches().next() {
+        Some(watch) => (watch.publish)(patch),
+        None => {
+            patch();
+            true
+        }
+    }
 }
 
 /// Saves everything into `folder`, see [`Hook::save`].

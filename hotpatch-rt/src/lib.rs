@@ -54,6 +54,8 @@ pub use hotpatch_macros::hot;
 mod agent;
 #[cfg(feature = "live")]
 mod apply;
+#[cfg(any(feature = "wire", all(not(feature = "live"), target_os = "linux")))]
+pub mod ask;
 #[cfg(feature = "live")]
 mod backtraces;
 #[cfg(feature = "live")]
@@ -86,13 +88,23 @@ mod slot;
 pub mod sources;
 #[cfg(feature = "live")]
 mod values;
+#[cfg(any(feature = "live", target_os = "linux"))]
+mod watch;
 #[cfg(feature = "wire")]
 pub mod wire;
+
+#[cfg(not(feature = "live"))]
+mod view;
 
 #[cfg(feature = "live")]
 pub use crate::agent::start;
 #[cfg(feature = "keep")]
 pub use crate::keep::{Guard, Keep, Keepable, keep};
+#[cfg(not(feature = "live"))]
+pub use crate::view::{
+    Function, NotSet, OnPatch, Report, Variable, checkpoint, functions, functions_in, generation,
+    on_patch, set, variables, variables_in,
+};
 
 /// What the expansion of `#[hot]` refers to. The number changes with the shape of the generated code, so
 /// that a macro and a runtime that do not belong together fail to compile.

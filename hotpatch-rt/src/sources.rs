@@ -8,6 +8,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("lib.rs", include_str!("lib.rs")),
     ("agent.rs", include_str!("agent.rs")),
     ("apply.rs", include_str!("apply.rs")),
+    ("ask.rs", include_str!("ask.rs")),
     ("backtraces.rs", include_str!("backtraces.rs")),
     ("elf.rs", include_str!("elf.rs")),
     ("error.rs", include_str!("error.rs")),
@@ -22,5 +23,6 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("signals.rs", include_str!("signals.rs")),
     ("slot.rs", include_str!("slot.rs")),
     ("values.rs", include_str!("values.rs")),
+    ("watch.rs", include_str!("watch.rs")),
     ("wire.rs", include_str!("wire.rs")),
 ];

@@ -168,6 +168,8 @@ pub enum Request {
     Redirect {
         /// The cells with their functions.
         redirects: Vec<Redirect>,
+        /// Where the program lets patches go live, if it says so; else at once.
+        at_checkpoint: bool,
     },
     /// Makes std list the loaded libraries anew at its next backtrace.
     Relist {
@@ -188,6 +190,15 @@ pub enum Request {
     Thaw {
         /// Save once more when the program ends by itself.
         save_at_the_end: bool,
+    },
+    /// Tells the program that a generation is live.
+    Patched {
+        /// Its number.
+        generation: u32,
+        /// Paths of the functions that have other code.
+        functions: Vec<String>,
+        /// The process was started in the place of another one.
+        restarted: bool,
     },
     /// Reads the value of a static, and sets it if there is another.
     Value {
@@ -236,6 +247,10 @@ pub enum Response {
     },
     /// Answers [`Request::Thaw`].
     Thawed,
+    /// Answers [`Request::Patched`].
+    Told,
+    /// Answers [`Request::Redirect`] if the program did not come to where it lets patches go live: nothing changed.
+    NoCheckpoint,
     /// Answers [`Request::Value`].
     Value {
         /// The bytes that the value was; none if it was not set yet.
@@ -270,8 +285,12 @@ impl Request {
                 put_bytes(&mut out, path.as_os_str().as_bytes())?;
                 put_bytes(&mut out, &image.0)?;
             }
-            Request::Redirect { redirects } => {
+            Request::Redirect {
+                redirects,
+                at_checkpoint,
+            } => {
                 out.push(2);
+                out.push(u8::from(*at_checkpoint));
                 put_u32(&mut out, length(redirects.len())?);
                 for Redirect { cell, function } in redirects {
                     for place in [cell, function] {
@@ -300,6 +319,19 @@ impl Request {
             Request::Thaw { save_at_the_end } => {
                 out.push(4);
                 out.push(u8::from(*save_at_the_end));
+            }
+            Request::Patched {
+                generation,
+                functions,
+                restarted,
+            } => {
+                out.push(8);
+                put_u32(&mut out, *generation);
+                out.push(u8::from(*restarted));
+                put_u32(&mut out, length(functions.len())?);
+                for function in functions {
+                    put_bytes(&mut out, function.as_bytes())?;
+                }
             }
             Request::Value { at, new } => {
                 out.push(7);
@@ -339,6 +371,7 @@ impl Request {
             },
             2 => {
                 // The count is not trusted with an allocation: the frame's end stops the loop.
+                let at_checkpoint = payload.bool()?;
                 let mut redirects = Vec::new();
                 for _ in 0..payload.u32()? {
                     redirects.push(Redirect {
@@ -346,7 +379,10 @@ impl Request {
                         function: payload.place()?,
                     });
                 }
-                Request::Redirect { redirects }
+                Request::Redirect {
+                    redirects,
+                    at_checkpoint,
+                }
             }
             5 => Request::Relist {
                 list: LibraryList {
@@ -364,6 +400,19 @@ impl Request {
             4 => Request::Thaw {
                 save_at_the_end: payload.bool()?,
             },
+            8 => {
+                let (generation, restarted) = (payload.u32()?, payload.bool()?);
+                // As with cells, the count is not trusted with an allocation.
+                let mut functions = Vec::new();
+                for _ in 0..payload.u32()? {
+                    functions.push(payload.string()?);
+                }
+                Request::Patched {
+                    generation,
+                    functions,
+                    restarted,
+                }
+            }
             7 => Request::Value {
                 at: ValueAt {
                     address: payload.u64()?,
@@ -431,6 +480,8 @@ impl Response {
             }
             Response::Thawed => out.push(5),
             Response::Released => out.push(7),
+            Response::Told => out.push(9),
+            Response::NoCheckpoint => out.push(10),
             Response::Value { was } => {
                 out.push(8);
                 put_optional(&mut out, was.as_deref())?;
@@ -472,6 +523,8 @@ impl Response {
             }
             5 => Response::Thawed,
             7 => Response::Released,
+            9 => Response::Told,
+            10 => Response::NoCheckpoint,
             8 => Response::Value {
                 was: payload.optional()?,
             },

@@ -201,7 +201,7 @@ pub fn host() -> Result<String> {
 }
 
 /// Waits for something that is no event.
-pub fn wait_until(what: &str, holds: impl Fn() -> Result<bool>) -> Result<()> {
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
     let start = Instant::now();
     while !holds()? {
         ensure!(

@@ -154,6 +154,16 @@ impl Project {
         Ok(())
     }
 
+    /// The same with several texts in one save.
+    pub fn replace_all(&self, file: &str, texts: &[(&str, &str)]) -> Result<()> {
+        let path = self.root.join(file);
+        let mut bytes = fs::read(&path).with_context(|| format!("failed to read `{file}`"))?;
+        for (from, to) in texts {
+            bytes = replaced(&bytes, from, to).with_context(|| format!("in `{file}`"))?;
+        }
+        Ok(fs::write(&path, bytes)?)
+    }
+
     fn save(&self, path: &Path, bytes: &[u8], how: Save) -> Result<()> {
         let path = self.root.join(path);
         match how {

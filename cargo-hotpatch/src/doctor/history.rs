@@ -232,7 +232,15 @@ impl Player<'_> {
             cwd: None,
             stdout: None,
         };
-        let running = program::start(&base, &project.config, &[], supplies, drop, drop)?;
+        let running = program::start(
+            &base,
+            &project.config,
+            &[],
+            supplies,
+            drop,
+            |_| Vec::new(),
+            drop,
+        )?;
         let running = Arc::new(running);
         let with = running.clone();
         let (say, said) = channel();
@@ -241,6 +249,7 @@ impl Player<'_> {
             connect: Box::new(move |image| with.connect(image)),
             // It stays there.
             is_held: false,
+            was_restarted: false,
             tests: None,
             project,
             base,

@@ -282,6 +282,22 @@ pub const fn explanation(code: Code) -> Explanation {
 +static QUIT: fn() = quit;"#,
             way_out: "Restart the program to use it.",
         },
+        Code::HP0207 => Explanation {
+            what: "\
+                The program calls `hotpatch_rt::checkpoint()`, so a patch goes live there and nowhere \
+                else. It did not come there within five seconds.",
+            why: "\
+                Whoever calls it relies on it that no patch comes in the middle of what is between two \
+                calls.",
+            example: r" loop {
+     hotpatch_rt::checkpoint();
+-    wait_for_input();
++    wait_for_input_and_log();
+ }",
+            way_out: "\
+                Have the program come there, then `cargo hotpatch redo`; or restart it. If it waits for long \
+                in between, call `checkpoint` after the wait, or in a thread that does not wait.",
+        },
         Code::HP0205 => Explanation {
             what: "\
                 This is a note: an `async` function or block was edited while futures of it may be \

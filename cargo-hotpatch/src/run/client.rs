@@ -32,6 +32,9 @@ pub enum ClientError {
     /// It looked at the request and said no; nothing in the program changed.
     #[error("the agent refused: {0}")]
     Refused(String),
+    /// The program has places where it lets patches go live, and did not come to one in time; nothing changed.
+    #[error("the program did not come to a checkpoint")]
+    NoCheckpoint,
     /// The connection is gone: the program ended, or closed a socket that is not its own.
     #[error("the agent in the program is gone")]
     AgentGone(#[source] Option<io::Error>),
@@ -52,6 +55,15 @@ pub enum ClientError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+/// When slots are led elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publish {
+    /// Where the program lets patches go live, if it says so.
+    AtCheckpoint,
+    /// At once: to what does the same, or to what must not go on.
+    AtOnce,
 }
 
 /// Where tool and program meet, made before the program starts. Dropping it removes the folder.
@@ -279,9 +291,14 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::load`].
-    pub fn redirect(&mut self, redirects: Vec<Redirect>) -> Result<u32, ClientError> {
-        match self.ask(&Request::Redirect { redirects })? {
+    pub fn redirect(&mut self, redirects: Vec<Redirect>, at: Publish) -> Result<u32, ClientError> {
+        let request = Request::Redirect {
+            redirects,
+            at_checkpoint: at == Publish::AtCheckpoint,
+        };
+        match self.ask(&request)? {
             Response::Redirected { count } => Ok(count),
+            Response::NoCheckpoint => Err(ClientError::NoCheckpoint),
             other => Err(garbled(&other)),
         }
     }
@@ -299,6 +316,16 @@ impl Client {
             Response::Value { was } => Ok(was),
             other => Err(garbled(&other)),
         }
+    }
+
+    /// Tells the program that a generation is live, in which these functions have other code.
+    pub fn patched(&mut self, generation: u32, functions: &[String], restarted: bool) {
+        // A connection that broke shows at the next request.
+        let _ = self.ask(&Request::Patched {
+            generation,
+            functions: functions.to_vec(),
+            restarted,
+        });
     }
 
     /// Makes the program's backtraces know libraries that were loaded since the first of them. Where that cannot
@@ -452,7 +479,7 @@ mod tests {
                 offset: 16,
             },
         };
-        assert_eq!(client.redirect(vec![redirect]).unwrap(), 1);
+        assert_eq!(client.redirect(vec![redirect], Publish::AtOnce).unwrap(), 1);
         let seen = agent.join().unwrap();
         assert_eq!(
             seen[1..],
@@ -467,7 +494,7 @@ mod tests {
                 },
             ]
         );
-        let error = client.redirect(Vec::new()).unwrap_err();
+        let error = client.redirect(Vec::new(), Publish::AtOnce).unwrap_err();
         assert!(matches!(error, ClientError::AgentGone(_)), "{error:?}");
     }
 
@@ -489,7 +516,7 @@ mod tests {
             error.to_string(),
             "the agent refused: made for another image"
         );
-        assert_eq!(client.redirect(Vec::new()).unwrap(), 0);
+        assert_eq!(client.redirect(Vec::new(), Publish::AtOnce).unwrap(), 0);
         agent.join().unwrap();
     }
 

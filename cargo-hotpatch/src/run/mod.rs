@@ -1,5 +1,6 @@
 //! The user's program while it runs, and what reaches it: saves, signals, the agent.
 
+pub mod asked;
 pub mod child;
 pub mod client;
 mod code;

@@ -8,6 +8,7 @@ mod heard;
 mod ledger;
 pub mod outcome;
 pub mod program;
+mod questions;
 mod requests;
 mod restart;
 mod setup;
@@ -330,6 +331,7 @@ impl Session<'_> {
             stdout: None,
         };
         let (messages, news) = (self.messages.clone(), self.messages.clone());
+        let questions = self.messages.clone();
         let running = program::start(
             base,
             &self.project.config,
@@ -338,6 +340,7 @@ impl Session<'_> {
             move |told| {
                 let _ = news.send(Message::News(told));
             },
+            questions::answers(questions),
             move |exit| {
                 let _ = messages.send(Message::Exited(exit));
             },
@@ -364,6 +367,7 @@ impl Session<'_> {
             folder: running.rendezvous.folder().to_owned(),
             connect: Box::new(move |image| with.connect(image)),
             is_held,
+            was_restarted: run > 1,
             tests: None,
         };
         let worker = Worker::start(tools, move |said| {

@@ -14,6 +14,7 @@ use hotpatch_rt::wire::{BuildId, HOLD_ENV};
 use crate::build::base::{Base, HOST};
 use crate::build::capture::Unit;
 use crate::build::config::CargoConfig;
+use crate::run::asked::{Asked, Lists};
 use crate::run::child::{Child, ChildExit, Program};
 use crate::run::client::{Client, Rendezvous};
 use crate::run::listen::Sockets;
@@ -33,6 +34,7 @@ pub struct Running {
     pub child: Child,
     /// Before the folder it listens in.
     _newsroom: Newsroom,
+    _asked: Asked,
     /// Where tool and program meet, and patches lie.
     pub rendezvous: Rendezvous,
     limit: Duration,
@@ -67,12 +69,15 @@ pub fn start(
     args: &[OsString],
     supplies: Supplies<'_>,
     on_news: impl Fn(News) + Send + 'static,
+    on_question: impl Fn(Lists) -> Lists + Send + Sync + 'static,
     on_exit: impl FnOnce(ChildExit) + Send + 'static,
 ) -> Result<Running> {
     let rendezvous = Rendezvous::new()?;
     rendezvous.show_kept(supplies.kept)?;
     let newsroom = Newsroom::open(rendezvous.folder(), on_news)
         .context("failed to listen for what the program tells")?;
+    let asked = Asked::open(rendezvous.folder(), on_question)
+        .context("failed to listen for what the program asks")?;
     let here = std::env::current_dir().context("failed to find the working directory")?;
     let shown = base.program.strip_prefix(&here);
     let shown = shown.ok().filter(|_| supplies.cwd.is_none());
@@ -104,6 +109,7 @@ pub fn start(
     Ok(Running {
         child,
         _newsroom: newsroom,
+        _asked: asked,
         rendezvous,
         limit,
     })

@@ -82,6 +82,7 @@ impl Session<'_> {
                 Ok(message)
             }
             Ok(Stepped::Compiles) => {
+                self.ledger.saved();
                 Ok("what was undone is compiled, and has a verdict then".to_owned())
             }
             Ok(Stepped::Refused(refusal)) => {

@@ -164,6 +164,8 @@ pub struct Tools {
     /// The program waits before its `main` until the agent has been reached, and no longer: otherwise one that ends at once
     /// would be gone before.
     pub is_held: bool,
+    /// Its process was started in the place of another one.
+    pub was_restarted: bool,
     /// For programs with tests: no edit goes into a process of these that has begun.
     pub tests: Option<ForTests>,
 }
@@ -198,6 +200,7 @@ impl Worker {
                     is_held: tools.is_held,
                     tests: tools.tests,
                     was_released: false,
+                    was_restarted: tools.was_restarted,
                 };
                 let (project, base) = (tools.project, tools.base);
                 if let Err(error) = exact::work(
@@ -398,6 +401,8 @@ pub(super) struct Agent {
     pub(super) tests: Option<ForTests>,
     /// Its process was let go.
     pub(super) was_released: bool,
+    /// Its process was started in the place of another one.
+    pub(super) was_restarted: bool,
 }
 
 impl Agent {

@@ -15,6 +15,7 @@ fn requests() -> Vec<Request> {
         },
         Request::Redirect {
             redirects: Vec::new(),
+            at_checkpoint: true,
         },
         Request::Redirect {
             redirects: vec![Redirect {
@@ -27,6 +28,7 @@ fn requests() -> Vec<Request> {
                     offset: u64::MAX,
                 },
             }],
+            at_checkpoint: false,
         },
         Request::Relist {
             list: LibraryList {
@@ -43,6 +45,11 @@ fn requests() -> Vec<Request> {
         },
         Request::Thaw {
             save_at_the_end: false,
+        },
+        Request::Patched {
+            generation: 3,
+            functions: vec!["a::b".to_owned(), String::new()],
+            restarted: true,
         },
         Request::Value {
             at: ValueAt {
@@ -88,6 +95,8 @@ fn responses() -> Vec<Response> {
         },
         Response::Thawed,
         Response::Released,
+        Response::Told,
+        Response::NoCheckpoint,
         Response::Value { was: None },
         Response::Value {
             was: Some(vec![1, 2]),

@@ -18,7 +18,7 @@ use crate::object::fingerprint::{Definition, Kind, definitions};
 use crate::object::names::NameId;
 use crate::patch::from_objects::{Library, Parts, library};
 use crate::plan::changes::{Changes, Selection, select};
-use crate::run::client::Client;
+use crate::run::client::{Client, Publish};
 
 /// A library in the process.
 pub(super) struct Loaded {
@@ -279,6 +279,7 @@ impl Engine {
         &mut self,
         selection: &Selection,
         loaded: &Loaded,
+        at: Publish,
         client: &mut Client,
     ) -> Result<()> {
         let Loaded {
@@ -328,7 +329,7 @@ impl Engine {
         }
         // Before code of the library runs, or a panic in it would not find its names.
         client.relist(self.process.addresses.image().library_list.as_ref());
-        client.redirect(redirects)?;
+        client.redirect(redirects, at)?;
         self.listen_for(told);
         for (name, body) in bodies {
             self.process.addresses.lead(name, body);

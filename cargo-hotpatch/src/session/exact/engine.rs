@@ -37,11 +37,13 @@ use crate::object::names::Names;
 use crate::object::v0;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
+use crate::plan::codes::Code;
 use crate::plan::verdict::Refusal;
 use crate::plan::worlds::is_eraser;
-use crate::run::client::Client;
+use crate::run::client::{Client, ClientError, Publish};
 use crate::session::outcome::{Lane, Outcome, Patched, Times};
 use crate::session::texts::Texts;
+use crate::source::file::Place;
 
 /// The process and its crates.
 pub(super) struct Engine {
@@ -387,10 +389,41 @@ impl Engine {
     pub(super) fn carry_out(
         &mut self,
         plan: Plan,
-        mut times: Times,
+        times: Times,
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Outcome> {
+        let carried_out = self.bring(plan, times, client, cancel);
+        match carried_out {
+            Err(error) if is_no_checkpoint(&error) => Ok(Outcome::Refused(self.no_checkpoint())),
+            Err(error) => Err(error),
+            Ok(patched) => Ok(Outcome::Patched(patched)),
+        }
+    }
+
+    /// Tells the program, if it wants to hear, that these functions have other code.
+    pub(super) fn announce(&self, functions: &[String], client: &mut Client) {
+        if !self.process.is_fresh {
+            let generation = self.process.generation;
+            client.patched(generation, functions, self.process.was_restarted);
+        }
+    }
+
+    /// The refusal of what had to wait for too long.
+    fn no_checkpoint(&self) -> Refusal {
+        let program = self.crates.last().map(|krate| krate.unit.root.clone());
+        let message = "the program did not come to a checkpoint within five seconds".to_owned();
+        let whole = Place { line: 0, column: 0 };
+        Refusal::new(Code::HP0207, message, program.unwrap_or_default(), whole)
+    }
+
+    fn bring(
+        &mut self,
+        plan: Plan,
+        mut times: Times,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Patched> {
         let at_hand = Instant::now();
         let as_before = self.as_before(&plan);
         let changes = &plan.changes;
@@ -422,7 +455,13 @@ impl Engine {
                 if self.process.ahead.is_empty() {
                     self.stop_listening();
                 }
-                self.apply(&selection, &loaded, client)?;
+                // Of what runs ahead these are the compiler's own bodies, which do the same.
+                let ahead = &self.process.ahead;
+                let at = match selection.redirected.iter().all(|of| ahead.contains_key(of)) {
+                    true => Publish::AtOnce,
+                    false => Publish::AtCheckpoint,
+                };
+                self.apply(&selection, &loaded, at, client)?;
                 brought.extend(selection.slotted);
                 brought.extend(selection.brought);
             }
@@ -456,7 +495,7 @@ impl Engine {
             patched.notes = still_under_way(plan.under_way, &now);
             patched.notes.extend(others);
         }
-        Ok(Outcome::Patched(patched))
+        Ok(patched)
     }
 
     /// Takes in what was compiled, or says why it was not.
@@ -495,6 +534,12 @@ impl Engine {
         }
         stopped
     }
+}
+
+/// Whether the program did not let a patch go live.
+pub(super) fn is_no_checkpoint(error: &anyhow::Error) -> bool {
+    let client = error.downcast_ref::<ClientError>();
+    matches!(client, Some(ClientError::NoCheckpoint))
 }
 
 /// A save that the exact lane has begun with.

@@ -14,7 +14,7 @@ use hotpatch_rt::wire::{Place, Redirect};
 
 use super::bodies::{Bodies, InProgram, compiled};
 use super::deliver::Supply;
-use super::engine::{Engine, is_replaceable};
+use super::engine::{Engine, is_no_checkpoint, is_replaceable};
 use super::gate::{
     self, AnotherType, NothingDiffers, hidden_from, is_one_of, says_type_id, tells_ids,
 };
@@ -28,7 +28,7 @@ use crate::object::taken::taken;
 use crate::object::v0;
 use crate::plan::changes::{Changes, Selection};
 use crate::plan::worlds::OnStack;
-use crate::run::client::Client;
+use crate::run::client::{Client, Publish};
 use crate::session::outcome::{Lane, Patched, Times};
 use crate::session::texts::Texts;
 use crate::source::additions::{self, Edit};
@@ -139,11 +139,19 @@ impl Engine {
         let begun = Instant::now();
         let on_stack = self.process.on_stack();
         // Before anything is led there: whatever fails from now on, it is replaced or taken back.
+        let before = self.process.ahead.clone();
         for (name, body) in ahead {
             self.process.ahead.entry(name).or_insert(body);
         }
         self.stop_listening();
-        self.apply(&selection, &loaded, client)?;
+        match self.apply(&selection, &loaded, Publish::AtCheckpoint, client) {
+            Err(error) if is_no_checkpoint(&error) => {
+                // Nothing was led there.
+                self.process.ahead = before;
+                return Ok(FastLane::Aside(format!("{error:#}")));
+            }
+            applied => applied?,
+        }
         // Closures of a patch count as what they are in.
         let texts = selection
             .redirected
@@ -491,7 +499,7 @@ impl Engine {
         });
         let redirects: Vec<Redirect> = redirects.collect();
         if !redirects.is_empty() {
-            client.redirect(redirects)?;
+            client.redirect(redirects, Publish::AtOnce)?;
         }
         for (name, body) in bodies {
             self.process.addresses.lead(name, body);

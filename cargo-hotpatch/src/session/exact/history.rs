@@ -20,7 +20,7 @@ use crate::command::CancelToken;
 use crate::object::fingerprint::{Definition, Kind};
 use crate::object::names::NameId;
 use crate::plan::verdict::Refusal;
-use crate::run::client::Client;
+use crate::run::client::{Client, Publish};
 use crate::session::outcome::{Outcome, Patched, Times};
 
 /// So many steps can be gone back: each holds the objects in which it differs on disk.
@@ -184,6 +184,7 @@ impl Engine {
         let (functions, included) = self.shown(names.iter());
         self.take_back(client)?;
         self.process.generation += 1;
+        self.announce(&functions, client);
         let step = self.history.steps.get(self.history.at);
         Ok(Stepped::Done {
             patched: Box::new(Patched {
@@ -235,6 +236,7 @@ impl Engine {
         // The fast lane begins with what is on disk.
         self.process.is_behind |= !is_on_disk;
         self.process.generation += 1;
+        self.announce(&patched.functions, client);
         Ok(Stepped::Done {
             patched: Box::new(Patched {
                 generation: self.process.generation,
@@ -321,7 +323,7 @@ impl Engine {
         client: &mut Client,
     ) -> Result<()> {
         client
-            .redirect(redirects)
+            .redirect(redirects, Publish::AtCheckpoint)
             .context("failed to lead slots to what they led to before")?;
         // Nothing notes calls of these.
         self.listen_for(Vec::new());

@@ -11,7 +11,7 @@ use hotpatch_rt::wire::Redirect;
 use super::engine::Engine;
 use crate::object::names::NameId;
 use crate::plan::changes::Selection;
-use crate::run::client::Client;
+use crate::run::client::{Client, Publish};
 use crate::run::memory::word;
 
 /// How long after a patch it is told which of its functions have not been called.
@@ -112,7 +112,7 @@ impl Engine {
         let redirects: Vec<Redirect> = done.map(|told| told.to_its_body).collect();
         // What cannot be led there goes on noting its calls, which costs next to nothing.
         if !redirects.is_empty() {
-            let _ = client.redirect(redirects);
+            let _ = client.redirect(redirects, Publish::AtOnce);
         }
         if !is_over {
             self.process.listening.waiting = others;

@@ -83,6 +83,7 @@ pub(super) fn work(
     }
     let pid = client.pid();
     let mut engine = Engine::new(project, base, image, &client, folder)?;
+    engine.process.was_restarted = agent.was_restarted;
     agent.client = Some(client);
     let texts = Texts::default();
     let files = engine.files();
@@ -344,6 +345,7 @@ pub(super) fn work(
                         Ok(FastLane::Patched(patched)) => {
                             is_ahead = true;
                             ahead.extend(&patched);
+                            engine.announce(&patched.functions, client);
                             unconfirmed_since = Some(first_event);
                             let of = revision(&watched, &fixed);
                             say(Said::Verdict(verdict(
@@ -394,9 +396,14 @@ pub(super) fn work(
         // A build that fails says nothing about what the fast lane made of earlier saves: that stays until one succeeds.
         let stands = match &outcome {
             Ok(Outcome::Patched(_) | Outcome::Unchanged) => true,
+            Ok(Outcome::Refused(refusal)) if refusal.code == Code::HP0207 => !is_ahead,
             Ok(Outcome::Refused(_)) => false,
             Ok(Outcome::Broken(_)) | Err(_) => !is_ahead,
         };
+        if matches!(&outcome, Ok(Outcome::Refused(refusal)) if refusal.code == Code::HP0207) {
+            // Nothing is wrong with it, and whoever asks for it again has it.
+            undone.extend(files.iter().cloned());
+        }
         let can_take_back = !(has_gone && has_tests);
         if !stands && can_take_back && engine.take_back(client)? {
             say(Said::TakenBack(engine.process.generation));
@@ -413,17 +420,24 @@ pub(super) fn work(
             engine.remember(Some(of.clone()));
         }
         let ahead = match &outcome {
-            Ok(Outcome::Broken(_)) | Err(_) if stands => Unconfirmed::default(),
+            Ok(Outcome::Broken(_) | Outcome::Refused(_)) | Err(_) if stands => {
+                Unconfirmed::default()
+            }
             _ => std::mem::take(&mut ahead),
         };
         match outcome {
             // One verdict a save: the exact lane only says what it has beside the fast one.
             Ok(Outcome::Patched(patched)) if is_ahead => {
                 let total = since(patched.live);
-                say(Said::Confirmed(Box::new(ahead.rest_of(patched)), total, of));
+                let rest = ahead.rest_of(patched);
+                if !rest.functions.is_empty() {
+                    engine.announce(&rest.functions, client);
+                }
+                say(Said::Confirmed(Box::new(rest), total, of));
             }
             Ok(Outcome::Patched(patched)) => {
                 let patched = Patched { aside, ..patched };
+                engine.announce(&patched.functions, client);
                 say(Said::Verdict(verdict(
                     &files,
                     of,

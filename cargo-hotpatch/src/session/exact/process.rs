@@ -38,6 +38,8 @@ pub(super) struct Process {
     pub(super) gone_types: Layouts,
     /// Statics and thread-locals that it had.
     pub(super) gone_statics: GoneStatics,
+    /// It was started in the place of another one.
+    pub(super) was_restarted: bool,
     /// Functions about type ids that it had.
     pub(super) gone_erasers: BTreeSet<NameId>,
     /// What bodies under way do not come to any more.
@@ -72,6 +74,7 @@ impl Process {
             code,
             gone_types: Layouts::default(),
             gone_statics: GoneStatics::new(),
+            was_restarted: false,
             gone_erasers: BTreeSet::new(),
             passed_by: PassedBy::new(),
             was_near: false,
@@ -180,6 +183,7 @@ impl Engine {
         let code = CodeMap::new(addresses.image(), client.bias(), krate.unwrap_or_default());
         let process = Process {
             is_fresh: true,
+            was_restarted: true,
             ..Process::new(addresses, code, client, folder)
         };
         let crates = self.crates.iter_mut();

@@ -67,6 +67,8 @@ impl Session<'_> {
             words,
             supplies,
             drop,
+            // Nobody answers programs with tests what they ask of themselves.
+            |_| Vec::new(),
             move |exit| {
                 let _ = messages.send(Message::Exited(exit));
             },
@@ -91,6 +93,7 @@ impl Session<'_> {
             folder: running.rendezvous.folder().to_owned(),
             connect: Box::new(move |image| with.connect(image)),
             is_held: true,
+            was_restarted: false,
             tests: Some(ForTests {
                 shared: self.shared.clone(),
                 choose: self.chooser(index),
