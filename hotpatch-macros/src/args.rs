@@ -1,19 +1,34 @@
-//! The attribute's arguments: there are none, and any is an error in its place.
+//! The attribute's arguments: none, or `skip` for a function of a block that is marked as a whole.
 
 use proc_macro2::TokenStream;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Result};
+use syn::{Error, Ident, Result};
 
-/// The empty argument list.
-#[derive(Clone, Copy)]
-pub struct Args;
+/// What the attribute says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Args {
+    /// The item is hot.
+    Hot,
+    /// The function is not, though the block around it is.
+    Skip,
+}
+
+/// The argument that takes a function out.
+pub const SKIP: &str = "skip";
 
 impl Parse for Args {
     fn parse(input: ParseStream) -> Result<Self> {
-        let tokens: TokenStream = input.parse()?;
-        if tokens.is_empty() {
-            return Ok(Args);
+        if input.is_empty() {
+            return Ok(Args::Hot);
         }
-        Err(Error::new_spanned(tokens, "#[hot] takes no arguments"))
+        let is_skip = input.fork().parse::<Ident>().is_ok_and(|word| word == SKIP);
+        let tokens: TokenStream = input.parse()?;
+        if is_skip && tokens.clone().into_iter().count() == 1 {
+            return Ok(Args::Skip);
+        }
+        Err(Error::new_spanned(
+            tokens,
+            "#[hot] takes no arguments but `skip`, for a function of an impl, a trait or a module that is hot",
+        ))
     }
 }

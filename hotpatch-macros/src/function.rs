@@ -7,8 +7,7 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::{Parse, ParseStream};
 use syn::{
-    Attribute, Error, FnArg, GenericParam, Result, ReturnType, Safety, Signature, Token, Type,
-    Visibility,
+    Attribute, Error, FnArg, Result, ReturnType, Safety, Signature, Token, Type, Visibility,
 };
 
 use crate::names;
@@ -82,6 +81,17 @@ impl Parse for HotFn {
     }
 }
 
+/// Why a function cannot be hot, if it cannot.
+pub fn cannot_be_hot(func: &HotFn) -> Option<Error> {
+    let mut errors = Vec::new();
+    refuse_attributes(&func.attrs, &mut errors);
+    refuse_signature(&func.sig, &mut errors);
+    errors.into_iter().reduce(|mut all, error| {
+        all.combine(error);
+        all
+    })
+}
+
 fn parse_body(input: ParseStream) -> Result<Group> {
     let body: TokenTree = input.parse()?;
     let span = body.span();
@@ -109,13 +119,10 @@ const OTHER_ITEMS: &[(&str, &str)] = &[
     ("const", "a constant"),
     ("enum", "an enum"),
     ("extern", "an extern block"),
-    ("impl", "an impl block"),
     ("macro", "a macro"),
     ("macro_rules", "a macro"),
-    ("mod", "a module"),
     ("static", "a static mut"),
     ("struct", "a struct"),
-    ("trait", "a trait"),
     ("type", "a type alias"),
     ("union", "a union"),
     ("use", "an import"),
@@ -159,7 +166,9 @@ fn named(word: &str, span: Span) -> Option<Error> {
 fn refusal(what: &str, span: Span) -> Error {
     Error::new(
         span,
-        format!("#[hot] on {what} is not supported yet, only on a function or static"),
+        format!(
+            "#[hot] on {what} is not supported, only on a function, an impl, a trait, a module or a static"
+        ),
     )
 }
 
@@ -195,21 +204,10 @@ fn refuse_signature(sig: &Signature, errors: &mut Vec<Error>) {
             "an async function that never returns cannot be hot",
         ));
     }
-    for param in &sig.generics.params {
-        let ident = match param {
-            GenericParam::Lifetime(_) => continue,
-            GenericParam::Type(param) => &param.ident,
-            GenericParam::Const(param) => &param.ident,
-        };
-        errors.push(Error::new_spanned(
-            ident,
-            "a generic function has many addresses and cannot be hot",
-        ));
-    }
     for input in &sig.inputs {
-        let (attrs, ty) = match input {
-            FnArg::Receiver(receiver) => (&receiver.attrs, TokenStream::new()),
-            FnArg::Typed(arg) => (&arg.attrs, arg.ty.to_token_stream()),
+        let attrs = match input {
+            FnArg::Receiver(receiver) => &receiver.attrs,
+            FnArg::Typed(arg) => &arg.attrs,
         };
         for attr in attrs
             .iter()
@@ -221,9 +219,8 @@ fn refuse_signature(sig: &Signature, errors: &mut Vec<Error>) {
                 "conditional arguments are not supported by #[hot] yet",
             ));
         }
-        refuse_impl_trait(ty, "argument", errors);
     }
-    refuse_impl_trait(sig.output.to_token_stream(), "return", errors);
+    refuse_impl_trait(sig.output.to_token_stream(), errors);
     if let Some(variadic) = &sig.variadic {
         errors.push(Error::new_spanned(
             variadic.dots,
@@ -233,15 +230,14 @@ fn refuse_signature(sig: &Signature, errors: &mut Vec<Error>) {
 }
 
 /// In a type the keyword `impl` has no other use, so looking at the tokens is enough.
-fn refuse_impl_trait(tokens: TokenStream, place: &str, errors: &mut Vec<Error>) {
+fn refuse_impl_trait(tokens: TokenStream, errors: &mut Vec<Error>) {
     for token in tokens {
         match token {
             TokenTree::Ident(ident) if ident == "impl" => {
-                let message =
-                    format!("`impl Trait` in {place} position is not supported by #[hot]");
+                let message = "`impl Trait` in return position is not supported by #[hot]";
                 errors.push(Error::new_spanned(ident, message));
             }
-            TokenTree::Group(group) => refuse_impl_trait(group.stream(), place, errors),
+            TokenTree::Group(group) => refuse_impl_trait(group.stream(), errors),
             _ => {}
         }
     }

@@ -10,18 +10,20 @@ use proc_macro2::{TokenStream as TokenStream2, TokenTree};
 use quote::quote;
 
 mod args;
+mod block;
 mod expand;
 mod function;
 mod names;
 
 use crate::args::Args;
+use crate::block::Block;
 use crate::expand::Build;
 use crate::function::{HotFn, HotStatic};
 
 /// Marks a function that running code is to come back to: an `async` function, or a function of an optimised build.
 ///
 /// Under `cargo hotpatch` every function can be replaced, marked or not. The mark is for what a running program would
-/// not come back to. It works on free functions and on methods of inherent and trait impls:
+/// not come back to. It works on free functions, generic ones too, and on methods of inherent and trait impls:
 ///
 /// ```
 /// use hotpatch_rt::hot;
@@ -49,16 +51,43 @@ use crate::function::{HotFn, HotStatic};
 /// }
 /// ```
 ///
-/// A hot function needs one address, so it cannot have type or const parameters or `impl Trait` in its
-/// signature, nor be `const`, variadic or `#[track_caller]`:
+/// A hot function cannot be `const`, variadic or `#[track_caller]`, nor return an `impl Trait`:
 ///
 /// ```compile_fail
 /// use hotpatch_rt::hot;
 ///
 /// #[hot]
-/// fn largest<T: Ord + Copy>(items: &[T]) -> Option<T> {
-///     items.iter().copied().max()
+/// fn evens(items: &[u32]) -> impl Iterator<Item = &u32> {
+///     items.iter().filter(|item| *item % 2 == 0)
 /// }
+/// ```
+///
+/// On an impl, a trait or a module that stands in the file the mark means each function inside that has a body.
+/// `#[hot(skip)]` takes one out. What cannot be hot by itself is not inlined there, and an `async` function that cannot be
+/// is an error:
+///
+/// ```
+/// use hotpatch_rt::hot;
+///
+/// struct Game {
+///     score: u32,
+/// }
+///
+/// #[hot]
+/// impl Game {
+///     fn update(&mut self) {
+///         self.score += self.step();
+///     }
+///
+///     #[hot(skip)]
+///     fn step(&self) -> u32 {
+///         10
+///     }
+/// }
+///
+/// let mut game = Game { score: 0 };
+/// game.update();
+/// assert_eq!(game.score, 10);
 /// ```
 ///
 /// On a `static` the attribute changes nothing. One that the program cannot write to takes up a new initial value as it
@@ -76,16 +105,32 @@ use crate::function::{HotFn, HotStatic};
 pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = syn::parse::<Args>(args);
     let is_static = syn::parse::<HotStatic>(item.clone()).is_ok();
-    let func = syn::parse::<HotFn>(item.clone());
-    if args.is_ok() && is_static {
+    if args
+        .as_ref()
+        .is_ok_and(|args| *args == Args::Skip || is_static)
+    {
         return item;
     }
     let build = std::env::var_os(names::LIVE_ENV).map(|value| match value == names::OPTIMISED {
         true => Build::Optimised,
         false => Build::Unoptimised,
     });
+    let func = match syn::parse::<Block>(item.clone()) {
+        Ok(block) => match (args.is_ok(), build) {
+            (true, Some(build)) => match block.live(build) {
+                Ok(tokens) => return tokens.into(),
+                Err(error) => Err(error),
+            },
+            (true, None) => match block.check() {
+                Ok(()) => return item,
+                Err(error) => Err(error),
+            },
+            (false, _) => Ok(None),
+        },
+        Err(_) => syn::parse::<HotFn>(item.clone()).map(Some),
+    };
     match (args, func, build) {
-        (Ok(_), Ok(func), Some(build)) => expand::live(func, build).into(),
+        (Ok(_), Ok(Some(func)), Some(build)) => expand::live(func, build).into(),
         (Ok(_), Ok(_), None) => item,
         (args, func, _) => {
             let errors = [args.err(), func.err().filter(|_| !is_static)];

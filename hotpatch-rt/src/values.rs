@@ -43,8 +43,8 @@ pub fn access(
         Scalar::U128 => guarded::<u128>(program, at, new),
         Scalar::F32 => guarded::<f32>(program, at, new),
         Scalar::F64 => guarded::<f64>(program, at, new),
-        Scalar::Str => guarded::<&'static str>(program, at, new),
-        Scalar::String => guarded::<String>(program, at, new),
+        Scalar::StaticText => guarded::<&'static str>(program, at, new),
+        Scalar::OwnedText => guarded::<String>(program, at, new),
     }
 }
 
@@ -129,19 +129,19 @@ fn guarded<T: Plain>(
         None => None,
     };
     match at.holder {
-        Holder::Atomic => cell::<T>(program, at, new, Ordering::SeqCst),
+        Holder::InAtomic => cell::<T>(program, at, new, Ordering::SeqCst),
         Holder::Bare => cell::<T>(program, at, new, Ordering::Relaxed),
-        Holder::Mutex => {
+        Holder::InMutex => {
             let mutex = place::<Mutex<T>>(program, at)?;
             let mut value = waited(|| mutex.try_lock())?;
             Ok(Some(exchange(&mut *value, new)))
         }
-        Holder::RwLock => {
+        Holder::InRwLock => {
             let lock = place::<RwLock<T>>(program, at)?;
             let mut value = waited(|| lock.try_write())?;
             Ok(Some(exchange(&mut *value, new)))
         }
-        Holder::OnceLock => {
+        Holder::InOnceLock => {
             let lock = place::<OnceLock<T>>(program, at)?;
             let was = lock.get().map(Plain::bytes);
             match new.map(|new| lock.set(new)) {

@@ -51,16 +51,16 @@ pub enum Holder {
     /// The value itself: a `static mut`.
     Bare,
     /// An atomic.
-    Atomic,
+    InAtomic,
     /// `std::sync::Mutex`.
-    Mutex,
+    InMutex,
     /// `std::sync::RwLock`.
-    RwLock,
+    InRwLock,
     /// `std::sync::OnceLock`.
-    OnceLock,
+    InOnceLock,
 }
 
-/// The type of such a value. Numbers travel as little-endian bytes of their size, `bool` as one byte, `char` as four, texts
+/// The type of such a value; no name of std's, which rustc would then tell apart by its path. Numbers travel as little-endian bytes of their size, `bool` as one byte, `char` as four, texts
 /// as UTF-8; `isize` and `usize` as the numbers of their size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are Rust's own types")]
@@ -80,18 +80,19 @@ pub enum Scalar {
     F32,
     F64,
     /// `&'static str`.
-    Str,
-    String,
+    StaticText,
+    /// `String`.
+    OwnedText,
 }
 
 impl Holder {
     /// All, by their number on the wire.
     const ALL: [Holder; 5] = [
         Holder::Bare,
-        Holder::Atomic,
-        Holder::Mutex,
-        Holder::RwLock,
-        Holder::OnceLock,
+        Holder::InAtomic,
+        Holder::InMutex,
+        Holder::InRwLock,
+        Holder::InOnceLock,
     ];
 }
 
@@ -112,8 +113,8 @@ impl Scalar {
         Scalar::U128,
         Scalar::F32,
         Scalar::F64,
-        Scalar::Str,
-        Scalar::String,
+        Scalar::StaticText,
+        Scalar::OwnedText,
     ];
 }
 

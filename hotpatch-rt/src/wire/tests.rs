@@ -55,8 +55,8 @@ fn requests() -> Vec<Request> {
             at: ValueAt {
                 address: 0x1234,
                 size: 8,
-                holder: Holder::OnceLock,
-                scalar: Scalar::String,
+                holder: Holder::InOnceLock,
+                scalar: Scalar::OwnedText,
             },
             new: Some(b"new".to_vec()),
         },

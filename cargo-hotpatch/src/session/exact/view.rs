@@ -338,14 +338,14 @@ impl Variable<'_> {
                 name => name.to_lowercase(),
             };
             return match scalar(&name) {
-                Some(scalar) => Ok((Holder::Atomic, scalar)),
+                Some(scalar) => Ok((Holder::InAtomic, scalar)),
                 None => not_of_these(),
             };
         }
         let holder = match path {
-            "std::sync::poison::mutex::Mutex" => Holder::Mutex,
-            "std::sync::poison::rwlock::RwLock" => Holder::RwLock,
-            "std::sync::once_lock::OnceLock" => Holder::OnceLock,
+            "std::sync::poison::mutex::Mutex" => Holder::InMutex,
+            "std::sync::poison::rwlock::RwLock" => Holder::InRwLock,
+            "std::sync::once_lock::OnceLock" => Holder::InOnceLock,
             _ => match (self.definition.kind, scalar(ty)) {
                 (Kind::Constant, _) => {
                     return Err(
@@ -354,7 +354,12 @@ impl Variable<'_> {
                 }
                 (
                     _,
-                    Some(scalar @ (Scalar::Str | Scalar::String | Scalar::I128 | Scalar::U128)),
+                    Some(
+                        scalar @ (Scalar::StaticText
+                        | Scalar::OwnedText
+                        | Scalar::I128
+                        | Scalar::U128),
+                    ),
                 ) => {
                     let name = name_of(scalar);
                     return Err(format!(
@@ -390,8 +395,8 @@ const SCALARS: &[(&str, Scalar)] = &[
     ("u128", Scalar::U128),
     ("f32", Scalar::F32),
     ("f64", Scalar::F64),
-    ("&str", Scalar::Str),
-    ("alloc::string::String", Scalar::String),
+    ("&str", Scalar::StaticText),
+    ("alloc::string::String", Scalar::OwnedText),
 ];
 
 fn scalar(ty: &str) -> Option<Scalar> {
@@ -455,7 +460,7 @@ macro_rules! of_number {
                 type $number = f64;
                 $then
             }
-            Scalar::Bool | Scalar::Char | Scalar::Str | Scalar::String => $otherwise,
+            Scalar::Bool | Scalar::Char | Scalar::StaticText | Scalar::OwnedText => $otherwise,
         }
     };
 }
@@ -511,8 +516,11 @@ mod tests {
         assert_eq!(back(Scalar::Bool, "1"), None);
         assert_eq!(back(Scalar::Char, "'x'").as_deref(), Some("'x'"));
         assert_eq!(back(Scalar::Char, "xy"), None);
-        assert_eq!(back(Scalar::String, "\"a b\"").as_deref(), Some("\"a b\""));
-        assert_eq!(back(Scalar::Str, "a b").as_deref(), Some("\"a b\""));
+        assert_eq!(
+            back(Scalar::OwnedText, "\"a b\"").as_deref(),
+            Some("\"a b\"")
+        );
+        assert_eq!(back(Scalar::StaticText, "a b").as_deref(), Some("\"a b\""));
     }
 
     #[test]
