@@ -89,6 +89,17 @@ struct Restart {
     which: Which,
 }
 
+/// What `functions` and `variables` take.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+struct Named {
+    /// A part of the path.
+    filter: Option<String>,
+    /// For `variables`: the new value, as Rust writes it.
+    set: Option<String>,
+    #[serde(flatten)]
+    which: Which,
+}
+
 /// What `undo` takes.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 struct Undo {
@@ -147,14 +158,36 @@ impl Server {
     }
 
     #[tool(
-        description = "The functions that run newer code than the program began with, each with its generation.",
+        description = "The functions that run newer code than the program began with, each with its generation; with a filter, all whose paths contain it, with place and signature.",
         annotations(read_only_hint = true)
     )]
     async fn functions(
         &self,
-        Parameters(which): Parameters<Which>,
+        Parameters(args): Parameters<Named>,
     ) -> Result<CallToolResult, ErrorData> {
-        ask(which, Request::List {}, PATIENCE).await
+        let request = match args.filter {
+            Some(filter) => Request::Functions { filter },
+            None => Request::List {},
+        };
+        ask(args.which, request, PATIENCE).await
+    }
+
+    #[tool(
+        description = "The statics of the running program with their types and values, those whose paths contain the filter. With `set`, gives the one that the filter names that value: atomics, and locks of numbers, texts and the like."
+    )]
+    async fn variables(
+        &self,
+        Parameters(args): Parameters<Named>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let filter = args.filter.unwrap_or_default();
+        let request = match args.set {
+            Some(value) => Request::Set {
+                name: filter,
+                value,
+            },
+            None => Request::Variables { filter },
+        };
+        ask(args.which, request, PATIENCE).await
     }
 
     #[tool(

@@ -9,7 +9,7 @@ use hotpatch_tests::programs::{
 };
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
-use hotpatch_tests::workspace::{command, plain_target, tool};
+use hotpatch_tests::workspace::{command, plain_target, root, tool};
 use serde_json::Value;
 
 fn save(project: &Project, from: &str, to: &str) -> Result<()> {
@@ -179,4 +179,66 @@ fn program_of(kind: &str, name: &str) -> Result<std::path::PathBuf> {
         &["--release".to_owned()],
         &plain_target(),
     )
+}
+
+/// The program and the transcript of the page, so that they stay true.
+#[test]
+fn the_page_shows_what_happens() -> Result<()> {
+    let page = std::fs::read_to_string(root().join("docs/inside.md"))?;
+    let block = |kind: &str| -> Result<&str> {
+        let (_, rest) = page
+            .split_once(&format!("```{kind}\n"))
+            .context("no block")?;
+        Ok(rest.split_once("```").context("no end")?.0)
+    };
+    // The name of the package is that of the page.
+    let project = program("server", "page")?;
+    project.replace("Cargo.toml", "errors_page", "inside")?;
+    std::fs::write(project.root().join("src/main.rs"), block("rust")?)?;
+    with_session(&project, &Options::default(), |session| {
+        session.ready(FIRST_BUILD)?;
+        let mut expected = block("text")?.lines().peekable();
+        while let Some(step) = expected.next() {
+            let given = match step.split_once(' ') {
+                Some((">", line)) => session.ask(line)?,
+                Some(("$", words)) => at_a_shell(&project, words)?,
+                _ => anyhow::bail!("`{step}` is neither typed nor answered"),
+            };
+            for given in given.lines() {
+                let wanted = expected.next().unwrap_or_default();
+                ensure!(
+                    is_like(given, wanted),
+                    "`{step}`: `{given}`, not `{wanted}`"
+                );
+            }
+            let is_next = |line: &&str| line.starts_with("> ") || line.starts_with("$ ");
+            ensure!(
+                expected.peek().is_none_or(is_next),
+                "`{step}` says too little: {given}"
+            );
+        }
+        session.stop().map(drop)
+    })
+}
+
+/// What a command says in the project's folder.
+fn at_a_shell(project: &Project, words: &str) -> Result<String> {
+    let tool = tool()?.display().to_string();
+    let output = command("sh")
+        .args([
+            "-c",
+            &words.replace("cargo hotpatch", &format!("'{tool}' hotpatch")),
+        ])
+        .current_dir(project.root())
+        .output()?;
+    let said = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Whether a line is as it is written, where `…` stands for any text.
+fn is_like(given: &str, wanted: &str) -> bool {
+    match wanted.split_once('…') {
+        Some((before, behind)) => given.starts_with(before) && given.ends_with(behind),
+        None => given == wanted,
+    }
 }

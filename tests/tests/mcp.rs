@@ -78,6 +78,18 @@ fn a_client_learns_what_became_of_its_edits() -> Result<()> {
 
     with_session(&project, &Options::default(), |session| {
         session.ready(FIRST_BUILD)?;
+        let (failed, seen) = client.call("variables", json!({ "filter": "SHAPED" }))?;
+        ensure!(!failed && seen["variables"][0]["value"] == "[0]", "{seen}");
+        let (failed, why) = client.call("variables", json!({ "filter": "SHAPED", "set": "1" }))?;
+        ensure!(
+            failed
+                && why
+                    .as_str()
+                    .is_some_and(|why| why.contains("cannot be set")),
+            "{why}"
+        );
+        let (failed, seen) = client.call("functions", json!({ "filter": "answer" }))?;
+        ensure!(!failed && seen["functions"][0]["generation"] == 0, "{seen}");
         let wait = || client.call("wait", json!({ "timeout": 60 }));
         ensure!(wait()?.1["verdict"] == "unchanged");
         project.replace("src/main.rs", "\"base ", "\"newer ")?;
