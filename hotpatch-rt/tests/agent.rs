@@ -220,8 +220,13 @@ fn redirect(cell: u64, function: Place) -> Request {
         generation: 0,
         offset: cell,
     };
+    lead(vec![Redirect { cell, function }])
+}
+
+fn lead(redirects: Vec<Redirect>) -> Request {
     Request::Redirect {
-        redirects: vec![Redirect { cell, function }],
+        redirects,
+        at_checkpoint: true,
     }
 }
 
@@ -331,9 +336,7 @@ fn one_bad_cell_keeps_all_others_where_they_lead() {
         offset,
     };
     let good = Redirect { cell, function };
-    let with = |bad| Request::Redirect {
-        redirects: vec![good, bad],
-    };
+    let with = |bad| lead(vec![good, bad]);
     for offset in [cell.offset + 4, running.constant - bias, 0, u64::MAX] {
         let cell = Place { offset, ..cell };
         client.refused(&with(Redirect { cell, function }), "no slot can lie at");
@@ -352,7 +355,7 @@ fn one_bad_cell_keeps_all_others_where_they_lead() {
     assert_eq!(client.ask(&with(good)), Response::Redirected { count: 2 });
     assert_eq!(running.call(1), "101");
     assert_eq!(
-        client.ask(&Request::Redirect { redirects: vec![] }),
+        client.ask(&lead(Vec::new())),
         Response::Redirected { count: 0 }
     );
 }
@@ -369,12 +372,9 @@ fn who_does_not_know_the_secret_gets_nothing() {
         (hello(PROTOCOL, ""), "the token is wrong"),
         (
             hello(PROTOCOL + 1, TOKEN),
-            "the tool speaks protocol 7, the program 6",
+            "the tool speaks protocol 8, the program 7",
         ),
-        (
-            Request::Redirect { redirects: vec![] },
-            "does not begin with a hello",
-        ),
+        (lead(Vec::new()), "does not begin with a hello"),
     ];
     for (request, reason) in requests {
         let mut client = running.connect();

@@ -490,7 +490,8 @@ mod tests {
                     image
                 },
                 Request::Redirect {
-                    redirects: vec![redirect]
+                    redirects: vec![redirect],
+                    at_checkpoint: false,
                 },
             ]
         );
