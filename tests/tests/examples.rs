@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use hotpatch_tests::programs::{FIRST_BUILD, ask_tool, wait_until, with_session};
+use hotpatch_tests::project::Project;
+use hotpatch_tests::session::Options;
 use hotpatch_tests::workspace::{cargo, command, executables, root, tool};
 
 /// The program of this name, built as `cargo build` in `examples/` does.
@@ -143,4 +146,123 @@ fn the_demo_keeps_its_copy_when_asked_to() -> Result<()> {
         "the edits are not in it"
     );
     Ok(())
+}
+
+/// A copy of an example as a project of its own, to be edited.
+fn copied(name: &str) -> Result<Project> {
+    let project = Project::empty(&format!("example_{name}"))?;
+    let source = root().join("examples").join(name);
+    fs::create_dir_all(project.root().join("src"))?;
+    fs::copy(
+        source.join("src/main.rs"),
+        project.root().join("src/main.rs"),
+    )?;
+    let runtime = format!("\"{}\"", root().join("hotpatch-rt").display());
+    let manifest = fs::read_to_string(source.join("Cargo.toml"))?;
+    let manifest = manifest.replace("\"../../hotpatch-rt\"", &runtime) + "\n[workspace]\n";
+    fs::write(project.root().join("Cargo.toml"), manifest)?;
+    fs::copy(
+        root().join("examples/Cargo.lock"),
+        project.root().join("Cargo.lock"),
+    )?;
+    Ok(project)
+}
+
+/// Status and body of an answer.
+fn http(port: u16, method: &str, path: &str, body: &str) -> Result<(String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    let status = head.split(' ').nth(1).context("no status")?;
+    Ok((status.to_owned(), body.to_owned()))
+}
+
+#[test]
+fn routes_come_change_and_go_while_the_server_runs() -> Result<()> {
+    let project = copied("routes")?;
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?
+        .local_addr()?
+        .port();
+    let options = Options {
+        args: vec![port.to_string()],
+        ..Options::default()
+    };
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        wait_until("it serves", || Ok(http(port, "GET", "/", "").is_ok()))?;
+        // The hook is called when the verdict is out already.
+        let becomes = |method: &str, path: &str, body: &str, status: &str, wanted: &str| {
+            let mut given = (String::new(), String::new());
+            wait_until("the answer is the new one", || {
+                given = http(port, method, path, body)?;
+                Ok(given.0 == status && given.1.contains(wanted))
+            })
+            .with_context(|| format!("{method} {path}: {given:?}"))
+        };
+        let save = |from: &str, to: &str| -> Result<()> {
+            project.replace("src/main.rs", from, to)?;
+            let output = ask_tool(&project, &["wait"])?;
+            let words = String::from_utf8_lossy(&output.stdout).into_owned();
+            ensure!(output.status.code() == Some(0), "{from}: {words}");
+            Ok(())
+        };
+        let visits = || -> Result<u64> {
+            let (_, body) = http(port, "GET", "/", "")?;
+            let count = body.split_whitespace().last().context("no count")?;
+            Ok(count.parse()?)
+        };
+        let question = "{\"number\": 4}";
+        becomes("POST", "/double", question, "200", "{\"doubled\":8}")?;
+        becomes("GET", "/greet/you", "", "404", "")?;
+        let before = visits()?;
+
+        // A route more.
+        save(
+            ".route(\"/\", get(index))",
+            ".route(\"/\", get(index))\n        .route(\"/greet/{name}\", get(greet))",
+        )?;
+        becomes("GET", "/greet/you", "", "200", "hello you")?;
+        // The body of its handler.
+        save("\"hello {name}\\n\"", "\"good day {name}\\n\"")?;
+        becomes("GET", "/greet/you", "", "200", "good day you")?;
+        // What is sent: a field more.
+        project.replace_all(
+            "src/main.rs",
+            &[
+                ("    doubled: i64,", "    of: i64,\n    doubled: i64,"),
+                (
+                    "    Json(Answer {",
+                    "    Json(Answer {\n        of: question.number,",
+                ),
+            ],
+        )?;
+        let output = ask_tool(&project, &["wait"])?;
+        ensure!(output.status.code() == Some(0));
+        becomes(
+            "POST",
+            "/double",
+            question,
+            "200",
+            "{\"of\":4,\"doubled\":8}",
+        )?;
+        // What is taken: another extractor.
+        save(
+            "async fn index() -> String {",
+            "async fn index(request: Request) -> String {\n    let _ = request.uri();",
+        )?;
+        // One that goes.
+        save("\n        .route(\"/double\", post(double))", "")?;
+        becomes("POST", "/double", question, "404", "")?;
+        // The process is the same one, with its state.
+        ensure!(visits()? > before);
+        session.check_alive()?;
+        session.stop().map(drop)
+    })
 }

@@ -103,12 +103,15 @@ impl Layouts {
     /// The types of which `others` know nothing.
     #[must_use]
     pub fn without(&self, others: &Self) -> Self {
-        let mut left = self.clone();
-        left.types
-            .retain(|path, _| !others.types.contains_key(path));
-        left.ambiguous
-            .retain(|path, _| !others.types.contains_key(path));
-        left
+        let is_left = |path: &String| !others.types.contains_key(path);
+        let types = self.types.iter().filter(|(path, _)| is_left(path));
+        let ambiguous = self.ambiguous.iter().filter(|(path, _)| is_left(path));
+        Self {
+            types: types.map(|(path, of)| (path.clone(), of.clone())).collect(),
+            ambiguous: ambiguous
+                .map(|(path, of)| (path.clone(), of.clone()))
+                .collect(),
+        }
     }
 
     fn add(&mut self, path: String, layout: Layout) {
