@@ -80,6 +80,8 @@ mod loader;
 pub mod news;
 #[cfg(feature = "live")]
 mod peer;
+#[cfg(feature = "wire")]
+mod scalars;
 #[cfg(feature = "live")]
 mod signals;
 #[cfg(feature = "live")]

@@ -20,6 +20,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("loader.rs", include_str!("loader.rs")),
     ("news.rs", include_str!("news.rs")),
     ("peer.rs", include_str!("peer.rs")),
+    ("scalars.rs", include_str!("scalars.rs")),
     ("signals.rs", include_str!("signals.rs")),
     ("slot.rs", include_str!("slot.rs")),
     ("values.rs", include_str!("values.rs")),

@@ -13,8 +13,9 @@ use anyhow::{Context, Result, bail};
 use hotpatch_rt::wire::{Place, Redirect};
 
 use super::bodies::{Bodies, InProgram, compiled};
+use super::bring::is_no_checkpoint;
 use super::deliver::Supply;
-use super::engine::{Engine, is_no_checkpoint, is_replaceable};
+use super::engine::{Engine, is_replaceable};
 use super::gate::{
     self, AnotherType, NothingDiffers, hidden_from, is_one_of, says_type_id, tells_ids,
 };
