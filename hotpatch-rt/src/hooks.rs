@@ -34,22 +34,34 @@ unsafe extern "C" {
     static STOP: [usize; 0];
 }
 
-/// The hooks in the program.
-fn hooks() -> impl Iterator<Item = &'static Hook> {
-    // Named, so that the part of this crate that holds it is linked.
-    std::hint::black_box(&ENTRY);
-    let mut at = (&raw const START).cast::<Entry>();
-    let stop = (&raw const STOP).cast::<Entry>();
+/// What the linker has put side by side between these two places.
+///
+/// # Safety
+/// From the one to the other there is one `T` beside the other, each a static.
+unsafe fn entries<T: 'static>(
+    start: *const [usize; 0],
+    stop: *const [usize; 0],
+) -> impl Iterator<Item = &'static T> {
+    let (mut at, stop) = (start.cast::<T>(), stop.cast::<T>());
     std::iter::from_fn(move || {
         if at >= stop {
             return None;
         }
-        // SAFETY: from the section's start to its end there is one `Entry` beside the other, each a static.
+        // SAFETY: the caller's promise.
         let entry = unsafe { &*at };
         at = at.wrapping_add(1);
-        Some(entry.0)
+        Some(entry)
     })
-    .filter(|hook| hook.version == VERSION)
+}
+
+/// The hooks in the program.
+fn hooks() -> impl Iterator<Item = &'static Hook> {
+    // Named, so that the part of this crate that holds it is linked.
+    std::hint::black_box(&ENTRY);
+    // SAFETY: nothing but `Entry`s goes into the section.
+    let entries = unsafe { entries::<Entry>(&raw const START, &raw const STOP) };
+    let hooks = entries.map(|entry| entry.0);
+    hooks.filter(|hook| hook.version == VERSION)
 }
 
 /// The same of those who hear of patches.
@@ -77,18 +89,10 @@ unsafe extern "C" {
 /// Those in the program who hear of patches.
 fn watches() -> impl Iterator<Item = &'static Watch> {
     std::hint::black_box(&WATCH_ENTRY);
-    let mut at = (&raw const WATCH_START).cast::<watch::Entry>();
-    let stop = (&raw const WATCH_STOP).cast::<watch::Entry>();
-    std::iter::from_fn(move || {
-        if at >= stop {
-            return None;
-        }
-        // SAFETY: from the section's start to its end there is one `watch::Entry` beside the other, each a static.
-        let entry = unsafe { &*at };
-        at = at.wrapping_add(1);
-        Some(entry.0)
-    })
-    .filter(|watch| watch.version == watch::VERSION)
+    // SAFETY: nothing but `watch::Entry`s goes into the section.
+    let entries = unsafe { entries::<watch::Entry>(&raw const WATCH_START, &raw const WATCH_STOP) };
+    let watches = entries.map(|entry| entry.0);
+    watches.filter(|watch| watch.version == watch::VERSION)
 }
 
 /// Tells the program's crates that it runs under the tool, and where they meet.
@@ -104,13 +108,21 @@ pub fn patched(generation: u32, functions: &[String], restarted: bool) {
 
 /// Calls this where the program lets patches go live. `false`: it did not come there in time.
 pub fn publish(patch: &mut dyn FnMut()) -> bool {
-    match watches().next() {
-        Some(watch) => (watch.publish)(patch),
-        None => {
-            patch();
-            true
-        }
-    }
+    publish_through(&mut watches(), patch)
+}
+
+/// Where several say where, one inside the other.
+fn publish_through(
+    watches: &mut dyn Iterator<Item = &'static Watch>,
+    patch: &mut dyn FnMut(),
+) -> bool {
+    let Some(watch) = watches.next() else {
+        patch();
+        return true;
+    };
+    let mut is_published = true;
+    let is_there = (watch.publish)(&mut || is_published = publish_through(watches, patch));
+    is_there && is_published
 }
 
 /// Saves everything into `folder`, see [`Hook::save`].

@@ -1,4 +1,5 @@
-//! What a program can tell `cargo hotpatch`: the attribute `#[hot]`, and values to keep over a restart.
+//! What a program can tell `cargo hotpatch`, and what it can ask: the attribute `#[hot]`, values to keep over a restart,
+//! hooks after a patch, and a view of its own functions and variables.
 //!
 //! Under `cargo hotpatch run` an edit of any function takes effect from its next call on, marked or not. The attribute is
 //! for functions that running code would not come back to: `async` ones, whose futures a task keeps inside its own, and
@@ -27,16 +28,22 @@
 //! ```
 //!
 //! Under plain `cargo build` and `cargo run` the attribute hands the function back as it was
-//! written, so a release carries nothing of this crate but what the feature `keep` brings.
+//! written, so a release carries nothing of this crate but what else of it is used.
 //!
 //! # What a function needs to be hot
 //!
-//! A free function, or a method of an inherent or a trait impl, that has one address: no type or const
-//! parameters, no `impl Trait`, not `const`, not variadic and without `#[track_caller]`.
-//! Lifetime parameters are fine. Functions it calls need no attribute.
+//! A free function, or a method of an inherent or a trait impl, that is not `const`, not variadic, without
+//! `#[track_caller]`, and does not return an `impl Trait`. Functions it calls need no attribute. On an impl, a trait or a
+//! module the attribute means each function inside.
 //!
 //! Under `cargo hotpatch` a call of a hot `async fn` allocates once, for a box that holds the future of whichever body
 //! there is. What has begun ends in the body it began in.
+//!
+//! # The running program
+//!
+//! [`functions`] and [`variables`] list what there is, [`set`] gives a variable another value, [`on_patch`] calls a hook after
+//! each patch, [`checkpoint`] says when patches may go live, and [`generation`] counts them. Without the tool lists are empty,
+//! hooks are not called, and a checkpoint is one load.
 //!
 //! # Features
 //!

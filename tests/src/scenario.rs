@@ -260,6 +260,14 @@ pub fn names() -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Those of them that are meant: the `few` that say most, or all of them where a test is named or `HOTPATCH_TEST_ALL` is set.
+pub fn meant(few: &[&str], is_one_named: bool) -> Result<Vec<String>> {
+    let all = is_one_named || std::env::var_os("HOTPATCH_TEST_ALL").is_some();
+    let mut names = names()?;
+    names.retain(|name| all || few.contains(&name.as_str()));
+    Ok(names)
+}
+
 /// Reads a scenario.
 pub fn read(name: &str) -> Result<Scenario> {
     let path = folder().join(name).join("scenario.toml");

@@ -22,10 +22,8 @@ const FEW: &[&str] = &[
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::from_args();
-    let all = arguments.filter.is_some() || std::env::var_os("HOTPATCH_TEST_ALL").is_some();
-    let names = scenario::names()?.into_iter();
-    let names = names.filter(|name| all || FEW.contains(&name.as_str()));
-    let trials = names.map(|name| {
+    let names = scenario::meant(FEW, arguments.filter.is_some())?;
+    let trials = names.into_iter().map(|name| {
         let test = name.clone();
         Trial::test(name, move || {
             let starts = anew::judge(&test).map_err(|error| Failed::from(format!("{error:#}")))?;

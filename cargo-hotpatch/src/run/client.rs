@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hotpatch_rt::wire::{
-    AGENT_ENV, BuildId, LibraryList, PROTOCOL, Redirect, Request, Response, ValueAt,
+    AGENT_ENV, BuildId, LibraryList, MAX_FRAME, PROTOCOL, Redirect, Request, Response, ValueAt,
 };
 use tempfile::TempDir;
 
@@ -320,10 +320,16 @@ impl Client {
 
     /// Tells the program that a generation is live, in which these functions have other code.
     pub fn patched(&mut self, generation: u32, functions: &[String], restarted: bool) {
+        // More than a message holds is not told: a type that is used everywhere can be in very many functions.
+        let mut room = MAX_FRAME / 2;
+        let fits = |function: &&String| {
+            room = room.saturating_sub(function.len() + 4);
+            room > 0
+        };
         // A connection that broke shows at the next request.
         let _ = self.ask(&Request::Patched {
             generation,
-            functions: functions.to_vec(),
+            functions: functions.iter().take_while(fits).cloned().collect(),
             restarted,
         });
     }

@@ -352,6 +352,8 @@ impl Session<'_> {
         self.read_keys(true);
         self.resting = None;
         self.standing_by = None;
+        // What the worker before was asked it does not say any more.
+        self.cannot_step();
         self.saves = 0;
         self.report.running(&base.program);
         self.runs += 1;

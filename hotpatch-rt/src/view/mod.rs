@@ -60,7 +60,7 @@ pub struct Variable {
 pub struct Report {
     /// The generation that runs.
     pub generation: u32,
-    /// Paths of the functions that have other code now.
+    /// Paths of the functions that have other code now; the first ones, where there are thousands.
     pub functions: Vec<String>,
     /// This process was started in the place of another one in the same session.
     pub restarted: bool,

@@ -3,7 +3,8 @@
 //! [`grow`] makes an abstract program ([`model`]), [`edit`] changes it, [`print`](mod@print) and [`code`] write it as
 //! source. A [`trial`] runs one program under `cargo hotpatch run` and saves one edit after the other; after each,
 //! [`oracle`] builds the new source with rustc alone, loads the state of the patched process and gives both the
-//! same commands. Notes excuse only commands that lead to what they name ([`taint`]).
+//! same commands. Notes excuse only commands that lead to what they name ([`taint`]). After some patches the program is led
+//! back to the source before and forth again, each time judged in the same way.
 //!
 //! The programs check themselves too: their allocator ends them when a block is freed with another layout than it
 //! was made with, and code that was never patched writes down the statics beside code that was.
@@ -21,6 +22,7 @@ pub mod oracle;
 pub mod outcome;
 pub mod print;
 pub mod report;
+mod steps;
 pub mod taint;
 pub mod trial;
 

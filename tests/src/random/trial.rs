@@ -24,7 +24,7 @@ use super::taint::Taint;
 const FIRST_BUILD: Duration = Duration::from_secs(600);
 
 /// How long a verdict may take.
-const VERDICT: Duration = Duration::from_secs(120);
+pub(super) const VERDICT: Duration = Duration::from_secs(120);
 
 /// How many kept closures and futures are called after an edit.
 const CALLED: usize = 3;
@@ -60,15 +60,15 @@ pub struct Trial {
     pub state: Option<State>,
     setup: Setup,
     disk: Files,
-    session: Session,
+    pub(super) session: Session,
     oracle: Oracle,
-    program: PathBuf,
-    taint: Taint,
+    pub(super) program: PathBuf,
+    pub(super) taint: Taint,
     kept: Vec<Kept>,
     /// Entries of the state that were there once.
     seen: BTreeSet<String>,
     // After the session, which watches it.
-    project: Project,
+    pub(super) project: Project,
 }
 
 impl Trial {
@@ -257,6 +257,7 @@ impl Trial {
             out.notes.push(code.to_owned());
             self.taint.add(&self.model, &new, message);
         }
+        let was = (self.model.clone(), self.program.clone());
         self.earlier.push(std::mem::replace(&mut self.model, new));
         self.program = program;
         let after = State::of(&mut self.session.talk).context("after the patch")?;
@@ -271,6 +272,11 @@ impl Trial {
             if let Some(problem) = self.compare(out, rng, &state)? {
                 return Ok(Some(format!("once it is confirmed, {problem}")));
             }
+        }
+        if rng.u8(..4) == 0
+            && let Some(problem) = self.back_and_forth(out, was, rng)?
+        {
+            return Ok(Some(problem));
         }
         self.call_kept(rng)?;
         self.keep(rng)?;
@@ -392,7 +398,7 @@ impl Trial {
     }
 
     /// What was there before the patch is there after it, and what is new is as a fresh program has it.
-    fn continues(&mut self, before: &State, after: &State) -> Result<Option<String>> {
+    pub(super) fn continues(&mut self, before: &State, after: &State) -> Result<Option<String>> {
         let (old, new) = (before.entries(), after.entries());
         for (name, value) in &old {
             if let Some(now) = new.get(name)
@@ -424,7 +430,7 @@ impl Trial {
     }
 
     /// Gives the program and a fresh build of its source the same commands.
-    fn compare(
+    pub(super) fn compare(
         &mut self,
         out: &mut Outcome,
         rng: &mut Rng,
