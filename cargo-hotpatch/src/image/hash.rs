@@ -45,6 +45,10 @@ impl Hasher for NameHasher {
         self.add(u64::from(value));
     }
 
+    fn write_u32(&mut self, value: u32) {
+        self.add(u64::from(value));
+    }
+
     fn finish(&self) -> u64 {
         self.state ^ (self.state >> 29)
     }

@@ -16,6 +16,8 @@ pub struct Names {
     texts: Vec<Arc<str>>,
     /// For each its length without the crate that it was compiled for, see [`Names::without_instantiating_crate`].
     lengths: Vec<usize>,
+    /// For each whether an edit can change what it is of.
+    replaceable: Vec<bool>,
     /// The crates that edits can change.
     crates: Vec<String>,
     ids: HashMap<Arc<str>, NameId, NameHashBuilder>,
@@ -28,7 +30,12 @@ impl Names {
             return *id;
         }
         let id = NameId(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
-        self.lengths.push(self.stripped(text).len());
+        let can_be_replaced = self.is_of_an_edit(text);
+        self.replaceable.push(can_be_replaced);
+        self.lengths.push(match can_be_replaced {
+            true => text.len(),
+            false => v0::without_crate(text).unwrap_or(text).len(),
+        });
         let text: Arc<str> = Arc::from(text);
         self.texts.push(text.clone());
         self.ids.insert(text, id);
@@ -37,7 +44,23 @@ impl Names {
 
     /// From now on these are the crates that edits can change.
     pub fn set_crates(&mut self, crates: &[String]) {
-        self.crates = crates.to_vec();
+        if self.crates != crates {
+            self.crates = crates.to_vec();
+            let texts = self.texts.iter();
+            self.replaceable = texts.map(|text| self.is_of_an_edit(text)).collect();
+        }
+    }
+
+    /// Whether an edit can change what a name is of: what mentions one of these crates, and what is no name of Rust's.
+    #[must_use]
+    pub fn can_be_replaced(&self, id: NameId) -> bool {
+        let known = self.replaceable.get(id.0 as usize);
+        known.copied().unwrap_or_default()
+    }
+
+    fn is_of_an_edit(&self, text: &str) -> bool {
+        let crates: Vec<&str> = self.crates.iter().map(String::as_str).collect();
+        !v0::is_mangled(text) || v0::mentions(text, &crates)
     }
 
     /// The name without the crate that it was compiled for, if it is an instance of generic code that no edit can change:
@@ -47,14 +70,6 @@ impl Names {
         let text = self.text(id);
         let end = self.lengths.get(id.0 as usize);
         end.map_or(text, |end| &text[..*end])
-    }
-
-    fn stripped<'a>(&self, text: &'a str) -> &'a str {
-        let crates: Vec<&str> = self.crates.iter().map(String::as_str).collect();
-        if !v0::is_mangled(text) || v0::mentions(text, &crates) {
-            return text;
-        }
-        v0::without_crate(text).unwrap_or(text)
     }
 
     /// The number of a name, if it was met.
@@ -90,5 +105,16 @@ mod tests {
         assert_eq!(means(own), own);
         assert_eq!(means("_RNvCs12_3app4main"), "_RNvCs12_3app4main");
         assert_eq!(means("memcpy"), "memcpy");
+    }
+
+    #[test]
+    fn what_an_edit_can_change_is_known_also_of_crates_that_come_later() {
+        let mut names = Names::default();
+        names.set_crates(&["app".to_owned()]);
+        let ids = ["_RNvCs12_3app4main", "_RNvCs34_3lib4help", "memcpy"].map(|text| names.id(text));
+        let can = |names: &Names| ids.map(|id| names.can_be_replaced(id));
+        assert_eq!(can(&names), [true, false, true]);
+        names.set_crates(&["app".to_owned(), "lib".to_owned()]);
+        assert_eq!(can(&names), [true, true, true]);
     }
 }

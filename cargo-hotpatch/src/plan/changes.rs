@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::image::hash::NameHashBuilder;
 use crate::object::fingerprint::{Definition, Kind};
 use crate::object::names::NameId;
 
 /// Everything that the workspace's objects define.
-pub type Definitions<'a> = HashMap<NameId, &'a Definition>;
+pub type Definitions<'a> = HashMap<NameId, &'a Definition, NameHashBuilder>;
 
 /// What `tracing` keeps for each place that logs: a fresh one registers itself.
 pub const CALL_SITE: &str = "__CALLSITE";

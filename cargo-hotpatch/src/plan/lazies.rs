@@ -37,6 +37,8 @@ pub fn lazies(
     let making: HashSet<NameId> = new.keys().copied().filter(is_making).collect();
     // The code that makes a value, with the statics that may be meant.
     let mut makers: BTreeMap<NameId, BTreeSet<NameId>> = BTreeMap::new();
+    // `OnceLock` of `<std::sync::once_lock::OnceLock<T>>::get_or_init::<F>`, read once for all who call it.
+    let mut kinds: HashMap<NameId, String> = HashMap::new();
     for (name, definition) in new {
         let references = definition.references.iter();
         if is_state(name) {
@@ -49,12 +51,13 @@ pub fn lazies(
             }
         } else if definition.kind == Kind::Function {
             for maker in references.filter(|name| making.contains(name)) {
-                // `<std::sync::once_lock::OnceLock<T>>::get_or_init::<F>`
-                let of = shown(names.text(*maker));
-                let of = head(of.trim_start_matches('<')).to_owned();
+                let of = kinds.entry(*maker).or_insert_with(|| {
+                    let of = shown(names.text(*maker));
+                    head(of.trim_start_matches('<')).to_owned()
+                });
                 let references = definition.references.iter();
                 let meant = references
-                    .filter(|name| is_state(name) && ty(**name).is_some_and(|ty| head(&ty) == of));
+                    .filter(|name| is_state(name) && ty(**name).is_some_and(|ty| head(&ty) == *of));
                 makers.entry(*maker).or_default().extend(meant);
             }
         }

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use hotpatch_rt::wire::{Place, Redirect};
 
 use super::addresses::Found;
-use super::engine::{Engine, all_definitions, is_replaceable};
+use super::engine::{Engine, all_definitions};
 use super::krate::Crate;
 use super::libraries::loaded;
 use super::live::Told;
@@ -104,13 +104,12 @@ impl Engine {
                 new.extend(definitions.iter().map(|of| (of.name, of)));
             }
             let names = &self.names;
-            let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
             let selection = select(
                 changes,
                 twice,
                 &new,
                 |name| self.process.addresses.has(name, names),
-                |name| is_replaceable(names.text(name), &crates),
+                |name| names.can_be_replaced(name),
             );
             let mut found = Vec::new();
             for name in &selection.missing {

@@ -34,7 +34,6 @@ use crate::build::slotted::LinkedObjects;
 use crate::command::CancelToken;
 use crate::image::symbols::BaseImage;
 use crate::object::names::Names;
-use crate::object::v0;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
 use crate::plan::verdict::Refusal;
@@ -506,9 +505,4 @@ pub(super) fn all_definitions<'a>(crates: impl Iterator<Item = &'a Objects>) -> 
         .flat_map(|object| &object.definitions)
         .map(|definition| (definition.name, definition))
         .collect()
-}
-
-/// Whether an edit can change a function, so that it has a slot.
-pub(super) fn is_replaceable(symbol: &str, crates: &[&str]) -> bool {
-    !v0::is_mangled(symbol) || v0::mentions(symbol, crates)
 }

@@ -15,7 +15,7 @@ use hotpatch_rt::wire::{Place, Redirect};
 use super::bodies::{Bodies, InProgram, compiled};
 use super::bring::is_no_checkpoint;
 use super::deliver::Supply;
-use super::engine::{Engine, is_replaceable};
+use super::engine::Engine;
 use super::gate::{
     self, AnotherType, NothingDiffers, hidden_from, is_one_of, says_type_id, tells_ids,
 };
@@ -384,7 +384,6 @@ impl Engine {
         source: &CrateSource,
     ) -> Option<String> {
         let own: BTreeSet<NameId> = defined.iter().map(|of| of.name).collect();
-        let crates: Vec<&str> = self.crate_names.iter().map(String::as_str).collect();
         defined.iter().find_map(|definition| {
             let mut known = functions.iter();
             let keys: Vec<&FnKey> = match known.find_map(|of| of.get(&definition.name)) {
@@ -399,8 +398,8 @@ impl Engine {
             let references = definition.references.iter();
             let is_added = |name: &NameId| functions[1].contains_key(name);
             let callees = references.filter(|name| !own.contains(name) || is_added(name));
-            let callees = callees.map(|name| self.names.text(*name));
-            let mut callees = callees.filter(|symbol| is_replaceable(symbol, &crates));
+            let callees = callees.filter(|name| self.names.can_be_replaced(**name));
+            let mut callees = callees.map(|name| self.names.text(*name));
             let hidden = LazyCell::new(|| hidden_from(source, keys.into_iter()));
             let found = callees.find(|symbol| is_one_of(&shown(symbol), &hidden));
             found.map(shown)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
-use super::engine::{Engine, all_definitions, is_replaceable};
+use super::engine::{Engine, all_definitions};
 use super::objects::{ObjectFile, Objects, facts_beside, hashes};
 use super::refusals::{
     is_of_another_kind, is_outgrown, is_retyped, shown, values_are_alive, variable,
@@ -143,7 +143,7 @@ impl Engine {
         old_facts
             .layouts
             .learn(self.process.gone_types.without(&old_facts.layouts));
-        let can_be_replaced = |name| is_replaceable(names.text(name), &crates);
+        let can_be_replaced = |name| names.can_be_replaced(name);
         let worlds = compare(&old_facts, &new_facts, &new, &old, names, can_be_replaced);
         if let Some((symbol, (was, is))) = retyped(&old_facts, &new_facts, &old, names)
             .into_iter()

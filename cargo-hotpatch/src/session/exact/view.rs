@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use hotpatch_rt::wire::{Holder, Scalar, ValueAt};
 
-use super::engine::{Engine, is_replaceable};
+use super::engine::Engine;
 use super::objects::ObjectFile;
 use super::processors::on_all_processors;
 use super::refusals::{declared, shown, variable};
@@ -128,7 +128,7 @@ impl Engine {
             let functions = object.definitions.iter().filter_map(|definition| {
                 let symbol = self.names.text(definition.name);
                 let is_function = definition.kind == Kind::Function;
-                if !is_function || !is_replaceable(symbol, &crates) {
+                if !is_function || !self.names.can_be_replaced(definition.name) {
                     return None;
                 }
                 let function = self.own_function(definition.name)?;
