@@ -12,6 +12,13 @@ use hotpatch_tests::session::{Options, Session};
 use hotpatch_tests::workspace::{command, plain_target, root, tool};
 use serde_json::Value;
 
+/// All that is said of a patch for which there is no checkpoint.
+const NO_CHECKPOINT: &str = "
+refused HP0207: the program did not come to a checkpoint within five seconds
+  --> src/main.rs
+   = restart to use it; `cargo hotpatch explain HP0207`
+";
+
 fn save(project: &Project, from: &str, to: &str) -> Result<()> {
     project.replace("src/main.rs", from, to)
 }
@@ -94,6 +101,8 @@ fn a_patch_waits_for_the_programs_checkpoint() -> Result<()> {
         )?;
         let refused = session.wait_for("refused")?.0;
         ensure!(refused.text("code") == "HP0207", "{refused}");
+        let said = session.stderr();
+        ensure!(said.contains(NO_CHECKPOINT), "{said}");
         expect_answer(session, "both", "3 3")?;
         expect(&project, "wait", 3)?;
 

@@ -348,13 +348,13 @@ fn short_name(path: &str) -> String {
 fn without_arguments(path: &str) -> String {
     let mut short = String::new();
     let mut depth = 0_u32;
-    let mut rest = path.strip_prefix('<').unwrap_or(path).chars().peekable();
+    let rest = path.strip_prefix('<').unwrap_or(path).chars();
     let mut is_open = path.starts_with('<');
     if is_open {
         short.push('<');
     }
     let mut before = ' ';
-    while let Some(next) = rest.next() {
+    for next in rest {
         match next {
             '<' => {
                 if depth == 0 && short.ends_with("::") {

@@ -1,5 +1,9 @@
 //! Functions that derives of other crates make, for types that come while the program runs.
 
+// In the program from its start: else it depends on paths whose copy of std's generic code `main` calls then.
+extern crate serde as _;
+extern crate thiserror as _;
+
 use hotpatch_rt::hot;
 use made_functions_mac::anew;
 
