@@ -1,8 +1,9 @@
 //! What follows a patch: the exact lane's word on one of the fast lane, and whether its functions are called.
 
 use super::events::{Confirmed, Live, Milliseconds};
+use super::names::list_of_names;
 use super::paint::{Hue, Paint};
-use super::report::{Note, Report, Verbosity, list_of_names, render_note, time};
+use super::report::{Note, Report, Verbosity, render_note, time};
 use super::short::Problem;
 
 /// `Confirmed gen 3 in 1.3 s`, with what the exact lane has beside it.

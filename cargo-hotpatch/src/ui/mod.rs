@@ -7,6 +7,7 @@ pub mod events;
 pub mod init;
 pub mod keyboard;
 pub mod keys;
+mod names;
 pub mod page;
 pub mod paint;
 pub mod report;

@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::names::list_of_names;
 use super::paint::{Hue, Paint};
-use super::report::{
-    Place, Problem, Report, Verbosity, chain, list_of_names, phase_list, render_warning, time,
-};
+use super::report::{Place, Problem, Report, Verbosity, chain, phase_list, render_warning, time};
 use crate::control::{
     Function, FunctionOf, Judged, Kind, NotLive, Settled, State, Status, VariableOf,
 };

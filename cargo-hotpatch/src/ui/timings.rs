@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::report::{list_of_names, time};
+use super::names::list_of_names;
+use super::report::time;
 use crate::control::Judged;
 use crate::ui::events::Phases;
 
