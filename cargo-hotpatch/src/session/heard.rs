@@ -62,9 +62,7 @@ impl Session<'_> {
             Said::Confirmed(patched, total, revision) => self.confirmed(*patched, total, revision),
             Said::Settled(saves, numbers) => self.settled(saves, &numbers),
             Said::Tried(numbers, verdict) => self.tried(&numbers, *verdict),
-            Said::Stepped(direction, stepped, took) => {
-                return Ok(self.stepped(direction, stepped, took));
-            }
+            Said::Stepped(direction, stepped, took) => self.stepped(direction, stepped, took),
             Said::TakenBack(generation) => {
                 self.report.taken_back(generation);
                 self.write(Event::TakenBack(TakenBack { generation }));

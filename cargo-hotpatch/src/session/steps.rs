@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::Session;
 use super::exact::{Direction, Stepped};
 use super::shown::{coded_note, phases, shown_note, shown_refusal};
-use super::{Next, Session};
 use crate::control::Reply;
 use crate::ui::events::{Event, Undone};
 use crate::ui::report;
@@ -57,7 +57,7 @@ impl Session<'_> {
         direction: Direction,
         stepped: Result<Stepped>,
         took: Duration,
-    ) -> Next {
+    ) {
         let reply = self.steps.pop_front().flatten();
         let done = match stepped {
             Ok(Stepped::Done {
@@ -101,6 +101,5 @@ impl Session<'_> {
             (Ok(_), None) => {}
             (Err(why), reply) => self.not_stepped(direction, &why, reply),
         }
-        Next::GoOn
     }
 }

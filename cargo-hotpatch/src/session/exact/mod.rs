@@ -396,7 +396,6 @@ pub(super) fn work(
         // A build that fails says nothing about what the fast lane made of earlier saves: that stays until one succeeds.
         let stands = match &outcome {
             Ok(Outcome::Patched(_) | Outcome::Unchanged) => true,
-            Ok(Outcome::Refused(refusal)) if refusal.code == Code::HP0207 => !is_ahead,
             Ok(Outcome::Refused(_)) => false,
             Ok(Outcome::Broken(_)) | Err(_) => !is_ahead,
         };
@@ -420,9 +419,7 @@ pub(super) fn work(
             engine.remember(Some(of.clone()));
         }
         let ahead = match &outcome {
-            Ok(Outcome::Broken(_) | Outcome::Refused(_)) | Err(_) if stands => {
-                Unconfirmed::default()
-            }
+            Ok(Outcome::Broken(_)) | Err(_) if stands => Unconfirmed::default(),
             _ => std::mem::take(&mut ahead),
         };
         match outcome {
