@@ -57,6 +57,12 @@ impl Engine {
     ) -> Result<Patched> {
         let at_hand = Instant::now();
         let as_before = self.as_before(&plan);
+        // Where types differ, it was looked where values of them are alive: they must not become more while the program is
+        // on its way to a checkpoint.
+        let at = match plan.twice.is_empty() {
+            true => Publish::AtCheckpoint,
+            false => Publish::AtOnce,
+        };
         let changes = &plan.changes;
         // Where nothing has begun, statics begin with what the source says.
         let statics = changes.constants.iter().filter(|_| self.process.is_fresh);
@@ -75,7 +81,7 @@ impl Engine {
         times.link = at_hand.elapsed();
         let begun = Instant::now();
         if let Some((then, redirects)) = as_before {
-            self.lead_as_before(then, redirects, client)?;
+            self.lead_as_before(then, redirects, at, client)?;
         } else {
             let mut brought = BTreeSet::new();
             let redirected = made.as_ref().map(|(selection, _)| &selection.redirected);
@@ -90,7 +96,7 @@ impl Engine {
                 let ahead = &self.process.ahead;
                 let at = match selection.redirected.iter().all(|of| ahead.contains_key(of)) {
                     true => Publish::AtOnce,
-                    false => Publish::AtCheckpoint,
+                    false => at,
                 };
                 self.apply(&selection, &loaded, at, client)?;
                 brought.extend(selection.slotted);

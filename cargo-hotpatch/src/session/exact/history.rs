@@ -320,10 +320,11 @@ impl Engine {
         &mut self,
         then: Addresses,
         redirects: Vec<Redirect>,
+        at: Publish,
         client: &mut Client,
     ) -> Result<()> {
         client
-            .redirect(redirects, Publish::AtCheckpoint)
+            .redirect(redirects, at)
             .context("failed to lead slots to what they led to before")?;
         // Nothing notes calls of these.
         self.listen_for(Vec::new());
