@@ -37,8 +37,9 @@ fn state() -> MutexGuard<'static, State> {
 /// Lets a patch that waits go live: call it where nothing is half done, such as once a frame, a turn or a request.
 ///
 /// Once a program has called this, each patch waits for the next call, from whichever thread it comes, and all of its
-/// functions are replaced there. Where no call comes within some seconds, the patch is refused as HP0207. A program that never
-/// calls it is patched at any time. Costs one load where nothing waits.
+/// functions are replaced there. Where no call comes within some seconds, the patch is refused as HP0207. One for which types
+/// or signatures differ does not wait, and a program that never calls this is patched at any time. Costs one load where
+/// nothing waits.
 #[inline]
 pub fn checkpoint() {
     if WAITS.load(Ordering::Relaxed) {
