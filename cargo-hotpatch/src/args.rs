@@ -164,6 +164,9 @@ pub struct RunArgs {
     /// What to do when an edit cannot be patched [default: ask at a terminal, otherwise stay]
     #[arg(long, value_name = "WHAT", value_enum)]
     pub on_refuse: Option<OnRefuse>,
+    /// Take a patch back if code of it has a thread panic or crash, and start the program with what ran before if that ends it
+    #[arg(long)]
+    pub guard: bool,
     /// Hold a listening socket for the program (LISTEN_FDS), across restarts; may be given several times
     #[arg(long, value_name = "ADDRESS:PORT", action = ArgAction::Append)]
     pub listen: Vec<String>,

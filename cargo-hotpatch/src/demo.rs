@@ -461,6 +461,7 @@ impl Demo {
             | Event::Confirmed(_)
             | Event::TakenBack(_)
             | Event::Undone(_)
+            | Event::Fallen(_)
             | Event::Prepared {}
             | Event::Live(_)
             | Event::Ready(_)

@@ -10,13 +10,14 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use crate::apply::Program;
 use crate::backtraces;
 use crate::error::Refusal;
+use crate::guard;
 use crate::hold;
 use crate::hooks;
 use crate::image::Image;
@@ -103,20 +104,26 @@ fn listen(value: &OsStr) -> io::Result<()> {
         )
     })?;
     let listener = UnixListener::bind(Path::new(OsStr::from_bytes(path)))?;
+    let folder = Path::new(OsStr::from_bytes(path)).parent();
+    let folder = folder.ok_or_else(malformed)?;
     let agent = Agent {
         token: token.to_vec(),
+        folder: folder.to_owned(),
         program: Program::new(image),
     };
-    let thread = thread::Builder::new().name("hotpatch-agent".to_owned());
+    let thread = thread::Builder::new().name(THREAD.to_owned());
     signals::blocked(|| thread.spawn(move || agent.serve(&listener)))?;
-    if let Some(folder) = Path::new(OsStr::from_bytes(path)).parent() {
-        hooks::begin(folder);
-    }
+    hooks::begin(folder);
     Ok(())
 }
 
+/// The name of the threads that are not the program's: the tool knows them by it.
+pub const THREAD: &str = "hotpatch-agent";
+
 struct Agent {
     token: Vec<u8>,
+    /// Where tool and program meet.
+    folder: PathBuf,
     program: Program,
 }
 
@@ -190,6 +197,9 @@ impl Agent {
                 .unwrap_or_else(|refusal| refused(&refusal))
                 .write_to(stream)?;
             hold::open();
+            if hold::is_open() {
+                guard::main_begins();
+            }
         }
     }
 
@@ -259,6 +269,11 @@ impl Agent {
             Request::Value { at, new } => {
                 let was = values::access(&self.program, at, new.as_deref())?;
                 Ok(Response::Value { was })
+            }
+            Request::Guard { raise } => {
+                let segments = &self.program.image().segments;
+                guard::begin(&self.folder, segments, raise).map_err(Refusal::NotGuarded)?;
+                Ok(Response::Guarded)
             }
             Request::Release { args } => match hold::unlock(args) {
                 true => Ok(Response::Released),

@@ -3,6 +3,7 @@
 //! Works on bytes alone; it neither opens nor maps anything. All of it is total: any input gives an answer or a
 //! reason, never a panic.
 
+use std::ffi::c_void;
 use std::ops::Range;
 
 pub const PT_LOAD: u32 = 1;
@@ -11,6 +12,9 @@ pub const PT_GNU_RELRO: u32 = 0x6474_e552;
 
 pub const PF_X: u32 = 1;
 pub const PF_W: u32 = 2;
+
+/// The size of a page on x86-64.
+pub const PAGE: u64 = 4096;
 
 const HEADER_SIZE: usize = 64;
 const PROGRAM_HEADER_SIZE: usize = 56;
@@ -141,6 +145,31 @@ impl Segments {
     pub fn cell(&self, vaddr: u64) -> Option<*mut *mut ()> {
         self.writable(vaddr, size_of::<*mut ()>(), align_of::<*mut ()>())
             .map(<*mut u8>::cast)
+    }
+
+    /// The pointer to the word at the ELF virtual address `vaddr`, if the loader may write it when it relocates the image.
+    pub fn relocated(&self, vaddr: u64) -> Option<*mut *mut c_void> {
+        let size = size_of::<*mut c_void>() as u64;
+        let end = vaddr.checked_add(size)?;
+        self.headers.iter().find(|header| {
+            let addresses = header.addresses();
+            let is_inside = addresses.start <= vaddr && end <= addresses.end;
+            header.kind == PT_LOAD && header.flags & PF_W != 0 && is_inside
+        })?;
+        let address = usize::try_from(vaddr.checked_add(self.bias)?).ok()?;
+        let pointer: *mut *mut c_void = std::ptr::with_exposed_provenance_mut(address);
+        pointer.is_aligned().then_some(pointer)
+    }
+
+    /// Whether the loader has made the page at this address of the process read-only once it was relocated.
+    pub fn is_protected(&self, page: u64) -> bool {
+        let page = page.wrapping_sub(self.bias);
+        self.headers.iter().any(|header| {
+            // As glibc does: a page that is only a part of it at its end stays as it is.
+            let Range { start, end } = header.addresses();
+            let whole = start / PAGE * PAGE..end / PAGE * PAGE;
+            header.kind == PT_GNU_RELRO && whole.contains(&page)
+        })
     }
 
     /// The pointer to the function at the ELF virtual address `vaddr`, if there is code.

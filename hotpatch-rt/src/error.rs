@@ -62,6 +62,8 @@ pub enum Refusal {
     IsSet,
     /// What is kept could not be saved.
     NotSaved(io::Error),
+    /// Panics and crashes cannot be met.
+    NotGuarded(io::Error),
     /// The target is not in the code of its patch.
     NotCode {
         /// The generation of the patch.
@@ -112,6 +114,7 @@ impl fmt::Display for Refusal {
             Refusal::Poisoned => write!(f, "its lock is poisoned: a thread panicked with it"),
             Refusal::IsSet => write!(f, "it can be set once, and has its value already"),
             Refusal::NotSaved(error) => write!(f, "failed to save what is kept: {error}"),
+            Refusal::NotGuarded(error) => write!(f, "panics cannot be met: {error}"),
             Refusal::NotCode { generation, offset } => {
                 write!(
                     f,

@@ -43,6 +43,11 @@ pub fn give_up() {
     *gate() = Gate::Open;
 }
 
+/// Whether the main thread is in `main`, or on its way there.
+pub fn is_open() -> bool {
+    matches!(*gate(), Gate::Open | Gate::Opening(_))
+}
+
 /// Somebody is there who can release the program.
 pub fn meet() {
     if let Gate::Closed { is_met } = &mut *gate() {

@@ -72,6 +72,8 @@ mod error;
 #[cfg(feature = "live")]
 mod future;
 #[cfg(feature = "live")]
+mod guard;
+#[cfg(feature = "live")]
 mod hold;
 #[cfg(any(feature = "live", all(feature = "keep", target_os = "linux")))]
 mod hook;

@@ -13,6 +13,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("elf.rs", include_str!("elf.rs")),
     ("error.rs", include_str!("error.rs")),
     ("future.rs", include_str!("future.rs")),
+    ("guard.rs", include_str!("guard.rs")),
     ("hold.rs", include_str!("hold.rs")),
     ("hook.rs", include_str!("hook.rs")),
     ("hooks.rs", include_str!("hooks.rs")),

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub use crate::scalars::{Holder, Scalar, ValueAt};
 
 /// Version of the protocol; both sides must have the same.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// Name of the environment variable that turns the agent on; its value is `<token>:<socket path>`.
 pub const AGENT_ENV: &str = "CARGO_HOTPATCH_AGENT";
@@ -124,6 +124,11 @@ pub enum Request {
         /// The bytes of the new value.
         new: Option<Vec<u8>>,
     },
+    /// From now on, a thread that panics or crashes waits until the tool has been asked about it.
+    Guard {
+        /// The ELF virtual address of the base's word for the function with which unwinding begins; 0 if it has none.
+        raise: u64,
+    },
     /// Lets a program that stopped before its `main`, see [`HOLD_ENV`], go there.
     Release {
         /// The arguments it has there behind its name, in place of those it was started with.
@@ -173,6 +178,8 @@ pub enum Response {
         /// The bytes that the value was; none if it was not set yet.
         was: Option<Vec<u8>>,
     },
+    /// Answers [`Request::Guard`].
+    Guarded,
     /// Answers [`Request::Release`].
     Released,
     /// The request was not obeyed, and nothing changed.
@@ -258,6 +265,10 @@ impl Request {
                 out.push(at.scalar as u8);
                 put_optional(&mut out, new.as_deref())?;
             }
+            Request::Guard { raise } => {
+                out.push(9);
+                put_u64(&mut out, *raise);
+            }
             Request::Release { args } => {
                 out.push(6);
                 out.push(u8::from(args.is_some()));
@@ -339,6 +350,10 @@ impl Request {
                 },
                 new: payload.optional()?,
             },
+            9 => {
+                let raise = payload.u64()?;
+                Request::Guard { raise }
+            }
             6 => {
                 let args = payload.bool()?.then(|| {
                     // As with cells, the count is not trusted with an allocation.
@@ -399,6 +414,7 @@ impl Response {
             Response::Released => out.push(7),
             Response::Told => out.push(9),
             Response::NoCheckpoint => out.push(10),
+            Response::Guarded => out.push(11),
             Response::Value { was } => {
                 out.push(8);
                 put_optional(&mut out, was.as_deref())?;
@@ -442,6 +458,7 @@ impl Response {
             7 => Response::Released,
             9 => Response::Told,
             10 => Response::NoCheckpoint,
+            11 => Response::Guarded,
             8 => Response::Value {
                 was: payload.optional()?,
             },

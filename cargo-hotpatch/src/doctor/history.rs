@@ -245,6 +245,7 @@ impl Player<'_> {
         let with = running.clone();
         let (say, said) = channel();
         let tools = Tools {
+            guards: false,
             folder: running.rendezvous.folder().to_owned(),
             connect: Box::new(move |image| with.connect(image)),
             // It stays there.

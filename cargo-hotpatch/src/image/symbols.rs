@@ -5,6 +5,8 @@
 //! Addresses are the file's; what the loader adds is the caller's business.
 
 use hotpatch_rt::wire::LibraryList;
+use object::read::elf::ElfFile64;
+use object::{Object, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
 
 use crate::image::elf::{self, Elf, ElfError};
 use crate::image::hash::hash_bytes;
@@ -212,6 +214,8 @@ pub struct BaseImage {
     pub symbols: SymbolTable,
     /// Where std keeps the libraries that backtraces know.
     pub library_list: Option<LibraryList>,
+    /// Where its word for the function lies with which unwinding begins, if it calls that through one.
+    pub raise: Option<u64>,
     /// Sonames of the libraries it is linked with, in order.
     pub needed: Vec<String>,
 }
@@ -232,6 +236,7 @@ impl BaseImage {
                 .map(|(memsz, align)| TlsSegment { memsz, align }),
             library_list: library_list::find(&elf, &symbols),
             symbols,
+            raise: word_for(RAISE, data)?,
             needed: needed(&elf)?,
         })
     }
@@ -254,6 +259,24 @@ impl BaseImage {
             None
         }
     }
+}
+
+/// With which unwinding begins, see the Itanium C++ ABI.
+const RAISE: &str = "_Unwind_RaiseException";
+
+/// Where the loader writes the address of a function of another library, for calls that go through that word.
+fn word_for(function: &str, data: &[u8]) -> Result<Option<u64>, ElfError> {
+    let file = ElfFile64::<object::LittleEndian>::parse(data)?;
+    let names = file.dynamic_symbol_table();
+    let mut words = file.dynamic_relocations().into_iter().flatten();
+    let is_of_it = |target| match target {
+        RelocationTarget::Symbol(index) => names
+            .and_then(|names| names.symbol_by_index(index).ok())
+            .is_some_and(|symbol| symbol.name() == Ok(function)),
+        _ => false,
+    };
+    let found = words.find(|(_, relocation)| is_of_it(relocation.target()));
+    Ok(found.map(|(word, _)| word))
 }
 
 /// A linked patch, read for what later patches may refer to.

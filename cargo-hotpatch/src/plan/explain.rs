@@ -298,6 +298,19 @@ pub const fn explanation(code: Code) -> Explanation {
                 Have the program come there, then `cargo hotpatch redo`; or restart it. If it waits for long \
                 in between, call `checkpoint` after the wait, or in a thread that does not wait.",
         },
+        Code::HP0208 => Explanation {
+            what: "\
+                The program runs under `--guard`, and a thread panicked or crashed in code of exactly these \
+                sources. They were taken back then, and now they are on disk again.",
+            why: "\
+                What failed once is not brought a second time because a file was saved, restored or \
+                checked out: only if somebody asks for it.",
+            example: r"-    rows[at]
++    rows[at + 1]",
+            way_out: "\
+                Change something, or have `cargo hotpatch redo` (key `U`) bring them all the same. A restart \
+                by the key `r` brings what is on disk, too.",
+        },
         Code::HP0205 => Explanation {
             what: "\
                 This is a note: an `async` function or block was edited while futures of it may be \

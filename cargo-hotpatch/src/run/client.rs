@@ -375,6 +375,18 @@ impl Client {
         }
     }
 
+    /// Has threads that panic or crash wait from now on until the tool was asked about them, see [`Request::Guard`].
+    ///
+    /// # Errors
+    /// As [`Client::load`].
+    pub fn guard(&mut self, raise: Option<u64>) -> Result<(), ClientError> {
+        let raise = raise.unwrap_or_default();
+        match self.ask(&Request::Guard { raise })? {
+            Response::Guarded => Ok(()),
+            other => Err(garbled(&other)),
+        }
+    }
+
     /// Lets a program that waits before its `main` go there, with other arguments than those it was started with if there
     /// are some.
     ///

@@ -31,6 +31,8 @@ const ROUNDS: usize = 4;
 /// One thread of a process and the code addresses on its stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Thread {
+    /// Its id.
+    pub id: u32,
     /// Its name, which the kernel cuts off after 15 bytes.
     pub name: String,
     /// Absolute addresses, innermost first: where it is, then return addresses.
@@ -53,12 +55,24 @@ impl Stacks {
     /// # Errors
     /// When the process is gone or may not be read.
     pub fn read(&mut self, pid: u32) -> io::Result<Vec<Thread>> {
+        self.read_those(pid, |_| true)
+    }
+
+    /// One of them; nothing if it has ended.
+    ///
+    /// # Errors
+    /// As [`Stacks::read`].
+    pub fn read_one(&mut self, pid: u32, id: u32) -> io::Result<Option<Thread>> {
+        Ok(self.read_those(pid, |tid| tid == id)?.pop())
+    }
+
+    fn read_those(&mut self, pid: u32, is_meant: impl Fn(u32) -> bool) -> io::Result<Vec<Thread>> {
         let file = File::open(format!("/proc/{pid}/mem"))?;
         let mut seen = HashSet::new();
         let mut threads = Vec::new();
         for _ in 0..ROUNDS {
             let mut new = tids(pid)?;
-            new.retain(|tid| seen.insert(*tid));
+            new.retain(|tid| is_meant(*tid) && seen.insert(*tid));
             if new.is_empty() {
                 break;
             }
@@ -122,6 +136,7 @@ impl Process<'_> {
         };
         let name = name.trim_end().to_owned();
         let thread = |frames, coverage| Thread {
+            id: tid,
             name,
             frames,
             coverage,

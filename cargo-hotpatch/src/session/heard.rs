@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use anyhow::Result;
 
 use super::outcome::{Lane, Outcome};
-use super::worker::Said;
+use super::worker::{Gets, Said};
 use super::{Message, Next, SIGNAL_LAG, Session, setup, shown};
 use crate::run::child::{ChildExit, ExitHow};
 use crate::ui::events::{Event, Exited, Live, Ready, TakenBack};
@@ -63,6 +63,8 @@ impl Session<'_> {
             Said::Settled(saves, numbers) => self.settled(saves, &numbers),
             Said::Tried(numbers, verdict) => self.tried(&numbers, *verdict),
             Said::Stepped(direction, stepped, took) => self.stepped(direction, stepped, took),
+            Said::Guarded(guarded, took) => self.guarded(*guarded, took),
+            Said::Unguarded(why) => self.report.setback("guard the program", why.as_ref()),
             Said::TakenBack(generation) => {
                 self.report.taken_back(generation);
                 self.write(Event::TakenBack(TakenBack { generation }));
@@ -122,17 +124,24 @@ impl Session<'_> {
                 return Ok(Next::End(exit.how.shell_code()));
             }
         }
+        let fell = self.falls.has_ended(exit.pid, exit.how);
         self.rest();
         self.asked = None;
         self.waiting_build = true;
-        self.report.exited(exit.how);
+        match fell {
+            true => self.report.ended_by_fall(exit.how),
+            false => self.report.exited(exit.how),
+        }
         self.write(Event::Exited(Exited::from(exit.how)));
         self.answer_all();
         if exit.how == ExitHow::Code(0) {
             self.kept.forget();
         }
         self.read_keys(false);
-        self.stand_by();
+        self.stand_by(match fell {
+            true => Gets::BeforeFall,
+            false => Gets::OnDisk,
+        });
         Ok(Next::GoOn)
     }
 

@@ -214,6 +214,7 @@ impl Ledger {
                 status.pending = false;
             }
             Event::Prepared {}
+            | Event::Fallen(_)
             | Event::Restarted(_)
             | Event::NotRestarted(_)
             | Event::Lost(_)

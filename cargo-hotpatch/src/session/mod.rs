@@ -4,6 +4,7 @@
 //! [`worker`] does what takes time. A failure of a tool never ends the session.
 
 mod exact;
+mod guard;
 mod heard;
 mod ledger;
 pub mod outcome;
@@ -31,6 +32,8 @@ use anyhow::{Context, Result, bail};
 use hotpatch_rt::news::News;
 use rustix::process::Signal;
 
+use self::exact::Fall;
+use self::guard::Falls;
 use self::ledger::{Desk, Ledger};
 use self::program::{Running, Supplies};
 use self::requests::Waiting;
@@ -72,6 +75,8 @@ enum Message {
     News(News),
     /// Somebody asks from outside.
     Asked(Request, Sender<Reply>),
+    /// A thread of the program panicked or crashed, and waits for this answer.
+    Fallen(Fall, Sender<()>),
     /// All that was saved when somebody began to wait, under this number, has been told.
     Told(u64),
     /// The process of this number waits before its `main`, or cannot be had.
@@ -161,6 +166,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         held: None,
         waiting: Waiting::default(),
         steps: Steps::new(),
+        falls: Falls::default(),
         words: Mutex::default(),
     };
     let status = session.run();
@@ -212,6 +218,7 @@ struct Session<'a> {
     waiting: Waiting,
     /// Who waits for a step back or forth.
     steps: Steps,
+    falls: Falls,
     /// What cargo said in the last build, if that did not go to the terminal by itself.
     words: Mutex<String>,
 }
@@ -370,6 +377,7 @@ impl Session<'_> {
             connect: Box::new(move |image| with.connect(image)),
             is_held,
             was_restarted: run > 1,
+            guards: self.args.guard,
             tests: None,
         };
         let worker = Worker::start(tools, move |said| {
@@ -414,6 +422,10 @@ impl Session<'_> {
                 Ok(Next::GoOn)
             }
             Message::Asked(request, reply) => self.asked_from_outside(request, reply),
+            Message::Fallen(fall, may_go_on) => {
+                self.fallen(fall, may_go_on);
+                Ok(Next::GoOn)
+            }
             Message::Told(number) => {
                 self.all_is_told(number);
                 Ok(Next::GoOn)

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
 
 use super::Message;
+use super::exact::Fall;
 use crate::control::{FunctionOf, Reply, Request, VariableOf};
 use crate::run::asked::Lists;
 
@@ -15,6 +16,15 @@ pub(super) fn answers(messages: Sender<Message>) -> impl Fn(Lists) -> Lists + Se
         let mut words = words.into_iter();
         let kind = words.next().unwrap_or_default();
         let mut word = || words.next().unwrap_or_default();
+        if kind == "fallen" {
+            let (thread, signal) = (word(), word());
+            let fall = Fall {
+                thread: thread.parse().unwrap_or_default(),
+                signal: signal.parse().ok().filter(|signal| *signal != 0),
+            };
+            wait_with(fall, &messages);
+            return Vec::new();
+        }
         let request = match kind.as_str() {
             "functions" => Request::Functions { filter: word() },
             "variables" => Request::Variables { filter: word() },
@@ -37,6 +47,18 @@ pub(super) fn answers(messages: Sender<Message>) -> impl Fn(Lists) -> Lists + Se
             Ok(Reply::Failed { message }) if kind == "set" => vec![vec![message]],
             Ok(_) | Err(_) => Vec::new(),
         }
+    }
+}
+
+/// A thread of the program fell: waits until it may go on.
+fn wait_with(fall: Fall, messages: &Mutex<Sender<Message>>) {
+    let (may_go_on, told) = channel();
+    let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
+    let sent = messages.send(Message::Fallen(fall, may_go_on));
+    drop(messages);
+    if sent.is_ok() {
+        // A session that ends has nothing to do before.
+        let _ = told.recv();
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::outcome::Outcome;
 use super::program::Running;
 use super::restart::With;
-use super::worker::{Renewed, Verdict};
+use super::worker::{Gets, Renewed, Verdict};
 use super::{Message, Next, Program, Session};
 use crate::control::State;
 use crate::ui::events::{Event, Ready, Restarted};
@@ -17,11 +17,12 @@ use crate::ui::events::{Event, Ready, Restarted};
 pub(super) struct StandBy {
     running: Arc<Running>,
     number: u64,
+    gets: Gets,
 }
 
 impl Session<'_> {
-    /// Has the next process made ready, while nothing else is done.
-    pub(super) fn stand_by(&mut self) {
+    /// Has the next process made ready, while nothing else is done. One that gets what ran before a fall goes at once.
+    pub(super) fn stand_by(&mut self, gets: Gets) {
         self.standing_by = None;
         let Some((worker, base)) = &self.resting else {
             return;
@@ -37,19 +38,27 @@ impl Session<'_> {
         let number = self.runs_made_ready;
         let (messages, with) = (self.messages.clone(), running.clone());
         let connect = Box::new(move |image: Option<&[u8]>| with.connect(image));
-        worker.renew_later(connect, running.rendezvous.folder(), move |renewed| {
+        worker.renew_later(gets, connect, running.rendezvous.folder(), move |renewed| {
             let _ = messages.send(Message::StoodBy(number, renewed));
         });
-        self.standing_by = Some(StandBy { running, number });
+        self.standing_by = Some(StandBy {
+            running,
+            number,
+            gets,
+        });
     }
 
     /// It is ready, or cannot be.
     pub(super) fn stood_by(&mut self, number: u64, renewed: Result<Renewed>) -> Result<Next> {
-        let Some(StandBy { running, .. }) = self.standing_by.take_if(|of| of.number == number)
+        let Some(StandBy { running, gets, .. }) = self.standing_by.take_if(|of| of.number == number)
         else {
             return Ok(Next::GoOn);
         };
-        // Whatever is wrong is told when the next save or key has the program started.
+        let restores = gets == Gets::BeforeFall;
+        if restores {
+            self.not_restored(&renewed);
+        }
+        // Whatever else is wrong is told when the next save or key has the program started.
         if let Ok(Renewed::Ready { differs }) = renewed
             && let Some((worker, base)) = self.resting.take()
         {
@@ -63,6 +72,9 @@ impl Session<'_> {
                 waits: true,
             });
             self.ledger.state(State::Waiting);
+            if restores {
+                return self.go_again();
+            }
             if differs {
                 self.report.runs_again();
                 return self.go_again();

@@ -16,6 +16,14 @@ use crate::ui::report;
 /// Who waits for steps, in their order; nobody for those of keys.
 pub(super) type Steps = VecDeque<Option<Sender<Reply>>>;
 
+/// What a step comes from.
+pub(super) enum By {
+    /// Somebody asked, and may wait for the answer.
+    Request(Option<Sender<Reply>>),
+    /// A thread fell in what runs.
+    Guard,
+}
+
 impl Session<'_> {
     /// Has the program go to what ran before, or forth again, and answers `reply` once it is there.
     pub(super) fn step(&mut self, direction: Direction, reply: Option<Sender<Reply>>) {
@@ -58,7 +66,23 @@ impl Session<'_> {
         stepped: Result<Stepped>,
         took: Duration,
     ) {
-        let reply = self.steps.pop_front().flatten();
+        let by = By::Request(self.steps.pop_front().flatten());
+        self.say_step(direction, stepped, took, by);
+    }
+
+    /// Says what became of a step.
+    pub(super) fn say_step(
+        &mut self,
+        direction: Direction,
+        stepped: Result<Stepped>,
+        took: Duration,
+        by: By,
+    ) {
+        let guarded = matches!(by, By::Guard);
+        let reply = match by {
+            By::Request(reply) => reply,
+            By::Guard => None,
+        };
         let done = match stepped {
             Ok(Stepped::Done {
                 patched,
@@ -69,6 +93,7 @@ impl Session<'_> {
                 let undone = Undone {
                     generation: patched.generation,
                     redo: direction == Direction::Forth,
+                    guarded,
                     on_disk: is_on_disk,
                     notes: patched.notes.iter().map(coded_note).collect(),
                     ms: phases(&patched, Duration::ZERO, took),

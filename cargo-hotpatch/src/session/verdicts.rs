@@ -204,7 +204,11 @@ impl Session<'_> {
 
     pub(super) fn refused(&mut self, refusal: &Refusal, revision: Option<String>) -> Result<Next> {
         let decided = self.decided.get(&refusal.code);
-        let on_refuse = *decided.unwrap_or(&self.on_refuse);
+        let on_refuse = match refusal.code {
+            // A restart would bring what was taken back, and nobody has asked for that.
+            Code::HP0208 => OnRefuse::Stay,
+            _ => *decided.unwrap_or(&self.on_refuse),
+        };
         let reader = (on_refuse == OnRefuse::Ask)
             .then(|| self.reader())
             .flatten();

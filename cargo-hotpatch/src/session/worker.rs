@@ -55,6 +55,10 @@ pub enum Said {
     Reach(exact::Reach),
     /// What became of a step back or forth, asked with [`Worker::step`], and how long it took.
     Stepped(exact::Direction, Result<exact::Stepped>, Duration),
+    /// A thread fell, and the newest step had a part in it; how long it took to look and to go back.
+    Guarded(Box<exact::Guarded>, Duration),
+    /// Falls cannot be met in this process, and why.
+    Unguarded(anyhow::Error),
     /// What would become of what is on disk now, asked with [`Worker::try_out`].
     Tried(Vec<u64>, Box<Verdict>),
     /// All saves up to this number have their verdicts, and what was asked with [`Worker::settle`] can be answered.
@@ -87,6 +91,8 @@ pub(super) enum Job {
     Try(u64),
     /// Say [`Said::Stepped`] for this one, asked then.
     Step(exact::Direction, Instant),
+    /// Look at a thread that fell then and waits; answered when it may go on.
+    Fallen(exact::Fall, Instant, Sender<()>),
     /// Look at the process.
     Look(exact::Look, SeenBy),
     /// Do nothing from now on that compiles or loads; answered once that is so.
@@ -112,8 +118,18 @@ pub(super) enum Job {
 /// Hears what there was to see.
 pub(super) type SeenBy = Box<dyn FnOnce(Result<exact::Seen>) + Send>;
 
-/// A process of the program that waits before its `main`, and is to get what is on disk.
+/// What a process gets that waits before its `main`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gets {
+    /// What is on disk.
+    OnDisk,
+    /// What ran before the step that made a thread fall.
+    BeforeFall,
+}
+
+/// A process of the program that waits before its `main`, and what it is to get.
 pub(super) struct Renewal {
+    pub(super) gets: Gets,
     pub(super) connect: Connect,
     /// Where patches are to lie.
     pub(super) folder: PathBuf,
@@ -166,6 +182,8 @@ pub struct Tools {
     pub is_held: bool,
     /// Its process was started in the place of another one.
     pub was_restarted: bool,
+    /// Threads that panic or crash are looked at, see `--guard`.
+    pub guards: bool,
     /// For programs with tests: no edit goes into a process of these that has begun.
     pub tests: Option<ForTests>,
 }
@@ -198,6 +216,7 @@ impl Worker {
                     client: None,
                     connect: tools.connect,
                     is_held: tools.is_held,
+                    guards: tools.guards,
                     tests: tools.tests,
                     was_released: false,
                     was_restarted: tools.was_restarted,
@@ -260,6 +279,15 @@ impl Worker {
             self.cancel();
         }
         self.send(Job::Step(direction, since));
+    }
+
+    /// Has it look at a thread that fell and waits for that, and say [`Said::Guarded`] if something came of it. With `at_once`,
+    /// what is under way is dropped, as it is with [`Worker::step`].
+    pub(super) fn fallen(&self, fall: exact::Fall, at_once: bool, may_go_on: Sender<()>) {
+        if at_once {
+            self.cancel();
+        }
+        self.send(Job::Fallen(fall, Instant::now(), may_go_on));
     }
 
     /// Looks at the process once there is time, and tells what there was to see.
@@ -330,7 +358,8 @@ impl Worker {
         ending: &CancelToken,
     ) -> Result<Renewed> {
         let (answer, renewed) = channel();
-        self.renew_later(connect, folder, move |made| drop(answer.send(made)));
+        let answer = move |made| drop(answer.send(made));
+        self.renew_later(Gets::OnDisk, connect, folder, answer);
         loop {
             match renewed.recv_timeout(GLANCE) {
                 Ok(renewed) => return renewed,
@@ -347,12 +376,14 @@ impl Worker {
     /// The same without waiting for it. What is saved meanwhile ends it.
     pub(super) fn renew_later(
         &self,
+        gets: Gets,
         connect: Connect,
         folder: &Path,
         answer: impl FnOnce(Result<Renewed>) + Send + 'static,
     ) {
         self.cancel();
         self.send(Job::Renew(Renewal {
+            gets,
             connect,
             folder: folder.to_owned(),
             answer: Box::new(answer),
@@ -397,6 +428,8 @@ pub(super) struct Agent {
     pub(super) connect: Connect,
     /// Its process waits before its `main`, and is to be let go at once.
     pub(super) is_held: bool,
+    /// Threads of its process that panic or crash are looked at.
+    pub(super) guards: bool,
     /// Its program has tests, and the session has several of them.
     pub(super) tests: Option<ForTests>,
     /// Its process was let go.
@@ -433,6 +466,7 @@ impl Agent {
                         saves.tries.push(number);
                     }
                     Job::Step(direction, since) => saves.steps.push((direction, since)),
+                    Job::Fallen(fall, at, answer) => saves.falls.push((fall, at, answer)),
                     Job::Look(look, seen) => saves.looks.push((look, seen)),
                     Job::Resume => *paused = false,
                     Job::Renew(renewal) => {
@@ -464,6 +498,7 @@ impl Agent {
             | Job::Settle(_)
             | Job::Try(_)
             | Job::Step(..)
+            | Job::Fallen(..)
             | Job::Resume
             | Job::Renew(_)
             | Job::Turn(..) => {}
@@ -534,6 +569,8 @@ pub(super) struct Saves {
     pub(super) looks: Vec<(exact::Look, SeenBy)>,
     /// Steps back and forth, each with when it was asked for.
     pub(super) steps: Vec<(exact::Direction, Instant)>,
+    /// Threads that wait until they have been looked at, since when, and who hears that they may go on.
+    pub(super) falls: Vec<(exact::Fall, Instant, Sender<()>)>,
     /// The process that is to get what is on disk.
     pub(super) renewal: Option<Renewal>,
     /// Whether to go on with the process that got it last.

@@ -29,6 +29,9 @@ pub enum Event {
     TakenBack(TakenBack),
     /// Somebody went back to what ran before, or forth again.
     Undone(Undone),
+    /// Under `--guard`: a thread panicked or crashed in code of the newest patch, or in what that called; `undone` follows, or why
+    /// it could not be taken back.
+    Fallen(Fallen),
     /// Which functions of a patch have been called since it went live; said once, of patches with functions of the workspace
     /// that no newer one follows at once.
     Live(Live),
@@ -176,6 +179,22 @@ pub struct TakenBack {
     pub generation: u32,
 }
 
+/// What `fallen` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallen {
+    /// The signal of a crash, by its number; none of a panic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// Name of the thread.
+    pub thread: String,
+    /// Full path of the innermost function of the workspace on its stack.
+    pub function: String,
+    /// The same of the innermost function that the newest patch brought.
+    pub newest: String,
+    /// The generation of that patch.
+    pub generation: u32,
+}
+
 /// What `undone` says.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Undone {
@@ -184,6 +203,9 @@ pub struct Undone {
     /// It was a step forth, to what was undone before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redo: bool,
+    /// Under `--guard`, as a thread fell: what is on disk does not come back unasked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     /// What runs now is what is on disk.
     pub on_disk: bool,
     /// Full paths of functions of the workspace that run other code now.

@@ -4,6 +4,7 @@ pub mod confirmed;
 pub mod demo;
 pub mod doctor;
 pub mod events;
+pub mod falls;
 pub mod init;
 pub mod keyboard;
 pub mod keys;

@@ -170,9 +170,10 @@ pub fn words_of_step(undone: &Undone) -> String {
         true => "no function".to_owned(),
         false => list_of_names(&undone.functions),
     };
-    let what = match undone.on_disk {
-        true => "what is on disk is what runs",
-        false => "what is on disk comes back with the next save",
+    let what = match (undone.on_disk, undone.guarded) {
+        (true, _) => "what is on disk is what runs",
+        (false, false) => "what is on disk comes back with the next save",
+        (false, true) => "what is on disk comes back once it is changed, or with `redo`",
     };
     format!(
         "{names} (gen {}) in {}; {what}",

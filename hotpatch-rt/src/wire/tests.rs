@@ -69,6 +69,7 @@ fn requests() -> Vec<Request> {
             },
             new: None,
         },
+        Request::Guard { raise: 0x1234 },
         Request::Release { args: None },
         Request::Release {
             args: Some(vec!["--exact".into(), "".into()]),
@@ -94,6 +95,7 @@ fn responses() -> Vec<Response> {
             failed: vec![("hits".into(), "in use".into())],
         },
         Response::Thawed,
+        Response::Guarded,
         Response::Released,
         Response::Told,
         Response::NoCheckpoint,

@@ -16,15 +16,16 @@ use crate::session::outcome::{Lane, Outcome, Patched, Times};
 use crate::source::file::Place;
 
 impl Engine {
-    /// Brings what a plan says into the process.
+    /// Brings what a plan says into the process, there or, where that would not be safe, at once.
     pub(super) fn carry_out(
         &mut self,
         plan: Plan,
+        at: Publish,
         times: Times,
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Outcome> {
-        let carried_out = self.bring(plan, times, client, cancel);
+        let carried_out = self.bring(plan, at, times, client, cancel);
         match carried_out {
             Err(error) if is_no_checkpoint(&error) => Ok(Outcome::Refused(self.no_checkpoint())),
             Err(error) => Err(error),
@@ -51,6 +52,7 @@ impl Engine {
     fn bring(
         &mut self,
         plan: Plan,
+        at: Publish,
         mut times: Times,
         client: &mut Client,
         cancel: &CancelToken,
@@ -60,7 +62,7 @@ impl Engine {
         // Where types differ, it was looked where values of them are alive: they must not become more while the program is
         // on its way to a checkpoint.
         let at = match plan.twice.is_empty() {
-            true => Publish::AtCheckpoint,
+            true => at,
             false => Publish::AtOnce,
         };
         let changes = &plan.changes;

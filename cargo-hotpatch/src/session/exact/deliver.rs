@@ -172,6 +172,7 @@ impl Engine {
                 .join(format!("patch-{}.so", self.process.loaded));
             let library = self.link(selection, threads, supply, &output, cancel)?;
             let bias = client.load(self.process.loaded, &library.path, &image)?;
+            self.process.biases.insert(self.process.loaded, bias);
             self.process.was_near = library.is_fixed;
             if let Some(next) = self
                 .process

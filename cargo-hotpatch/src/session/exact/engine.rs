@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use super::addresses::Addresses;
 use super::askers::Askers;
 use super::compile::{Compiling, SharedCompiles};
+use super::guard::Guard;
 use super::history::History;
 use super::krate::{CastsOfObjects, Crate, metadata_of, sources};
 use super::libraries::Libraries;
@@ -37,7 +38,7 @@ use crate::object::names::Names;
 use crate::patch::link::{Linker, linker};
 use crate::plan::changes::Definitions;
 use crate::plan::verdict::Refusal;
-use crate::run::client::Client;
+use crate::run::client::{Client, Publish};
 use crate::session::outcome::{Lane, Outcome, Patched, Times};
 use crate::session::texts::Texts;
 
@@ -70,6 +71,8 @@ pub(super) struct Engine {
     pub(super) ending: CancelToken,
     /// What is in libraries of other languages that are in the program, by their names.
     pub(super) natives: BTreeMap<OsString, u128>,
+    /// What was taken back because a thread fell.
+    pub(super) guard: Guard,
     /// What the fast lane stands on.
     pub(super) scoped: ScopedCrates,
     /// Casts in the code that was built, by number of the crate and with its objects.
@@ -133,6 +136,7 @@ impl Engine {
             scratch: scratch(program)?,
             natives: natives(&base.units),
             history: History::default(),
+            guard: Guard::default(),
             catalogue: Catalogue::default(),
             first_casts: None,
             shared: None,
@@ -362,7 +366,7 @@ impl Engine {
             Ok(plan) => plan,
             Err(outcome) => return Ok(outcome),
         };
-        self.carry_out(*plan, times, client, cancel)
+        self.carry_out(*plan, Publish::AtCheckpoint, times, client, cancel)
     }
 
     /// Brings what was compiled last into a process that has none of it yet.
@@ -377,7 +381,10 @@ impl Engine {
         match self.plan(cancel)? {
             Planned::Nothing => Ok(Outcome::Unchanged),
             Planned::Refused(refusal) => Ok(Outcome::Refused(refusal)),
-            Planned::Patch(plan) => self.carry_out(*plan, Times::default(), client, cancel),
+            Planned::Patch(plan) => {
+                let at = Publish::AtCheckpoint;
+                self.carry_out(*plan, at, Times::default(), client, cancel)
+            }
         }
     }
 

@@ -96,6 +96,34 @@ impl History {
         };
         (next < self.steps.len()).then_some(next)
     }
+
+    /// The hash of the sources that run, if that is known.
+    pub(super) fn revision(&self) -> Option<String> {
+        self.steps.get(self.at)?.revision.clone()
+    }
+
+    /// The step that runs, by its number.
+    pub(super) fn number(&self) -> Option<u32> {
+        self.steps.get(self.at).map(|step| step.number)
+    }
+
+    /// The one before, if there is one.
+    pub(super) fn number_before(&self) -> Option<u32> {
+        let before = self.next(Direction::Back)?;
+        Some(self.steps[before].number)
+    }
+
+    /// The objects of the step before the one that runs, and of that one.
+    pub(super) fn last_two(
+        &self,
+    ) -> Option<(
+        impl Iterator<Item = &Objects> + Clone,
+        impl Iterator<Item = &Objects> + Clone,
+    )> {
+        let objects = |at: usize| self.steps[at].objects.iter().map(|(_, objects)| objects);
+        let before = self.next(Direction::Back)?;
+        Some((objects(before), objects(self.at)))
+    }
 }
 
 impl Step {
@@ -155,18 +183,35 @@ impl Engine {
         }
     }
 
-    /// A process was turned to that runs what was compiled last: the step that runs is that one.
-    pub(super) fn remember_anew(&mut self, revision: Option<String>) {
+    /// What is to run in the place of what fell.
+    pub(super) fn objects_before_fall(&self) -> Option<Vec<Objects>> {
+        let number = self.guard.restores?;
+        let mut steps = self.history.steps.iter();
+        let step = steps.find(|step| step.number == number)?;
+        let crates = self.crates.iter();
+        Some(crates.map(|of| step.of(&of.unit).cloned().unwrap_or_default()).collect())
+    }
+
+    /// A process was turned to that runs what was compiled last, or another step: that is the one that runs. Gives back the hash
+    /// of its sources, if that is known.
+    pub(super) fn remember_anew(&mut self, on_disk: String) -> Option<String> {
         let is_running = |step: &Step| {
             let crates = self.crates.iter();
             step.has(crates.map(|of| (&of.unit, &of.running)))
         };
-        match self.history.steps.iter().rposition(is_running) {
-            Some(at) => {
-                self.history.at = at;
-                self.remember_meanings();
-            }
-            None => self.remember(revision),
+        let mut crates = self.crates.iter();
+        let runs_latest = crates.all(|of| hashes(of.running.iter()) == hashes(of.latest.iter()));
+        self.process.is_behind |= !runs_latest;
+        let found = self.history.steps.iter().rposition(is_running);
+        let Some(at) = found else {
+            self.remember(Some(on_disk.clone()));
+            return Some(on_disk);
+        };
+        self.history.at = at;
+        self.remember_meanings();
+        match runs_latest {
+            true => Some(on_disk),
+            false => self.history.revision(),
         }
     }
 
@@ -205,6 +250,7 @@ impl Engine {
     pub(super) fn step(
         &mut self,
         direction: Direction,
+        at: Publish,
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Stepped> {
@@ -221,7 +267,7 @@ impl Engine {
         let crates = self.crates.iter();
         let objects = crates.map(|of| step.of(&of.unit).cloned().unwrap_or_default());
         let on_disk = self.swap_latest(objects.collect());
-        let outcome = self.go_to_latest(client, cancel);
+        let outcome = self.go_to_latest(at, client, cancel);
         self.swap_latest(on_disk);
         let patched = match outcome? {
             Outcome::Refused(refusal) => return Ok(Stepped::Refused(Box::new(refusal))),
@@ -233,6 +279,9 @@ impl Engine {
         };
         self.history.at = next;
         self.remember_meanings();
+        if let (Direction::Forth, Some(revision)) = (direction, &revision) {
+            self.guard.allow(revision);
+        }
         // The fast lane begins with what is on disk.
         self.process.is_behind |= !is_on_disk;
         self.process.generation += 1;
@@ -248,14 +297,19 @@ impl Engine {
     }
 
     /// Has other objects count as those that were compiled last, and gives back those that did.
-    fn swap_latest(&mut self, objects: Vec<Objects>) -> Vec<Objects> {
+    pub(super) fn swap_latest(&mut self, objects: Vec<Objects>) -> Vec<Objects> {
         let crates = self.crates.iter_mut().zip(objects);
         crates
             .map(|(krate, objects)| std::mem::replace(&mut krate.latest, objects))
             .collect()
     }
 
-    fn go_to_latest(&mut self, client: &mut Client, cancel: &CancelToken) -> Result<Outcome> {
+    fn go_to_latest(
+        &mut self,
+        at: Publish,
+        client: &mut Client,
+        cancel: &CancelToken,
+    ) -> Result<Outcome> {
         let begun = Instant::now();
         match self.plan(cancel)? {
             Planned::Nothing => {
@@ -268,7 +322,7 @@ impl Engine {
                     check: begun.elapsed(),
                     ..Times::default()
                 };
-                self.carry_out(*plan, times, client, cancel)
+                self.carry_out(*plan, at, times, client, cancel)
             }
         }
     }

@@ -13,6 +13,7 @@ mod engine;
 mod fast;
 mod fresh;
 mod gate;
+mod guard;
 mod history;
 mod krate;
 mod libraries;
@@ -43,22 +44,23 @@ use anyhow::{Result, anyhow, bail};
 pub use self::compile::SharedCompiles;
 use self::engine::Engine;
 use self::fast::FastLane;
+pub use self::guard::{Fall, Guarded};
 pub use self::history::{Direction, Stepped};
 pub use self::live::Live;
-use self::process::SetAside;
+use self::process::{Code as ProcessCode, SetAside};
 pub use self::reach::Reach;
 use self::recorded::build_changed_here;
 pub use self::view::{Look, Seen};
 use super::outcome::{Outcome, Patched};
 use super::program::Stranger;
 use super::texts::{Fixed, Texts};
-use super::worker::{Agent, Connect, Job, Renewal, Renewed, Said, Verdict};
+use super::worker::{Agent, Connect, Gets, Job, Renewal, Renewed, Said, Verdict};
 use crate::build::base::Base;
 use crate::build::project::Project;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
 use crate::plan::verdict::Note;
-use crate::run::client::Client;
+use crate::run::client::{Client, Publish};
 use crate::source::items::plain;
 
 /// Does the work of a session for one run of the program.
@@ -72,18 +74,26 @@ pub(super) fn work(
     say: &dyn Fn(Said),
 ) -> Result<()> {
     let mut client = (agent.connect)(None)?;
+    let mut known = None;
+    if agent.guards {
+        let image = known.insert(engine::read_program(base)?);
+        if let Err(error) = client.guard(image.raise) {
+            say(Said::Unguarded(error.into()));
+        }
+    }
     if agent.is_held {
         // It need not wait for what follows.
         client.release(None)?;
         agent.is_held = false;
     }
-    let image = engine::read_program(base)?;
+    let image = known.map_or_else(|| engine::read_program(base), Ok)?;
     if client.image().0 != image.build_id {
         return Err(Stranger.into());
     }
     let pid = client.pid();
     let mut engine = Engine::new(project, base, image, &client, folder)?;
     engine.process.was_restarted = agent.was_restarted;
+    engine.guard.is_on = agent.guards;
     agent.client = Some(client);
     let texts = Texts::default();
     let files = engine.files();
@@ -159,10 +169,9 @@ pub(super) fn work(
                     say(Said::Reach(engine.reach()));
                 }
                 engine.scoped.settle(&engine.crates);
-                let of = revision(&watched, &fixed);
                 let pid = engine.process.pid;
-                engine.remember_anew(Some(of.clone()));
-                say(Said::Ready(pid, engine.replaceable(), Some(of)));
+                let of = engine.remember_anew(revision(&watched, &fixed));
+                say(Said::Ready(pid, engine.replaceable(), of));
                 engine.scoped.say_again();
                 if engine.scoped.are_prepared(&engine.crates) {
                     say(Said::Prepared);
@@ -188,6 +197,22 @@ pub(super) fn work(
                 None => Err(anyhow!("the agent in the program is gone")),
             });
         }
+        for (fall, since, may_go_on) in saves.falls {
+            let can_be_patched = !paused && !engine.process.is_fresh;
+            if let Some(client) = agent.client.as_mut().filter(|_| can_be_patched) {
+                let is_unconfirmed = !engine.process.ahead.is_empty();
+                let guarded = engine.fallen(fall, ahead.revision.clone(), client, &token);
+                if let Some(guarded) = guarded {
+                    if is_unconfirmed {
+                        undone.append(&mut files);
+                        ahead = Unconfirmed::default();
+                    }
+                    say(Said::Guarded(Box::new(guarded), since.elapsed()));
+                }
+            }
+            // It may have ended meanwhile.
+            let _ = may_go_on.send(());
+        }
         for (direction, since) in saves.steps {
             let is_unconfirmed = !engine.process.ahead.is_empty();
             let has_next = engine.has_step(direction);
@@ -205,9 +230,12 @@ pub(super) fn work(
                 // It was undone before there was a step of it: it is compiled like a save.
                 (Direction::Forth, Some(_)) if !has_next && !undone.is_empty() => {
                     files.append(&mut undone);
+                    engine.guard.allow(&revision(&watched, &fixed));
                     Ok(Stepped::Compiles)
                 }
-                (_, Some(client)) => engine.step(direction, client, &token),
+                (_, Some(client)) => {
+                    engine.step(direction, Publish::AtCheckpoint, client, &token)
+                }
             };
             say(Said::Stepped(direction, stepped, since.elapsed()));
         }
@@ -215,15 +243,23 @@ pub(super) fn work(
             files.append(&mut undone);
         }
         if let Some(Renewal {
+            gets,
             connect,
             folder,
             answer,
         }) = saves.renewal
         {
-            files.append(&mut undone);
-            let mut renewed = match fixed.build_changed() {
+            let gets_all = gets == Gets::OnDisk;
+            if gets_all {
+                files.append(&mut undone);
+            }
+            let code = match gets {
+                Gets::OnDisk => ProcessCode::OnDisk(&files),
+                Gets::BeforeFall => ProcessCode::BeforeFall,
+            };
+            let mut renewed = match fixed.build_changed().filter(|_| gets_all) {
                 Some(file) => Ok((Renewed::NeedsBuild(decides(file)), None)),
-                None => engine.renew(&connect, &folder, &files, &token),
+                None => engine.renew(&connect, &folder, code, &token),
             };
             if is_new {
                 // It was saved since: what ran ahead is of no interest any more.
@@ -255,7 +291,10 @@ pub(super) fn work(
                 ahead = Unconfirmed::default();
             }
             // They are not in the process that is worked on now.
-            tried.append(&mut files);
+            match gets {
+                Gets::OnDisk => tried.append(&mut files),
+                Gets::BeforeFall => undone.append(&mut files),
+            }
             if engine.follow_files(&texts, &mut watched, &mut unfinished) {
                 say(Said::Included(as_watched(&watched, &fixed)));
             }
@@ -291,7 +330,12 @@ pub(super) fn work(
                 texts.refresh(&fixed.paths());
                 stopped
             }
-            None => Ok(None),
+            // Whoever tries it brings it nowhere.
+            None if is_try => Ok(None),
+            None => {
+                let refusal = engine.guard.refusal(&revision(&watched, &fixed), &files);
+                Ok(refusal.map(Outcome::Refused))
+            }
         };
         let since = |end: Option<Instant>| {
             let end = end.unwrap_or_else(Instant::now);
@@ -345,6 +389,7 @@ pub(super) fn work(
                         Ok(FastLane::Patched(patched)) => {
                             is_ahead = true;
                             ahead.extend(&patched);
+                            ahead.revision = Some(revision(&watched, &fixed));
                             engine.announce(&patched.functions, client);
                             unconfirmed_since = Some(first_event);
                             let of = revision(&watched, &fixed);
@@ -399,7 +444,9 @@ pub(super) fn work(
             Ok(Outcome::Refused(_)) => false,
             Ok(Outcome::Broken(_)) | Err(_) => !is_ahead,
         };
-        if matches!(&outcome, Ok(Outcome::Refused(refusal)) if refusal.code == Code::HP0207) {
+        let comes_when_asked = [Code::HP0207, Code::HP0208];
+        if matches!(&outcome, Ok(Outcome::Refused(refusal)) if comes_when_asked.contains(&refusal.code))
+        {
             // Nothing is wrong with it, and whoever asks for it again has it.
             undone.extend(files.iter().cloned());
         }
@@ -466,6 +513,8 @@ fn decides(file: &Path) -> String {
 struct Unconfirmed {
     functions: BTreeSet<String>,
     notes: Vec<Note>,
+    /// The hash of its sources.
+    revision: Option<String>,
 }
 
 impl Unconfirmed {

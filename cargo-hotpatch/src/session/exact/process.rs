@@ -1,6 +1,6 @@
 //! What is known of one process of the program, as far as it is not the same for all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -58,6 +58,8 @@ pub(super) struct Process {
     pub(super) meanings: Meanings,
     /// Libraries loaded so far, also those that did not go live.
     pub(super) loaded: u32,
+    /// How far the program and each of these lie from where they were linked for.
+    pub(super) biases: BTreeMap<u32, u64>,
     pub(super) generation: u32,
 }
 
@@ -83,6 +85,7 @@ impl Process {
             ahead: Ahead::new(),
             meanings: Meanings::new(),
             loaded: 0,
+            biases: BTreeMap::from([(0, client.bias())]),
             generation: 0,
         }
     }
@@ -112,6 +115,15 @@ fn first_place(image: &BaseImage) -> Option<u64> {
     })
 }
 
+/// What a process is to run that is started in the place of another one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Code<'a> {
+    /// What is on disk, where these files were saved.
+    OnDisk(&'a BTreeSet<PathBuf>),
+    /// What ran before the newest step, in code of which a thread fell.
+    BeforeFall,
+}
+
 /// A process that is not worked on, with the objects whose code runs in it.
 pub(super) struct SetAside {
     process: Process,
@@ -119,8 +131,8 @@ pub(super) struct SetAside {
 }
 
 impl Engine {
-    /// Compiles what is on disk and brings it into a process that waits before its `main`. The work goes on with the one that it
-    /// was on before.
+    /// Compiles what is on disk, or takes what ran before a fall, and brings it into a process that waits before its `main`. The
+    /// work goes on with the one that it was on before.
     ///
     /// # Errors
     /// The process cannot be reached, or a tool failed.
@@ -128,11 +140,28 @@ impl Engine {
         &mut self,
         connect: &Connect,
         folder: &Path,
-        files: &BTreeSet<PathBuf>,
+        code: Code<'_>,
         cancel: &CancelToken,
     ) -> Result<(Renewed, Option<(Client, SetAside)>)> {
-        let image = self.process.addresses.image().build_id.clone();
-        let mut client = connect(Some(&image))?;
+        let image = self.process.addresses.image();
+        let mut client = connect(Some(&image.build_id))?;
+        if self.guard.is_on {
+            // Where that cannot be had, it was told of the first process.
+            let _ = client.guard(image.raise);
+        }
+        let files = match code {
+            Code::OnDisk(files) => files,
+            Code::BeforeFall => {
+                let Some(objects) = self.objects_before_fall() else {
+                    let why = "what ran before is not known any more".to_owned();
+                    return Ok((Renewed::NeedsBuild(why), None));
+                };
+                let on_disk = self.swap_latest(objects);
+                let renewed = self.bring_into(client, folder, false, cancel);
+                self.swap_latest(on_disk);
+                return renewed;
+            }
+        };
         let build = match self.begin(files, cancel) {
             Begun::Compiling(build) => build,
             Begun::Refused(refusal) => return Ok((Renewed::NeedsBuild(refusal.message), None)),
@@ -141,6 +170,17 @@ impl Engine {
             return Ok((Renewed::Broken(found), None));
         }
         let differs = self.differs_from_ahead();
+        self.bring_into(client, folder, differs, cancel)
+    }
+
+    /// Brings what was compiled last into a process that waits before its `main`.
+    fn bring_into(
+        &mut self,
+        mut client: Client,
+        folder: &Path,
+        differs: bool,
+        cancel: &CancelToken,
+    ) -> Result<(Renewed, Option<(Client, SetAside)>)> {
         let before = self.begin_anew(&client, folder);
         let brought = self.bring_all(&mut client, cancel);
         let process = self.turn_to(before);

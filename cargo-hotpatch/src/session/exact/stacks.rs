@@ -73,10 +73,7 @@ impl CodeMap {
 
     /// Looks at the stacks of a process. What it may not read, or cannot find any more, is told as unseen.
     pub fn look(&mut self, pid: u32) -> OnStack {
-        if !self.is_sorted {
-            self.functions.sort_unstable();
-            self.is_sorted = true;
-        }
+        self.sort();
         let mut found = OnStack::default();
         let threads = self.stacks.read(pid).unwrap_or_else(|error| {
             let what = format!("the stacks of the program, which cannot be read: {error}");
@@ -102,29 +99,59 @@ impl CodeMap {
         found
     }
 
+    /// Looks at the stack of one thread; nothing if it has ended or cannot be read.
+    pub fn look_at(&mut self, pid: u32, id: u32) -> Option<Looked> {
+        self.sort();
+        let thread = self.stacks.read_one(pid, id).ok().flatten()?;
+        let functions = self.bodies_of(&thread);
+        let functions = functions.map(|(body, name)| (body, name.to_owned()));
+        Some(Looked {
+            functions: functions.collect(),
+            thread: thread.name,
+        })
+    }
+
+    fn sort(&mut self) {
+        if !self.is_sorted {
+            self.functions.sort_unstable();
+            self.is_sorted = true;
+        }
+    }
+
     fn functions_of(&self, thread: &Thread, found: &mut Vec<StackFunction>) {
-        for (depth, address) in thread.frames.iter().enumerate() {
+        for (body, symbol) in self.bodies_of(thread) {
+            let function = StackFunction {
+                thread: thread.name.clone(),
+                symbol: symbol.to_owned(),
+                body,
+            };
+            if !found.contains(&function) {
+                found.push(function);
+            }
+        }
+    }
+
+    /// The bodies that a thread is in, innermost first, each by its address and with its name.
+    fn bodies_of(&self, thread: &Thread) -> impl Iterator<Item = (u64, &str)> {
+        thread.frames.iter().enumerate().filter_map(|(depth, address)| {
             // A return address is behind the call.
             let address = if depth == 0 { *address } else { address - 1 };
             let behind = self
                 .functions
                 .partition_point(|(start, ..)| *start <= address);
-            let Some((start, end, name)) = behind.checked_sub(1).map(|at| &self.functions[at])
-            else {
-                continue;
-            };
-            if address < *end {
-                let function = StackFunction {
-                    thread: thread.name.clone(),
-                    symbol: name.clone(),
-                    body: *start,
-                };
-                if !found.contains(&function) {
-                    found.push(function);
-                }
-            }
-        }
+            let (start, end, name) = &self.functions[behind.checked_sub(1)?];
+            (address < *end).then_some((*start, name.as_str()))
+        })
     }
+}
+
+/// One thread, as it was seen.
+#[derive(Debug)]
+pub struct Looked {
+    /// Its name.
+    pub thread: String,
+    /// The bodies that it is in, innermost first, each by its address and with its symbol.
+    pub functions: Vec<(u64, String)>,
 }
 
 /// What may be on the stack of a thread and was not found, in words.
@@ -162,6 +189,7 @@ mod tests {
     #[test]
     fn a_thread_of_which_frames_may_be_missing_is_told() {
         let thread = |frames: &[u64], coverage| Thread {
+            id: 1,
             name: "deep".to_owned(),
             frames: frames.to_vec(),
             coverage,

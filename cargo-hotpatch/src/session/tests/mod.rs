@@ -417,6 +417,8 @@ impl Session<'_> {
             | Said::Prepared
             | Said::Live(_)
             | Said::Stepped(..)
+            | Said::Guarded(..)
+            | Said::Unguarded(_)
             | Said::Tried(..) => {}
         }
     }

@@ -18,7 +18,7 @@ use super::{Message, Session};
 use crate::run::child::ChildExit;
 use crate::run::listen::Sockets;
 use crate::session::program::{self as programs, Running, Supplies};
-use crate::session::worker::{Choose, ForTests, Renewed, Tools, Worker};
+use crate::session::worker::{Choose, ForTests, Gets, Renewed, Tools, Worker};
 
 /// What a program wrote before it ended comes within this time, unless somebody else has its output.
 const OUTPUT_LAG: Duration = Duration::from_millis(500);
@@ -88,6 +88,7 @@ impl Session<'_> {
         let (messages, with) = (self.messages.clone(), running.clone());
         let build = self.builds;
         let tools = Tools {
+            guards: false,
             project: self.project.clone(),
             base: self.programs[index].program.base.clone(),
             folder: running.rendezvous.folder().to_owned(),
@@ -127,7 +128,7 @@ impl Session<'_> {
         let connect = Box::new(move |image: Option<&[u8]>| with.connect(image));
         let program = &mut self.programs[index];
         if let Some(worker) = &program.worker {
-            worker.renew_later(connect, running.rendezvous.folder(), move |renewed| {
+            worker.renew_later(Gets::OnDisk, connect, running.rendezvous.folder(), move |renewed| {
                 let _ = messages.send(Message::StoodBy(number, renewed));
             });
         }
