@@ -144,8 +144,7 @@ fn tell(signal: c_int) {
         return;
     }
     let thread = u32::try_from(this_thread()).unwrap_or_default();
-    while let Err(teller) =
-        TELLER.compare_exchange(0, thread, Ordering::Acquire, Ordering::Relaxed)
+    while let Err(teller) = TELLER.compare_exchange(0, thread, Ordering::Acquire, Ordering::Relaxed)
     {
         // A crash of a thread that tells of its panic already, or nobody will ever answer.
         if teller == thread || STATE.load(Ordering::Relaxed) == OFF {

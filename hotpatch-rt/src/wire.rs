@@ -298,7 +298,7 @@ impl Request {
                 image: BuildId(payload.bytes()?),
             },
             2 => {
-                // The count is not trusted with an allocation: the frame's end stops the loop.
+                // Here and below, no count is trusted with an allocation: the frame's end stops the loop.
                 let at_checkpoint = payload.bool()?;
                 let mut redirects = Vec::new();
                 for _ in 0..payload.u32()? {
@@ -330,7 +330,6 @@ impl Request {
             },
             8 => {
                 let (generation, restarted) = (payload.u32()?, payload.bool()?);
-                // As with cells, the count is not trusted with an allocation.
                 let mut functions = Vec::new();
                 for _ in 0..payload.u32()? {
                     functions.push(payload.string()?);
@@ -356,7 +355,6 @@ impl Request {
             }
             6 => {
                 let args = payload.bool()?.then(|| {
-                    // As with cells, the count is not trusted with an allocation.
                     let mut args = Vec::new();
                     for _ in 0..payload.u32()? {
                         args.push(OsString::from_vec(payload.bytes()?));

@@ -7,9 +7,10 @@ use hotpatch_tests::scenario;
 use hotpatch_tests::workspace::root;
 
 /// Codes that no scenario can produce, as it takes more than an edit, each with the test file that has its words.
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 4] = [
     ("HP0001", "tests/tests/starting.rs"),
     ("HP0207", "tests/tests/inside.rs"),
+    ("HP0208", "tests/tests/guard.rs"),
     ("HP0403", "tests/tests/starting.rs"),
 ];
 

@@ -50,7 +50,8 @@ impl Session<'_> {
 
     /// It is ready, or cannot be.
     pub(super) fn stood_by(&mut self, number: u64, renewed: Result<Renewed>) -> Result<Next> {
-        let Some(StandBy { running, gets, .. }) = self.standing_by.take_if(|of| of.number == number)
+        let Some(StandBy { running, gets, .. }) =
+            self.standing_by.take_if(|of| of.number == number)
         else {
             return Ok(Next::GoOn);
         };

@@ -14,16 +14,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::exact;
 use super::exact::SharedCompiles;
 use super::outcome::{Outcome, Patched};
-use super::texts::{Fixed, chooses_the_toolchain};
 use crate::build::base::Base;
 use crate::build::diagnostics::Diagnostic;
 use crate::build::project::Project;
 use crate::command::CancelToken;
-use crate::plan::codes::Code;
-use crate::plan::verdict::Refusal;
 use crate::run::client::{Client, Saved};
 use crate::run::watch::Change;
-use crate::source::file::Place;
 
 /// What the worker says.
 #[derive(Debug)]
@@ -585,27 +581,4 @@ impl Saves {
         let first = self.first_event.unwrap_or(change.first_event);
         self.first_event = Some(first.min(change.first_event));
     }
-}
-
-/// The refusal of an edit of what decides the build.
-pub(super) fn build_changed(fixed: &Fixed) -> Option<Refusal> {
-    let whole = Place { line: 0, column: 0 };
-    if let Some(path) = fixed.build_changed() {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if chooses_the_toolchain(path) {
-            // What started this tool chose the toolchain for all that it starts, unless that was no rustup.
-            let is_chosen = std::env::var_os("RUSTUP_TOOLCHAIN").is_some();
-            let message = if is_chosen {
-                format!("`{name}` chooses the toolchain, and this session has one already")
-            } else {
-                format!("`{name}` chooses the toolchain, and the program was built before it did")
-            };
-            let mut refusal = Refusal::new(Code::HP0402, message, path, whole);
-            refusal.for_next_session = is_chosen;
-            return Some(refusal);
-        }
-        let message = format!("`{name}` decides the build, which a running program cannot follow");
-        return Some(Refusal::new(Code::HP0401, message, path, whole));
-    }
-    None
 }

@@ -265,6 +265,7 @@ impl Engine {
         client: &mut Client,
         cancel: &CancelToken,
     ) -> Result<Outcome> {
+        let ahead = self.bodies_ahead();
         let mut outcome = match begun {
             Begun::Refused(refusal) => Outcome::Refused(refusal),
             Begun::Compiling(build) => self.replace(build, client, cancel)?,
@@ -272,6 +273,7 @@ impl Engine {
         match &mut outcome {
             Outcome::Patched(patched) => {
                 self.process.ahead.clear();
+                self.process.were_ahead = ahead;
                 self.process.is_behind = false;
                 self.scoped.settle(&self.crates);
                 // What the fast lane brought has made this generation.

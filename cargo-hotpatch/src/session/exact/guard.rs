@@ -135,16 +135,27 @@ impl Engine {
 
     /// The addresses of the bodies that the newest step brought.
     fn newest_bodies(&self) -> BTreeSet<u64> {
-        let names: Vec<NameId> = match self.process.ahead.is_empty() {
-            false => self.process.ahead.keys().copied().collect(),
-            true => self.brought_by_newest(),
-        };
-        let of = |name: NameId| {
+        match self.process.ahead.is_empty() {
+            false => self.bodies_ahead(),
+            true => {
+                let bodies = self.bodies_of(self.brought_by_newest().into_iter());
+                let were_ahead = self.process.were_ahead.iter().copied();
+                bodies.chain(were_ahead).collect()
+            }
+        }
+    }
+
+    /// The same of what runs ahead of the exact lane.
+    pub(super) fn bodies_ahead(&self) -> BTreeSet<u64> {
+        self.bodies_of(self.process.ahead.keys().copied()).collect()
+    }
+
+    fn bodies_of(&self, names: impl Iterator<Item = NameId>) -> impl Iterator<Item = u64> {
+        names.filter_map(|name| {
             let body = self.process.addresses.body(name, &self.names)?;
             let bias = self.process.biases.get(&body.generation)?;
             Some(bias + body.offset)
-        };
-        names.into_iter().filter_map(of).collect()
+        })
     }
 
     /// The functions in which the newest step differs from the one before.

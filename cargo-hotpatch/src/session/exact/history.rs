@@ -189,7 +189,11 @@ impl Engine {
         let mut steps = self.history.steps.iter();
         let step = steps.find(|step| step.number == number)?;
         let crates = self.crates.iter();
-        Some(crates.map(|of| step.of(&of.unit).cloned().unwrap_or_default()).collect())
+        Some(
+            crates
+                .map(|of| step.of(&of.unit).cloned().unwrap_or_default())
+                .collect(),
+        )
     }
 
     /// A process was turned to that runs what was compiled last, or another step: that is the one that runs. Gives back the hash
@@ -278,6 +282,7 @@ impl Engine {
             Outcome::Unchanged | Outcome::Broken(_) => Patched::default(),
         };
         self.history.at = next;
+        self.process.were_ahead.clear();
         self.remember_meanings();
         if let (Direction::Forth, Some(revision)) = (direction, &revision) {
             self.guard.allow(revision);

@@ -233,9 +233,7 @@ pub(super) fn work(
                     engine.guard.allow(&revision(&watched, &fixed));
                     Ok(Stepped::Compiles)
                 }
-                (_, Some(client)) => {
-                    engine.step(direction, Publish::AtCheckpoint, client, &token)
-                }
+                (_, Some(client)) => engine.step(direction, Publish::AtCheckpoint, client, &token),
             };
             say(Said::Stepped(direction, stepped, since.elapsed()));
         }

@@ -54,6 +54,8 @@ pub(super) struct Process {
     pub(super) listening: Listening,
     /// What runs ahead of the exact lane.
     pub(super) ahead: Ahead,
+    /// The addresses of the bodies that ran ahead of it until it had its word on the newest step: threads may be in them.
+    pub(super) were_ahead: BTreeSet<u64>,
     /// What names meant in it before.
     pub(super) meanings: Meanings,
     /// Libraries loaded so far, also those that did not go live.
@@ -83,6 +85,7 @@ impl Process {
             is_behind: false,
             listening: Listening::default(),
             ahead: Ahead::new(),
+            were_ahead: BTreeSet::new(),
             meanings: Meanings::new(),
             loaded: 0,
             biases: BTreeMap::from([(0, client.bias())]),

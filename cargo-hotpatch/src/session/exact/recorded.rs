@@ -15,9 +15,11 @@ use crate::build::project::Project;
 use crate::build::slotted::keep;
 use crate::command::CancelToken;
 use crate::plan::codes::Code;
+use crate::plan::verdict::Refusal;
 use crate::session::outcome::Outcome;
-use crate::session::texts::Fixed;
-use crate::session::worker::{Said, build_changed};
+use crate::session::texts::{Fixed, chooses_the_toolchain};
+use crate::session::worker::Said;
+use crate::source::file::Place;
 
 /// Has the crates compiled as cargo says after an edit of what decides the build. Gives back a verdict if the edit stops
 /// there.
@@ -137,4 +139,27 @@ impl Outputs {
             };
         }
     }
+}
+
+/// The refusal of an edit of what decides the build.
+fn build_changed(fixed: &Fixed) -> Option<Refusal> {
+    let whole = Place { line: 0, column: 0 };
+    if let Some(path) = fixed.build_changed() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if chooses_the_toolchain(path) {
+            // What started this tool chose the toolchain for all that it starts, unless that was no rustup.
+            let is_chosen = std::env::var_os("RUSTUP_TOOLCHAIN").is_some();
+            let message = if is_chosen {
+                format!("`{name}` chooses the toolchain, and this session has one already")
+            } else {
+                format!("`{name}` chooses the toolchain, and the program was built before it did")
+            };
+            let mut refusal = Refusal::new(Code::HP0402, message, path, whole);
+            refusal.for_next_session = is_chosen;
+            return Some(refusal);
+        }
+        let message = format!("`{name}` decides the build, which a running program cannot follow");
+        return Some(Refusal::new(Code::HP0401, message, path, whole));
+    }
+    None
 }

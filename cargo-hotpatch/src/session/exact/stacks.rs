@@ -133,15 +133,19 @@ impl CodeMap {
 
     /// The bodies that a thread is in, innermost first, each by its address and with its name.
     fn bodies_of(&self, thread: &Thread) -> impl Iterator<Item = (u64, &str)> {
-        thread.frames.iter().enumerate().filter_map(|(depth, address)| {
-            // A return address is behind the call.
-            let address = if depth == 0 { *address } else { address - 1 };
-            let behind = self
-                .functions
-                .partition_point(|(start, ..)| *start <= address);
-            let (start, end, name) = &self.functions[behind.checked_sub(1)?];
-            (address < *end).then_some((*start, name.as_str()))
-        })
+        thread
+            .frames
+            .iter()
+            .enumerate()
+            .filter_map(|(depth, address)| {
+                // A return address is behind the call.
+                let address = if depth == 0 { *address } else { address - 1 };
+                let behind = self
+                    .functions
+                    .partition_point(|(start, ..)| *start <= address);
+                let (start, end, name) = &self.functions[behind.checked_sub(1)?];
+                (address < *end).then_some((*start, name.as_str()))
+            })
     }
 }
 

@@ -128,9 +128,14 @@ impl Session<'_> {
         let connect = Box::new(move |image: Option<&[u8]>| with.connect(image));
         let program = &mut self.programs[index];
         if let Some(worker) = &program.worker {
-            worker.renew_later(Gets::OnDisk, connect, running.rendezvous.folder(), move |renewed| {
-                let _ = messages.send(Message::StoodBy(number, renewed));
-            });
+            worker.renew_later(
+                Gets::OnDisk,
+                connect,
+                running.rendezvous.folder(),
+                move |renewed| {
+                    let _ = messages.send(Message::StoodBy(number, renewed));
+                },
+            );
         }
         program.process = Process::Making(running, number);
     }
