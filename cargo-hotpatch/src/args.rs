@@ -65,6 +65,8 @@ pub enum Command {
     /// Have the program run again what it ran before the last save, without a compile
     #[command(after_help = STEP_EXIT)]
     Undo(SessionArgs),
+    /// Give up calls of `#[hot(retry)]` functions that panicked and wait for other code: their panics go on
+    GiveUp(SessionArgs),
     /// Have it run again what was undone
     #[command(after_help = STEP_EXIT)]
     Redo(SessionArgs),

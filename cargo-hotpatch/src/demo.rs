@@ -462,6 +462,7 @@ impl Demo {
             | Event::TakenBack(_)
             | Event::Undone(_)
             | Event::Fallen(_)
+            | Event::Waits(_)
             | Event::Prepared {}
             | Event::Live(_)
             | Event::Ready(_)

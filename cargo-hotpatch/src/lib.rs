@@ -82,6 +82,7 @@ fn command(args: Vec<OsString>) -> ExitCode {
         Command::Wait(args) => (args.session.color, remote::wait(&args)),
         Command::Try(args) => (args.session.color, remote::try_out(&args)),
         Command::Restart(args) => (args.session.color, remote::restart(&args)),
+        Command::GiveUp(args) => (args.color, remote::give_up(&args)),
         Command::Undo(args) => (args.color, remote::step(&args, false)),
         Command::Redo(args) => (args.color, remote::step(&args, true)),
         Command::Pause(args) => (args.session.color, remote::pause(&args)),

@@ -336,6 +336,14 @@ pub fn step(args: &SessionArgs, is_redo: bool) -> Result<u8> {
     tell(args, &request, REFUSED)
 }
 
+/// `cargo hotpatch give-up`.
+///
+/// # Errors
+/// The session is gone.
+pub fn give_up(args: &SessionArgs) -> Result<u8> {
+    tell(args, &Request::GiveUp {}, REFUSED)
+}
+
 /// `cargo hotpatch pause`.
 ///
 /// # Errors

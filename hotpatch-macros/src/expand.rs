@@ -180,7 +180,7 @@ fn live_future(mut func: HotFn) -> TokenStream {
 }
 
 /// The statements with all names that these patterns, from the outside in, bind.
-fn bind(
+pub fn bind(
     rebindings: Vec<(TokenStream, TokenStream)>,
     statements: TokenStream,
     place: Span,
@@ -298,12 +298,13 @@ fn pointer_type(func: &HotFn, arguments: usize) -> TokenStream {
     quote_spanned!(span=> #safety #abi fn(#(#arguments),*) #output)
 }
 
-fn never_returns(func: &HotFn) -> bool {
+/// Whether the function's type says that it does not return.
+pub fn never_returns(func: &HotFn) -> bool {
     matches!(&func.sig.output, ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)))
 }
 
 /// Splits a body's tokens after its `#![..]` attributes, which must stay in front.
-fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenStream) {
+pub fn split_inner_attributes(body: TokenStream) -> (TokenStream, TokenStream) {
     let tokens: Vec<TokenTree> = body.into_iter().collect();
     let mut end = 0;
     while let [

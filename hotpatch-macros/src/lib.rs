@@ -14,6 +14,7 @@ mod block;
 mod expand;
 mod function;
 mod names;
+mod retry;
 
 use crate::args::Args;
 use crate::block::Block;
@@ -90,6 +91,21 @@ use crate::function::{HotFn, HotStatic};
 /// assert_eq!(game.score, 10);
 /// ```
 ///
+/// With `#[hot(retry)]` a call that panics under `cargo hotpatch` is made again, with the same arguments, once there is other code:
+/// the thread waits for the next patch, or for somebody who gives up. So arguments that are moved have to be `Clone`, and
+/// what is behind references is as the panic left it:
+///
+/// ```
+/// use hotpatch_rt::hot;
+///
+/// #[hot(retry)]
+/// fn parse(line: &str) -> u32 {
+///     line.trim().parse().unwrap_or(0)
+/// }
+///
+/// assert_eq!(parse(" 3 "), 3);
+/// ```
+///
 /// On a `static` the attribute changes nothing. One that the program cannot write to takes up a new initial value as it
 /// is; any other keeps the value it has:
 ///
@@ -115,7 +131,12 @@ pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
         true => Build::Optimised,
         false => Build::Unoptimised,
     });
+    let retries = args.as_ref().is_ok_and(|args| *args == Args::Retry);
     let func = match syn::parse::<Block>(item.clone()) {
+        Ok(_) if retries => Err(syn::Error::new(
+            proc_macro2::Span::call_site(),
+            "#[hot(retry)] is for a function, not for a block of them",
+        )),
         Ok(block) => match (args.is_ok(), build) {
             (true, Some(build)) => match block.live(build) {
                 Ok(tokens) => return tokens.into(),
@@ -127,7 +148,13 @@ pub fn hot(args: TokenStream, item: TokenStream) -> TokenStream {
             },
             (false, _) => Ok(None),
         },
-        Err(_) => syn::parse::<HotFn>(item.clone()).map(Some),
+        Err(_) => {
+            let func = syn::parse::<HotFn>(item.clone());
+            match retries {
+                true => func.and_then(retry::again).map(Some),
+                false => func.map(Some),
+            }
+        }
     };
     match (args, func, build) {
         (Ok(_), Ok(Some(func)), Some(build)) => expand::live(func, build).into(),

@@ -22,6 +22,7 @@ use crate::hold;
 use crate::hooks;
 use crate::image::Image;
 use crate::peer;
+use crate::retry;
 use crate::signals;
 use crate::values;
 use crate::wire::{AGENT_ENV, HOLD_ENV, PROTOCOL, Request, Response};
@@ -113,6 +114,7 @@ fn listen(value: &OsStr) -> io::Result<()> {
     };
     let thread = thread::Builder::new().name(THREAD.to_owned());
     signals::blocked(|| thread.spawn(move || agent.serve(&listener)))?;
+    retry::begin(folder);
     hooks::begin(folder);
     Ok(())
 }
@@ -236,6 +238,7 @@ impl Agent {
                 functions,
                 restarted,
             } => {
+                retry::patched(generation);
                 hooks::patched(generation, &functions, restarted);
                 Ok(Response::Told)
             }

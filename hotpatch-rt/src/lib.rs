@@ -89,6 +89,8 @@ mod loader;
 pub mod news;
 #[cfg(feature = "live")]
 mod peer;
+#[cfg(feature = "live")]
+mod retry;
 #[cfg(feature = "wire")]
 mod scalars;
 #[cfg(feature = "live")]
@@ -123,5 +125,6 @@ pub use crate::view::{
 #[doc(hidden)]
 pub mod __private_v1 {
     pub use crate::future::{FutureCount, Hot};
+    pub use crate::retry::{CanBePassedAgain, retry};
     pub use crate::slot::Slot;
 }

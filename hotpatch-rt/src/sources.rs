@@ -22,6 +22,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("news.rs", include_str!("news.rs")),
     ("peer.rs", include_str!("peer.rs")),
     ("scalars.rs", include_str!("scalars.rs")),
+    ("retry.rs", include_str!("retry.rs")),
     ("signals.rs", include_str!("signals.rs")),
     ("slot.rs", include_str!("slot.rs")),
     ("values.rs", include_str!("values.rs")),

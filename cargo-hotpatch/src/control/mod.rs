@@ -41,6 +41,8 @@ pub enum Request {
     Resume {},
     /// Go to what ran before the last step.
     Undo {},
+    /// Have the panics of calls go on that wait for other code.
+    GiveUp {},
     /// Go to what ran before the last undo.
     Redo {},
     /// The functions that run other code than the program began with.

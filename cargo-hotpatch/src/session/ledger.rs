@@ -215,6 +215,7 @@ impl Ledger {
             }
             Event::Prepared {}
             | Event::Fallen(_)
+            | Event::Waits(_)
             | Event::Restarted(_)
             | Event::NotRestarted(_)
             | Event::Lost(_)

@@ -12,6 +12,7 @@ pub mod program;
 mod questions;
 mod requests;
 mod restart;
+mod retries;
 mod setup;
 mod shown;
 mod standby;
@@ -38,6 +39,7 @@ use self::ledger::{Desk, Ledger};
 use self::program::{Running, Supplies};
 use self::requests::Waiting;
 use self::restart::{Asked, Kept, With};
+use self::retries::{Panicked, Retries};
 use self::standby::StandBy;
 use self::steps::Steps;
 use self::worker::{Renewed, Said, Tools, Worker};
@@ -77,6 +79,8 @@ enum Message {
     Asked(Request, Sender<Reply>),
     /// A thread of the program panicked or crashed, and waits for this answer.
     Fallen(Fall, Sender<()>),
+    /// A call has panicked, and this hears whether it is to be made again.
+    Retry(Panicked, Sender<bool>),
     /// All that was saved when somebody began to wait, under this number, has been told.
     Told(u64),
     /// The process of this number waits before its `main`, or cannot be had.
@@ -167,6 +171,7 @@ pub fn run(args: &RunArgs) -> Result<u8> {
         waiting: Waiting::default(),
         steps: Steps::new(),
         falls: Falls::default(),
+        retries: Retries::default(),
         words: Mutex::default(),
     };
     let status = session.run();
@@ -219,6 +224,7 @@ struct Session<'a> {
     /// Who waits for a step back or forth.
     steps: Steps,
     falls: Falls,
+    retries: Retries,
     /// What cargo said in the last build, if that did not go to the terminal by itself.
     words: Mutex<String>,
 }
@@ -426,6 +432,10 @@ impl Session<'_> {
                 self.fallen(fall, may_go_on);
                 Ok(Next::GoOn)
             }
+            Message::Retry(call, again) => {
+                self.retry(call, again);
+                Ok(Next::GoOn)
+            }
             Message::Told(number) => {
                 self.all_is_told(number);
                 Ok(Next::GoOn)
@@ -502,6 +512,7 @@ impl Session<'_> {
     /// Writes an event down, with the hash of the sources that it is about.
     fn write_at(&self, event: Event, revision: Option<String>) {
         self.ledger.take(&event, revision.as_deref());
+        self.retries.hear(&event);
         if let Err(error) = self.log.write(event, revision) {
             self.report.setback("write to the events file", &error);
         }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Message;
 use super::exact::Fall;
+use super::retries::Panicked;
 use crate::control::{FunctionOf, Reply, Request, VariableOf};
 use crate::run::asked::Lists;
 
@@ -24,6 +25,14 @@ pub(super) fn answers(messages: Sender<Message>) -> impl Fn(Lists) -> Lists + Se
             };
             wait_with(fall, &messages);
             return Vec::new();
+        }
+        if kind == "retry" {
+            let call = Panicked {
+                function: word(),
+                thread: word(),
+                generation: word().parse().unwrap_or_default(),
+            };
+            return wait_for_code(call, &messages);
         }
         let request = match kind.as_str() {
             "functions" => Request::Functions { filter: word() },
@@ -48,6 +57,19 @@ pub(super) fn answers(messages: Sender<Message>) -> impl Fn(Lists) -> Lists + Se
             Ok(_) | Err(_) => Vec::new(),
         }
     }
+}
+
+/// A call has panicked: waits until it is to be made again, or not.
+fn wait_for_code(call: Panicked, messages: &Mutex<Sender<Message>>) -> Lists {
+    let (again, told) = channel();
+    let messages = messages.lock().unwrap_or_else(PoisonError::into_inner);
+    let sent = messages.send(Message::Retry(call, again));
+    drop(messages);
+    let again = sent.is_ok() && told.recv().unwrap_or(false);
+    again
+        .then(|| vec!["again".to_owned()])
+        .into_iter()
+        .collect()
 }
 
 /// A thread of the program fell: waits until it may go on.

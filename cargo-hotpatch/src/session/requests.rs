@@ -42,6 +42,7 @@ pub(super) enum Command {
     RestartClean,
     Undo,
     Redo,
+    GiveUp,
     Pause,
     Times,
     List,
@@ -57,6 +58,11 @@ impl Command {
         ('R', Self::RestartClean, "restart it from nothing"),
         ('u', Self::Undo, "go back to what ran before the last save"),
         ('U', Self::Redo, "go forth again"),
+        (
+            'g',
+            Self::GiveUp,
+            "give up calls that panicked and wait for other code",
+        ),
         ('p', Self::Pause, "leave saves alone, or take them up again"),
         ('t', Self::Times, "times of the last edits"),
         (
@@ -94,6 +100,11 @@ impl Session<'_> {
             }
             Command::Undo => self.step(Direction::Back, None),
             Command::Redo => self.step(Direction::Forth, None),
+            Command::GiveUp => {
+                if let Reply::Failed { message } = self.give_up() {
+                    self.report.not_stepped("give-up", &message);
+                }
+            }
             Command::Pause if self.held.is_some() => return self.resume(),
             Command::Pause => self.pause(),
             Command::Times => {
@@ -176,6 +187,7 @@ impl Session<'_> {
                 self.look(Look::Set(name, value), reply);
                 return Ok(Next::GoOn);
             }
+            Request::GiveUp {} => self.give_up(),
             Request::Pause {} => {
                 self.pause();
                 done("saves are left alone until `cargo hotpatch pause --off`")

@@ -32,6 +32,8 @@ pub enum Event {
     /// Under `--guard`: a thread panicked or crashed in code of the newest patch, or in what that called; `undone` follows, or why
     /// it could not be taken back.
     Fallen(Fallen),
+    /// A call of a `#[hot(retry)]` function has panicked, and is made again once other code runs.
+    Waits(Waits),
     /// Which functions of a patch have been called since it went live; said once, of patches with functions of the workspace
     /// that no newer one follows at once.
     Live(Live),
@@ -193,6 +195,15 @@ pub struct Fallen {
     pub newest: String,
     /// The generation of that patch.
     pub generation: u32,
+}
+
+/// What `waits` says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waits {
+    /// Full path of the function, marked `#[hot(retry)]`, a call of which has panicked.
+    pub function: String,
+    /// Name of the thread.
+    pub thread: String,
 }
 
 /// What `undone` says.

@@ -1,6 +1,6 @@
-//! Every sentence about threads that panic or crash under `--guard`.
+//! Every sentence about threads that panic or crash: under `--guard`, and in `#[hot(retry)]` functions.
 
-use super::events::Fallen;
+use super::events::{Fallen, Waits};
 use super::paint::Hue;
 use super::report::{Report, Verbosity};
 use crate::command::signal_name;
@@ -35,6 +35,27 @@ impl Report {
         let text = self.paint().verb(Hue::Red, verb, &words);
         self.headline(text.lines().next());
         self.say(Verbosity::Quiet, &text);
+    }
+
+    /// A call has panicked, and waits.
+    pub fn waits_for_code(&self, waits: &Waits) {
+        let words = format!(
+            "{} panicked in thread {}; it is called again with the next patch, key `g` or `cargo hotpatch give-up` ends that",
+            waits.function, waits.thread
+        );
+        let text = self.paint().verb(Hue::Yellow, "Waits", &words);
+        self.headline(text.lines().next());
+        self.say(Verbosity::Quiet, &text);
+    }
+
+    /// Somebody gave so many of these up.
+    pub fn gave_up(&self, count: usize) {
+        let calls = if count == 1 { "call" } else { "calls" };
+        let words = format!("{count} {calls}: the panic goes on");
+        self.say(
+            Verbosity::Normal,
+            &self.paint().verb(Hue::Yellow, "Gave up", &words),
+        );
     }
 
     /// The program ended by such a fall.
