@@ -372,7 +372,10 @@ fn who_does_not_know_the_secret_gets_nothing() {
         (hello(PROTOCOL, ""), "the token is wrong"),
         (
             hello(PROTOCOL + 1, TOKEN),
-            "the tool speaks protocol 8, the program 7",
+            &format!(
+                "the tool speaks protocol {}, the program {PROTOCOL}",
+                PROTOCOL + 1
+            ),
         ),
         (lead(Vec::new()), "does not begin with a hello"),
     ];
