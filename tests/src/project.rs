@@ -62,6 +62,30 @@ impl Project {
         Ok(project)
     }
 
+    /// Copies an example, a package or a folder of some, with the versions that the examples have.
+    pub fn example(name: &str) -> Result<Project> {
+        let project = Project::empty(&format!("example_{name}"))?;
+        let examples = workspace::root().join("examples");
+        let tree = read_tree(&examples.join(name))?;
+        let runtime = format!("\"{}\"", workspace::runtime().display());
+        for (path, bytes) in &tree {
+            let mut bytes = bytes.clone();
+            if path.ends_with("Cargo.toml") {
+                let text = String::from_utf8(bytes)?;
+                bytes = text.replace("\"../../hotpatch-rt\"", &runtime).into();
+            }
+            write(&project.root.join(path), &bytes)?;
+        }
+        let manifest = project.root.join("Cargo.toml");
+        let text = match fs::read_to_string(&manifest) {
+            Ok(text) => text + "\n[workspace]\n",
+            Err(_) => "[workspace]\nresolver = \"3\"\nmembers = [\"*\"]\n".to_owned(),
+        };
+        fs::write(&manifest, text)?;
+        fs::copy(examples.join("Cargo.lock"), project.root.join("Cargo.lock"))?;
+        Ok(project)
+    }
+
     /// An empty folder for a program that the test brings along.
     pub fn empty(name: &str) -> Result<Project> {
         let mut hasher = DefaultHasher::new();
