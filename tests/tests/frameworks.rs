@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::num::NonZeroU16;
 
 use anyhow::{Context, Result, ensure};
+use hotpatch_tests::LIMIT;
 use hotpatch_tests::programs::{FIRST_BUILD, ask_tool, expect_answer, wait_until, with_session};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{At, Options, Session};
@@ -428,6 +429,90 @@ fn routes_come_change_and_go_while_the_server_runs() -> Result<()> {
         becomes("POST", "/double", question, "404", "")?;
         // The process is the same one, with its state.
         ensure!(visits()? > before);
+        session.check_alive()?;
+        session.stop().map(drop)
+    })
+}
+
+/// Reads on until that was said.
+fn hears(stream: &mut TcpStream, wanted: &str) -> Result<()> {
+    let mut heard = Vec::new();
+    let mut room = [0; 4096];
+    while !String::from_utf8_lossy(&heard).contains(wanted) {
+        let read = stream.read(&mut room)?;
+        let so_far = String::from_utf8_lossy(&heard);
+        ensure!(read > 0, "no `{wanted}` in `{so_far}`");
+        heard.extend(&room[..read]);
+    }
+    Ok(())
+}
+
+/// Sends a short text through a websocket, as clients do: masked, here by nothing.
+fn send(stream: &mut TcpStream, text: &str) -> Result<()> {
+    let length = u8::try_from(text.len())?;
+    let mut frame = vec![0x81, 0x80 | length, 0, 0, 0, 0];
+    frame.extend(text.as_bytes());
+    Ok(stream.write_all(&frame)?)
+}
+
+#[test]
+fn a_stream_and_a_socket_stay_open_and_carry_what_is_newest() -> Result<()> {
+    let project = Project::example("routes")?;
+    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?
+        .local_addr()?
+        .port();
+    let options = Options {
+        args: vec![port.to_string()],
+        ..Options::default()
+    };
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        wait_until("it serves", || Ok(http(port, "GET", "/", "").is_ok()))?;
+        let opened = |head: &str| -> Result<TcpStream> {
+            let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+            stream.set_read_timeout(Some(LIMIT))?;
+            write!(stream, "GET {head}\r\n\r\n")?;
+            Ok(stream)
+        };
+        let mut events = opened("/events HTTP/1.1\r\nHost: localhost")?;
+        hears(&mut events, "event 1")?;
+        let mut socket = opened(
+            "/socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        )?;
+        hears(&mut socket, "101 Switching Protocols")?;
+        send(&mut socket, "a")?;
+        hears(&mut socket, "you said a")?;
+
+        save(&project, &[("\"event {number}\"", "\"news {number}\"")])?;
+        hears(&mut events, "news ")?;
+        save(&project, &[("\"you said {text}\"", "\"so {text}\"")])?;
+        send(&mut socket, "b")?;
+        hears(&mut socket, "so b")?;
+        // A function more on the way, and another signature.
+        save(
+            &project,
+            &[
+                (
+                    "fn reply(text: &str) -> String {",
+                    "fn loud(text: &str) -> String {\n    text.to_uppercase()\n}\n\nfn reply(text: &str, end: char) -> String {",
+                ),
+                ("\"so {text}\"", "\"{}{end}\", loud(text)"),
+                ("reply(&text)", "reply(&text, '!')"),
+            ],
+        )?;
+        // The loop of this socket has begun, and calls the function that there was: with the arguments that that one had.
+        send(&mut socket, "c")?;
+        hears(&mut socket, "so c")?;
+        let mut other = opened(
+            "/socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+        )?;
+        hears(&mut other, "101 Switching Protocols")?;
+        send(&mut other, "d")?;
+        hears(&mut other, "D!")?;
+        // Both streams are the ones that were opened first.
+        hears(&mut events, "news ")?;
         session.check_alive()?;
         session.stop().map(drop)
     })

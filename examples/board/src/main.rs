@@ -40,11 +40,7 @@ impl Board {
     }
 
     fn advice(&self) -> &str {
-        if self.count < 50 {
-            "little"
-        } else {
-            "much"
-        }
+        if self.count < 50 { "little" } else { "much" }
     }
 
     fn press(&mut self, key: KeyCode) {

@@ -2,16 +2,22 @@
 //!
 //! Start it with `cargo hotpatch run -p routes` and edit what you like: bodies, extractors and what is sent and received are
 //! live by themselves. The routes are a value that `routes` made when the program began, so they are made anew after each patch
-//! and put in the place of the old ones; requests in flight finish in those.
+//! and put in the place of the old ones; requests in flight finish in those. A stream of events and a websocket stay open: what
+//! they call for each event and each message is the newest. The loop around it goes on in its own code.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{LazyLock, RwLock};
+use std::time::Duration;
 
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Request};
 use axum::response::Response;
+use axum::response::sse::{Event, Sse};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 
@@ -23,6 +29,8 @@ fn routes() -> Router {
     Router::new()
         .route("/", get(index))
         .route("/double", post(double))
+        .route("/events", get(events))
+        .route("/socket", get(socket))
 }
 
 async fn index() -> String {
@@ -43,6 +51,31 @@ async fn double(Json(question): Json<Question>) -> Json<Answer> {
     Json(Answer {
         doubled: question.number * 2,
     })
+}
+
+async fn events() -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    Sse::new(stream::unfold(0, async |number| {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Some((Ok(event(number)), number + 1))
+    }))
+}
+
+fn event(number: u64) -> Event {
+    Event::default().data(format!("event {number}"))
+}
+
+async fn socket(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(async |mut socket: WebSocket| {
+        while let Some(Ok(Message::Text(text))) = socket.recv().await {
+            if socket.send(Message::text(reply(&text))).await.is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn reply(text: &str) -> String {
+    format!("you said {text}")
 }
 
 /// Not on the way to anything yet: give it a route.
