@@ -42,6 +42,23 @@ pub fn program(kind: &str, name: &str) -> Result<Project> {
     Ok(project)
 }
 
+/// A copy of one of the programs in a session with these options, with this behind its manifest.
+pub fn with_program(
+    (kind, name, manifest): (&str, &str, &str),
+    options: &Options,
+    test: impl FnOnce(&Project, &mut Session) -> Result<()>,
+) -> Result<()> {
+    let project = program(kind, name)?;
+    let path = project.root().join("Cargo.toml");
+    let text = fs::read_to_string(&path)?;
+    fs::write(path, text + manifest)?;
+    with_session(&project, options, |session| {
+        session.ready(FIRST_BUILD)?;
+        test(&project, session)?;
+        session.stop().map(drop)
+    })
+}
+
 /// The number that decides the type of a static.
 const SHAPE: &str = "const SHAPE: usize = ";
 

@@ -335,6 +335,24 @@ impl Plugin for Turned {
     })
 }
 
+/// Runs a test on the example with axum, which serves at the port.
+fn while_it_serves(test: impl FnOnce(&Project, &mut Session, u16) -> Result<()>) -> Result<()> {
+    let project = Project::example("routes")?;
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+    let port = free.local_addr()?.port();
+    drop(free);
+    let options = Options {
+        args: vec![port.to_string()],
+        ..Options::default()
+    };
+    with_session(&project, &options, |session| {
+        session.ready(FIRST_BUILD)?;
+        wait_until("it serves", || Ok(http(port, "GET", "/", "").is_ok()))?;
+        test(&project, session, port)?;
+        session.stop().map(drop)
+    })
+}
+
 /// Status and body of an answer.
 fn http(port: u16, method: &str, path: &str, body: &str) -> Result<(String, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -353,17 +371,7 @@ fn http(port: u16, method: &str, path: &str, body: &str) -> Result<(String, Stri
 
 #[test]
 fn routes_come_change_and_go_while_the_server_runs() -> Result<()> {
-    let project = Project::example("routes")?;
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()?
-        .port();
-    let options = Options {
-        args: vec![port.to_string()],
-        ..Options::default()
-    };
-    with_session(&project, &options, |session| {
-        session.ready(FIRST_BUILD)?;
-        wait_until("it serves", || Ok(http(port, "GET", "/", "").is_ok()))?;
+    while_it_serves(|project, session, port| {
         // The hook is called when the verdict is out already.
         let becomes = |method: &str, path: &str, body: &str, status: &str, wanted: &str| {
             let mut given = (String::new(), String::new());
@@ -375,7 +383,7 @@ fn routes_come_change_and_go_while_the_server_runs() -> Result<()> {
         };
         let save = |from: &str, to: &str| -> Result<()> {
             project.replace("src/main.rs", from, to)?;
-            let output = ask_tool(&project, &["wait"])?;
+            let output = ask_tool(project, &["wait"])?;
             let words = String::from_utf8_lossy(&output.stdout).into_owned();
             ensure!(output.status.code() == Some(0), "{from}: {words}");
             Ok(())
@@ -410,7 +418,7 @@ fn routes_come_change_and_go_while_the_server_runs() -> Result<()> {
                 ),
             ],
         )?;
-        let output = ask_tool(&project, &["wait"])?;
+        let output = ask_tool(project, &["wait"])?;
         ensure!(output.status.code() == Some(0));
         becomes(
             "POST",
@@ -429,8 +437,7 @@ fn routes_come_change_and_go_while_the_server_runs() -> Result<()> {
         becomes("POST", "/double", question, "404", "")?;
         // The process is the same one, with its state.
         ensure!(visits()? > before);
-        session.check_alive()?;
-        session.stop().map(drop)
+        session.check_alive()
     })
 }
 
@@ -457,17 +464,7 @@ fn send(stream: &mut TcpStream, text: &str) -> Result<()> {
 
 #[test]
 fn a_stream_and_a_socket_stay_open_and_carry_what_is_newest() -> Result<()> {
-    let project = Project::example("routes")?;
-    let port = std::net::TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()?
-        .port();
-    let options = Options {
-        args: vec![port.to_string()],
-        ..Options::default()
-    };
-    with_session(&project, &options, |session| {
-        session.ready(FIRST_BUILD)?;
-        wait_until("it serves", || Ok(http(port, "GET", "/", "").is_ok()))?;
+    while_it_serves(|project, session, port| {
         let opened = |head: &str| -> Result<TcpStream> {
             let mut stream = TcpStream::connect(("127.0.0.1", port))?;
             stream.set_read_timeout(Some(LIMIT))?;
@@ -484,14 +481,14 @@ fn a_stream_and_a_socket_stay_open_and_carry_what_is_newest() -> Result<()> {
         send(&mut socket, "a")?;
         hears(&mut socket, "you said a")?;
 
-        save(&project, &[("\"event {number}\"", "\"news {number}\"")])?;
+        save(project, &[("\"event {number}\"", "\"news {number}\"")])?;
         hears(&mut events, "news ")?;
-        save(&project, &[("\"you said {text}\"", "\"so {text}\"")])?;
+        save(project, &[("\"you said {text}\"", "\"so {text}\"")])?;
         send(&mut socket, "b")?;
         hears(&mut socket, "so b")?;
         // A function more on the way, and another signature.
         save(
-            &project,
+            project,
             &[
                 (
                     "fn reply(text: &str) -> String {",
@@ -513,7 +510,6 @@ fn a_stream_and_a_socket_stay_open_and_carry_what_is_newest() -> Result<()> {
         hears(&mut other, "D!")?;
         // Both streams are the ones that were opened first.
         hears(&mut events, "news ")?;
-        session.check_alive()?;
-        session.stop().map(drop)
+        session.check_alive()
     })
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use hotpatch_tests::events::Event;
-use hotpatch_tests::programs::{FIRST_BUILD, ask_tool, expect_answer, program, with_session};
+use hotpatch_tests::programs::{ask_tool, expect_answer, with_program};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
 
@@ -20,21 +20,11 @@ fn guarded(
     profile: &str,
     test: impl FnOnce(&Project, &mut Session) -> Result<()>,
 ) -> Result<()> {
-    let project = program("fragile", name)?;
-    project.replace(
-        "Cargo.toml",
-        "[workspace]\n",
-        &format!("[workspace]\n{profile}"),
-    )?;
     let options = Options {
         options: vec!["--guard".to_owned()],
         ..Options::default()
     };
-    with_session(&project, &options, |session| {
-        session.ready(FIRST_BUILD)?;
-        test(&project, session)?;
-        session.stop().map(drop)
-    })
+    with_program(("fragile", name, profile), &options, test)
 }
 
 /// Saves another body of `answer`, which has to go live.

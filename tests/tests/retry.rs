@@ -1,7 +1,7 @@
 //! `#[hot(retry)]`: a call that panics waits for other code and is made again.
 
 use anyhow::{Result, ensure};
-use hotpatch_tests::programs::{FIRST_BUILD, ask_tool, expect_answer, program, with_session};
+use hotpatch_tests::programs::{ask_tool, expect_answer, with_program};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
 
@@ -13,26 +13,13 @@ fn session(
     option: &str,
     test: impl FnOnce(&Project, &mut Session) -> Result<()>,
 ) -> Result<()> {
-    let project = program("retrying", name)?;
-    project.replace(
-        "Cargo.toml",
-        "[workspace]\n",
-        &format!("[workspace]\n{profile}"),
-    )?;
+    let given = [option].into_iter().filter(|option| !option.is_empty());
     let options = Options {
-        options: [option]
-            .iter()
-            .filter(|of| !of.is_empty())
-            .map(|of| (*of).to_owned())
-            .collect(),
+        options: given.map(str::to_owned).collect(),
         env: vec![("RUST_BACKTRACE".to_owned(), "0".into())],
         ..Options::default()
     };
-    with_session(&project, &options, |session| {
-        session.ready(FIRST_BUILD)?;
-        test(&project, session)?;
-        session.stop().map(drop)
-    })
+    with_program(("retrying", name, profile), &options, test)
 }
 
 fn save(project: &Project, session: &mut Session, from: &str, to: &str) -> Result<()> {

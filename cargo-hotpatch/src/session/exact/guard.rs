@@ -95,8 +95,9 @@ impl Engine {
         let (_, newest) = functions.iter().find(|(body, _)| newest.contains(body))?;
         let path = |symbol: &String| self.own_function(self.names.get(symbol)?);
         let newest = path(newest).unwrap_or_else(|| shown(newest));
-        let mut own = functions.iter().filter_map(|(_, symbol)| path(symbol));
-        let function = own.next().unwrap_or_else(|| newest.clone());
+        let own = functions.iter().filter_map(|(_, symbol)| path(symbol));
+        let own: Vec<String> = own.collect();
+        let function = own.first().unwrap_or(&newest).clone();
         let generation = self.process.generation;
         let is_ahead = !self.process.ahead.is_empty();
         let revision = match is_ahead {
@@ -119,7 +120,7 @@ impl Engine {
             // That this thread is in what it fell in goes without saying.
             let is_of_it = |note: &Note| {
                 let on_stack = note.on_stack.as_ref();
-                on_stack.is_some_and(|of| of.thread == thread)
+                on_stack.is_some_and(|of| of.thread == thread && own.contains(&of.function))
             };
             patched.notes.retain(|note| !is_of_it(note));
         }
