@@ -230,6 +230,12 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> Result<bool>) -> Result
     Ok(())
 }
 
+/// Waits until the tool has said this: an event may be read before the words that were written ahead of it.
+pub fn expect_words(session: &Session, words: &str) -> Result<()> {
+    let said = wait_until(words, || Ok(session.stderr().contains(words)));
+    said.with_context(|| session.stderr())
+}
+
 /// Whether a process is there and not just waiting to be reaped.
 pub fn is_running(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use hotpatch_tests::events::Event;
-use hotpatch_tests::programs::{ask_tool, expect_answer, with_program};
+use hotpatch_tests::programs::{ask_tool, expect_answer, expect_words, with_program};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
 
@@ -58,9 +58,8 @@ fn a_panic_takes_the_newest_patch_back_and_it_comes_when_asked() -> Result<()> {
         ensure!(fallen.text("newest").ends_with("::answer"), "{fallen}");
         ensure!(undone.field("on_disk") == false, "{undone}");
         expect_answer(session, "thread x", "one x")?;
-        let said = session.stderr();
-        ensure!(said.contains("Panicked"), "{said}");
-        ensure!(said.contains("comes back once it is changed"), "{said}");
+        expect_words(session, "Panicked")?;
+        expect_words(session, "comes back once it is changed")?;
         // Code that is older has no part in the newest patch.
         expect_answer(session, "old x", "panicked")?;
         expect_answer(session, "x", "one x")?;
@@ -71,8 +70,7 @@ fn a_panic_takes_the_newest_patch_back_and_it_comes_when_asked() -> Result<()> {
         project.replace("src/main.rs", "format!(\"three {text}\")", fails)?;
         let refused = session.wait_for("refused")?.0;
         ensure!(refused.text("code") == "HP0208", "{refused}");
-        let said = session.stderr();
-        ensure!(said.contains(TAKEN_BACK), "{said}");
+        expect_words(session, TAKEN_BACK)?;
         expect_answer(session, "x", "three x")?;
         let asked = ask_tool(project, &["redo"])?;
         ensure!(asked.status.success(), "{asked:?}");
@@ -139,8 +137,7 @@ fn what_cannot_go_back_in_the_process_goes_back_with_its_end() -> Result<()> {
         expect_answer(session, "thread x", "panicked")?;
         session.wait_for("fallen")?;
         expect_answer(session, "keep x", "2")?;
-        let said = session.stderr();
-        ensure!(said.contains("refused HP0101"), "{said}");
+        expect_words(session, "refused HP0101")?;
         session.talk.say("x")?;
         session.wait_for("fallen")?;
         session.wait_for("exited")?;

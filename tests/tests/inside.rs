@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use hotpatch_tests::fresh::{self, Program};
 use hotpatch_tests::programs::{
-    FIRST_BUILD, ask_tool, expect_answer, program, wait_until, with_session,
+    FIRST_BUILD, ask_tool, expect_answer, expect_words, program, wait_until, with_session,
 };
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
@@ -101,8 +101,7 @@ fn a_patch_waits_for_the_programs_checkpoint() -> Result<()> {
         )?;
         let refused = session.wait_for("refused")?.0;
         ensure!(refused.text("code") == "HP0207", "{refused}");
-        let said = session.stderr();
-        ensure!(said.contains(NO_CHECKPOINT), "{said}");
+        expect_words(session, NO_CHECKPOINT)?;
         expect_answer(session, "both", "3 3")?;
         expect(&project, "wait", 3)?;
 

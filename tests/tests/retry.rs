@@ -1,7 +1,7 @@
 //! `#[hot(retry)]`: a call that panics waits for other code and is made again.
 
 use anyhow::{Result, ensure};
-use hotpatch_tests::programs::{ask_tool, expect_answer, with_program};
+use hotpatch_tests::programs::{ask_tool, expect_answer, expect_words, with_program};
 use hotpatch_tests::project::Project;
 use hotpatch_tests::session::{Options, Session};
 
@@ -52,11 +52,10 @@ fn a_call_is_made_again(name: &str, profile: &str) -> Result<()> {
         );
         save(project, session, base, fails)?;
         say(session, "b", "::answer")?;
-        let said = session.stderr();
-        ensure!(said.contains("Waits"), "{said}");
+        expect_words(session, "Waits")?;
         // Where it was, though nobody has asked for backtraces.
-        ensure!(said.contains(": <errors_retry"), "{said}");
-        ensure!(!said.contains("catch_unwind"), "{said}");
+        expect_words(session, ": <errors_retry")?;
+        ensure!(!session.stderr().contains("catch_unwind"), "too much of it");
         // A save of something else is other code, too: it fails again.
         project.replace("src/main.rs", "\"server\"", "\"other\"")?;
         session.wait_for("waits")?;
